@@ -1,0 +1,1 @@
+//! The catalogue: definitions of schemas, tables, columns, indexes, functions, types

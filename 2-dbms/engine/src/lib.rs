@@ -1,0 +1,1 @@
+//! The embedded engine: partitions, transactions, compiled plans and procedures

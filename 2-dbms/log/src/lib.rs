@@ -1,0 +1,1 @@
+//! The redo log: epochs, group commit, segments, recovery

@@ -1,0 +1,1 @@
+//! PostgreSQL (alone or with Citus) as the second engine

@@ -1,0 +1,1 @@
+//! Rows in typed column chunks copied on write, and the indexes over them

@@ -1,0 +1,1 @@
+//! Tuplix: a database operating system. Everything is a tuple

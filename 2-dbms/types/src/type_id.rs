@@ -1,0 +1,131 @@
+//! Types, named by PostgreSQL's object ids so that the wire needs no translation.
+
+use serde::{Deserialize, Serialize};
+
+/// A SQL type, named by its object id in `pg_type` (PostgreSQL 15's ids for built-in types,
+/// 16384 and up for types that users create).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TypeId(pub u32);
+
+macro_rules! built_in_types {
+    ($($constant:ident = $oid:literal, $name:literal, $display:literal, $array:literal;)*) => {
+        impl TypeId {
+            $(
+                #[doc = concat!("`", $display, "`")]
+                pub const $constant: TypeId = TypeId($oid);
+            )*
+
+            /// The `pg_type.typname` of a built-in type: `int4`, `_int4` for its array.
+            pub fn internal_name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($oid => Some($name),)*
+                    $($array if $array != 0 => Some(concat!("_", $name)),)*
+                    _ => None,
+                }
+            }
+
+            /// The name in error messages and `format_type`: `integer`, `integer[]`.
+            pub fn display_name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($oid => Some($display),)*
+                    $($array if $array != 0 => Some(concat!($display, "[]")),)*
+                    _ => None,
+                }
+            }
+
+            /// The built-in type with this `pg_type.typname`.
+            pub fn from_internal_name(name: &str) -> Option<TypeId> {
+                match name {
+                    $($name => Some(TypeId($oid)),)*
+                    $(concat!("_", $name) if $array != 0 => Some(TypeId($array)),)*
+                    _ => None,
+                }
+            }
+
+            /// The array type whose elements are of this built-in type.
+            pub fn array_of(self) -> Option<TypeId> {
+                match self.0 {
+                    $($oid if $array != 0 => Some(TypeId($array)),)*
+                    _ => None,
+                }
+            }
+
+            /// The element type, when this is a built-in array type.
+            pub fn element(self) -> Option<TypeId> {
+                match self.0 {
+                    $($array if $array != 0 => Some(TypeId($oid)),)*
+                    _ => None,
+                }
+            }
+
+            /// Every built-in type that is not an array.
+            pub const BUILT_IN: &'static [TypeId] = &[$(TypeId($oid),)*];
+        }
+    };
+}
+
+// constant = oid, typname, display name, oid of the array type (0: none)
+built_in_types! {
+    BOOL = 16, "bool", "boolean", 1000;
+    BYTEA = 17, "bytea", "bytea", 1001;
+    CHAR = 18, "char", "\"char\"", 1002;
+    NAME = 19, "name", "name", 1003;
+    INT8 = 20, "int8", "bigint", 1016;
+    INT2 = 21, "int2", "smallint", 1005;
+    INT4 = 23, "int4", "integer", 1007;
+    REGPROC = 24, "regproc", "regproc", 1008;
+    TEXT = 25, "text", "text", 1009;
+    OID = 26, "oid", "oid", 1028;
+    JSON = 114, "json", "json", 199;
+    FLOAT4 = 700, "float4", "real", 1021;
+    FLOAT8 = 701, "float8", "double precision", 1022;
+    UNKNOWN = 705, "unknown", "unknown", 0;
+    BPCHAR = 1042, "bpchar", "character", 1014;
+    VARCHAR = 1043, "varchar", "character varying", 1015;
+    DATE = 1082, "date", "date", 1182;
+    TIME = 1083, "time", "time without time zone", 1183;
+    TIMESTAMP = 1114, "timestamp", "timestamp without time zone", 1115;
+    TIMESTAMPTZ = 1184, "timestamptz", "timestamp with time zone", 1185;
+    INTERVAL = 1186, "interval", "interval", 1187;
+    NUMERIC = 1700, "numeric", "numeric", 1231;
+    REGCLASS = 2205, "regclass", "regclass", 2210;
+    REGTYPE = 2206, "regtype", "regtype", 2211;
+    RECORD = 2249, "record", "record", 2287;
+    ANY = 2276, "any", "\"any\"", 0;
+    ANYARRAY = 2277, "anyarray", "anyarray", 0;
+    VOID = 2278, "void", "void", 0;
+    TRIGGER = 2279, "trigger", "trigger", 0;
+    ANYELEMENT = 2283, "anyelement", "anyelement", 0;
+    ANYNONARRAY = 2776, "anynonarray", "anynonarray", 0;
+    UUID = 2950, "uuid", "uuid", 2951;
+    ANYENUM = 3500, "anyenum", "anyenum", 0;
+    JSONB = 3802, "jsonb", "jsonb", 3807;
+    REGNAMESPACE = 4089, "regnamespace", "regnamespace", 4090;
+    ANYCOMPATIBLE = 5077, "anycompatible", "anycompatible", 0;
+    ANYCOMPATIBLEARRAY = 5078, "anycompatiblearray", "anycompatiblearray", 0;
+}
+
+impl TypeId {
+    /// The first object id of what users create.
+    pub const FIRST_USER: u32 = 16384;
+
+    /// Whether values of this type hold text (`text`, `varchar`, `char(n)`, `name`).
+    pub fn is_text_like(self) -> bool {
+        matches!(self, TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME)
+    }
+}
+
+impl std::fmt::Display for TypeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.display_name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "type {}", self.0),
+        }
+    }
+}
+
+impl std::fmt::Debug for TypeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}

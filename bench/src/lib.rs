@@ -1,0 +1,1 @@
+//! tuplix-bench: Tuplix beside its peers, in one run

@@ -1,0 +1,1 @@
+//! The seeded simulator and the kill -9 loop

@@ -1,0 +1,1 @@
+//! sqllogictest files on the engine, over the wire and on PostgreSQL
