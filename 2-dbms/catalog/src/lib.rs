@@ -1,1 +1,201 @@
-//! The catalogue: definitions of schemas, tables, columns, indexes, functions, types
+//! The catalogue: what exists, by name and by object id.
+//!
+//! A [`Catalog`] is an immutable value behind an `Arc`: a statement is analysed against one, DDL makes
+//! a changed copy and publishes it at commit. Objects are shared between copies, so a copy costs a few
+//! map clones. Every object is plain data that serialises to JSON, the form in which the log carries it;
+//! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
+
+mod objects;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use objects::*;
+
+/// Everything that exists at one moment.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    version: u64,
+    next_oid: u32,
+    schemas: BTreeMap<String, SchemaDef>,
+    tables: BTreeMap<TableId, Arc<TableDef>>,
+    table_names: BTreeMap<(String, String), TableId>,
+    functions: BTreeMap<FunctionId, Arc<FunctionDef>>,
+    function_names: BTreeMap<(String, String), Vec<FunctionId>>,
+    index_names: BTreeMap<(String, String), TableId>,
+}
+
+/// One change to a catalogue, as the log carries it.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatalogChange {
+    /// A schema was created or changed.
+    PutSchema(SchemaDef),
+    /// A schema was dropped.
+    DropSchema(String),
+    /// A table was created or changed: columns, constraints, indexes, distribution.
+    PutTable(TableDef),
+    /// A table was dropped, its rows with it.
+    DropTable(TableId),
+    /// A table lost all its rows.
+    TruncateTable(TableId),
+    /// A function was created or changed.
+    PutFunction(FunctionDef),
+    /// A function was dropped.
+    DropFunction(FunctionId),
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Catalog::new()
+    }
+}
+
+impl Catalog {
+    /// The catalogue of a new node: the schemas `public` and `pg_catalog`.
+    pub fn new() -> Catalog {
+        let mut catalog = Catalog {
+            version: 1,
+            next_oid: tuplix_types::TypeId::FIRST_USER,
+            schemas: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            table_names: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            function_names: BTreeMap::new(),
+            index_names: BTreeMap::new(),
+        };
+        for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
+            catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
+        }
+        catalog
+    }
+
+    /// Grows with every change; a plan bound against an older one is bound again.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// A fresh object id.
+    pub fn allocate_oid(&mut self) -> u32 {
+        let oid = self.next_oid;
+        self.next_oid += 1;
+        oid
+    }
+
+    /// Makes one change; the same whether it comes from DDL or from the log.
+    pub fn apply(&mut self, change: CatalogChange) {
+        self.version += 1;
+        match change {
+            CatalogChange::PutSchema(schema) => {
+                self.saw_oid(schema.oid);
+                self.schemas.insert(schema.name.clone(), schema);
+            }
+            CatalogChange::DropSchema(name) => {
+                self.schemas.remove(&name);
+            }
+            CatalogChange::PutTable(table) => self.put_table(table),
+            CatalogChange::DropTable(id) => self.remove_table(id),
+            CatalogChange::TruncateTable(_) => {}
+            CatalogChange::PutFunction(function) => self.put_function(function),
+            CatalogChange::DropFunction(id) => self.remove_function(id),
+        }
+    }
+
+    fn saw_oid(&mut self, oid: u32) {
+        self.next_oid = self.next_oid.max(oid + 1);
+    }
+
+    fn put_table(&mut self, table: TableDef) {
+        self.remove_table(table.id);
+        self.saw_oid(table.id.0);
+        for index in &table.indexes {
+            self.saw_oid(index.id.0);
+            self.index_names.insert((table.schema.clone(), index.name.clone()), table.id);
+        }
+        self.table_names.insert((table.schema.clone(), table.name.clone()), table.id);
+        self.tables.insert(table.id, Arc::new(table));
+    }
+
+    fn remove_table(&mut self, id: TableId) {
+        if let Some(old) = self.tables.remove(&id) {
+            self.table_names.remove(&(old.schema.clone(), old.name.clone()));
+            self.index_names.retain(|_, table| *table != id);
+        }
+    }
+
+    fn put_function(&mut self, function: FunctionDef) {
+        self.remove_function(function.id);
+        self.saw_oid(function.id.0);
+        let key = (function.schema.clone(), function.name.clone());
+        self.function_names.entry(key).or_default().push(function.id);
+        self.functions.insert(function.id, Arc::new(function));
+    }
+
+    fn remove_function(&mut self, id: FunctionId) {
+        if let Some(old) = self.functions.remove(&id) {
+            let key = (old.schema.clone(), old.name.clone());
+            if let Some(ids) = self.function_names.get_mut(&key) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.function_names.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The schema of this name.
+    pub fn schema(&self, name: &str) -> Option<&SchemaDef> {
+        self.schemas.get(name)
+    }
+
+    /// All schemas by name.
+    pub fn schemas(&self) -> impl Iterator<Item = &SchemaDef> {
+        self.schemas.values()
+    }
+
+    /// The table with this id.
+    pub fn table(&self, id: TableId) -> Option<&Arc<TableDef>> {
+        self.tables.get(&id)
+    }
+
+    /// The table of this name in this schema.
+    pub fn table_named(&self, schema: &str, name: &str) -> Option<&Arc<TableDef>> {
+        let id = self.table_names.get(&(schema.to_owned(), name.to_owned()))?;
+        self.tables.get(id)
+    }
+
+    /// The table of this name in the first schema of the path that has one.
+    pub fn table_on_path(&self, path: &[String], name: &str) -> Option<&Arc<TableDef>> {
+        path.iter().find_map(|schema| self.table_named(schema, name))
+    }
+
+    /// All tables by id.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<TableDef>> {
+        self.tables.values()
+    }
+
+    /// The table that has an index of this name in this schema.
+    pub fn table_of_index(&self, schema: &str, index: &str) -> Option<&Arc<TableDef>> {
+        let id = self.index_names.get(&(schema.to_owned(), index.to_owned()))?;
+        self.tables.get(id)
+    }
+
+    /// The function with this id.
+    pub fn function(&self, id: FunctionId) -> Option<&Arc<FunctionDef>> {
+        self.functions.get(&id)
+    }
+
+    /// The functions of this name in this schema.
+    pub fn functions_named<'a>(&'a self, schema: &str, name: &str) -> impl Iterator<Item = &'a Arc<FunctionDef>> {
+        self.function_names
+            .get(&(schema.to_owned(), name.to_owned()))
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.functions.get(id))
+    }
+
+    /// All functions by id.
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionDef>> {
+        self.functions.values()
+    }
+}

@@ -1,0 +1,255 @@
+//! The objects of a catalogue, as plain data.
+
+use serde::{Deserialize, Serialize};
+use tuplix_types::TypeId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u32);
+    };
+}
+
+id! {
+    /// A table's object id.
+    TableId
+}
+id! {
+    /// An index's object id.
+    IndexId
+}
+id! {
+    /// A function's object id.
+    FunctionId
+}
+
+/// A schema.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SchemaDef {
+    /// Object id.
+    pub oid: u32,
+    /// Name.
+    pub name: String,
+}
+
+/// Where the rows of a table live (DESIGN D2, in Citus's words).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Whole, in a partition of its own: a table nobody distributed.
+    Local,
+    /// Whole, readable from every partition, written with all of them latched.
+    Reference,
+    /// By the bucket in an integer column.
+    Hash {
+        /// The distribution column's position.
+        column: usize,
+    },
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableDef {
+    /// Object id.
+    pub id: TableId,
+    /// Schema name.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Columns by position; positions never change while the table lives.
+    pub columns: Vec<ColumnDef>,
+    /// Indexes, those of constraints too.
+    pub indexes: Vec<IndexDef>,
+    /// CHECK constraints.
+    pub checks: Vec<CheckDef>,
+    /// Where its rows live.
+    pub distribution: Distribution,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnDef {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: TypeId,
+    /// PostgreSQL's type modifier (`varchar(10)` is 14), -1 for none.
+    pub typmod: i32,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// DEFAULT as SQL text.
+    pub default: Option<String>,
+}
+
+/// A CHECK constraint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckDef {
+    /// Constraint name.
+    pub name: String,
+    /// The condition as SQL text.
+    pub expression: String,
+}
+
+/// How an index finds rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexMethod {
+    /// Equality only; what PRIMARY KEY and UNIQUE build.
+    Hash,
+    /// Ranges and order; what CREATE INDEX builds unless told otherwise.
+    Ordered,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexDef {
+    /// Object id.
+    pub id: IndexId,
+    /// Name, also of the constraint it stands for.
+    pub name: String,
+    /// How it finds rows.
+    pub method: IndexMethod,
+    /// Indexed columns in key order.
+    pub columns: Vec<IndexColumn>,
+    /// Whether two rows may not have the same key.
+    pub unique: bool,
+    /// Whether it is the primary key.
+    pub primary: bool,
+    /// Whether it stands for a PRIMARY KEY or UNIQUE constraint.
+    pub constraint: bool,
+}
+
+/// A column of an index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexColumn {
+    /// The table column's position.
+    pub column: usize,
+    /// Descending order.
+    pub descending: bool,
+    /// NULLs before values.
+    pub nulls_first: bool,
+}
+
+/// In what language a function's body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// SQL statements; the last one's result is the function's.
+    Sql,
+    /// PL/pgSQL.
+    Plpgsql,
+}
+
+/// Whether calls with equal arguments may be folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FunctionVolatility {
+    /// Depends on its arguments only.
+    Immutable,
+    /// Fixed within a statement.
+    Stable,
+    /// May do anything.
+    Volatile,
+}
+
+/// How an argument is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentMode {
+    /// IN
+    In,
+    /// OUT
+    Out,
+    /// INOUT
+    InOut,
+    /// VARIADIC
+    Variadic,
+    /// A column of RETURNS TABLE
+    Table,
+}
+
+/// An argument.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArgumentDef {
+    /// Name, empty when it has none.
+    pub name: String,
+    /// Type.
+    pub ty: TypeId,
+    /// How it is passed.
+    pub mode: ArgumentMode,
+    /// DEFAULT as SQL text.
+    pub default: Option<String>,
+}
+
+/// A function or procedure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionDef {
+    /// Object id.
+    pub id: FunctionId,
+    /// Schema name.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Grows with CREATE OR REPLACE; the log says which version wrote a row.
+    pub version: u32,
+    /// Arguments in order, OUT and TABLE ones too.
+    pub arguments: Vec<ArgumentDef>,
+    /// Declared result type; `RECORD` for several OUT or TABLE columns.
+    pub returns: TypeId,
+    /// RETURNS SETOF or TABLE.
+    pub returns_set: bool,
+    /// PROCEDURE rather than FUNCTION.
+    pub is_procedure: bool,
+    /// Body's language.
+    pub language: Language,
+    /// Body as written.
+    pub body: String,
+    /// Volatility.
+    pub volatility: FunctionVolatility,
+    /// NULL in, NULL out.
+    pub strict: bool,
+    /// Runs with the owner's rights.
+    pub security_definer: bool,
+    /// The input argument that names the bucket (create_distributed_function).
+    pub distribution_argument: Option<usize>,
+}
+
+impl TableDef {
+    /// The position of the column of this name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The primary key.
+    pub fn primary_key(&self) -> Option<&IndexDef> {
+        self.indexes.iter().find(|index| index.primary)
+    }
+
+    /// `schema.name`
+    pub fn qualified_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
+
+impl FunctionDef {
+    /// The arguments that a caller passes.
+    pub fn inputs(&self) -> impl Iterator<Item = &ArgumentDef> {
+        self.arguments.iter().filter(|argument| {
+            matches!(argument.mode, ArgumentMode::In | ArgumentMode::InOut | ArgumentMode::Variadic)
+        })
+    }
+
+    /// The columns that a caller gets: OUT, INOUT and TABLE arguments.
+    pub fn outputs(&self) -> impl Iterator<Item = &ArgumentDef> {
+        self.arguments.iter().filter(|argument| {
+            matches!(argument.mode, ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table)
+        })
+    }
+
+    /// `name(type, type)`, as error messages write it.
+    pub fn signature(&self) -> String {
+        let types: Vec<String> = self.inputs().map(|argument| argument.ty.to_string()).collect();
+        format!("{}({})", self.name, types.join(", "))
+    }
+}

@@ -1,0 +1,200 @@
+//! Statements that change the catalogue.
+
+use tuplix_catalog::{ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language};
+use tuplix_types::TypeId;
+
+/// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
+#[derive(Clone, Debug)]
+pub enum Ddl {
+    /// CREATE SCHEMA
+    CreateSchema {
+        /// Name.
+        name: String,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+    },
+    /// CREATE TABLE
+    CreateTable(CreateTable),
+    /// CREATE INDEX
+    CreateIndex(CreateIndex),
+    /// CREATE FUNCTION / PROCEDURE
+    CreateFunction(CreateFunction),
+    /// DROP TABLE / INDEX / SCHEMA / FUNCTION / PROCEDURE
+    Drop(Drop),
+    /// TRUNCATE
+    Truncate {
+        /// Tables.
+        tables: Vec<QualifiedName>,
+    },
+    /// ALTER TABLE
+    AlterTable {
+        /// Table.
+        table: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// Actions in order.
+        actions: Vec<AlterTable>,
+    },
+}
+
+/// A name with or without schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QualifiedName {
+    /// Schema, when written.
+    pub schema: Option<String>,
+    /// Name.
+    pub name: String,
+    /// Where it stands.
+    pub position: Option<u32>,
+}
+
+/// CREATE TABLE
+#[derive(Clone, Debug)]
+pub struct CreateTable {
+    /// Name.
+    pub name: QualifiedName,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// Columns.
+    pub columns: Vec<ColumnDef>,
+    /// Constraints, those of columns too.
+    pub constraints: Vec<Constraint>,
+}
+
+/// A table constraint.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    /// Name, when written.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub position: Option<u32>,
+    /// What it says.
+    pub kind: ConstraintKind,
+}
+
+/// What a constraint says.
+#[derive(Clone, Debug)]
+pub enum ConstraintKind {
+    /// PRIMARY KEY (columns)
+    PrimaryKey(Vec<String>),
+    /// UNIQUE (columns)
+    Unique(Vec<String>),
+    /// CHECK (expression as SQL text); `column` when written at a column.
+    Check {
+        /// SQL text.
+        expression: String,
+        /// The column it was written at.
+        column: Option<String>,
+    },
+}
+
+/// CREATE INDEX
+#[derive(Clone, Debug)]
+pub struct CreateIndex {
+    /// Name, when written.
+    pub name: Option<String>,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// Table.
+    pub table: QualifiedName,
+    /// btree (the default) or hash.
+    pub method: IndexMethod,
+    /// UNIQUE
+    pub unique: bool,
+    /// Columns by name with their order; `column` is meaningless until looked up.
+    pub columns: Vec<(String, IndexColumn)>,
+}
+
+/// CREATE FUNCTION / PROCEDURE
+#[derive(Clone, Debug)]
+pub struct CreateFunction {
+    /// Name.
+    pub name: QualifiedName,
+    /// OR REPLACE
+    pub or_replace: bool,
+    /// PROCEDURE
+    pub is_procedure: bool,
+    /// Arguments.
+    pub arguments: Vec<ArgumentDef>,
+    /// RETURNS
+    pub returns: TypeId,
+    /// SETOF / TABLE
+    pub returns_set: bool,
+    /// LANGUAGE
+    pub language: Language,
+    /// AS
+    pub body: String,
+    /// Where the body's text starts in the statement, in characters from 1, for error positions.
+    pub body_position: Option<u32>,
+    /// IMMUTABLE / STABLE / VOLATILE
+    pub volatility: FunctionVolatility,
+    /// STRICT
+    pub strict: bool,
+    /// SECURITY DEFINER
+    pub security_definer: bool,
+}
+
+/// DROP
+#[derive(Clone, Debug)]
+pub struct Drop {
+    /// What kind of object.
+    pub kind: DropKind,
+    /// IF EXISTS
+    pub if_exists: bool,
+    /// CASCADE
+    pub cascade: bool,
+    /// Names; functions with their argument types when written.
+    pub names: Vec<(QualifiedName, Option<Vec<TypeId>>)>,
+}
+
+/// What DROP drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropKind {
+    /// TABLE
+    Table,
+    /// INDEX
+    Index,
+    /// SCHEMA
+    Schema,
+    /// FUNCTION
+    Function,
+    /// PROCEDURE
+    Procedure,
+}
+
+/// One action of ALTER TABLE.
+#[derive(Clone, Debug)]
+pub enum AlterTable {
+    /// ADD CONSTRAINT
+    AddConstraint(Constraint),
+    /// DROP CONSTRAINT
+    DropConstraint {
+        /// Name.
+        name: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ALTER COLUMN SET / DROP NOT NULL
+    SetNotNull {
+        /// Column.
+        column: String,
+        /// SET
+        not_null: bool,
+    },
+    /// ALTER COLUMN SET / DROP DEFAULT
+    SetDefault {
+        /// Column.
+        column: String,
+        /// SQL text; `None` drops it.
+        default: Option<String>,
+    },
+    /// RENAME TO
+    Rename(String),
+    /// RENAME COLUMN
+    RenameColumn {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+}

@@ -1,0 +1,369 @@
+//! Queries: what gives or changes rows.
+
+use tuplix_catalog::{IndexId, TableId};
+use tuplix_functions::Aggregate;
+use tuplix_types::TypeId;
+
+use super::{Expr, OutputColumn, RelationId};
+
+/// A query: SELECT, VALUES, set operation, or a data-modifying statement.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// WITH, in order.
+    pub ctes: Vec<Cte>,
+    /// What gives the rows.
+    pub body: QueryBody,
+    /// ORDER BY.
+    pub order_by: Vec<SortKey>,
+    /// LIMIT, an `int8`.
+    pub limit: Option<Expr>,
+    /// FETCH FIRST ... WITH TIES.
+    pub with_ties: bool,
+    /// OFFSET, an `int8`.
+    pub offset: Option<Expr>,
+    /// FOR UPDATE and its kin.
+    pub locking: Vec<Locking>,
+    /// The columns of the result; none for a change without RETURNING.
+    pub columns: Vec<OutputColumn>,
+}
+
+/// What gives a query's rows.
+#[derive(Clone, Debug)]
+pub enum QueryBody {
+    /// SELECT
+    Select(Box<Select>),
+    /// VALUES
+    Values(Vec<Vec<Expr>>),
+    /// UNION, INTERSECT, EXCEPT
+    SetOperation {
+        /// Which.
+        operation: SetOperation,
+        /// ALL
+        all: bool,
+        /// Left side.
+        left: Box<Query>,
+        /// Right side.
+        right: Box<Query>,
+    },
+    /// INSERT
+    Insert(Box<Insert>),
+    /// UPDATE
+    Update(Box<Update>),
+    /// DELETE
+    Delete(Box<Delete>),
+}
+
+/// A set operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetOperation {
+    /// UNION
+    Union,
+    /// INTERSECT
+    Intersect,
+    /// EXCEPT
+    Except,
+}
+
+/// One WITH query.
+#[derive(Clone, Debug)]
+pub struct Cte {
+    /// Its number, unique in the statement; [`From::Cte`] names it.
+    pub id: CteId,
+    /// Name.
+    pub name: String,
+    /// The query; for a recursive one the part that starts it.
+    pub query: Query,
+    /// The part that is repeated over the rows of the last round (WITH RECURSIVE).
+    pub recursive: Option<Box<RecursivePart>>,
+    /// MATERIALIZED said or needed (volatile, changing, used more than once).
+    pub materialized: bool,
+}
+
+/// A CTE of the statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CteId(pub u32);
+
+/// The repeated part of a recursive CTE.
+#[derive(Clone, Debug)]
+pub struct RecursivePart {
+    /// The query; it names the CTE itself as a FROM item.
+    pub query: Query,
+    /// UNION ALL rather than UNION.
+    pub all: bool,
+}
+
+/// SELECT without ORDER BY and LIMIT.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// FROM items, joined by comma.
+    pub from: Vec<From>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// GROUP BY keys.
+    pub group_by: Vec<Expr>,
+    /// Whether it is grouped: GROUP BY, HAVING or an aggregate.
+    pub grouped: bool,
+    /// The aggregate calls that [`super::ExprKind::Aggregate`] names.
+    pub aggregates: Vec<AggregateCall>,
+    /// HAVING
+    pub having: Option<Expr>,
+    /// The window calls that [`super::ExprKind::Window`] names.
+    pub windows: Vec<WindowCall>,
+    /// The select list; columns past [`Query::columns`]' length are for ORDER BY only.
+    pub targets: Vec<Expr>,
+    /// DISTINCT
+    pub distinct: Distinct,
+}
+
+/// DISTINCT
+#[derive(Clone, Debug)]
+pub enum Distinct {
+    /// None.
+    No,
+    /// DISTINCT: all visible targets.
+    All,
+    /// DISTINCT ON: positions of targets.
+    On(Vec<usize>),
+}
+
+/// A FROM item.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// A table.
+    Table {
+        /// Its name in this statement.
+        relation: RelationId,
+        /// The table.
+        table: TableId,
+    },
+    /// A system table that the engine computes (`pg_class`, `os.partition`, ...), by schema and name.
+    System {
+        /// Its name in this statement.
+        relation: RelationId,
+        /// Schema.
+        schema: String,
+        /// Name.
+        name: String,
+    },
+    /// A subquery, also VALUES and a view.
+    Subquery {
+        /// Its name in this statement.
+        relation: RelationId,
+        /// The query.
+        query: Box<Query>,
+        /// Whether it names earlier items.
+        lateral: bool,
+    },
+    /// A function call: each row of its result, or one row of a scalar one.
+    Function {
+        /// Its name in this statement.
+        relation: RelationId,
+        /// The call: [`super::ExprKind::Call`] or [`super::ExprKind::UserCall`].
+        call: Expr,
+        /// WITH ORDINALITY: one column more.
+        ordinality: bool,
+    },
+    /// A CTE.
+    Cte {
+        /// Its name in this statement.
+        relation: RelationId,
+        /// The CTE.
+        cte: CteId,
+    },
+    /// JOIN
+    Join {
+        /// Which.
+        kind: JoinKind,
+        /// Left side.
+        left: Box<From>,
+        /// Right side.
+        right: Box<From>,
+        /// ON, or USING as equalities; `None` for CROSS.
+        on: Option<Expr>,
+    },
+}
+
+/// Join kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// INNER and CROSS
+    Inner,
+    /// LEFT
+    Left,
+    /// RIGHT
+    Right,
+    /// FULL
+    Full,
+}
+
+/// An aggregate call.
+#[derive(Clone, Debug)]
+pub struct AggregateCall {
+    /// The aggregate.
+    pub aggregate: &'static Aggregate,
+    /// Arguments; none for `count(*)`.
+    pub arguments: Vec<Expr>,
+    /// DISTINCT
+    pub distinct: bool,
+    /// ORDER BY inside the call.
+    pub order_by: Vec<SortKey>,
+    /// FILTER (WHERE ...)
+    pub filter: Option<Expr>,
+    /// Result type.
+    pub ty: TypeId,
+}
+
+/// A window call; refused by the planner until it has windows.
+#[derive(Clone, Debug)]
+pub struct WindowCall {
+    /// Function name.
+    pub name: String,
+    /// Arguments.
+    pub arguments: Vec<Expr>,
+    /// PARTITION BY
+    pub partition_by: Vec<Expr>,
+    /// ORDER BY
+    pub order_by: Vec<SortKey>,
+    /// Result type.
+    pub ty: TypeId,
+    /// Where it stands.
+    pub position: Option<u32>,
+}
+
+/// One ORDER BY key.
+#[derive(Clone, Debug)]
+pub struct SortKey {
+    /// The key. In [`Query::order_by`]: position of a target for SELECT and set operations.
+    pub key: SortTarget,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST (the default with DESC).
+    pub nulls_first: bool,
+}
+
+/// What a sort key sorts by.
+#[derive(Clone, Debug)]
+pub enum SortTarget {
+    /// A column of the select list, hidden ones included.
+    Target(usize),
+    /// Any expression (inside aggregates and windows).
+    Expr(Box<Expr>),
+}
+
+/// FOR UPDATE and its kin.
+#[derive(Clone, Debug)]
+pub struct Locking {
+    /// How strong.
+    pub strength: LockStrength,
+    /// What to do when a row is locked.
+    pub wait: LockWait,
+    /// Which relations.
+    pub relations: Vec<RelationId>,
+}
+
+/// Row lock strengths; two locks conflict unless both are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LockStrength {
+    /// FOR KEY SHARE, FOR SHARE
+    Share,
+    /// FOR NO KEY UPDATE, FOR UPDATE
+    Update,
+}
+
+/// What to do when a row is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// Wait.
+    Block,
+    /// NOWAIT: 55P03.
+    Error,
+    /// SKIP LOCKED.
+    Skip,
+}
+
+/// INSERT
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// The table.
+    pub table: TableId,
+    /// The table as a relation, for RETURNING and ON CONFLICT.
+    pub relation: RelationId,
+    /// Gives rows of as many columns as `columns`, already of the columns' types.
+    pub source: InsertSource,
+    /// The target column of each source column.
+    pub columns: Vec<usize>,
+    /// For the columns that the source does not give: their defaults (none: NULL).
+    pub defaults: Vec<(usize, Expr)>,
+    /// ON CONFLICT
+    pub on_conflict: Option<OnConflict>,
+    /// RETURNING
+    pub returning: Vec<Expr>,
+}
+
+/// Where inserted rows come from.
+#[derive(Clone, Debug)]
+pub enum InsertSource {
+    /// VALUES lists; DEFAULT is already replaced.
+    Values(Vec<Vec<Expr>>),
+    /// A query.
+    Query(Box<Query>),
+    /// DEFAULT VALUES
+    Defaults,
+}
+
+/// ON CONFLICT
+#[derive(Clone, Debug)]
+pub struct OnConflict {
+    /// The unique index that decides; `None`: any (DO NOTHING only).
+    pub index: Option<IndexId>,
+    /// The action.
+    pub action: ConflictAction,
+}
+
+/// What to do with a conflicting row.
+#[derive(Clone, Debug)]
+pub enum ConflictAction {
+    /// DO NOTHING
+    Nothing,
+    /// DO UPDATE
+    Update {
+        /// The row that was to be inserted, as a relation.
+        excluded: RelationId,
+        /// SET column = expression
+        assignments: Vec<(usize, Expr)>,
+        /// WHERE
+        filter: Option<Expr>,
+    },
+}
+
+/// UPDATE
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The table.
+    pub table: TableId,
+    /// The table as a relation.
+    pub relation: RelationId,
+    /// SET column = expression, of the column's type.
+    pub assignments: Vec<(usize, Expr)>,
+    /// FROM
+    pub from: Vec<From>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// RETURNING
+    pub returning: Vec<Expr>,
+}
+
+/// DELETE
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// The table.
+    pub table: TableId,
+    /// The table as a relation.
+    pub relation: RelationId,
+    /// USING
+    pub using: Vec<From>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// RETURNING
+    pub returning: Vec<Expr>,
+}
