@@ -4,6 +4,9 @@ use ecow::EcoString;
 
 use crate::numeric::Numeric;
 
+/// How deep arrays and objects may be nested.
+pub const MAX_DEPTH: usize = 1024;
+
 /// A JSON value as `jsonb` keeps it.
 #[derive(Clone, Debug)]
 pub enum Jsonb {

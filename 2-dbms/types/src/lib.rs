@@ -4,14 +4,21 @@
 //! executor and the client; [`TypeId`], a type named by PostgreSQL's own object id; and
 //! [`SqlError`], an error with SQLSTATE, position and PostgreSQL's wording.
 
+pub mod compare;
+pub mod encoding;
 mod error;
 pub mod jsonb;
+pub mod key;
 pub mod numeric;
 pub mod sqlstate;
 mod type_id;
 mod value;
 
+pub use compare::{compare, compare_typed, equal, equal_typed, hash, hash_typed};
+pub use encoding::DecodeError;
 pub use error::{Result, Severity, SqlError};
+pub use key::{encode_key, encode_key_typed};
+pub use numeric::Numeric;
 pub use sqlstate::SqlState;
 pub use type_id::TypeId;
-pub use value::{Array, ArrayDimension, Interval, Row, Value};
+pub use value::{Array, ArrayDimension, Interval, MAX_DIMENSIONS, Row, Value};

@@ -83,6 +83,9 @@ pub struct Array {
     pub elements: Vec<Value>,
 }
 
+/// Most dimensions that an array has.
+pub const MAX_DIMENSIONS: usize = 6;
+
 /// One dimension of an [`Array`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArrayDimension {
