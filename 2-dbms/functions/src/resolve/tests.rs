@@ -1,0 +1,72 @@
+//! The rules on known cases; `tests/it` compares many more with PostgreSQL's answers.
+
+#![allow(clippy::unwrap_used)]
+
+use tuplix_types::TypeId;
+
+use super::*;
+
+fn operator(name: &str, left: TypeId, right: TypeId) -> String {
+    match resolve_operator(name, Some(left), right) {
+        Ok(found) => found.function.symbol.to_owned(),
+        Err(error) => error.message().to_owned(),
+    }
+}
+
+fn function(name: &str, args: &[TypeId]) -> String {
+    match resolve_function(name, args, &[]) {
+        Ok(ResolvedCall { callee: Callee::Function(f), .. }) => f.symbol.to_owned(),
+        Ok(ResolvedCall { callee: Callee::Aggregate(a), .. }) => a.function.symbol.to_owned(),
+        Ok(other) => format!("{:?}", other.callee),
+        Err(error) => error.message().to_owned(),
+    }
+}
+
+#[test]
+fn operators_are_chosen_as_postgresql_does() {
+    use TypeId as T;
+    assert_eq!(operator("+", T::INT4, T::INT8), "int48pl");
+    assert_eq!(operator("+", T::INT4, T::UNKNOWN), "int4pl");
+    assert_eq!(operator("=", T::VARCHAR, T::VARCHAR), "texteq");
+    assert_eq!(operator("=", T::BPCHAR, T::UNKNOWN), "bpchareq");
+    assert_eq!(operator("!=", T::NUMERIC, T::INT4), "numeric_ne");
+    assert_eq!(operator("+", T::INT4, T::TEXT), "operator does not exist: integer + text");
+    assert_eq!(operator("+", T::UNKNOWN, T::UNKNOWN), "operator is not unique: unknown + unknown");
+    assert_eq!(operator("||", T::UNKNOWN, T::UNKNOWN), "textcat");
+}
+
+#[test]
+fn functions_are_chosen_as_postgresql_does() {
+    use TypeId as T;
+    assert_eq!(function("length", &[T::UNKNOWN]), "textlen");
+    assert_eq!(function("max", &[T::VARCHAR]), "max_text");
+    assert_eq!(function("sum", &[T::INT2]), "sum_int2");
+    assert_eq!(function("nosuch", &[T::INT4, T::UNKNOWN]), "function nosuch(integer, unknown) does not exist");
+}
+
+#[test]
+fn user_functions_take_part() {
+    let mine = Candidate {
+        id: 7,
+        args: vec![TypeId::INT8, TypeId::TEXT],
+        arg_names: vec!["a".into(), "b".into()],
+        defaults: 1,
+        variadic: false,
+        result: TypeId::BOOL,
+    };
+    let found = resolve_function("mine", &[TypeId::INT4], std::slice::from_ref(&mine)).unwrap();
+    assert!(matches!(found.callee, Callee::User(7)));
+    assert_eq!((found.args, found.defaults), (vec![TypeId::INT8], vec![1]));
+    let call = CallShape { args: &[TypeId::UNKNOWN, TypeId::INT8], names: &["b", "a"], variadic: false };
+    let found = BUILT_IN.function("mine", call, &[mine]).unwrap();
+    assert_eq!(found.positions, Some(vec![1, 0]));
+}
+
+#[test]
+fn common_types() {
+    use TypeId as T;
+    assert_eq!(select_common_type("CASE", &[T::UNKNOWN, T::INT4, T::INT8]).unwrap(), T::INT8);
+    assert_eq!(select_common_type("CASE", &[T::UNKNOWN]).unwrap(), T::TEXT);
+    let error = select_common_type("UNION", &[T::INT4, T::TEXT]).unwrap_err();
+    assert_eq!(error.message(), "UNION types integer and text cannot be matched");
+}
