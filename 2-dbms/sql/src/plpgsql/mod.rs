@@ -1,0 +1,5 @@
+//! PL/pgSQL bodies.
+
+pub mod ast;
+
+pub use ast::*;
