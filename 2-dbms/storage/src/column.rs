@@ -1,0 +1,321 @@
+//! One column of a chunk: a typed vector and a bitmap of NULLs.
+
+use std::sync::Arc;
+
+use ecow::EcoString;
+use tuplix_types::{TypeId, Value};
+
+use crate::schema::CHUNK_ROWS;
+
+/// Bits for a chunk's rows.
+pub(crate) type RowBits = [u64; CHUNK_ROWS / 64];
+
+/// The values of one column in one chunk, by their type.
+///
+/// A vector is as long as the chunk's capacity; places that are NULL or hold no live row contain
+/// leftovers that mean nothing.
+#[derive(Clone, Debug)]
+pub enum ColumnData {
+    /// `boolean`
+    Bool(Vec<bool>),
+    /// `smallint`
+    Int2(Vec<i16>),
+    /// `integer`
+    Int4(Vec<i32>),
+    /// `bigint`
+    Int8(Vec<i64>),
+    /// `real`
+    Float4(Vec<f32>),
+    /// `double precision`
+    Float8(Vec<f64>),
+    /// `oid` and its aliases
+    Oid(Vec<u32>),
+    /// `date`
+    Date(Vec<i32>),
+    /// `time`
+    Time(Vec<i64>),
+    /// `timestamp`
+    Timestamp(Vec<i64>),
+    /// `timestamptz`
+    Timestamptz(Vec<i64>),
+    /// Everything kept as text.
+    Text(Vec<EcoString>),
+    /// `bytea`; each value is a reference-counted block of its own.
+    Bytea(Vec<Option<Arc<[u8]>>>),
+    /// Every other type.
+    Other(Vec<Value>),
+}
+
+/// Runs `$body` with `$vector` bound to the vector of any variant.
+macro_rules! with_vector {
+    ($data:expr, $vector:ident => $body:expr) => {
+        match $data {
+            ColumnData::Bool($vector) => $body,
+            ColumnData::Int2($vector) => $body,
+            ColumnData::Int4($vector) | ColumnData::Date($vector) => $body,
+            ColumnData::Int8($vector)
+            | ColumnData::Time($vector)
+            | ColumnData::Timestamp($vector)
+            | ColumnData::Timestamptz($vector) => $body,
+            ColumnData::Float4($vector) => $body,
+            ColumnData::Float8($vector) => $body,
+            ColumnData::Oid($vector) => $body,
+            ColumnData::Text($vector) => $body,
+            ColumnData::Bytea($vector) => $body,
+            ColumnData::Other($vector) => $body,
+        }
+    };
+}
+
+impl ColumnData {
+    /// An empty vector for values of the type.
+    pub(crate) fn new(type_id: TypeId) -> ColumnData {
+        match type_id {
+            TypeId::BOOL => ColumnData::Bool(Vec::new()),
+            TypeId::INT2 => ColumnData::Int2(Vec::new()),
+            TypeId::INT4 => ColumnData::Int4(Vec::new()),
+            TypeId::INT8 => ColumnData::Int8(Vec::new()),
+            TypeId::FLOAT4 => ColumnData::Float4(Vec::new()),
+            TypeId::FLOAT8 => ColumnData::Float8(Vec::new()),
+            TypeId::OID | TypeId::REGPROC | TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGNAMESPACE => {
+                ColumnData::Oid(Vec::new())
+            }
+            TypeId::DATE => ColumnData::Date(Vec::new()),
+            TypeId::TIME => ColumnData::Time(Vec::new()),
+            TypeId::TIMESTAMP => ColumnData::Timestamp(Vec::new()),
+            TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Vec::new()),
+            TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON => {
+                ColumnData::Text(Vec::new())
+            }
+            TypeId::BYTEA => ColumnData::Bytea(Vec::new()),
+            _ => ColumnData::Other(Vec::new()),
+        }
+    }
+
+    /// Bytes that one row takes in the vector.
+    fn width(&self) -> usize {
+        fn width_of<T>(_: &[T]) -> usize {
+            size_of::<T>()
+        }
+        with_vector!(self, vector => width_of(vector))
+    }
+
+    /// Whether the vector can hold the value.
+    #[inline]
+    pub(crate) fn accepts(&self, value: &Value) -> bool {
+        matches!(
+            (self, value),
+            (_, Value::Null)
+                | (ColumnData::Bool(_), Value::Bool(_))
+                | (ColumnData::Int2(_), Value::Int2(_))
+                | (ColumnData::Int4(_), Value::Int4(_))
+                | (ColumnData::Int8(_), Value::Int8(_))
+                | (ColumnData::Float4(_), Value::Float4(_))
+                | (ColumnData::Float8(_), Value::Float8(_))
+                | (ColumnData::Oid(_), Value::Oid(_))
+                | (ColumnData::Date(_), Value::Date(_))
+                | (ColumnData::Time(_), Value::Time(_))
+                | (ColumnData::Timestamp(_), Value::Timestamp(_))
+                | (ColumnData::Timestamptz(_), Value::Timestamptz(_))
+                | (ColumnData::Text(_), Value::Text(_))
+                | (ColumnData::Bytea(_), Value::Bytea(_))
+                | (ColumnData::Other(_), _)
+        )
+    }
+
+    fn resize(&mut self, capacity: usize) {
+        fn grow<T: Clone + Default>(vector: &mut Vec<T>, capacity: usize) {
+            vector.reserve_exact(capacity.saturating_sub(vector.len()));
+            vector.resize(capacity, T::default());
+        }
+        with_vector!(self, vector => grow(vector, capacity));
+    }
+}
+
+/// One column of a chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    /// `None` until the first NULL.
+    nulls: Option<Box<RowBits>>,
+    data: ColumnData,
+}
+
+impl Column {
+    /// A column without rows.
+    pub(crate) fn new(type_id: TypeId) -> Column {
+        Column { nulls: None, data: ColumnData::new(type_id) }
+    }
+
+    /// Makes place for `capacity` rows.
+    pub(crate) fn resize(&mut self, capacity: usize) {
+        self.data.resize(capacity);
+    }
+
+    pub(crate) fn data(&self) -> &ColumnData {
+        &self.data
+    }
+
+    pub(crate) fn nulls(&self) -> Option<&RowBits> {
+        self.nulls.as_deref()
+    }
+
+    /// Bytes that one row takes, without what a value has on the heap.
+    pub(crate) fn width(&self) -> usize {
+        self.data.width()
+    }
+
+    /// # Panics
+    /// If the value is not of the column's type: statements are typed before they get here.
+    #[inline]
+    pub(crate) fn check(&self, value: &Value) {
+        assert!(self.data.accepts(value), "a value of the column's type, not {value:?}");
+    }
+
+    #[inline]
+    pub(crate) fn is_null(&self, place: usize) -> bool {
+        match &self.nulls {
+            None => false,
+            Some(bits) => bits[place / 64] >> (place % 64) & 1 == 1,
+        }
+    }
+
+    #[inline]
+    fn set_null(&mut self, place: usize) {
+        let bits = self.nulls.get_or_insert_with(Default::default);
+        bits[place / 64] |= 1 << (place % 64);
+    }
+
+    #[inline]
+    fn clear_null(&mut self, place: usize) {
+        if let Some(bits) = &mut self.nulls {
+            bits[place / 64] &= !(1 << (place % 64));
+        }
+    }
+
+    /// The value at a place.
+    #[inline]
+    pub(crate) fn read(&self, place: usize) -> Value {
+        if self.is_null(place) {
+            return Value::Null;
+        }
+        match &self.data {
+            ColumnData::Bool(v) => Value::Bool(v[place]),
+            ColumnData::Int2(v) => Value::Int2(v[place]),
+            ColumnData::Int4(v) => Value::Int4(v[place]),
+            ColumnData::Int8(v) => Value::Int8(v[place]),
+            ColumnData::Float4(v) => Value::Float4(v[place]),
+            ColumnData::Float8(v) => Value::Float8(v[place]),
+            ColumnData::Oid(v) => Value::Oid(v[place]),
+            ColumnData::Date(v) => Value::Date(v[place]),
+            ColumnData::Time(v) => Value::Time(v[place]),
+            ColumnData::Timestamp(v) => Value::Timestamp(v[place]),
+            ColumnData::Timestamptz(v) => Value::Timestamptz(v[place]),
+            ColumnData::Text(v) => Value::Text(v[place].clone()),
+            ColumnData::Bytea(v) => v[place].clone().map_or(Value::Null, Value::Bytea),
+            ColumnData::Other(v) => v[place].clone(),
+        }
+    }
+
+    /// The integer, date, time or oid at a place, `None` for NULL and for columns of other types.
+    #[inline]
+    pub(crate) fn integer(&self, place: usize) -> Option<i64> {
+        if self.is_null(place) {
+            return None;
+        }
+        match &self.data {
+            ColumnData::Int4(v) | ColumnData::Date(v) => Some(i64::from(v[place])),
+            ColumnData::Int8(v)
+            | ColumnData::Time(v)
+            | ColumnData::Timestamp(v)
+            | ColumnData::Timestamptz(v) => Some(v[place]),
+            ColumnData::Int2(v) => Some(i64::from(v[place])),
+            ColumnData::Oid(v) => Some(i64::from(v[place])),
+            _ => None,
+        }
+    }
+
+    /// Writes a value that [`Column::check`] passed, and says by how much the bytes on the heap change.
+    #[inline]
+    pub(crate) fn write(&mut self, place: usize, value: Value) -> isize {
+        if value.is_null() {
+            return self.write_null(place);
+        }
+        self.clear_null(place);
+        match (&mut self.data, value) {
+            (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => v[place] = x,
+            (ColumnData::Int8(v), Value::Int8(x))
+            | (ColumnData::Time(v), Value::Time(x))
+            | (ColumnData::Timestamp(v), Value::Timestamp(x))
+            | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => v[place] = x,
+            (ColumnData::Bool(v), Value::Bool(x)) => v[place] = x,
+            (ColumnData::Int2(v), Value::Int2(x)) => v[place] = x,
+            (ColumnData::Float4(v), Value::Float4(x)) => v[place] = x,
+            (ColumnData::Float8(v), Value::Float8(x)) => v[place] = x,
+            (ColumnData::Oid(v), Value::Oid(x)) => v[place] = x,
+            (_, value) => return self.write_heap(place, value),
+        }
+        0
+    }
+
+    fn write_null(&mut self, place: usize) -> isize {
+        let before = self.heap_bytes(place);
+        self.set_null(place);
+        self.drop_value(place);
+        -before.cast_signed()
+    }
+
+    /// Writes a value that may have bytes on the heap.
+    fn write_heap(&mut self, place: usize, value: Value) -> isize {
+        let before = self.heap_bytes(place);
+        match (&mut self.data, value) {
+            (ColumnData::Text(v), Value::Text(x)) => v[place] = x,
+            (ColumnData::Bytea(v), Value::Bytea(x)) => v[place] = Some(x),
+            (ColumnData::Other(v), x) => v[place] = x,
+            _ => unreachable!("the value's type was checked before any write"),
+        }
+        self.heap_bytes(place).cast_signed() - before.cast_signed()
+    }
+
+    /// Lets go of what the value at a place has on the heap.
+    pub(crate) fn drop_value(&mut self, place: usize) {
+        match &mut self.data {
+            ColumnData::Text(v) => v[place] = EcoString::new(),
+            ColumnData::Bytea(v) => v[place] = None,
+            ColumnData::Other(v) => v[place] = Value::Null,
+            _ => {}
+        }
+    }
+
+    /// Bytes that the value at a place has on the heap, shared or not.
+    #[inline]
+    pub(crate) fn heap_bytes(&self, place: usize) -> usize {
+        match &self.data {
+            ColumnData::Text(v) => text_heap_bytes(&v[place]),
+            ColumnData::Bytea(v) => v[place].as_ref().map_or(0, |bytes| bytes.len() + 16),
+            ColumnData::Other(v) => value_heap_bytes(&v[place]),
+            _ => 0,
+        }
+    }
+}
+
+fn text_heap_bytes(text: &EcoString) -> usize {
+    if text.len() <= EcoString::INLINE_LIMIT { 0 } else { text.len() + 16 }
+}
+
+/// An estimate, deep enough to bound memory by.
+fn value_heap_bytes(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text_heap_bytes(text),
+        Value::Bytea(bytes) => bytes.len() + 16,
+        Value::Interval(_) | Value::Uuid(_) => 32,
+        Value::Numeric(_) => 56,
+        Value::Jsonb(_) => 128,
+        Value::Array(array) => {
+            64 + array.elements.iter().map(|e| size_of::<Value>() + value_heap_bytes(e)).sum::<usize>()
+        }
+        Value::Record(fields) => {
+            16 + fields.iter().map(|e| size_of::<Value>() + value_heap_bytes(e)).sum::<usize>()
+        }
+        _ => 0,
+    }
+}

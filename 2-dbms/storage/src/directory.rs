@@ -1,0 +1,83 @@
+//! The chunk directory: a tree of shared nodes, copied along a path when a write meets a snapshot.
+//!
+//! ```text
+//! nodes: [Arc<Node>]  one for 131,072 rows
+//!          Node: up to 256 Arc<Chunk>
+//!                  Chunk: up to 512 rows
+//! ```
+//!
+//! A snapshot is a copy of the list of nodes, one pointer for each 131,072 rows. Everything below is
+//! shared; the first write to a shared node or chunk copies it.
+
+use std::sync::Arc;
+
+use tuplix_types::TypeId;
+
+use crate::chunk::Chunk;
+use crate::schema::RowId;
+
+/// Chunks of a node.
+const NODE_CHUNKS: usize = 256;
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    chunks: Vec<Arc<Chunk>>,
+}
+
+/// All chunks of a fragment or of a snapshot of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Directory {
+    nodes: Vec<Arc<Node>>,
+}
+
+impl Directory {
+    /// The chunk of a row, whether the row is live or not.
+    #[inline]
+    pub(crate) fn chunk(&self, row: RowId) -> Option<&Chunk> {
+        self.chunk_at(row.chunk())
+    }
+
+    /// A chunk by its number.
+    #[inline]
+    pub(crate) fn chunk_at(&self, number: usize) -> Option<&Chunk> {
+        Some(self.nodes.get(number / NODE_CHUNKS)?.chunks.get(number % NODE_CHUNKS)?)
+    }
+
+    /// The chunk of a row, for writing: copied first if a snapshot holds it.
+    #[inline]
+    pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
+        let number = row.chunk();
+        let node = Arc::make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
+        Some(Arc::make_mut(node.chunks.get_mut(number % NODE_CHUNKS)?))
+    }
+
+    /// Chunks, with those that never had a row.
+    pub(crate) fn len(&self) -> usize {
+        match self.nodes.last() {
+            None => 0,
+            Some(last) => (self.nodes.len() - 1) * NODE_CHUNKS + last.chunks.len(),
+        }
+    }
+
+    /// Adds empty chunks until there are `count`.
+    pub(crate) fn grow(&mut self, count: usize, types: &[TypeId]) {
+        while self.len() < count {
+            if self.len().is_multiple_of(NODE_CHUNKS) {
+                self.nodes.push(Arc::default());
+            }
+            if let Some(node) = self.nodes.last_mut() {
+                Arc::make_mut(node).chunks.push(Arc::new(Chunk::new(types)));
+            }
+        }
+    }
+
+    /// All chunks, in row order.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
+        self.nodes.iter().flat_map(|node| &node.chunks)
+    }
+
+    /// Bytes of the directory itself.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.nodes.len() * (size_of::<Node>() + 24) + self.len() * size_of::<Arc<Chunk>>()
+    }
+}

@@ -1,0 +1,280 @@
+//! Hash index: finds rows by equality of the whole key.
+//!
+//! Extendible hashing. An entry is one word, 32 bits of the key's hash (the tag) and the row; the key itself
+//! is compared where it lies, in the chunks. Entries live in segments of at most
+//! [`SEGMENT_ENTRIES`]; the directory maps the tag's first bits to a segment. A full segment splits in
+//! two, so that no insert ever pays for more than one segment (doubling a whole table stalled an
+//! insert for 724 ms).
+//!
+//! ```text
+//! directory (by the tag's first `depth` bits)   segments
+//!   00 ──────────────────────────────────────▶ [ tag|row  tag|row  ... ]   depth 1
+//!   01 ──────────────────────────────────────▶      "
+//!   10 ──────────────────────────────────────▶ [ tag|row  tag|LIST|3 ]     depth 2
+//!   11 ──────────────────────────────────────▶ [ ... ]                     depth 2
+//! ```
+//!
+//! In an index that is not unique, rows with the same key share one entry: it names a list, an ordered set of
+//! rows. So a key with a million rows costs no more to change than any other. A unique index keeps an
+//! entry a row and never compares keys when it changes; two rows may have the same key for a moment.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashTable;
+use tuplix_types::Value;
+
+use crate::directory::Directory;
+use crate::key::KeySource;
+use crate::schema::{MAX_ROWS, RowId};
+
+/// Entries of a full segment: what hashbrown puts into 4096 buckets.
+const SEGMENT_ENTRIES: usize = 3584;
+
+/// Bits of the tag that the directory may use; segments of that depth grow instead of splitting.
+const MAX_DEPTH: u32 = 20;
+
+/// Marks an entry that names a list instead of a row.
+const LIST: u32 = MAX_ROWS;
+
+#[derive(Clone, Debug, Default)]
+struct Segment {
+    entries: HashTable<u64>,
+    depth: u32,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct HashIndex {
+    source: KeySource,
+    unique: bool,
+    depth: u32,
+    directory: Vec<u32>,
+    segments: Vec<Segment>,
+    lists: Vec<BTreeSet<u32>>,
+    unused_lists: Vec<u32>,
+    listed_rows: usize,
+}
+
+#[inline]
+fn entry(tag: u32, target: u32) -> u64 {
+    u64::from(tag) << 32 | u64::from(target)
+}
+
+#[inline]
+fn tag_of(entry: u64) -> u32 {
+    (entry >> 32) as u32
+}
+
+#[inline]
+fn target_of(entry: u64) -> u32 {
+    entry as u32
+}
+
+/// The hash by which a segment places an entry: first and last bits both depend on the tag's last bits,
+/// which differ within a segment.
+#[inline]
+fn spread(tag: u32) -> u64 {
+    u64::from(tag).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[inline]
+fn hash_entry(entry: &u64) -> u64 {
+    spread(tag_of(*entry))
+}
+
+impl HashIndex {
+    pub(crate) fn new(source: KeySource, unique: bool) -> HashIndex {
+        HashIndex {
+            source,
+            unique,
+            depth: 0,
+            directory: vec![0],
+            segments: vec![Segment::default()],
+            lists: Vec::new(),
+            unused_lists: Vec::new(),
+            listed_rows: 0,
+        }
+    }
+
+    pub(crate) fn source(&self) -> &KeySource {
+        &self.source
+    }
+
+    #[inline]
+    fn segment_of(&self, tag: u32) -> usize {
+        let slot = if self.depth == 0 { 0 } else { tag >> (32 - self.depth) };
+        self.directory[slot as usize] as usize
+    }
+
+    /// Adds a row that lies in its chunk already.
+    #[inline]
+    pub(crate) fn insert(&mut self, directory: &Directory, row: RowId) {
+        let Some(chunk) = directory.chunk(row) else { return };
+        let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
+        if self.unique || !self.join_list(directory, tag, row) {
+            self.insert_entry(entry(tag, row.0));
+        }
+    }
+
+    #[inline]
+    fn insert_entry(&mut self, entry: u64) {
+        let tag = tag_of(entry);
+        let mut number = self.segment_of(tag);
+        while self.segments[number].entries.len() >= SEGMENT_ENTRIES && self.split(number) {
+            number = self.segment_of(tag);
+        }
+        self.segments[number].entries.insert_unique(spread(tag), entry, hash_entry);
+    }
+
+    /// Adds the row to those that have its key already, if there are any.
+    fn join_list(&mut self, directory: &Directory, tag: u32, row: RowId) -> bool {
+        let number = self.segment_of(tag);
+        let HashIndex { source, segments, lists, unused_lists, listed_rows, .. } = self;
+        let found = segments[number].entries.find_mut(spread(tag), |entry| {
+            tag_of(*entry) == tag
+                && first_row(lists, *entry).is_some_and(|other| source.rows_agree(directory, other, row))
+        });
+        let Some(found) = found else { return false };
+        let target = target_of(*found);
+        if target & LIST != 0 {
+            lists[(target & !LIST) as usize].insert(row.0);
+            *listed_rows += 1;
+        } else {
+            let rows = BTreeSet::from([target, row.0]);
+            *listed_rows += 2;
+            let list = match unused_lists.pop() {
+                Some(list) => {
+                    lists[list as usize] = rows;
+                    list
+                }
+                None => {
+                    lists.push(rows);
+                    (lists.len() - 1) as u32
+                }
+            };
+            *found = entry(tag, LIST | list);
+        }
+        true
+    }
+
+    /// Takes out a row whose key still lies in its chunk.
+    #[inline]
+    pub(crate) fn remove(&mut self, directory: &Directory, row: RowId) {
+        let Some(chunk) = directory.chunk(row) else { return };
+        let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
+        let number = self.segment_of(tag);
+        let lists = &self.lists;
+        let found = self.segments[number]
+            .entries
+            .find_entry(spread(tag), |entry| tag_of(*entry) == tag && has_row(lists, *entry, row));
+        let mut found = found.expect("an indexed row has an entry");
+        let target = target_of(*found.get());
+        if target & LIST == 0 {
+            found.remove();
+            return;
+        }
+        let list = &mut self.lists[(target & !LIST) as usize];
+        list.remove(&row.0);
+        self.listed_rows -= 1;
+        if list.len() == 1
+            && let Some(last) = list.pop_first()
+        {
+            *found.get_mut() = entry(tag, last);
+            self.listed_rows -= 1;
+            self.unused_lists.push(target & !LIST);
+        }
+    }
+
+    /// A row with this key.
+    #[inline]
+    pub(crate) fn lookup(&self, directory: &Directory, key: &[Value]) -> Option<RowId> {
+        first_row(&self.lists, self.find(directory, key)?)
+    }
+
+    /// All rows with this key, ascending.
+    pub(crate) fn lookup_all(&self, directory: &Directory, key: &[Value], out: &mut Vec<RowId>) {
+        let Some(found) = self.find(directory, key) else { return };
+        let target = target_of(found);
+        if target & LIST == 0 {
+            out.push(RowId(target));
+        } else {
+            out.extend(self.lists[(target & !LIST) as usize].iter().map(|row| RowId(*row)));
+        }
+    }
+
+    #[inline]
+    fn find(&self, directory: &Directory, key: &[Value]) -> Option<u64> {
+        let tag = self.source.hash_key(key)?;
+        let segment = &self.segments[self.segment_of(tag)];
+        let found = segment.entries.find(spread(tag), |entry| {
+            tag_of(*entry) == tag
+                && first_row(&self.lists, *entry).is_some_and(|row| {
+                    directory.chunk(row).is_some_and(|chunk| self.source.row_has_key(chunk, row.place(), key))
+                })
+        });
+        found.copied()
+    }
+
+    /// Splits a full segment by the next bit of its tags; false if that is no use.
+    #[cold]
+    fn split(&mut self, number: usize) -> bool {
+        let segment = &mut self.segments[number];
+        let depth = segment.depth;
+        let mut tags = segment.entries.iter().map(|entry| tag_of(*entry));
+        let Some(first) = tags.next() else { return false };
+        if depth == MAX_DEPTH || tags.all(|tag| tag == first) {
+            return false;
+        }
+        let mut halves =
+            [HashTable::with_capacity(SEGMENT_ENTRIES), HashTable::with_capacity(SEGMENT_ENTRIES)];
+        for entry in segment.entries.drain() {
+            let half = tag_of(entry) >> (31 - depth) & 1;
+            halves[half as usize].insert_unique(hash_entry(&entry), entry, hash_entry);
+        }
+        let [zeros, ones] = halves;
+        *segment = Segment { entries: zeros, depth: depth + 1 };
+        self.segments.push(Segment { entries: ones, depth: depth + 1 });
+        if depth == self.depth {
+            self.directory = self.directory.iter().flat_map(|segment| [*segment, *segment]).collect();
+            self.depth += 1;
+        }
+        self.redirect(first, depth, (self.segments.len() - 1) as u32);
+        true
+    }
+
+    /// Points the upper half of the directory slots that share the first `depth` bits of `tag` to segment `ones`.
+    fn redirect(&mut self, tag: u32, depth: u32, ones: u32) {
+        let prefix = if depth == 0 { 0 } else { (tag >> (32 - depth)) as usize };
+        let half = 1usize << (self.depth - depth - 1);
+        let start = (2 * prefix + 1) * half;
+        self.directory[start..start + half].fill(ones);
+    }
+
+    /// Forgets all rows.
+    pub(crate) fn clear(&mut self) {
+        *self = HashIndex::new(self.source.clone(), self.unique);
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let segments: usize =
+            self.segments.iter().map(|s| size_of::<Segment>() + s.entries.allocation_size()).sum();
+        segments + self.directory.capacity() * 4 + self.lists.capacity() * 24 + self.listed_rows * 8
+    }
+}
+
+/// The row, or the first row of the list, that an entry names.
+#[inline]
+fn first_row(lists: &[BTreeSet<u32>], entry: u64) -> Option<RowId> {
+    let target = target_of(entry);
+    if target & LIST == 0 {
+        return Some(RowId(target));
+    }
+    lists[(target & !LIST) as usize].first().map(|row| RowId(*row))
+}
+
+#[inline]
+fn has_row(lists: &[BTreeSet<u32>], entry: u64, row: RowId) -> bool {
+    let target = target_of(entry);
+    target == row.0 || target & LIST != 0 && lists[(target & !LIST) as usize].contains(&row.0)
+}

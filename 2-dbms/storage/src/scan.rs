@@ -1,0 +1,195 @@
+//! Scans: the live rows whose columns pass simple tests, 64 rows at a time.
+//!
+//! A test runs over the typed vector of a column and yields a bit a row; the bits of a word of rows are
+//! anded. Nothing is copied out of the chunk for a row that fails.
+
+use arrayvec::ArrayVec;
+use ecow::EcoString;
+
+use crate::chunk::{Bits, Chunk};
+use crate::column::{Column, ColumnData};
+use crate::directory::Directory;
+use crate::schema::{CHUNK_ROWS, RowId};
+
+/// Rows of a batch.
+pub const BATCH_ROWS: usize = 64;
+
+/// Row ids that a scan found.
+pub type RowBatch = ArrayVec<RowId, BATCH_ROWS>;
+
+/// Where a scan is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScanCursor {
+    next: u64,
+}
+
+impl ScanCursor {
+    /// The start of the fragment.
+    pub fn new() -> ScanCursor {
+        ScanCursor::default()
+    }
+}
+
+/// A comparison operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+/// A test of one column. A NULL passes only [`Test::IsNull`].
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// `IS NULL`
+    IsNull,
+    /// `IS NOT NULL`
+    IsNotNull,
+    /// An integer, date, time or oid column against a constant of any width.
+    Integer(Comparison, i64),
+    /// A boolean column is this.
+    Bool(bool),
+    /// A text column is this, byte for byte (not for `char(n)`, whose trailing blanks do not count).
+    TextEqual(EcoString),
+    /// A text column is something else.
+    TextNotEqual(EcoString),
+}
+
+/// A column and its test.
+#[derive(Clone, Debug)]
+pub struct SimplePredicate {
+    /// Which column.
+    pub column: usize,
+    /// What must hold. A test that does not fit the column's type passes no row.
+    pub test: Test,
+}
+
+/// Appends the next live rows for which all predicates hold until `out` is full; true if there may be more.
+pub(crate) fn scan_batch(
+    directory: &Directory,
+    cursor: &mut ScanCursor,
+    predicates: &[SimplePredicate],
+    out: &mut RowBatch,
+) -> bool {
+    loop {
+        let number = (cursor.next / CHUNK_ROWS as u64) as usize;
+        let Some(chunk) = directory.chunk_at(number) else { return false };
+        let word = (cursor.next % CHUNK_ROWS as u64) as usize / 64;
+        let mut bits = chunk.live[word] & (u64::MAX << (cursor.next % 64));
+        for predicate in predicates {
+            if bits == 0 {
+                break;
+            }
+            bits &= test_word(chunk, word, bits, predicate);
+        }
+        let start = (number * CHUNK_ROWS + word * 64) as u64;
+        for bit in Bits(bits) {
+            let slot = start + bit as u64;
+            if out.is_full() {
+                cursor.next = slot;
+                return true;
+            }
+            out.push(RowId(slot as u32));
+        }
+        cursor.next = start + 64;
+        if out.is_full() {
+            return true;
+        }
+    }
+}
+
+/// The rows of a word among `bits` that pass.
+fn test_word(chunk: &Chunk, word: usize, bits: u64, predicate: &SimplePredicate) -> u64 {
+    let column = &chunk.columns[predicate.column];
+    let nulls = column.nulls().map_or(0, |nulls| nulls[word]);
+    let start = word * 64;
+    match &predicate.test {
+        Test::IsNull => nulls,
+        Test::IsNotNull => !nulls,
+        Test::Integer(comparison, constant) => {
+            test_integers(column, start, bits, *comparison, *constant) & !nulls
+        }
+        Test::Bool(constant) => match column.data() {
+            ColumnData::Bool(v) => each(v, start, bits, |v| v == constant) & !nulls,
+            _ => 0,
+        },
+        Test::TextEqual(constant) => match column.data() {
+            ColumnData::Text(v) => each(v, start, bits & !nulls, |v| v == constant),
+            _ => 0,
+        },
+        Test::TextNotEqual(constant) => match column.data() {
+            ColumnData::Text(v) => each(v, start, bits & !nulls, |v| v != constant),
+            _ => 0,
+        },
+    }
+}
+
+/// Tests the values of a word of rows that `bits` names.
+#[inline]
+fn each<T>(values: &[T], start: usize, bits: u64, test: impl Fn(&T) -> bool) -> u64 {
+    let mut passed = 0;
+    for bit in Bits(bits) {
+        passed |= u64::from(test(&values[start + bit])) << bit;
+    }
+    passed
+}
+
+/// Tests all values of a word of rows without a branch; what lies in dead rows does not matter.
+#[inline]
+fn all<T: Copy>(values: &[T], start: usize, test: impl Fn(T) -> bool) -> u64 {
+    let end = values.len().min(start + 64);
+    let mut passed = 0;
+    for (bit, value) in values[start.min(end)..end].iter().enumerate() {
+        passed |= u64::from(test(*value)) << bit;
+    }
+    passed
+}
+
+fn test_integers(column: &Column, start: usize, bits: u64, comparison: Comparison, constant: i64) -> u64 {
+    match column.data() {
+        ColumnData::Int4(v) | ColumnData::Date(v) => compare(v, start, bits, comparison, constant),
+        ColumnData::Int8(v) | ColumnData::Time(v) | ColumnData::Timestamp(v) | ColumnData::Timestamptz(v) => {
+            compare(v, start, bits, comparison, constant)
+        }
+        ColumnData::Int2(v) => compare(v, start, bits, comparison, constant),
+        ColumnData::Oid(v) => compare(v, start, bits, comparison, constant),
+        _ => 0,
+    }
+}
+
+fn compare<T: Copy + Into<i64>>(
+    values: &[T],
+    start: usize,
+    bits: u64,
+    comparison: Comparison,
+    constant: i64,
+) -> u64 {
+    /// Below this many rows, picking them is cheaper than testing all 64.
+    const FEW: u32 = 8;
+    macro_rules! run {
+        ($operator:tt) => {
+            if bits.count_ones() < FEW {
+                each(values, start, bits, |v| (*v).into() $operator constant)
+            } else {
+                all(values, start, |v| v.into() $operator constant)
+            }
+        };
+    }
+    match comparison {
+        Comparison::Equal => run!(==),
+        Comparison::NotEqual => run!(!=),
+        Comparison::Less => run!(<),
+        Comparison::LessOrEqual => run!(<=),
+        Comparison::Greater => run!(>),
+        Comparison::GreaterOrEqual => run!(>=),
+    }
+}

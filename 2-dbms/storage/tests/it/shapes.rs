@@ -1,0 +1,200 @@
+//! Sizes at which a fragment changes its shape.
+
+use std::sync::Arc;
+
+use tuplix_storage::{
+    Fragment, FragmentSchema, IndexColumn, IndexKeys, IndexSchema, MAX_INDEXES, RowBatch, RowId, RowView,
+};
+use tuplix_types::{SqlError, TypeId, Value};
+
+fn pairs(indexes: Vec<IndexSchema>) -> Fragment {
+    let columns = vec![TypeId::INT4, TypeId::INT8];
+    Fragment::new(&FragmentSchema { columns, indexes: indexes.into_iter().map(Arc::new).collect() })
+}
+
+fn pair(a: i32, b: i64) -> [Value; 2] {
+    [Value::Int4(a), Value::Int8(b)]
+}
+
+#[test]
+fn hash_segments_split() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[0, 1]), IndexSchema::hash(false, &[0])]);
+    let count = 40_000;
+    for i in 0..count {
+        fragment.insert(&pair(i % 10_000, i.into())).unwrap();
+    }
+    for i in 0..count {
+        assert_eq!(fragment.lookup(0, &pair(i % 10_000, i.into())), Some(RowId(i as u32)));
+        assert_eq!(fragment.lookup(0, &pair(i % 10_000, i64::from(i) + 1)), None);
+    }
+    let mut rows = Vec::new();
+    fragment.lookup_all(1, &[Value::Int4(77)], &mut rows);
+    assert_eq!(rows, [77, 10_077, 20_077, 30_077].map(RowId));
+    for i in 0..count {
+        fragment.delete(RowId(i as u32));
+        assert_eq!(fragment.lookup(0, &pair(i % 10_000, i.into())), None);
+    }
+    rows.clear();
+    fragment.lookup_all(1, &[Value::Int4(77)], &mut rows);
+    assert_eq!(rows, []);
+}
+
+#[test]
+fn a_key_of_many_rows_costs_no_more_than_others() {
+    let mut fragment = pairs(vec![IndexSchema::hash(false, &[0])]);
+    let count = 100_000u32;
+    for i in 0..count {
+        fragment.insert(&pair(1, i.into())).unwrap();
+    }
+    for i in (0..count).filter(|i| i % 3 != 0) {
+        fragment.update(RowId(i), &[(0, Value::Int4(2))]);
+    }
+    let mut rows = Vec::new();
+    fragment.lookup_all(0, &[Value::Int4(1)], &mut rows);
+    assert!(rows.iter().copied().eq((0..count).step_by(3).map(RowId)));
+}
+
+#[test]
+fn deleted_slots_are_reused_after_release_lowest_first() {
+    let mut fragment = pairs(vec![]);
+    for i in 0..1_000 {
+        fragment.insert(&pair(i, 0)).unwrap();
+    }
+    fragment.delete(RowId(700));
+    fragment.delete(RowId(30));
+    assert_eq!(fragment.insert(&pair(0, 0)), Ok(RowId(1_000)), "not yet released");
+    fragment.release_deleted();
+    assert_eq!(fragment.insert(&pair(0, 0)), Ok(RowId(30)));
+    assert_eq!(fragment.insert(&pair(0, 0)), Ok(RowId(700)));
+    assert_eq!(fragment.insert(&pair(0, 0)), Ok(RowId(1_001)));
+}
+
+#[test]
+fn a_logged_slot_far_away_leaves_free_ones_before_it() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[0])]);
+    fragment.insert_at(RowId(300_000), &pair(5, 5)).unwrap();
+    assert_eq!(fragment.lookup(0, &[Value::Int4(5)]), Some(RowId(300_000)));
+    assert_eq!(fragment.insert(&pair(6, 6)), Ok(RowId(0)));
+    assert_eq!(fragment.snapshot().rows().count(), 2);
+    assert!(fragment.insert_at(RowId(u32::MAX), &pair(1, 1)).is_err());
+}
+
+#[test]
+fn small_fragments_are_small_and_memory_is_given_back() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[0])]);
+    assert!(fragment.memory_bytes() < 600, "{}", fragment.memory_bytes());
+    fragment.insert(&pair(1, 1)).unwrap();
+    assert!(fragment.memory_bytes() < 1_200, "{}", fragment.memory_bytes());
+
+    let columns = vec![TypeId::BYTEA];
+    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+    let empty = fragment.memory_bytes();
+    let row = fragment.insert(&[Value::bytea(vec![1; 1_000_000])]).unwrap();
+    fragment.update(row, &[(0, Value::bytea(vec![1; 2_000_000]))]);
+    assert!(fragment.memory_bytes() > 2_000_000 && fragment.memory_bytes() < 2_100_000);
+    fragment.delete(row);
+    assert!(fragment.memory_bytes() > 2_000_000, "an undo may need it");
+    fragment.release_deleted();
+    assert!(fragment.memory_bytes() < empty + 10_000);
+}
+
+#[test]
+fn a_snapshot_is_read_while_the_fragment_is_written() {
+    let mut fragment = pairs(vec![]);
+    for i in 0..5_000 {
+        fragment.insert(&pair(i, 1)).unwrap();
+    }
+    let snapshot = fragment.snapshot();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || snapshot.rows().filter_map(|(_, row)| row.integer(1)).sum::<i64>());
+        for i in 0..5_000 {
+            fragment.update(RowId(i), &[(1, Value::Int8(2))]);
+        }
+        assert_eq!(reader.join().unwrap(), 5_000);
+    });
+    let chunks = fragment.snapshot().into_chunks();
+    let sum: i64 = chunks.map(|c| c.view().rows().filter_map(|(_, row)| row.integer(1)).sum::<i64>()).sum();
+    assert_eq!(sum, 10_000);
+}
+
+/// `(-a) where b > 10`
+#[derive(Debug)]
+struct NegatedWhereLarge;
+
+impl IndexKeys for NegatedWhereLarge {
+    fn columns(&self) -> &[usize] {
+        &[0, 1]
+    }
+
+    fn key(&self, row: RowView<'_>, key: &mut Vec<Value>) -> bool {
+        key.push(row.integer(0).map_or(Value::Null, |a| Value::Int8(-a)));
+        row.integer(1).is_some_and(|b| b > 10)
+    }
+}
+
+#[test]
+fn computed_keys() {
+    let mut ordered = IndexSchema::ordered(false, vec![IndexColumn::ascending(0)]);
+    ordered.computed = Some(Arc::new(NegatedWhereLarge));
+    let mut hash = IndexSchema::hash(true, &[0]);
+    hash.computed = Some(Arc::new(NegatedWhereLarge));
+    let mut fragment = pairs(vec![ordered, hash]);
+    for i in 0..20 {
+        fragment.insert(&pair(i, i.into())).unwrap();
+    }
+    assert_eq!(fragment.lookup(1, &[Value::Int8(-15)]), Some(RowId(15)));
+    assert_eq!(fragment.lookup(1, &[Value::Int8(-5)]), None);
+    fragment.update(RowId(15), &[(1, Value::Int8(3))]);
+    fragment.update(RowId(5), &[(1, Value::Int8(30))]);
+    assert_eq!(fragment.lookup(1, &[Value::Int8(-15)]), None);
+    assert_eq!(fragment.lookup(1, &[Value::Int8(-5)]), Some(RowId(5)));
+    let all = std::ops::Bound::Unbounded;
+    let mut cursor = fragment.range(0, all, all, false).unwrap();
+    let mut batch = RowBatch::new();
+    fragment.range_batch(0, &mut cursor, 64, &mut batch);
+    assert_eq!(batch.as_slice(), [19, 18, 17, 16, 14, 13, 12, 11, 5].map(RowId));
+}
+
+#[test]
+fn index_numbers_stay_and_are_limited() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[0]), IndexSchema::hash(true, &[1])]);
+    fragment.insert(&pair(1, 2)).unwrap();
+    fragment.drop_index(0);
+    assert!(fragment.index_schema(0).is_none());
+    assert_eq!(fragment.lookup(1, &[Value::Int8(2)]), Some(RowId(0)));
+    for number in std::iter::once(0).chain(2..MAX_INDEXES) {
+        assert_eq!(fragment.add_index(Arc::new(IndexSchema::hash(false, &[0]))), Ok(number));
+    }
+    let error = fragment.add_index(Arc::new(IndexSchema::hash(false, &[0]))).unwrap_err();
+    assert_eq!(SqlError::from(error).sqlstate().as_str(), "54000");
+}
+
+#[test]
+fn char_n_ignores_trailing_blanks() {
+    let indexes =
+        vec![IndexSchema::hash(true, &[0]), IndexSchema::ordered(true, vec![IndexColumn::ascending(0)])];
+    let mut fragment = Fragment::new(&FragmentSchema {
+        columns: vec![TypeId::BPCHAR],
+        indexes: indexes.into_iter().map(Arc::new).collect(),
+    });
+    let row = fragment.insert(&[Value::text("ab   ")]).unwrap();
+    for index in [0, 1] {
+        assert_eq!(fragment.lookup(index, &[Value::text("ab")]), Some(row));
+        assert_eq!(fragment.lookup(index, &[Value::text("a")]), None);
+    }
+}
+
+#[test]
+fn conflicts_leave_out_the_row_itself() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[0])]);
+    let row = fragment.insert(&pair(1, 1)).unwrap();
+    assert_eq!(fragment.find_conflict(0, &[Value::Int4(1)], None), Some(row));
+    assert_eq!(fragment.find_conflict(0, &[Value::Int4(1)], Some(row)), None);
+    assert_eq!(fragment.find_conflict(0, &[Value::Null], None), None);
+}
+
+#[test]
+#[should_panic(expected = "a value of the column's type")]
+fn a_value_of_another_type_is_refused_before_anything_is_written() {
+    pairs(vec![]).insert(&[Value::Int4(1), Value::Int4(1)]).unwrap();
+}
