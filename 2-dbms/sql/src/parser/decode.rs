@@ -13,13 +13,29 @@ use prost::Message;
 use prost::bytes::Buf;
 use tuplix_types::{Result, SqlError, sqlstate};
 
-/// The most stack in bytes that decoding may use; a thread of ours has 2 MiB or more.
-const STACK_BUDGET_BYTES: usize = 768 * 1024;
+/// The most stack in bytes that decoding, or walking the tree, may use; a thread of ours has 2 MiB
+/// or more. Optimized, a level of an expression takes 2.2 KiB, so [`super::NESTING_MAX`] comes first.
+const STACK_BUDGET_BYTES: usize = 1024 * 1024;
+
+/// Where the stack was when a recursion began.
+#[derive(Clone, Copy)]
+pub(super) struct StackBase(usize);
+
+impl StackBase {
+    pub fn here() -> StackBase {
+        StackBase(stack_address())
+    }
+
+    /// Whether the stack grew past the budget since.
+    pub fn is_exceeded(self) -> bool {
+        self.0.abs_diff(stack_address()) > STACK_BUDGET_BYTES
+    }
+}
 
 /// Decodes the tree of one parse.
 pub(super) fn decode(bytes: &[u8]) -> Result<ParseResult> {
     let too_deep = Cell::new(false);
-    let reader = Reader { rest: bytes, base: stack_address(), too_deep: &too_deep };
+    let reader = Reader { rest: bytes, base: StackBase::here(), too_deep: &too_deep };
     match ParseResult::decode(reader) {
         Ok(tree) => Ok(tree),
         Err(_) if too_deep.get() => Err(too_complex()),
@@ -45,7 +61,7 @@ fn stack_address() -> usize {
 /// Bytes that end early when the stack below the reader grows past the budget.
 struct Reader<'a> {
     rest: &'a [u8],
-    base: usize,
+    base: StackBase,
     too_deep: &'a Cell<bool>,
 }
 
@@ -58,7 +74,7 @@ impl Buf for Reader<'_> {
         if self.too_deep.get() {
             return &[];
         }
-        if self.base.abs_diff(stack_address()) > STACK_BUDGET_BYTES {
+        if self.base.is_exceeded() {
             self.too_deep.set(true);
             return &[];
         }

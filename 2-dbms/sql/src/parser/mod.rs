@@ -33,7 +33,7 @@ pub use text::{line, position, quote_ident, quote_literal};
 ///
 /// An operator is one level, a call two (itself and its place in a list of targets), a subquery
 /// about four. Lists of any length and chains of AND or OR are one level.
-pub const NESTING_MAX: usize = 500;
+pub const NESTING_MAX: usize = 400;
 
 /// The longest text in bytes that is parsed; longer ones are 54000.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -163,3 +163,6 @@ fn c_string(text: &str) -> Result<CString> {
 fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r' | '\x0C')
 }
+
+#[cfg(test)]
+mod tests;

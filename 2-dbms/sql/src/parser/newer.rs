@@ -26,12 +26,11 @@ pub(super) fn check(tree: &ParseResult, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses number literals that PostgreSQL 15 does not scan: `0x1F`, `0o17`, `0b1`, `1_000`.
+/// Refuses numbers that PostgreSQL 15 does not scan: `0x1F`, `0o17`, `0b1`, `1_000`, `$1a`.
 pub(super) fn check_numbers(text: &str) -> Result<()> {
-    let suspicious = text.as_bytes().windows(2).any(|pair| {
-        matches!(pair, [digit, b'_'] if digit.is_ascii_digit())
-            || matches!(pair, [b'0', b'x' | b'X' | b'o' | b'O' | b'b' | b'B'])
-    });
+    let bytes = text.as_bytes();
+    let junk = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80;
+    let suspicious = bytes.windows(2).any(|pair| pair[0].is_ascii_digit() && junk(pair[1]));
     if !suspicious {
         return Ok(());
     }
@@ -160,7 +159,10 @@ impl Finder {
 
 impl Visitor for Finder {
     fn enter(&mut self, name: &'static str, parent: (&'static str, &'static str)) {
-        let found = STRUCTS.iter().find(|(newer, _)| *newer == name).map(|(_, what)| Kind::Named(what));
+        let found = match (name, parent) {
+            ("ReturningClause", ("MergeStmt", _)) => Some(Kind::Named("MERGE ... RETURNING")),
+            _ => STRUCTS.iter().find(|(newer, _)| *newer == name).map(|(_, what)| Kind::Named(what)),
+        };
         self.open.push(Open {
             name,
             parent,
@@ -220,7 +222,6 @@ impl Visitor for Finder {
     fn present(&mut self, name: &'static str, field: &'static str, count: usize) {
         let Some(open) = self.open.last_mut() else { return };
         match (name, field) {
-            ("MergeStmt", "returning_clause") => self.mark(Kind::Named("MERGE ... RETURNING")),
             ("RangeSubselect", "alias") | ("Constraint", "keys") => open.named = true,
             ("SelectStmt", "values_lists") => open.values = true,
             ("FuncCall", "args") => open.arguments = count,

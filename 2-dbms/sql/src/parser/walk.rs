@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::ser::{self, Serialize};
 
+use super::decode::StackBase;
+
 /// What a walk tells; names are the Rust names of `pg_query::protobuf`.
 pub(super) trait Visitor {
     /// A struct begins. `parent` is the field that holds it, as `(struct, field)`.
@@ -24,7 +26,7 @@ pub(super) trait Visitor {
 
 /// Visits `tree`; `false` when it nests deeper than `depth_max` nodes and the walk was given up.
 pub(super) fn walk(tree: &impl Serialize, visitor: &mut dyn Visitor, depth_max: usize) -> bool {
-    let mut walker = Walker { visitor, depth: 0, depth_max, within: ("", ""), parent: ("", "") };
+    let mut walker = Walker { visitor, depth: 0, depth_max, base: StackBase::here(), within: ("", ""), parent: ("", "") };
     tree.serialize(&mut walker).is_ok()
 }
 
@@ -32,6 +34,7 @@ struct Walker<'a> {
     visitor: &'a mut dyn Visitor,
     depth: usize,
     depth_max: usize,
+    base: StackBase,
     /// The struct and field whose value is being visited.
     within: (&'static str, &'static str),
     /// The same of the `Node` wrapper around it.
@@ -221,7 +224,7 @@ impl<'w, 'a> ser::Serializer for &'w mut Walker<'a> {
             self.parent = outer;
         } else {
             self.depth += 1;
-            if self.depth > self.depth_max {
+            if self.depth > self.depth_max || self.base.is_exceeded() {
                 return Err(TooDeep);
             }
             let parent = if outer.0 == "Node" { outer_parent } else { outer };
