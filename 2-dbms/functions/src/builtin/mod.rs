@@ -8,10 +8,17 @@ use crate::CallContext;
 use crate::registry::{ScalarFn, SetFn};
 
 pub(crate) mod args;
+mod array;
 mod boolean;
+mod bytes;
 mod compare;
 mod engine;
+mod float;
+mod generate;
+pub mod hash;
 mod integer;
+mod like;
+mod regex;
 mod text;
 
 /// A topic's scalar functions by symbol.
@@ -26,8 +33,24 @@ pub(crate) struct Implementations {
     pub engine: BTreeSet<&'static str>,
 }
 
-const SCALARS: &[Scalars] = &[boolean::FUNCTIONS, compare::FUNCTIONS, integer::FUNCTIONS, text::FUNCTIONS];
-const SETS: &[Sets] = &[];
+const SCALARS: &[Scalars] = &[
+    array::FUNCTIONS,
+    boolean::FUNCTIONS,
+    bytes::FUNCTIONS,
+    compare::FUNCTIONS,
+    float::FUNCTIONS,
+    &float::FLOAT4,
+    &float::FLOAT8,
+    &float::FLOAT48,
+    &float::FLOAT84,
+    hash::FUNCTIONS,
+    hash::PAIRS.as_flattened(),
+    integer::FUNCTIONS,
+    like::FUNCTIONS,
+    regex::FUNCTIONS,
+    text::FUNCTIONS,
+];
+const SETS: &[Sets] = &[generate::SETS, regex::SETS];
 
 /// Gathers the topics' tables.
 pub(crate) fn implementations() -> Implementations {
