@@ -1,10 +1,9 @@
 //! Hash index: finds rows by equality of the whole key.
 //!
 //! Extendible hashing. An entry is one word, 32 bits of the key's hash (the tag) and the row; the key itself
-//! is compared where it lies, in the chunks. Entries live in segments of at most
-//! [`SEGMENT_ENTRIES`]; the directory maps the tag's first bits to a segment. A full segment splits in
-//! two, so that no insert ever pays for more than one segment (doubling a whole table stalled an
-//! insert for 724 ms).
+//! is compared where it lies, in the chunks. Entries live in [segments](crate::segment) of 4096 slots; the
+//! directory maps the tag's first bits to a segment. A full segment splits in two, so that no insert ever
+//! pays for more than one segment (doubling a whole table stalled an insert for 724 ms).
 //!
 //! ```text
 //! directory (by the tag's first `depth` bits)   segments
@@ -20,27 +19,19 @@
 
 use std::collections::BTreeSet;
 
-use hashbrown::HashTable;
 use tuplix_types::Value;
 
 use crate::directory::Directory;
 use crate::key::KeySource;
 use crate::schema::{MAX_ROWS, RowId};
+use crate::segment::{Segment, tag_of};
 
-/// Entries of a full segment: what hashbrown puts into 4096 buckets.
-const SEGMENT_ENTRIES: usize = 3584;
-
-/// Bits of the tag that the directory may use; segments of that depth grow instead of splitting.
+/// Bits of the tag that the directory may use; segments of that depth grow instead of splitting. The home in
+/// a segment is in the other bits.
 const MAX_DEPTH: u32 = 20;
 
 /// Marks an entry that names a list instead of a row.
 const LIST: u32 = MAX_ROWS;
-
-#[derive(Clone, Debug, Default)]
-struct Segment {
-    entries: HashTable<u64>,
-    depth: u32,
-}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -50,6 +41,8 @@ pub(crate) struct HashIndex {
     depth: u32,
     directory: Vec<u32>,
     segments: Vec<Segment>,
+    /// How many first bits of the tag the entries of each segment share.
+    depths: Vec<u32>,
     lists: Vec<BTreeSet<u32>>,
     unused_lists: Vec<u32>,
     listed_rows: usize,
@@ -61,25 +54,8 @@ fn entry(tag: u32, target: u32) -> u64 {
 }
 
 #[inline]
-fn tag_of(entry: u64) -> u32 {
-    (entry >> 32) as u32
-}
-
-#[inline]
 fn target_of(entry: u64) -> u32 {
     entry as u32
-}
-
-/// The hash by which a segment places an entry: first and last bits both depend on the tag's last bits,
-/// which differ within a segment.
-#[inline]
-fn spread(tag: u32) -> u64 {
-    u64::from(tag).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-#[inline]
-fn hash_entry(entry: &u64) -> u64 {
-    spread(tag_of(*entry))
 }
 
 impl HashIndex {
@@ -90,6 +66,7 @@ impl HashIndex {
             depth: 0,
             directory: vec![0],
             segments: vec![Segment::default()],
+            depths: vec![0],
             lists: Vec::new(),
             unused_lists: Vec::new(),
             listed_rows: 0,
@@ -120,41 +97,42 @@ impl HashIndex {
     fn insert_entry(&mut self, entry: u64) {
         let tag = tag_of(entry);
         let mut number = self.segment_of(tag);
-        while self.segments[number].entries.len() >= SEGMENT_ENTRIES && self.split(number) {
+        while self.segments[number].is_full() {
+            if !self.segments[number].has_full_size() || !self.split(number) {
+                self.segments[number].grow();
+            }
             number = self.segment_of(tag);
         }
-        self.segments[number].entries.insert_unique(spread(tag), entry, hash_entry);
+        self.segments[number].insert(entry);
     }
 
     /// Adds the row to those that have its key already, if there are any.
     fn join_list(&mut self, directory: &Directory, tag: u32, row: RowId) -> bool {
         let number = self.segment_of(tag);
-        let HashIndex { source, segments, lists, unused_lists, listed_rows, .. } = self;
-        let found = segments[number].entries.find_mut(spread(tag), |entry| {
-            tag_of(*entry) == tag
-                && first_row(lists, *entry).is_some_and(|other| source.rows_agree(directory, other, row))
+        let found = self.segments[number].find(tag, |entry| {
+            let other = first_row(&self.lists, entry);
+            other.is_some_and(|other| self.source.rows_agree(directory, other, row))
         });
-        let Some(found) = found else { return false };
-        let target = target_of(*found);
+        let Some((slot, found)) = found else { return false };
+        let target = target_of(found);
         if target & LIST != 0 {
-            lists[(target & !LIST) as usize].insert(row.0);
-            *listed_rows += 1;
+            self.lists[(target & !LIST) as usize].insert(row.0);
+            self.listed_rows += 1;
         } else {
-            let rows = BTreeSet::from([target, row.0]);
-            *listed_rows += 2;
-            let list = match unused_lists.pop() {
-                Some(list) => {
-                    lists[list as usize] = rows;
-                    list
-                }
-                None => {
-                    lists.push(rows);
-                    (lists.len() - 1) as u32
-                }
-            };
-            *found = entry(tag, LIST | list);
+            let list = self.add_list(BTreeSet::from([target, row.0]));
+            self.segments[number].replace(slot, entry(tag, LIST | list));
         }
         true
+    }
+
+    fn add_list(&mut self, rows: BTreeSet<u32>) -> u32 {
+        self.listed_rows += rows.len();
+        if let Some(list) = self.unused_lists.pop() {
+            self.lists[list as usize] = rows;
+            return list;
+        }
+        self.lists.push(rows);
+        (self.lists.len() - 1) as u32
     }
 
     /// Takes out a row whose key still lies in its chunk.
@@ -163,14 +141,12 @@ impl HashIndex {
         let Some(chunk) = directory.chunk(row) else { return };
         let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
         let number = self.segment_of(tag);
-        let lists = &self.lists;
-        let found = self.segments[number]
-            .entries
-            .find_entry(spread(tag), |entry| tag_of(*entry) == tag && has_row(lists, *entry, row));
-        let mut found = found.expect("an indexed row has an entry");
-        let target = target_of(*found.get());
+        let segment = &mut self.segments[number];
+        let found = segment.find(tag, |entry| has_row(&self.lists, entry, row));
+        let (slot, found) = found.expect("an indexed row has an entry");
+        let target = target_of(found);
         if target & LIST == 0 {
-            found.remove();
+            segment.remove(slot);
             return;
         }
         let list = &mut self.lists[(target & !LIST) as usize];
@@ -179,7 +155,7 @@ impl HashIndex {
         if list.len() == 1
             && let Some(last) = list.pop_first()
         {
-            *found.get_mut() = entry(tag, last);
+            segment.replace(slot, entry(tag, last));
             self.listed_rows -= 1;
             self.unused_lists.push(target & !LIST);
         }
@@ -205,35 +181,32 @@ impl HashIndex {
     #[inline]
     fn find(&self, directory: &Directory, key: &[Value]) -> Option<u64> {
         let tag = self.source.hash_key(key)?;
-        let segment = &self.segments[self.segment_of(tag)];
-        let found = segment.entries.find(spread(tag), |entry| {
-            tag_of(*entry) == tag
-                && first_row(&self.lists, *entry).is_some_and(|row| {
-                    directory.chunk(row).is_some_and(|chunk| self.source.row_has_key(chunk, row.place(), key))
-                })
+        let found = self.segments[self.segment_of(tag)].find(tag, |entry| {
+            first_row(&self.lists, entry).is_some_and(|row| {
+                directory.chunk(row).is_some_and(|chunk| self.source.row_has_key(chunk, row.place(), key))
+            })
         });
-        found.copied()
+        found.map(|(_, entry)| entry)
     }
 
     /// Splits a full segment by the next bit of its tags; false if that is no use.
     #[cold]
     fn split(&mut self, number: usize) -> bool {
-        let segment = &mut self.segments[number];
-        let depth = segment.depth;
-        let mut tags = segment.entries.iter().map(|entry| tag_of(*entry));
-        let Some(first) = tags.next() else { return false };
-        if depth == MAX_DEPTH || tags.all(|tag| tag == first) {
+        let (depth, segment) = (self.depths[number], &self.segments[number]);
+        let Some(first) = segment.entries().next().map(tag_of) else { return false };
+        if depth == MAX_DEPTH || segment.entries().all(|entry| tag_of(entry) == first) {
             return false;
         }
-        let mut halves =
-            [HashTable::with_capacity(SEGMENT_ENTRIES), HashTable::with_capacity(SEGMENT_ENTRIES)];
-        for entry in segment.entries.drain() {
+        let mut halves = [segment.empty_copy(), segment.empty_copy()];
+        for entry in segment.entries() {
             let half = tag_of(entry) >> (31 - depth) & 1;
-            halves[half as usize].insert_unique(hash_entry(&entry), entry, hash_entry);
+            halves[half as usize].insert(entry);
         }
         let [zeros, ones] = halves;
-        *segment = Segment { entries: zeros, depth: depth + 1 };
-        self.segments.push(Segment { entries: ones, depth: depth + 1 });
+        self.segments[number] = zeros;
+        self.segments.push(ones);
+        self.depths[number] = depth + 1;
+        self.depths.push(depth + 1);
         if depth == self.depth {
             self.directory = self.directory.iter().flat_map(|segment| [*segment, *segment]).collect();
             self.depth += 1;
@@ -258,7 +231,7 @@ impl HashIndex {
     /// Bytes on the heap.
     pub(crate) fn memory_bytes(&self) -> usize {
         let segments: usize =
-            self.segments.iter().map(|s| size_of::<Segment>() + s.entries.allocation_size()).sum();
+            self.segments.iter().map(|s| size_of::<Segment>() + s.memory_bytes()).sum();
         segments + self.directory.capacity() * 4 + self.lists.capacity() * 24 + self.listed_rows * 8
     }
 }

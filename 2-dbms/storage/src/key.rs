@@ -73,10 +73,10 @@ impl KeySource {
     pub(crate) fn hash_row(&self, chunk: &Chunk, place: usize) -> Option<u32> {
         let columns = &chunk.columns;
         match self {
-            KeySource::Integer(a) => Some(finish(hash_int(columns[*a].integer(place)?))),
+            KeySource::Integer(a) => Some(hash_group(0, columns[*a].integer(place)?)),
             KeySource::IntegerPair(a, b) => {
                 let (a, b) = (columns[*a].integer(place)?, columns[*b].integer(place)?);
-                Some(finish(mix(hash_int(a), hash_int(b))))
+                Some(hash_group(hash_int(a), b))
             }
             KeySource::Columns(key) => {
                 let hashes = key.iter().map(|(c, type_id)| hash_column(&columns[*c], *type_id, place));
@@ -93,8 +93,8 @@ impl KeySource {
             (KeySource::Columns(columns), _) => combine(
                 key.iter().zip(columns).map(|(v, (_, ty))| (!v.is_null()).then(|| hash_typed(*ty, v))),
             ),
-            (_, [a]) => Some(finish(hash_integer_or_value(a)?)),
-            (_, [a, b]) => Some(finish(mix(hash_integer_or_value(a)?, hash_integer_or_value(b)?))),
+            (KeySource::Integer(_), [a]) => Some(hash_group(0, integer_of(a)?)),
+            (KeySource::IntegerPair(..), [a, b]) => Some(hash_group(hash_int(integer_of(a)?), integer_of(b)?)),
             _ => combine(key.iter().map(hash_integer_or_value)),
         }
     }
@@ -214,6 +214,14 @@ fn hash_integer_or_value(value: &Value) -> Option<u64> {
         (None, Value::Null) => None,
         (None, value) => Some(hash(value)),
     }
+}
+
+/// The hash of a key that ends in an integer: four keys that follow each other are neighbours in their segment
+/// and share its cache line, so a queue read in order misses the cache a quarter as often.
+#[inline]
+fn hash_group(state: u64, last: i64) -> u32 {
+    let group = mix(state, (last >> 2).cast_unsigned());
+    (group >> 32) as u32 & !3 | last as u32 & 3
 }
 
 /// The 32 bits of a hash that the index keeps.

@@ -58,6 +58,7 @@ mod ordered_index;
 mod read;
 mod scan;
 mod schema;
+mod segment;
 mod snapshot;
 
 pub use column::ColumnData;
