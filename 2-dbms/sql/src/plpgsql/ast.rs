@@ -171,10 +171,10 @@ pub struct Expression {
 /// A statement of SQL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// As written, with spaces in place of a PL/pgSQL `INTO` clause, so that offsets hold;
-    /// `PERFORM` became ` SELECT`.
+    /// As written, with spaces in place of a PL/pgSQL `INTO` clause, so that offsets hold, and
+    /// `SELECT` in place of `PERFORM`.
     pub text: String,
-    /// Byte offset of the text.
+    /// Byte offset of the text; one past that of `PERFORM`, which is a byte longer.
     pub offset: usize,
     /// Line of the text.
     pub line: u32,
