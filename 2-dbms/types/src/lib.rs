@@ -5,12 +5,14 @@
 //! [`SqlError`], an error with SQLSTATE, position and PostgreSQL's wording.
 
 pub mod compare;
+pub mod datetime;
 pub mod encoding;
 mod error;
 pub mod jsonb;
 pub mod key;
 pub mod numeric;
 pub mod sqlstate;
+pub mod text_io;
 mod type_id;
 mod value;
 
@@ -20,5 +22,6 @@ pub use error::{Result, Severity, SqlError};
 pub use key::{encode_key, encode_key_typed};
 pub use numeric::Numeric;
 pub use sqlstate::SqlState;
+pub use text_io::{IoContext, format_text, parse_text};
 pub use type_id::TypeId;
 pub use value::{Array, ArrayDimension, Interval, MAX_DIMENSIONS, Row, Value};

@@ -13,7 +13,11 @@ use std::cmp::Ordering;
 
 use num_bigint::{BigInt, Sign};
 
+mod arith;
 mod text;
+
+pub use arith::{make_typmod, typmod_parts};
+pub(crate) use text::is_space;
 
 
 /// Most digits before the decimal point.
