@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tuplix_storage::{
-    Comparison, Fragment, FragmentSchema, IndexColumn, IndexSchema, RowBatch, RowId, ScanCursor, SimplePredicate,
-    Test,
+    Comparison, Fragment, FragmentSchema, IndexColumn, IndexSchema, RowBatch, RowId, ScanCursor,
+    SimplePredicate, Test,
 };
 use tuplix_types::{TypeId, Value};
 
@@ -88,8 +88,7 @@ fn main() {
         }
         fragment.update(RowId((i % 1_000) as u32), &[(2, Value::Int4(i as i32))]);
     });
-    let predicate =
-        SimplePredicate { column: 2, test: Test::Integer(Comparison::Equal, -1) };
+    let predicate = SimplePredicate { column: 2, test: Test::Integer(Comparison::Equal, -1) };
     let mut cursor = ScanCursor::new();
     let start = Instant::now();
     fragment.scan_batch(&mut cursor, &[predicate], &mut RowBatch::new());

@@ -185,13 +185,6 @@ impl Column {
         bits[place / 64] |= 1 << (place % 64);
     }
 
-    #[inline]
-    fn clear_null(&mut self, place: usize) {
-        if let Some(bits) = &mut self.nulls {
-            bits[place / 64] &= !(1 << (place % 64));
-        }
-    }
-
     /// The value at a place.
     #[inline]
     pub(crate) fn read(&self, place: usize) -> Value {
@@ -234,24 +227,27 @@ impl Column {
         }
     }
 
-    /// Writes a value that [`Column::check`] passed, and says by how much the bytes on the heap change.
+    /// Writes a value, and says by how much the bytes on the heap change.
+    ///
+    /// # Panics
+    /// If the value is not of the column's type.
     #[inline]
-    pub(crate) fn write(&mut self, place: usize, value: Value) -> isize {
-        if value.is_null() {
-            return self.write_null(place);
+    pub(crate) fn write(&mut self, place: usize, value: &Value) -> isize {
+        if let Some(nulls) = &mut self.nulls {
+            nulls[place / 64] &= !(1 << (place % 64));
         }
-        self.clear_null(place);
         match (&mut self.data, value) {
-            (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => v[place] = x,
+            (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => v[place] = *x,
             (ColumnData::Int8(v), Value::Int8(x))
             | (ColumnData::Time(v), Value::Time(x))
             | (ColumnData::Timestamp(v), Value::Timestamp(x))
-            | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => v[place] = x,
-            (ColumnData::Bool(v), Value::Bool(x)) => v[place] = x,
-            (ColumnData::Int2(v), Value::Int2(x)) => v[place] = x,
-            (ColumnData::Float4(v), Value::Float4(x)) => v[place] = x,
-            (ColumnData::Float8(v), Value::Float8(x)) => v[place] = x,
-            (ColumnData::Oid(v), Value::Oid(x)) => v[place] = x,
+            | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => v[place] = *x,
+            (ColumnData::Bool(v), Value::Bool(x)) => v[place] = *x,
+            (ColumnData::Int2(v), Value::Int2(x)) => v[place] = *x,
+            (ColumnData::Float4(v), Value::Float4(x)) => v[place] = *x,
+            (ColumnData::Float8(v), Value::Float8(x)) => v[place] = *x,
+            (ColumnData::Oid(v), Value::Oid(x)) => v[place] = *x,
+            (_, Value::Null) => return self.write_null(place),
             (_, value) => return self.write_heap(place, value),
         }
         0
@@ -265,13 +261,13 @@ impl Column {
     }
 
     /// Writes a value that may have bytes on the heap.
-    fn write_heap(&mut self, place: usize, value: Value) -> isize {
+    fn write_heap(&mut self, place: usize, value: &Value) -> isize {
         let before = self.heap_bytes(place);
         match (&mut self.data, value) {
-            (ColumnData::Text(v), Value::Text(x)) => v[place] = x,
-            (ColumnData::Bytea(v), Value::Bytea(x)) => v[place] = Some(x),
-            (ColumnData::Other(v), x) => v[place] = x,
-            _ => unreachable!("the value's type was checked before any write"),
+            (ColumnData::Text(v), Value::Text(x)) => v[place].clone_from(x),
+            (ColumnData::Bytea(v), Value::Bytea(x)) => v[place] = Some(Arc::clone(x)),
+            (ColumnData::Other(v), x) => v[place].clone_from(x),
+            _ => panic!("a value of the column's type, not {value:?}"),
         }
         self.heap_bytes(place).cast_signed() - before.cast_signed()
     }

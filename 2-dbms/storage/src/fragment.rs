@@ -23,7 +23,7 @@ use crate::snapshot::FragmentSnapshot;
 ///
 /// Methods that take a [`RowId`] panic when no live row has it and methods that take values panic when a
 /// value is not of its column's type: the engine names rows that it found under the same latch, and its
-/// plans are typed. Nothing has been written when they panic.
+/// plans are typed. No row has changed when they panic.
 #[derive(Debug)]
 pub struct Fragment {
     types: Arc<[TypeId]>,
@@ -133,12 +133,10 @@ impl Fragment {
         let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full) };
         let place = row.place();
         assert!(!chunk.is_live(place), "the slot is free");
-        chunk.columns.iter().zip(values).for_each(|(column, value)| column.check(value));
-
         let new_places = chunk.ensure_place(place, row.chunk() == 0);
         let mut heap = 0;
-        for (column, value) in chunk.columns.iter_mut().zip(values) {
-            heap += column.write(place, value.clone());
+        for (column, value) in values.iter().enumerate() {
+            heap += chunk.columns[column].write(place, value);
         }
         chunk.set_live(place, true);
         chunk.forget_bounds();
@@ -172,7 +170,7 @@ impl Fragment {
         let chunk = self.live_chunk_mut(row);
         let mut heap = 0;
         for (column, value) in changes {
-            heap += chunk.columns[*column].write(row.place(), value.clone());
+            heap += chunk.columns[*column].write(row.place(), value);
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);
@@ -188,7 +186,8 @@ impl Fragment {
         for (column, value) in changes {
             let column = &mut chunk.columns[*column];
             let old = column.read(row.place());
-            heap += column.write(row.place(), std::mem::replace(value, old));
+            heap += column.write(row.place(), value);
+            *value = old;
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);

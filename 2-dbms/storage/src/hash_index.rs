@@ -230,8 +230,7 @@ impl HashIndex {
 
     /// Bytes on the heap.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let segments: usize =
-            self.segments.iter().map(|s| size_of::<Segment>() + s.memory_bytes()).sum();
+        let segments: usize = self.segments.iter().map(|s| size_of::<Segment>() + s.memory_bytes()).sum();
         segments + self.directory.capacity() * 4 + self.lists.capacity() * 24 + self.listed_rows * 8
     }
 }

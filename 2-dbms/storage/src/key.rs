@@ -94,7 +94,9 @@ impl KeySource {
                 key.iter().zip(columns).map(|(v, (_, ty))| (!v.is_null()).then(|| hash_typed(*ty, v))),
             ),
             (KeySource::Integer(_), [a]) => Some(hash_group(0, integer_of(a)?)),
-            (KeySource::IntegerPair(..), [a, b]) => Some(hash_group(hash_int(integer_of(a)?), integer_of(b)?)),
+            (KeySource::IntegerPair(..), [a, b]) => {
+                Some(hash_group(hash_int(integer_of(a)?), integer_of(b)?))
+            }
             _ => combine(key.iter().map(hash_integer_or_value)),
         }
     }

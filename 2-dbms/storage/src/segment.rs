@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn removal_moves_entries_up() {
         let mut segment = Segment::with_slots(16);
-        let entries: Vec<u64> = [14u64, 14, 15, 15, 0, 14, 2, 1].iter().zip(0..).map(|(tag, row)| tag << 32 | row).collect();
+        let entries: Vec<u64> =
+            [14u64, 14, 15, 15, 0, 14, 2, 1].iter().zip(0..).map(|(tag, row)| tag << 32 | row).collect();
         for first in 0..entries.len() {
             for entry in &entries {
                 segment.insert(*entry);
@@ -162,7 +163,10 @@ mod tests {
             order.rotate_left(first);
             while let Some(entry) = order.pop() {
                 let found = segment.find(tag_of(entry), |found| found == entry);
-                assert!(found.is_some_and(|(slot, _)| { segment.remove(slot); true }));
+                assert!(found.is_some_and(|(slot, _)| {
+                    segment.remove(slot);
+                    true
+                }));
                 for rest in &order {
                     assert!(segment.find(tag_of(*rest), |found| found == *rest).is_some());
                 }
