@@ -1,0 +1,418 @@
+//! A transaction's redo record: who, when, and the row changes.
+//!
+//! ```text
+//! record: u32 length of the rest | varint commit_ts | varint context | varint procedure | varint version | changes
+//! change: 01 insert  table bucket slot  count   values
+//!         02 update  table bucket slot  columns values
+//!         03 delete  table bucket slot  count   key values
+//!         04 catalog kind  length bytes
+//! ```
+//!
+//! All numbers but the length are varints. `columns` is a bitmap as a varint of any length: seven columns a byte, the
+//! lowest first, the high bit set on all bytes but the last. Values are in
+//! `tuplix_types::encoding`. Reading trusts nothing and never panics.
+
+use tuplix_types::Value;
+use tuplix_types::encoding::{DecodeError, decode, encode, put_bytes, put_varint, take_bytes, take_varint};
+
+/// Columns of a table that an update can name (PostgreSQL's limit is 1,600).
+pub const MAX_COLUMNS: usize = 2048;
+
+const INSERT: u8 = 1;
+const UPDATE: u8 = 2;
+const DELETE: u8 = 3;
+const CATALOG: u8 = 4;
+
+/// Who made a transaction, and its place in the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// Larger than that of every transaction whose rows this one saw or replaced.
+    pub commit_ts: u64,
+    /// The session's [`crate::Context::id`], 0 for the node itself.
+    pub context: u32,
+    /// The procedure's object id, 0 for a statement.
+    pub procedure: u32,
+    /// The procedure's version.
+    pub version: u32,
+}
+
+/// A few varints on the stack, so that the vector grows once.
+struct Small {
+    bytes: [u8; 48],
+    len: usize,
+}
+
+impl Small {
+    #[inline]
+    fn new() -> Small {
+        Small { bytes: [0; 48], len: 0 }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.byte(value as u8);
+    }
+
+    #[inline]
+    fn written(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Appends a record's changes to a byte vector: a lane's, or one of the caller's to be copied there.
+#[derive(Debug)]
+pub struct RecordWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+}
+
+impl<'a> RecordWriter<'a> {
+    /// Appends to `bytes`.
+    #[inline]
+    pub fn new(bytes: &'a mut Vec<u8>) -> RecordWriter<'a> {
+        RecordWriter { bytes }
+    }
+
+    #[inline]
+    fn row(&mut self, kind: u8, table: u32, bucket: u16, slot: u64, count: Option<usize>) {
+        let mut head = Small::new();
+        head.byte(kind);
+        head.varint(u64::from(table));
+        head.varint(u64::from(bucket));
+        head.varint(slot);
+        if let Some(count) = count {
+            head.varint(count as u64);
+        }
+        self.bytes.extend_from_slice(head.written());
+    }
+
+    /// A row came: all its values in column order.
+    #[inline]
+    pub fn insert<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, values: V)
+    where
+        V: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
+    {
+        let values = values.into_iter();
+        self.row(INSERT, table, bucket, slot, Some(values.len()));
+        values.for_each(|value| encode(value, self.bytes));
+    }
+
+    /// Columns of a row changed: their positions in rising order, and a value for each.
+    ///
+    /// # Panics
+    /// When a position is [`MAX_COLUMNS`] or more: a catalogue bug.
+    #[inline]
+    pub fn update<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, columns: &[u16], values: V)
+    where
+        V: IntoIterator<Item = &'v Value>,
+    {
+        debug_assert!(columns.is_sorted_by(|a, b| a < b), "columns come in rising order");
+        self.row(UPDATE, table, bucket, slot, None);
+        put_columns(columns, self.bytes);
+        let mut count = 0;
+        for value in values {
+            encode(value, self.bytes);
+            count += 1;
+        }
+        debug_assert_eq!(count, columns.len(), "a value for each column");
+    }
+
+    /// A row went: the values of its key, for readers of the log; recovery needs only the slot.
+    #[inline]
+    pub fn delete<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
+    where
+        V: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
+    {
+        let key = key.into_iter();
+        self.row(DELETE, table, bucket, slot, Some(key.len()));
+        key.for_each(|value| encode(value, self.bytes));
+    }
+
+    /// The catalogue changed; what the kinds and bytes mean is the engine's.
+    pub fn catalog(&mut self, kind: u32, json: &[u8]) {
+        self.bytes.push(CATALOG);
+        put_varint(u64::from(kind), self.bytes);
+        put_bytes(json, self.bytes);
+    }
+
+    /// Changes that a writer over another vector made.
+    #[inline]
+    pub fn extend(&mut self, changes: &[u8]) {
+        self.bytes.extend_from_slice(changes);
+    }
+}
+
+#[inline]
+fn put_columns(columns: &[u16], bytes: &mut Vec<u8>) {
+    let last = columns.last().map_or(0, |column| usize::from(*column));
+    assert!(last < MAX_COLUMNS, "column {last} is beyond the limit");
+    if last < 7 {
+        return bytes.push(columns.iter().fold(0, |bits, column| bits | 1 << column));
+    }
+    let start = bytes.len();
+    bytes.resize(start + last / 7 + 1, 0x80);
+    for column in columns {
+        bytes[start + usize::from(*column) / 7] |= 1 << (column % 7);
+    }
+    bytes[start + last / 7] &= 0x7f;
+}
+
+fn take_columns(bytes: &mut &[u8], columns: &mut Vec<u16>) -> Result<(), DecodeError> {
+    columns.clear();
+    for group in (0..MAX_COLUMNS as u16).step_by(7) {
+        let (&byte, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
+        *bytes = rest;
+        columns.extend((0..7).filter(|bit| byte & 1 << bit != 0).map(|bit| group + bit));
+        if byte < 0x80 {
+            return Ok(());
+        }
+    }
+    Err(DecodeError::Malformed("columns"))
+}
+
+/// Appends a record: length and header, then what `write` appends.
+#[inline]
+pub(crate) fn put_record(bytes: &mut Vec<u8>, header: &RecordHeader, write: impl FnOnce(&mut RecordWriter<'_>)) -> usize {
+    let start = bytes.len();
+    let mut head = Small::new();
+    head.len = 4;
+    head.varint(header.commit_ts);
+    head.varint(u64::from(header.context));
+    head.varint(u64::from(header.procedure));
+    head.varint(u64::from(header.version));
+    bytes.extend_from_slice(head.written());
+    write(&mut RecordWriter::new(bytes));
+    bytes.len() - start
+}
+
+/// Fills in the length of the record of `length` bytes at the end of `bytes`.
+#[inline]
+pub(crate) fn finish_record(bytes: &mut [u8], length: usize) {
+    let start = bytes.len() - length;
+    let body = (length - 4) as u32;
+    bytes[start..start + 4].copy_from_slice(&body.to_le_bytes());
+}
+
+/// A record in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The lane it was written to.
+    pub lane: u32,
+    /// Who and when.
+    pub header: RecordHeader,
+    changes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Takes a record from the front of a lane's section.
+    pub(crate) fn take(lane: u32, section: &mut &'a [u8]) -> Result<Record<'a>, DecodeError> {
+        let (length, rest) = section.split_first_chunk::<4>().ok_or(DecodeError::Truncated)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| DecodeError::Truncated)?;
+        let (mut body, rest) = rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+        *section = rest;
+        let commit_ts = take_varint(&mut body)?;
+        let (context, procedure, version) = (take_u32(&mut body)?, take_u32(&mut body)?, take_u32(&mut body)?);
+        Ok(Record { lane, header: RecordHeader { commit_ts, context, procedure, version }, changes: body })
+    }
+
+    /// Its changes, in the order in which they were made.
+    pub fn changes(&self) -> RecordReader<'a> {
+        RecordReader { bytes: self.changes, values: Vec::new(), columns: Vec::new() }
+    }
+
+    /// Its changes as bytes, for [`RecordReader::reset`].
+    pub fn bytes(&self) -> &'a [u8] {
+        self.changes
+    }
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Result<u32, DecodeError> {
+    u32::try_from(take_varint(bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)
+}
+
+/// One change of a record. The vectors are the reader's: the caller may drain or take them.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// A row came.
+    Insert {
+        /// Table.
+        table: u32,
+        /// Bucket.
+        bucket: u16,
+        /// Where the row lies in its fragment.
+        slot: u64,
+        /// All values in column order.
+        values: &'a mut Vec<Value>,
+    },
+    /// Columns of a row changed.
+    Update {
+        /// Table.
+        table: u32,
+        /// Bucket.
+        bucket: u16,
+        /// Where the row lies in its fragment.
+        slot: u64,
+        /// Which columns, in rising order.
+        columns: &'a [u16],
+        /// Their new values.
+        values: &'a mut Vec<Value>,
+    },
+    /// A row went.
+    Delete {
+        /// Table.
+        table: u32,
+        /// Bucket.
+        bucket: u16,
+        /// Where the row lay in its fragment.
+        slot: u64,
+        /// The values of its key.
+        key: &'a mut Vec<Value>,
+    },
+    /// The catalogue changed.
+    Catalog {
+        /// What changed, in the engine's words.
+        kind: u32,
+        /// How.
+        json: &'a [u8],
+    },
+}
+
+/// Reads the changes of a record, reusing its vectors.
+#[derive(Debug, Default)]
+pub struct RecordReader<'a> {
+    bytes: &'a [u8],
+    values: Vec<Value>,
+    columns: Vec<u16>,
+}
+
+impl<'a> RecordReader<'a> {
+    /// Reads the changes in `bytes`, for example those that a [`RecordWriter`] wrote.
+    pub fn new(bytes: &'a [u8]) -> RecordReader<'a> {
+        RecordReader { bytes, values: Vec::new(), columns: Vec::new() }
+    }
+
+    /// Goes on with another record's changes.
+    pub fn reset(&mut self, bytes: &'a [u8]) {
+        self.bytes = bytes;
+    }
+
+    /// The next change, `None` at the end.
+    ///
+    /// # Errors
+    /// When the bytes are no change; reading on then makes no sense.
+    #[expect(clippy::should_implement_trait, reason = "it lends its vectors")]
+    pub fn next(&mut self) -> Result<Option<Change<'_>>, DecodeError> {
+        let Some((&kind, rest)) = self.bytes.split_first() else { return Ok(None) };
+        self.bytes = rest;
+        if kind == CATALOG {
+            let kind = take_u32(&mut self.bytes)?;
+            return Ok(Some(Change::Catalog { kind, json: take_bytes(&mut self.bytes)? }));
+        }
+        if !matches!(kind, INSERT | UPDATE | DELETE) {
+            return Err(DecodeError::UnknownTag(kind));
+        }
+        let table = take_u32(&mut self.bytes)?;
+        let bucket = u16::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
+        let slot = take_varint(&mut self.bytes)?;
+        let count = if kind == UPDATE {
+            take_columns(&mut self.bytes, &mut self.columns)?;
+            self.columns.len()
+        } else {
+            usize::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::Truncated)?
+        };
+        // Each value takes a byte at least, so a wrong count is an error before it is an allocation.
+        if count > self.bytes.len() {
+            return Err(DecodeError::Truncated);
+        }
+        self.values.clear();
+        for _ in 0..count {
+            self.values.push(decode(&mut self.bytes)?);
+        }
+        let values = &mut self.values;
+        Ok(Some(match kind {
+            INSERT => Change::Insert { table, bucket, slot, values },
+            UPDATE => Change::Update { table, bucket, slot, columns: &self.columns, values },
+            _ => Change::Delete { table, bucket, slot, key: values },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn written() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = RecordWriter::new(&mut bytes);
+        let row = [Value::Int8(300), Value::text("abc"), Value::Null];
+        writer.insert(16384, 63, 1 << 40, &row);
+        writer.update(1, 0, 7, &[0, 6], &row[..2]);
+        writer.update(1, 0, 7, &[0, 7, 20, 2047], [&row[0], &row[1], &row[2], &Value::Bool(true)]);
+        writer.delete(2, 9, 0, &row[..1]);
+        writer.catalog(3, br#"{"a":1}"#);
+        bytes
+    }
+
+    fn show(reader: &mut RecordReader<'_>) -> Result<Vec<String>, DecodeError> {
+        let mut lines = Vec::new();
+        while let Some(change) = reader.next()? {
+            lines.push(format!("{change:?}"));
+        }
+        Ok(lines)
+    }
+
+    #[test]
+    fn changes_come_back() {
+        let bytes = written();
+        let lines = show(&mut RecordReader::new(&bytes)).unwrap();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(
+            lines[0],
+            "Insert { table: 16384, bucket: 63, slot: 1099511627776, values: [Int8(300), Text(\"abc\"), Null] }"
+        );
+        assert!(lines[1].contains("columns: [0, 6], values: [Int8(300), Text(\"abc\")]"), "{}", lines[1]);
+        assert!(lines[2].contains("columns: [0, 7, 20, 2047]"), "{}", lines[2]);
+        assert_eq!(lines[3], "Delete { table: 2, bucket: 9, slot: 0, key: [Int8(300)] }");
+        assert!(lines[4].starts_with("Catalog { kind: 3"));
+    }
+
+    #[test]
+    fn records_have_a_length_and_a_header() {
+        let header = RecordHeader { commit_ts: u64::MAX, context: u32::MAX, procedure: u32::MAX, version: u32::MAX };
+        let mut bytes = b"before".to_vec();
+        let length = put_record(&mut bytes, &header, |changes| changes.extend(&written()));
+        finish_record(&mut bytes, length);
+        let mut rest = &bytes[6..];
+        let record = Record::take(3, &mut rest).unwrap();
+        assert!(rest.is_empty());
+        assert_eq!((record.lane, record.header), (3, header));
+        assert_eq!(record.bytes(), written());
+    }
+
+    #[test]
+    fn no_garbage_panics() {
+        let bytes = written();
+        for end in 0..bytes.len() {
+            let _ = show(&mut RecordReader::new(&bytes[..end]));
+        }
+        for position in 0..bytes.len() {
+            for byte in [0, 1, 2, 3, 4, 0x7f, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[position] = byte;
+                let _ = show(&mut RecordReader::new(&damaged));
+                let _ = Record::take(0, &mut &damaged[position..]);
+            }
+        }
+    }
+}
