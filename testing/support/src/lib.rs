@@ -1,1 +1,5 @@
-//! What several tests share: a PostgreSQL cluster of the test's own, folders, checks of the workspace
+//! What several tests share.
+//!
+//! [`arrows`] checks the architecture that the folder tree shows.
+
+pub mod arrows;
