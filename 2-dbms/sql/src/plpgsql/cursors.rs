@@ -40,8 +40,8 @@ impl Parser<'_> {
         let source = if self.tokens.take_word("execute")? {
             let (query, stop) = self.expression(&[Stop::Word("using"), Stop::Semicolon], "USING or ;")?;
             let using = match stop {
-                Stop::Semicolon => Vec::new(),
-                _ => self.expressions(Stop::Semicolon, ", or ;")?,
+                Stop::Word(_) => self.expressions(Stop::Semicolon, ", or ;")?,
+                _ => Vec::new(),
             };
             OpenSource::Execute { scroll, query, using }
         } else {
@@ -106,9 +106,10 @@ impl Parser<'_> {
         Err(self.tokens.error_plain(&format!("{wrong} arguments for cursor \"{cursor}\""), offset))
     }
 
-    /// `name :=` or `name =>`: which parameter it is.
+    /// `name :=`: which parameter it is.
     fn named_argument(&mut self, cursor: &Name, parameters: &[String]) -> Result<Option<usize>> {
-        let named = self.tokens.peek(1)?.is_some_and(|l| matches!(l.token, Token::ColonEquals | Token::Compare("=>")));
+        // `name =>` is newer than PostgreSQL 15.
+        let named = self.tokens.peek(1)?.is_some_and(|lexeme| lexeme.token == Token::ColonEquals);
         if !named || !self.tokens.is_name(0)? {
             return Ok(None);
         }

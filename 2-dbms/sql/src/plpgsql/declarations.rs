@@ -37,7 +37,7 @@ impl Parser<'_> {
             self.tokens.put_back();
             return Err(self.tokens.error("duplicate declaration"));
         }
-        let kind = if self.tokens.is_word(0, "alias")? && self.tokens.is_word(1, "for")? {
+        let kind = if self.tokens.is_word(0, "alias")? {
             self.alias()?
         } else if self.is_cursor()? {
             self.cursor_declaration(&name)?
@@ -57,9 +57,7 @@ impl Parser<'_> {
     }
 
     fn is_cursor(&mut self) -> Result<bool> {
-        Ok(self.tokens.is_word(0, "cursor")?
-            || self.tokens.is_word(0, "scroll")? && self.tokens.is_word(1, "cursor")?
-            || self.tokens.is_word(0, "no")? && self.tokens.is_word(1, "scroll")?)
+        Ok(self.tokens.word(0)?.is_some_and(|word| matches!(word, "cursor" | "scroll" | "no")))
     }
 
     /// `[NO] SCROLL CURSOR [(arguments)] {IS | FOR} query;`

@@ -94,7 +94,7 @@ impl Parser<'_> {
     /// After `EXECUTE`.
     fn over_execute(&mut self) -> Result<Over> {
         let (query, stop) = self.expression(&[LOOP, Stop::Word("using")], "LOOP or USING")?;
-        let using = if stop == LOOP { Vec::new() } else { self.expressions(LOOP, ", or LOOP")? };
+        let using = if stop == Stop::Word("using") { self.expressions(LOOP, ", or LOOP")? } else { Vec::new() };
         Ok(Over::Execute { query, using })
     }
 
@@ -122,7 +122,7 @@ impl Parser<'_> {
         if stop == Stop::DotDot {
             let lower = self.checked_expression(span)?;
             let (upper, stop) = self.expression(&[LOOP, Stop::Word("by")], "LOOP")?;
-            let step = if stop == LOOP { None } else { Some(self.expression(&[LOOP], "LOOP")?.0) };
+            let step = if stop == Stop::Word("by") { Some(self.expression(&[LOOP], "LOOP")?.0) } else { None };
             return Ok(Over::Integers { reverse, lower, upper, step });
         }
         if reverse {

@@ -14,6 +14,8 @@ pub(super) enum Stop {
     Comma,
     RightParenthesis,
     DotDot,
+    /// The end of the body.
+    End,
     /// A reserved key word.
     Word(&'static str),
 }
@@ -25,6 +27,7 @@ impl Stop {
             Stop::Comma => *token == Token::Other(','),
             Stop::RightParenthesis => *token == Token::Other(')'),
             Stop::DotDot => *token == Token::DotDot,
+            Stop::End => false,
             Stop::Word(word) => matches!(token, Token::Ident { name, quoted: false } if name == word),
         }
     }
@@ -45,18 +48,24 @@ impl Parser<'_> {
         let mut end = start;
         let mut depth = 0_usize;
         loop {
-            let Some(lexeme) = self.tokens.take()? else {
-                return Err(self.unfinished(depth, expected, what, true));
+            let lexeme = self.tokens.take()?;
+            let stop = match &lexeme {
+                Some(lexeme) => stops.iter().copied().find(|stop| depth == 0 && stop.is(&lexeme.token)),
+                // PostgreSQL takes the end for the stop where fewer than three are possible; what
+                // is wrong then shows when the text is checked, or in the statement after it.
+                None => (depth == 0 && stops.len() < 3).then_some(Stop::End),
             };
-            let stop = stops.iter().find(|stop| depth == 0 && stop.is(&lexeme.token));
             if let Some(stop) = stop {
                 if end == start {
-                    self.tokens.put_back();
+                    if lexeme.is_some() {
+                        self.tokens.put_back();
+                    }
                     let missing = if what == "expression" { "missing expression" } else { "missing SQL statement" };
                     return Err(self.tokens.error(missing));
                 }
-                return Ok((Span { start, end }, *stop));
+                return Ok((Span { start, end }, stop));
             }
+            let Some(lexeme) = lexeme else { return Err(self.unfinished(depth, expected, what, true)) };
             match lexeme.token {
                 Token::Other('(' | '[') => depth += 1,
                 Token::Other(')' | ']') if depth == 0 => {

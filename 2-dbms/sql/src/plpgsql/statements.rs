@@ -114,7 +114,7 @@ impl Parser<'_> {
 
     /// Whether a name with `:=`, `=` or a subscript comes.
     fn is_assignment(&mut self) -> Result<bool> {
-        let length = self.tokens.name_length(0)?;
+        let length = self.tokens.path_length(0)?;
         Ok(length > 0 && (self.tokens.is_assign(length)? || self.tokens.is_char(length, '[')?))
     }
 
@@ -252,7 +252,10 @@ impl Parser<'_> {
             return Ok(StatementKind::ReturnQuery(self.query_until_semicolon()?));
         }
         let (query, stop) = self.expression(&[Stop::Semicolon, Stop::Word("using")], "; or USING")?;
-        let using = if stop == Stop::Semicolon { Vec::new() } else { self.expressions(Stop::Semicolon, ", or ;")? };
+        let using = match stop {
+            Stop::Word(_) => self.expressions(Stop::Semicolon, ", or ;")?,
+            _ => Vec::new(),
+        };
         Ok(StatementKind::ReturnQueryExecute { query, using })
     }
 

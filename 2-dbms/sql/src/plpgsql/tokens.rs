@@ -140,11 +140,16 @@ impl<'a> Tokens<'a> {
 
     /// How many tokens the dotted name beginning `ahead` has: 0 without one, else 1, 3 or 5.
     pub fn name_length(&mut self, ahead: usize) -> Result<usize> {
+        Ok(self.path_length(ahead)?.min(5))
+    }
+
+    /// The same for a name of any number of parts: a variable and fields of fields of it.
+    pub fn path_length(&mut self, ahead: usize) -> Result<usize> {
         if !self.is_name(ahead)? {
             return Ok(0);
         }
         let mut length = 1;
-        while length < 5 && self.is_char(ahead + length, '.')? && self.is_ident(ahead + length + 1)? {
+        while self.is_char(ahead + length, '.')? && self.is_ident(ahead + length + 1)? {
             length += 2;
         }
         Ok(length)
