@@ -110,5 +110,35 @@ fn main() {
         let id = scattered(i);
         fragment.update(RowId(id as u32), &[(0, Value::Int4((i % 64) as i32))]);
     });
+    queue(rows);
     println!("checksum {found}, snapshot of {} rows", snapshot.row_count());
+}
+
+/// A queue: the first row in state 0 goes to state 1, by an ordered index on (state, id), and one comes in.
+fn queue(rows: usize) {
+    let columns = vec![TypeId::INT4, TypeId::INT8, TypeId::INT4];
+    let key = vec![IndexColumn::ascending(2), IndexColumn::ascending(1)];
+    let indexes = vec![
+        Arc::new(IndexSchema::hash(true, &[0, 1])),
+        Arc::new(IndexSchema::ordered(false, key)),
+    ];
+    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes });
+    (0..rows).for_each(|i| assert!(fragment.insert(&row(i)).is_ok()));
+    measure("queue: first row of a state", rows, |_| {
+        let key = [Value::Int4(0)];
+        let bound = Bound::Included(&key[..]);
+        let mut cursor = fragment.range(1, bound, bound, false).unwrap();
+        let mut batch = RowBatch::new();
+        fragment.range_batch(1, &mut cursor, 1, &mut batch);
+        assert_eq!(batch.len(), 1);
+    });
+    measure("queue: find first, change its state, insert", rows / 2, |i| {
+        let key = [Value::Int4(0)];
+        let bound = Bound::Included(&key[..]);
+        let mut cursor = fragment.range(1, bound, bound, false).unwrap();
+        let mut batch = RowBatch::new();
+        fragment.range_batch(1, &mut cursor, 1, &mut batch);
+        fragment.update(batch[0], &[(2, Value::Int4(1))]);
+        fragment.insert(&row(rows + i)).unwrap();
+    });
 }

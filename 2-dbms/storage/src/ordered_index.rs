@@ -177,28 +177,36 @@ impl OrderedIndex {
 
     /// A range over the rows whose keys begin with values between the bounds, in the index's order.
     pub(crate) fn range(&self, lower: Bound<&[Value]>, upper: Bound<&[Value]>, reverse: bool) -> RangeCursor {
-        let encoded = |key: &[Value]| {
-            let mut bytes = Vec::new();
-            encode_values(&self.order, key, &mut bytes);
-            bytes
-        };
-        let start = match lower {
-            Bound::Unbounded => Some(Vec::new()),
-            Bound::Included(key) => Some(encoded(key)),
-            Bound::Excluded(key) => after_all_with_prefix(encoded(key)),
-        };
-        let end = match upper {
-            Bound::Unbounded => None,
-            Bound::Included(key) => after_all_with_prefix(encoded(key)),
-            Bound::Excluded(key) => Some(encoded(key)),
-        };
-        let done = start.is_none();
-        let start = start.unwrap_or_default();
-        let range = match self.tree {
-            Tree::Short(_) => RangeOf::Short(Range::new(&start, end.as_deref())),
-            Tree::Long(_) => RangeOf::Long(Range::new(&start, end.as_deref())),
+        let (range, done) = match self.tree {
+            Tree::Short(_) => {
+                let (range, done) = self.keys_between(lower, upper);
+                (RangeOf::Short(range), done)
+            }
+            Tree::Long(_) => {
+                let (range, done) = self.keys_between(lower, upper);
+                (RangeOf::Long(range), done)
+            }
         };
         RangeCursor { range, reverse, done }
+    }
+
+    /// The first key between the bounds and the first one after them, and whether nothing can be between.
+    fn keys_between<K: TreeKey>(&self, lower: Bound<&[Value]>, upper: Bound<&[Value]>) -> (Range<K>, bool) {
+        let mut bytes = Vec::with_capacity(64);
+        let mut done = false;
+        if let Bound::Included(key) | Bound::Excluded(key) = lower {
+            encode_values(&self.order, key, &mut bytes);
+            done = matches!(lower, Bound::Excluded(_)) && !step_over_prefix(&mut bytes);
+        }
+        let start = K::new(&bytes, RowId(0));
+        bytes.clear();
+        let mut has_end = false;
+        if let Bound::Included(key) | Bound::Excluded(key) = upper {
+            encode_values(&self.order, key, &mut bytes);
+            has_end = matches!(upper, Bound::Excluded(_)) || step_over_prefix(&mut bytes);
+        }
+        let end = has_end.then(|| K::new(&bytes, RowId(0)));
+        (Range { start, end, last: None }, done)
     }
 
     /// Appends up to `limit` next rows of the range; see [`Fragment::range_batch`](crate::Fragment::range_batch).
@@ -259,33 +267,22 @@ impl OrderedIndex {
 }
 
 impl<K: TreeKey> Range<K> {
-    fn new(start: &[u8], end: Option<&[u8]>) -> Range<K> {
-        Range { start: K::new(start, RowId(0)), end: end.map(|end| K::new(end, RowId(0))), last: None }
-    }
-
     /// Appends the next rows, and says how many there were.
     fn next(&mut self, tree: &BTreeSet<K>, reverse: bool, limit: usize, out: &mut RowBatch) -> usize {
         let before = out.len();
-        if reverse {
+        // The far bound is compared key by key: the tree would descend a second time to find it.
+        let last = if reverse {
             let upper = self.last.as_ref().or(self.end.as_ref()).map_or(Bound::Unbounded, Bound::Excluded);
-            if let Bound::Excluded(end) = upper
-                && *end <= self.start
-            {
-                return 0;
-            }
-            let rows = tree.range((Bound::Included(&self.start), upper)).rev().take(limit);
-            let last = rows.inspect(|key| out.push(key.row())).last().cloned();
-            self.last = last.or(self.last.take());
+            let keys = tree.range((Bound::Unbounded, upper)).rev().take_while(|key| **key >= self.start);
+            keys.take(limit).inspect(|key| out.push(key.row())).last()
         } else {
             let lower = self.last.as_ref().map_or(Bound::Included(&self.start), Bound::Excluded);
-            let (Bound::Included(start) | Bound::Excluded(start)) = lower else { return 0 };
-            if self.end.as_ref().is_some_and(|end| end <= start) {
-                return 0;
-            }
-            let upper = self.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = tree.range((lower, upper)).take(limit);
-            let last = rows.inspect(|key| out.push(key.row())).last().cloned();
-            self.last = last.or(self.last.take());
+            let keys = tree.range((lower, Bound::Unbounded));
+            let keys = keys.take_while(|key| self.end.as_ref().is_none_or(|end| *key < end));
+            keys.take(limit).inspect(|key| out.push(key.row())).last()
+        };
+        if let Some(last) = last {
+            self.last = Some(last.clone());
         }
         out.len() - before
     }
@@ -298,13 +295,13 @@ impl RangeCursor {
     }
 }
 
-/// The shortest string above all strings that begin with `bytes`, `None` when there is none.
-fn after_all_with_prefix(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+/// Makes the bytes the shortest string above all that begin with them; false when there is none.
+fn step_over_prefix(bytes: &mut Vec<u8>) -> bool {
     while let Some(last) = bytes.pop() {
         if last < 0xFF {
             bytes.push(last + 1);
-            return Some(bytes);
+            return true;
         }
     }
-    None
+    false
 }

@@ -183,7 +183,7 @@ mod tests {
             if segment.is_full() {
                 segment.grow();
             }
-            segment.insert(row * 77 << 32 | row);
+            segment.insert((row * 77) << 32 | row);
         }
         for row in 0..1000u64 {
             assert!(segment.find(row as u32 * 77, |entry| entry as u32 == row as u32).is_some());
