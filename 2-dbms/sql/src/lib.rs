@@ -5,6 +5,10 @@
 //!   body --plpgsql-> its own AST --analyze--> plan::Procedure
 //! ```
 
+pub mod analyze;
 pub mod parser;
 pub mod plan;
 pub mod plpgsql;
+
+#[cfg(test)]
+mod fuzz;

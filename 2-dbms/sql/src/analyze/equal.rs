@@ -1,0 +1,82 @@
+//! Whether two expressions are the same one: `GROUP BY a + 1` and `SELECT a + 1` (`equal()` in PostgreSQL).
+
+use crate::plan::{Expr, ExprKind, Subscript};
+
+/// Whether two expressions compute the same, wherever they stand.
+pub(super) fn same(a: &Expr, b: &Expr) -> bool {
+    a.ty == b.ty && a.typmod == b.typmod && same_kind(&a.kind, &b.kind)
+}
+
+fn all(a: &[Expr], b: &[Expr]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+fn option(a: Option<&Expr>, b: Option<&Expr>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => same(a, b),
+        _ => false,
+    }
+}
+
+fn subscripts(a: &[Subscript], b: &[Subscript]) -> bool {
+    let pair = |(a, b): (&Subscript, &Subscript)| {
+        option(a.lower.as_ref(), b.lower.as_ref()) && option(a.upper.as_ref(), b.upper.as_ref())
+    };
+    a.len() == b.len() && a.iter().zip(b).all(pair)
+}
+
+fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
+    use ExprKind as K;
+    match (a, b) {
+        // Not by SQL's equality: 1.0 and 1.00 are two constants.
+        (K::Constant(a), K::Constant(b)) => format!("{a:?}") == format!("{b:?}"),
+        (K::Column { relation: r, column: c }, K::Column { relation: s, column: d }) => r == s && c == d,
+        (K::WholeRow(a), K::WholeRow(b)) => a == b,
+        (K::Parameter(a), K::Parameter(b)) | (K::Variable(a), K::Variable(b)) => a == b,
+        (K::Aggregate(a), K::Aggregate(b)) | (K::GroupKey(a), K::GroupKey(b)) | (K::Window(a), K::Window(b)) => a == b,
+        (K::Call { function: f, arguments: x }, K::Call { function: g, arguments: y }) => f.oid == g.oid && all(x, y),
+        (K::UserCall { function: f, arguments: x }, K::UserCall { function: g, arguments: y }) => f == g && all(x, y),
+        (K::Relabel(a), K::Relabel(b)) | (K::CastViaText(a), K::CastViaText(b)) | (K::Not(a), K::Not(b)) => same(a, b),
+        (K::CastElements { array: a, element: e }, K::CastElements { array: b, element: f }) => same(a, b) && same(e, f),
+        (K::And(a), K::And(b)) | (K::Or(a), K::Or(b)) | (K::Coalesce(a), K::Coalesce(b)) | (K::Row(a), K::Row(b)) => {
+            all(a, b)
+        }
+        (K::IsNull { argument: a, negated: n }, K::IsNull { argument: b, negated: m }) => n == m && same(a, b),
+        (
+            K::IsBoolean { argument: a, value: v, negated: n },
+            K::IsBoolean { argument: b, value: w, negated: m },
+        ) => v == w && n == m && same(a, b),
+        (
+            K::IsDistinct { left: a, right: b, equal: f, negated: n },
+            K::IsDistinct { left: c, right: d, equal: g, negated: m },
+        ) => f.oid == g.oid && n == m && same(a, c) && same(b, d),
+        (
+            K::Case { operand: a, arms: x, otherwise: e },
+            K::Case { operand: b, arms: y, otherwise: f },
+        ) => {
+            option(a.as_deref(), b.as_deref())
+                && option(e.as_deref(), f.as_deref())
+                && x.len() == y.len()
+                && x.iter().zip(y).all(|(x, y)| same(&x.0, &y.0) && same(&x.1, &y.1))
+        }
+        (K::CaseOperand, K::CaseOperand) => true,
+        (K::NullIf { left: a, equal: e }, K::NullIf { left: b, equal: f }) => same(a, b) && same(e, f),
+        (K::MinMax { greatest: g, arguments: x }, K::MinMax { greatest: h, arguments: y }) => g == h && all(x, y),
+        (
+            K::Array { elements: x, multidimensional: m },
+            K::Array { elements: y, multidimensional: n },
+        ) => m == n && all(x, y),
+        (
+            K::Subscript { array: a, subscripts: x, slice: s },
+            K::Subscript { array: b, subscripts: y, slice: t },
+        ) => s == t && same(a, b) && subscripts(x, y),
+        (K::Field { record: a, index: i }, K::Field { record: b, index: j }) => i == j && same(a, b),
+        (
+            K::AnyAll { left: a, array: x, function: f, all: p },
+            K::AnyAll { left: b, array: y, function: g, all: q },
+        ) => f.oid == g.oid && p == q && same(a, b) && same(x, y),
+        // Two subqueries have relations of their own.
+        _ => false,
+    }
+}

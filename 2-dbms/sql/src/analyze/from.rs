@@ -1,0 +1,296 @@
+//! FROM items: tables, CTEs, subqueries, functions (`transformFromClauseItem`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{Alias, Node, RangeFunction, RangeSubselect, RangeVar};
+use tuplix_catalog::ArgumentDef;
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::scope::{Clause, Found, ScopeColumn, ScopeItem, table_columns};
+use super::targets::column_name;
+use super::{Analyzer, nodes};
+use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select};
+
+/// An analysed FROM item.
+pub(super) struct Joined {
+    /// For the plan.
+    pub from: From,
+    /// What it brings in sight.
+    pub items: Vec<ScopeItem>,
+    /// Its columns, for joins.
+    pub columns: Vec<ScopeColumn>,
+}
+
+impl Joined {
+    fn of(from: From, item: ScopeItem) -> Joined {
+        Joined { from, columns: item.columns.clone(), items: vec![item] }
+    }
+}
+
+impl Analyzer<'_> {
+    /// FROM: afterwards its items are in sight.
+    pub(super) fn from_clause(&mut self, list: &[Node]) -> Result<Vec<From>> {
+        let mut from = Vec::with_capacity(list.len());
+        for node in list {
+            let joined = self.from_item(node)?;
+            self.check_names(&joined.items)?;
+            self.scope().items.extend(joined.items);
+            from.push(joined.from);
+        }
+        Ok(from)
+    }
+
+    /// Refuses a second FROM item of the same name.
+    pub(super) fn check_names(&mut self, items: &[ScopeItem]) -> Result<()> {
+        for item in items.iter().filter(|item| item.named) {
+            let Some(name) = &item.name else { continue };
+            let clash = |other: &&ScopeItem| {
+                let two_tables = item.schema.is_some() && other.schema.is_some() && item.schema != other.schema;
+                other.named && other.name.as_ref() == Some(name) && !two_tables
+            };
+            if self.scope().items.iter().any(|other| clash(&other)) {
+                let message = format!("table name \"{name}\" specified more than once");
+                return Err(SqlError::new(sqlstate::DUPLICATE_ALIAS, message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn from_item(&mut self, node: &Node) -> Result<Joined> {
+        match nodes::inner(node)? {
+            NodeEnum::RangeVar(name) => self.named_relation(name),
+            NodeEnum::RangeSubselect(subselect) => self.from_subquery(subselect),
+            NodeEnum::RangeFunction(function) => self.from_function(function),
+            NodeEnum::JoinExpr(join) => self.join(join),
+            NodeEnum::RangeTableSample(sample) => Err(self.unsupported("TABLESAMPLE", sample.location)),
+            NodeEnum::RangeTableFunc(table) => Err(self.unsupported("XMLTABLE", table.location)),
+            other => Err(self.unsupported("this FROM item", nodes::location_of(other))),
+        }
+    }
+
+    fn named_relation(&mut self, name: &RangeVar) -> Result<Joined> {
+        let position = self.at(name.location);
+        self.local_database(name)?;
+        let schema = nodes::non_empty(&name.schemaname);
+        if schema.is_none()
+            && let Some(joined) = self.cte_reference(name)?
+        {
+            return Ok(joined);
+        }
+        let found = self.find_relation(schema, &name.relname, position)?;
+        let alias = name.alias.as_ref();
+        let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
+        let columns = self.aliased(shown, found.columns(self), alias, position)?;
+        let table = match &found {
+            Found::Table(table) => Some(table.id),
+            Found::System { .. } => None,
+        };
+        let relation = self.add_relation(shown, columns.clone(), table);
+        let mut item = ScopeItem::of_relation(shown, relation, &columns);
+        let table_name = Some(name.relname.clone());
+        self.scope().seen.push((shown.to_owned(), table_name));
+        let from = match found {
+            Found::Table(table) => {
+                item.schema = alias.is_none().then(|| table.schema.clone());
+                From::Table { relation, table: table.id }
+            }
+            Found::System { schema, .. } => {
+                item.schema = alias.is_none().then(|| schema.clone());
+                From::System { relation, schema, name: name.relname.clone() }
+            }
+        };
+        Ok(Joined::of(from, item))
+    }
+
+    /// Refuses a name in another database.
+    pub(super) fn local_database(&self, name: &RangeVar) -> Result<()> {
+        if name.catalogname.is_empty() {
+            return Ok(());
+        }
+        let shown = format!("{}.{}.{}", name.catalogname, name.schemaname, name.relname);
+        let message = format!("cross-database references are not implemented: \"{shown}\"");
+        Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(self.at(name.location)))
+    }
+
+    /// Columns under the names of an alias.
+    pub(super) fn aliased(
+        &self,
+        name: &str,
+        mut columns: Vec<OutputColumn>,
+        alias: Option<&Alias>,
+        position: Option<u32>,
+    ) -> Result<Vec<OutputColumn>> {
+        let names = nodes::alias_columns(alias);
+        if names.len() > columns.len() {
+            let message = format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                names.len()
+            );
+            return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        for (column, name) in columns.iter_mut().zip(names) {
+            column.name = name;
+        }
+        Ok(columns)
+    }
+
+    fn from_subquery(&mut self, subselect: &RangeSubselect) -> Result<Joined> {
+        let node = nodes::required(subselect.subquery.as_deref())?;
+        let Some(alias) = subselect.alias.as_ref() else {
+            let is_values = matches!(node, NodeEnum::SelectStmt(select) if !select.values_lists.is_empty());
+            let (what, example) = if is_values { ("VALUES", "VALUES") } else { ("subquery", "SELECT") };
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("{what} in FROM must have an alias"))
+                .hint(format!("For example, FROM ({example} ...) [AS] foo.")));
+        };
+        let was_hidden = std::mem::replace(&mut self.scope().hidden, !subselect.lateral);
+        let query = self.query(node);
+        self.scope().hidden = was_hidden;
+        let query = query?;
+        let joined = self.subquery_item(query, &alias.aliasname, Some(alias), subselect.lateral)?;
+        Ok(joined)
+    }
+
+    /// A query as a FROM item.
+    pub(super) fn subquery_item(
+        &mut self,
+        query: Query,
+        name: &str,
+        alias: Option<&Alias>,
+        lateral: bool,
+    ) -> Result<Joined> {
+        let columns = self.aliased(name, query.columns.clone(), alias, None)?;
+        let relation = self.add_relation(name, columns.clone(), None);
+        self.scope().seen.push((name.to_owned(), None));
+        let item = ScopeItem::of_relation(name, relation, &columns);
+        Ok(Joined::of(From::Subquery { relation, query: Box::new(query), lateral }, item))
+    }
+
+    fn from_function(&mut self, function: &RangeFunction) -> Result<Joined> {
+        let [only] = &function.functions[..] else {
+            let location = function.functions.first().map_or(-1, nodes::location);
+            return Err(self.unsupported("ROWS FROM with several functions", location));
+        };
+        let NodeEnum::List(list) = nodes::inner(only)? else { return Err(nodes::missing()) };
+        let node = list.items.first().ok_or_else(nodes::missing)?;
+        let location = nodes::location(node);
+        let definitions = list.items.get(1).is_some_and(|node| node.node.is_some());
+        if !function.coldeflist.is_empty() || definitions {
+            return Err(self.unsupported("a column definition list", location));
+        }
+        let value = self.in_clause(Clause::FromFunction, |analyzer| match nodes::inner(node)? {
+            NodeEnum::FuncCall(call) => analyzer.plain_call(call),
+            _ => analyzer.expression(node),
+        })?;
+        let value = self.settle_unknown(value)?;
+        let alias = function.alias.as_ref();
+        let own_name = column_name(Some(node));
+        let name = alias.map_or(own_name.as_str(), |alias| alias.aliasname.as_str()).to_owned();
+        let (mut columns, scalar) = self.function_columns(&value, &name, self.at(location))?;
+        if function.ordinality {
+            columns.push(OutputColumn { name: "ordinality".to_owned(), ty: TypeId::INT8, typmod: -1 });
+        }
+        let columns = self.aliased(&name, columns, alias, None)?;
+        let relation = self.add_relation(&name, columns.clone(), None);
+        self.scope().seen.push((name.clone(), None));
+        let mut item = ScopeItem::of_relation(&name, relation, &columns);
+        item.scalar = scalar && !function.ordinality;
+        let is_call = matches!(value.kind, ExprKind::Call { .. } | ExprKind::UserCall { .. });
+        let from = if is_call {
+            From::Function { relation, call: value, ordinality: function.ordinality }
+        } else if function.ordinality {
+            return Err(self.unsupported("WITH ORDINALITY of a value that is no function call", location));
+        } else {
+            // One row of one value: computed ahead of time, or no call at all.
+            From::Subquery { relation, query: Box::new(single_row(value, columns)), lateral: true }
+        };
+        Ok(Joined::of(from, item))
+    }
+
+    /// The columns that a function call gives as a FROM item, and whether it is one value a row.
+    pub(super) fn function_columns(
+        &self,
+        call: &Expr,
+        name: &str,
+        position: Option<u32>,
+    ) -> Result<(Vec<OutputColumn>, bool)> {
+        let single = |name: &str| vec![OutputColumn { name: name.to_owned(), ty: call.ty, typmod: call.typmod }];
+        let named: Vec<OutputColumn> = match &call.kind {
+            ExprKind::UserCall { function, .. } => {
+                let function = self.context.catalog.function(*function).ok_or_else(nodes::missing)?;
+                let column = |(index, argument): (usize, &ArgumentDef)| OutputColumn {
+                    name: match argument.name.as_str() {
+                        "" => format!("column{}", index + 1),
+                        name => name.to_owned(),
+                    },
+                    ty: argument.ty,
+                    typmod: -1,
+                };
+                let nameless = function.outputs().count() == 1 && function.outputs().all(|only| only.name.is_empty());
+                if nameless { Vec::new() } else { function.outputs().enumerate().map(column).collect() }
+            }
+            ExprKind::Call { function, .. } => {
+                let column = |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
+                function.columns.iter().map(column).collect()
+            }
+            _ => Vec::new(),
+        };
+        match &named[..] {
+            // One OUT argument makes no row, but names the column.
+            [only] if call.ty != TypeId::RECORD => Ok((single(&only.name.clone()), true)),
+            [] if call.ty == TypeId::RECORD => match self.record_columns(call) {
+                Some(columns) => Ok((columns, false)),
+                None => {
+                    let message = "a column definition list is required for functions returning \"record\"";
+                    Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position))
+                }
+            },
+            [] => Ok((single(name), true)),
+            _ => Ok((named, false)),
+        }
+    }
+
+    /// A table that a statement changes, as a relation in sight.
+    pub(super) fn target_table(
+        &mut self,
+        name: &RangeVar,
+    ) -> Result<(&'_ std::sync::Arc<tuplix_catalog::TableDef>, ScopeItem)> {
+        self.local_database(name)?;
+        let position = self.at(name.location);
+        let schema = nodes::non_empty(&name.schemaname);
+        if schema.is_none() && self.is_cte(&name.relname) {
+            let message = format!("relation \"{}\" cannot be the target of a modifying statement", name.relname);
+            return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(position));
+        }
+        let table = match self.find_relation(schema, &name.relname, position)? {
+            Found::Table(table) => table,
+            Found::System { schema, .. } => {
+                let message = format!("cannot change the system table {schema}.{}", name.relname);
+                return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).at(position));
+            }
+        };
+        let alias = name.alias.as_ref();
+        let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
+        let columns = table_columns(table);
+        let relation = self.add_relation(shown, columns.clone(), Some(table.id));
+        let mut item = ScopeItem::of_relation(shown, relation, &columns);
+        item.schema = alias.is_none().then(|| table.schema.clone());
+        self.scope().seen.push((shown.to_owned(), Some(name.relname.clone())));
+        Ok((table, item))
+    }
+}
+
+/// `SELECT value`
+fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
+    let select = Select {
+        from: Vec::new(),
+        filter: None,
+        group_by: Vec::new(),
+        grouped: false,
+        aggregates: Vec::new(),
+        having: None,
+        windows: Vec::new(),
+        targets: vec![value],
+        distinct: Distinct::No,
+    };
+    Query::plain(QueryBody::Select(Box::new(select)), columns)
+}

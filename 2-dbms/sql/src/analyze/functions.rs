@@ -1,0 +1,352 @@
+//! Function calls: scalar, user-defined, aggregate, window, set-returning (`parse_func.c`, `parse_agg.c`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{FuncCall, Node};
+use tuplix_catalog::{ArgumentMode, FunctionDef, FunctionId};
+use tuplix_functions::{CallShape, Callee, Candidate, Function, FunctionKind, ResolvedCall};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+
+use super::scope::Clause;
+use super::{Analyzer, coerce, nodes};
+use crate::plan::{AggregateCall, Expr, ExprKind, From};
+
+/// A call with its arguments analysed.
+pub(super) struct Call<'n> {
+    node: &'n FuncCall,
+    /// The name as errors show it: with its schema when that was written and is no builtin's.
+    name: String,
+    arguments: Vec<Expr>,
+    names: Vec<String>,
+    /// How many aggregates the query had before the arguments.
+    aggregates_before: usize,
+}
+
+impl Analyzer<'_> {
+    /// A call where one value is wanted; a set-returning one in a select list is joined laterally.
+    pub(super) fn function_call(&mut self, node: &FuncCall) -> Result<Expr> {
+        let call = self.plain_call(node)?;
+        if !self.gives_set(&call) {
+            return Ok(call);
+        }
+        let position = self.at(node.location);
+        let clause = self.clause();
+        if clause != Clause::Target {
+            let message = match clause {
+                Clause::FromFunction => "set-returning functions must appear at top level of FROM".to_owned(),
+                other => format!("set-returning functions are not allowed in {}", other.name()),
+            };
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(position));
+        }
+        if !self.scope().set_functions.is_empty() {
+            return Err(self.unsupported("more than one set-returning function in a select list", node.location)
+                .hint("Call them in FROM."));
+        }
+        let name = nodes::strings(&node.funcname).last().map_or_else(String::new, |name| (*name).to_owned());
+        let (columns, scalar) = self.function_columns(&call, &name, position)?;
+        let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
+        let relation = self.add_relation(&name, columns, None);
+        self.scope().set_functions.push(From::Function { relation, call, ordinality: false });
+        Ok(if scalar {
+            Expr { kind: ExprKind::Column { relation, column: 0 }, ty, typmod, position }
+        } else {
+            Expr { kind: ExprKind::WholeRow(relation), ty: TypeId::RECORD, typmod: -1, position }
+        })
+    }
+
+    /// Whether a call gives any number of rows.
+    pub(super) fn gives_set(&self, call: &Expr) -> bool {
+        match &call.kind {
+            ExprKind::Call { function, .. } => function.returns_set,
+            ExprKind::UserCall { function, .. } => {
+                self.context.catalog.function(*function).is_some_and(|function| function.returns_set)
+            }
+            _ => false,
+        }
+    }
+
+    /// A call as it is.
+    pub(super) fn plain_call(&mut self, node: &FuncCall) -> Result<Expr> {
+        let aggregates_before = self.scope().aggregates.len();
+        let mut arguments = Vec::with_capacity(node.args.len());
+        let mut names = Vec::new();
+        for argument in &node.args {
+            match nodes::inner(argument)? {
+                NodeEnum::NamedArgExpr(named) => {
+                    if names.contains(&named.name) {
+                        let message = format!("argument name \"{}\" used more than once", named.name);
+                        let error = SqlError::new(sqlstate::SYNTAX_ERROR, message);
+                        return Err(error.at(self.at(named.location)));
+                    }
+                    names.push(named.name.clone());
+                    arguments.push(self.operand(named.arg.as_deref())?);
+                }
+                _ if !names.is_empty() => {
+                    let message = "positional argument cannot follow named argument";
+                    let error = SqlError::new(sqlstate::SYNTAX_ERROR, message);
+                    return Err(error.at(self.at(nodes::location(argument))));
+                }
+                _ => arguments.push(self.expression(argument)?),
+            }
+        }
+        let (name, candidates) = self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
+        let call = Call { node, name, arguments, names, aggregates_before };
+        self.resolve_call(call, &candidates)
+    }
+
+    fn resolve_call(&mut self, call: Call<'_>, candidates: &[Candidate]) -> Result<Expr> {
+        let position = self.at(call.node.location);
+        let types: Vec<TypeId> = call.arguments.iter().map(|argument| argument.ty).collect();
+        let names: Vec<&str> = call.names.iter().map(String::as_str).collect();
+        let shape = CallShape { args: &types, names: &names, variadic: call.node.func_variadic };
+        let resolved =
+            self.resolver().function(&call.name, shape, candidates).map_err(|error| error.at(position))?;
+        match resolved.callee {
+            Callee::Aggregate(aggregate) => {
+                if call.node.over.is_some() {
+                    return self.window_call(call.node, aggregate.function, call.arguments, &resolved);
+                }
+                self.aggregate_call(call, aggregate, &resolved)
+            }
+            Callee::Function(function) if function.kind == FunctionKind::Window => {
+                if call.node.over.is_none() {
+                    let message = format!("window function {} requires an OVER clause", function.name);
+                    return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
+                }
+                self.window_call(call.node, function, call.arguments, &resolved)
+            }
+            Callee::Function(function) => {
+                self.refuse_aggregate_clauses(&call)?;
+                let arguments = self.builtin_arguments(function, call.arguments, &resolved)?;
+                let made = coerce::call(function, arguments, resolved.result);
+                Ok(Expr { position, ..made })
+            }
+            Callee::User(id) => {
+                self.refuse_aggregate_clauses(&call)?;
+                let id = FunctionId(u32::try_from(id).map_err(|_| nodes::missing())?);
+                self.user_call(id, call.arguments, &resolved, position)
+            }
+            Callee::Cast(target) => {
+                self.refuse_aggregate_clauses(&call)?;
+                let argument = call.arguments.into_iter().next().ok_or_else(nodes::missing)?;
+                let cast = self.explicit(argument, target, -1, position)?;
+                Ok(Expr { position, ..cast })
+            }
+        }
+    }
+
+    /// The user functions that a name may mean, and the name for the rules and errors.
+    pub(super) fn candidates(&self, names: &[Node], procedures: bool) -> Result<(String, Vec<Candidate>)> {
+        let names = nodes::strings(names);
+        let candidate = |function: &std::sync::Arc<FunctionDef>| candidate(function, procedures);
+        let catalog = self.context.catalog;
+        match names[..] {
+            [name] => {
+                let path = self.context.search_path.iter();
+                let found = path.flat_map(|schema| catalog.functions_named(schema, name)).map(candidate);
+                Ok((name.to_owned(), found.collect()))
+            }
+            ["pg_catalog", name] => Ok((name.to_owned(), Vec::new())),
+            [schema, name] | [_, schema, name] => {
+                self.existing_schema(schema)?;
+                let found = catalog.functions_named(schema, name).map(candidate);
+                // No built-in function has a dot in its name.
+                Ok((format!("{schema}.{name}"), found.collect()))
+            }
+            _ => {
+                let message = format!("improper qualified name (too many dotted names): {}", names.join("."));
+                Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
+            }
+        }
+    }
+
+    /// Clauses that only aggregates take.
+    fn refuse_aggregate_clauses(&self, call: &Call<'_>) -> Result<()> {
+        let node = call.node;
+        let name = nodes::strings(&node.funcname).join(".");
+        let what = if node.agg_star {
+            format!("{name}(*) specified, but {name} is not an aggregate function")
+        } else if node.agg_distinct {
+            format!("DISTINCT specified, but {name} is not an aggregate function")
+        } else if node.agg_within_group {
+            format!("WITHIN GROUP specified, but {name} is not an aggregate function")
+        } else if !node.agg_order.is_empty() {
+            format!("ORDER BY specified, but {name} is not an aggregate function")
+        } else if node.agg_filter.is_some() {
+            format!("FILTER specified, but {name} is not an aggregate function")
+        } else if node.over.is_some() {
+            format!("OVER specified, but {name} is not a window function nor an aggregate function")
+        } else {
+            return Ok(());
+        };
+        Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, what).at(self.at(node.location)))
+    }
+
+    /// The arguments in the order of the parameters, coerced, packed and filled up.
+    pub(super) fn builtin_arguments(
+        &mut self,
+        function: &'static Function,
+        arguments: Vec<Expr>,
+        resolved: &ResolvedCall,
+    ) -> Result<Vec<Expr>> {
+        let mut slots = self.place_arguments(arguments, resolved)?;
+        for &parameter in &resolved.defaults {
+            let value = function.default_value(parameter);
+            slots.push((parameter, Expr::constant(value, function.args[parameter])));
+        }
+        Ok(in_order(slots))
+    }
+
+    /// Coerces the written arguments and says to which parameter each goes.
+    fn place_arguments(&mut self, arguments: Vec<Expr>, resolved: &ResolvedCall) -> Result<Vec<(usize, Expr)>> {
+        let mut slots: Vec<(usize, Expr)> = Vec::with_capacity(arguments.len());
+        for (index, argument) in arguments.into_iter().enumerate() {
+            let wanted = resolved.args.get(index).copied().unwrap_or(argument.ty);
+            let coerced = self.implicit(argument, wanted)?;
+            let coerced = self.settle_unknown(coerced)?;
+            let parameter = resolved.positions.as_ref().map_or(index, |positions| positions[index]);
+            slots.push((parameter, coerced));
+        }
+        if let Some((from, element)) = resolved.pack {
+            let packed: Vec<Expr> = slots.split_off(from).into_iter().map(|(_, value)| value).collect();
+            let element = packed.first().map_or(element, |first| first.ty);
+            let ty = element.array_of().ok_or_else(|| {
+                let message = format!("could not find array type for data type {element}");
+                SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+            })?;
+            slots.push((from, Expr::new(ExprKind::Array { elements: packed, multidimensional: false }, ty)));
+        }
+        Ok(slots)
+    }
+
+    /// A call of a function of the catalogue.
+    pub(super) fn user_call(
+        &mut self,
+        id: FunctionId,
+        arguments: Vec<Expr>,
+        resolved: &ResolvedCall,
+        position: Option<u32>,
+    ) -> Result<Expr> {
+        let function = self.context.catalog.function(id).ok_or_else(nodes::missing)?;
+        if function.is_procedure {
+            let message = format!("{} is a procedure", function.signature());
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                .hint("To call a procedure, use CALL.")
+                .at(position));
+        }
+        let arguments = self.user_arguments(function, arguments, resolved)?;
+        Ok(Expr { kind: ExprKind::UserCall { function: id, arguments }, ty: resolved.result, typmod: -1, position })
+    }
+
+    /// As [`Self::builtin_arguments`] for a function of the catalogue.
+    pub(super) fn user_arguments(
+        &mut self,
+        function: &FunctionDef,
+        arguments: Vec<Expr>,
+        resolved: &ResolvedCall,
+    ) -> Result<Vec<Expr>> {
+        let mut slots = self.place_arguments(arguments, resolved)?;
+        let inputs: Vec<_> = function.inputs().collect();
+        for &parameter in &resolved.defaults {
+            let argument = inputs.get(parameter).ok_or_else(nodes::missing)?;
+            let text = argument.default.as_deref().ok_or_else(nodes::missing)?;
+            let value = self.stored_expression(text, Clause::Default)?;
+            slots.push((parameter, self.assign(value, &argument.name, argument.ty, -1)?));
+        }
+        Ok(in_order(slots))
+    }
+
+    fn aggregate_call(
+        &mut self,
+        call: Call<'_>,
+        aggregate: &'static tuplix_functions::Aggregate,
+        resolved: &ResolvedCall,
+    ) -> Result<Expr> {
+        let node = call.node;
+        let position = self.at(node.location);
+        let grouping = |message: &str| SqlError::new(sqlstate::GROUPING_ERROR, message).at(position);
+        let clause = self.clause();
+        if !clause.takes_aggregates() {
+            let message = format!("aggregate functions are not allowed in {}", clause.name());
+            return Err(grouping(&message));
+        }
+        if self.scope().aggregates.len() > call.aggregates_before {
+            return Err(grouping("aggregate function calls cannot be nested"));
+        }
+        if node.args.is_empty() && !node.agg_star && !node.agg_within_group {
+            let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
+        }
+        if node.agg_within_group {
+            return Err(self.unsupported("WITHIN GROUP", node.location));
+        }
+        let arguments = self.builtin_arguments(aggregate.function, call.arguments, resolved)?;
+        self.refuse_outer_aggregate(&arguments, position)?;
+        let filter = match node.agg_filter.as_deref() {
+            Some(filter) => Some(self.in_clause(Clause::Filter, |analyzer| {
+                let filter = analyzer.expression(filter)?;
+                analyzer.boolean(filter, "FILTER")
+            })?),
+            None => None,
+        };
+        let order_by = self.aggregate_order(&node.agg_order, &arguments, node.agg_distinct)?;
+        let ty = resolved.result;
+        let distinct = node.agg_distinct;
+        if distinct && let Some(first) = arguments.first() {
+            self.equality(first.ty, position)?;
+        }
+        let aggregates = &mut self.scope().aggregates;
+        let index = aggregates.len();
+        aggregates.push(AggregateCall { aggregate, arguments, distinct, order_by, filter, ty });
+        Ok(Expr { kind: ExprKind::Aggregate(index), ty, typmod: -1, position })
+    }
+
+    /// An aggregate whose arguments are all of an outer query belongs to that one.
+    fn refuse_outer_aggregate(&self, arguments: &[Expr], position: Option<u32>) -> Result<()> {
+        let level = self.scopes.len().saturating_sub(1);
+        let mut deepest: Option<usize> = None;
+        for argument in arguments {
+            let mut copy = argument.clone();
+            self.visit_columns(&mut copy, &mut |relation| {
+                let origin = self.origin(relation).level;
+                deepest = Some(deepest.map_or(origin, |seen| seen.max(origin)));
+            });
+        }
+        match deepest {
+            Some(deepest) if deepest < level => {
+                Err(SqlError::unsupported("an aggregate of an outer query inside a subquery").at(position))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A function of the catalogue as the rules see it; a procedure's OUT arguments are passed too.
+fn candidate(function: &std::sync::Arc<FunctionDef>, procedures: bool) -> Candidate {
+    let passed: Vec<_> = function
+        .arguments
+        .iter()
+        .filter(|argument| match argument.mode {
+            ArgumentMode::In | ArgumentMode::InOut | ArgumentMode::Variadic => true,
+            ArgumentMode::Out => procedures,
+            ArgumentMode::Table => false,
+        })
+        .collect();
+    Candidate {
+        id: u64::from(function.id.0),
+        args: passed.iter().map(|argument| argument.ty).collect(),
+        arg_names: passed.iter().map(|argument| argument.name.clone()).collect(),
+        defaults: passed.iter().filter(|argument| argument.default.is_some()).count(),
+        variadic: passed.last().is_some_and(|argument| argument.mode == ArgumentMode::Variadic),
+        result: function.returns,
+    }
+}
+
+fn in_order(mut slots: Vec<(usize, Expr)>) -> Vec<Expr> {
+    slots.sort_by_key(|(parameter, _)| *parameter);
+    slots.into_iter().map(|(_, value)| value).collect()
+}
+
+/// A constant NULL of a type.
+pub(super) fn null(ty: TypeId) -> Expr {
+    Expr::constant(Value::Null, ty)
+}

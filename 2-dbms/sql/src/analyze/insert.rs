@@ -1,0 +1,265 @@
+//! INSERT (`transformInsertStmt`, `transformOnConflictClause`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt};
+use tuplix_catalog::{IndexId, TableDef};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::scope::{Clause, ScopeItem, table_columns};
+use super::{Analyzer, nodes};
+use crate::plan::{ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody};
+
+impl Analyzer<'_> {
+    pub(super) fn insert_query(&mut self, stmt: &InsertStmt) -> Result<Query> {
+        let (query, _) = self.in_scope(|analyzer| {
+            let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
+            let mut query = analyzer.insert(stmt)?;
+            query.ctes = ctes;
+            analyzer.finish_ctes(&mut query);
+            Ok(query)
+        })?;
+        Ok(query)
+    }
+
+    fn insert(&mut self, stmt: &InsertStmt) -> Result<Query> {
+        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        if stmt.r#override > OverridingKind::OverridingNotSet as i32 {
+            return Err(self.unsupported("OVERRIDING", name.location));
+        }
+        let (table, item) = self.target_table(name)?;
+        let table = std::sync::Arc::clone(table);
+        let relation = item.relation.ok_or_else(nodes::missing)?;
+        let mut columns = self.insert_columns(&table, &stmt.cols)?;
+        let source = self.insert_source(stmt, &table, &mut columns)?;
+        let mut defaults = Vec::new();
+        for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
+            if table.columns[index].default.is_some() {
+                defaults.push((index, self.column_default(&table, index)?));
+            }
+        }
+        self.scope().items.push(item.clone());
+        let on_conflict = match stmt.on_conflict_clause.as_deref() {
+            Some(clause) => Some(self.on_conflict(clause, &table, &item)?),
+            None => None,
+        };
+        self.scope().items = vec![item];
+        let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
+        let insert = Insert { table: table.id, relation, source, columns, defaults, on_conflict, returning };
+        Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
+    }
+
+    /// The positions of the columns listed, all when none are.
+    fn insert_columns(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<usize>> {
+        if list.is_empty() {
+            return Ok((0..table.columns.len()).collect());
+        }
+        let mut columns: Vec<usize> = Vec::with_capacity(list.len());
+        for node in list {
+            let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            if !target.indirection.is_empty() {
+                return Err(self.unsupported("assigning to a part of a column", target.location));
+            }
+            let column = self.changed_column(table, &target.name, target.location)?;
+            if columns.contains(&column) {
+                let message = format!("column \"{}\" specified more than once", target.name);
+                return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(self.at(target.location)));
+            }
+            columns.push(column);
+        }
+        Ok(columns)
+    }
+
+    /// The position of a column that is to be written.
+    pub(super) fn changed_column(&self, table: &TableDef, name: &str, location: i32) -> Result<usize> {
+        table.column(name).ok_or_else(|| {
+            let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
+            SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(self.at(location))
+        })
+    }
+
+    /// The rows to insert; cuts `columns` to those that the source gives.
+    fn insert_source(&mut self, stmt: &InsertStmt, table: &TableDef, columns: &mut Vec<usize>) -> Result<InsertSource> {
+        let Some(node) = stmt.select_stmt.as_deref() else {
+            columns.clear();
+            return Ok(InsertSource::Defaults);
+        };
+        match nodes::inner(node)? {
+            NodeEnum::SelectStmt(select) if is_plain_values(select) => {
+                self.in_clause(Clause::Values, |analyzer| analyzer.insert_values(stmt, select, table, columns))
+            }
+            other => {
+                let mut query = self.open_query(other)?;
+                let location = match other {
+                    NodeEnum::SelectStmt(select) => {
+                        select.target_list.get(columns.len()).map_or(-1, nodes::location)
+                    }
+                    _ => -1,
+                };
+                self.check_width(query.columns.len(), stmt, columns, location)?;
+                self.assign_columns(&mut query, table, columns)?;
+                Ok(InsertSource::Query(Box::new(query)))
+            }
+        }
+    }
+
+    fn insert_values(
+        &mut self,
+        stmt: &InsertStmt,
+        select: &SelectStmt,
+        table: &TableDef,
+        columns: &mut Vec<usize>,
+    ) -> Result<InsertSource> {
+        let mut rows: Vec<Vec<Expr>> = Vec::with_capacity(select.values_lists.len());
+        let mut width = None;
+        for node in &select.values_lists {
+            let NodeEnum::List(list) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            if *width.get_or_insert(list.items.len()) != list.items.len() {
+                let place = self.at(nodes::location(node));
+                let message = "VALUES lists must all be the same length";
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(place));
+            }
+            if rows.is_empty() {
+                let extra = list.items.get(columns.len()).map_or(-1, nodes::location);
+                self.check_width(list.items.len(), stmt, columns, extra)?;
+            }
+            let mut row = Vec::with_capacity(columns.len());
+            for (item, column) in list.items.iter().zip(columns.iter()) {
+                row.push(self.column_value(item, table, *column)?);
+            }
+            rows.push(row);
+        }
+        Ok(InsertSource::Values(rows))
+    }
+
+    /// An expression, or DEFAULT, as the value of a column.
+    pub(super) fn column_value(&mut self, node: &Node, table: &TableDef, column: usize) -> Result<Expr> {
+        if matches!(node.node, Some(NodeEnum::SetToDefault(_))) {
+            return self.column_default(table, column);
+        }
+        let value = self.expression(node)?;
+        let def = &table.columns[column];
+        self.assign(value, &def.name, def.ty, def.typmod)
+    }
+
+    /// Compares the source's width with the columns listed; without a list the first columns are meant.
+    fn check_width(&self, width: usize, stmt: &InsertStmt, columns: &mut Vec<usize>, extra: i32) -> Result<()> {
+        if width > columns.len() {
+            let message = "INSERT has more expressions than target columns";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(self.at(extra)));
+        }
+        if width < columns.len() && !stmt.cols.is_empty() {
+            let location = stmt.cols.get(width).map_or(-1, nodes::location);
+            let message = "INSERT has more target columns than expressions";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(self.at(location)));
+        }
+        columns.truncate(width);
+        Ok(())
+    }
+
+    /// Coerces a query's columns to those of a table.
+    fn assign_columns(&mut self, query: &mut Query, table: &TableDef, columns: &[usize]) -> Result<()> {
+        let wanted = |index: usize| &table.columns[columns[index]];
+        let settled = |(index, column): (usize, &OutputColumn)| {
+            if column.ty == TypeId::UNKNOWN { wanted(index).ty } else { column.ty }
+        };
+        let types: Vec<TypeId> = query.columns.iter().enumerate().map(settled).collect();
+        self.coerce_query(query, &types)?;
+        let fits = |(index, column): (usize, &OutputColumn)| {
+            let def = wanted(index);
+            column.ty == def.ty && (def.typmod < 0 || def.typmod == column.typmod)
+        };
+        if query.columns.iter().enumerate().all(fits) {
+            return Ok(());
+        }
+        let mut values = self.take_targets(query)?;
+        for (index, value) in values.iter_mut().enumerate().take(columns.len()) {
+            let def = wanted(index);
+            let given = std::mem::replace(value, super::functions::null(def.ty));
+            *value = self.assign(given, &def.name, def.ty, def.typmod)?;
+        }
+        self.put_targets(query, values);
+        Ok(())
+    }
+
+    /// The default of a column, NULL when it has none.
+    pub(super) fn column_default(&mut self, table: &TableDef, column: usize) -> Result<Expr> {
+        let def = &table.columns[column];
+        match def.default.as_deref() {
+            Some(text) => {
+                let value = self.stored_expression(text, Clause::Default)?;
+                self.assign(value, &def.name, def.ty, def.typmod)
+            }
+            None => Ok(Expr { typmod: def.typmod, ..super::functions::null(def.ty) }),
+        }
+    }
+
+    fn on_conflict(&mut self, clause: &OnConflictClause, table: &TableDef, item: &ScopeItem) -> Result<OnConflict> {
+        let updates = clause.action == OnConflictAction::OnconflictUpdate as i32;
+        let index = match clause.infer.as_deref() {
+            Some(infer) => Some(self.arbiter(infer, table)?),
+            None if updates => {
+                let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message)
+                    .hint("For example, ON CONFLICT (column_name).")
+                    .at(self.at(clause.location)));
+            }
+            None => None,
+        };
+        if !updates {
+            return Ok(OnConflict { index, action: ConflictAction::Nothing });
+        }
+        let columns = table_columns(table);
+        let excluded = self.add_relation("excluded", columns.clone(), None);
+        self.scope().items = vec![item.clone(), ScopeItem::of_relation("excluded", excluded, &columns)];
+        let assignments = self.assignments(table, &clause.target_list)?;
+        let filter = self.condition(clause.where_clause.as_deref(), Clause::ConflictWhere)?;
+        Ok(OnConflict { index, action: ConflictAction::Update { excluded, assignments, filter } })
+    }
+
+    /// The unique index that ON CONFLICT means (`infer_arbiter_indexes`).
+    fn arbiter(&mut self, infer: &InferClause, table: &TableDef) -> Result<IndexId> {
+        if let Some(name) = nodes::non_empty(&infer.conname) {
+            let index = table.indexes.iter().find(|index| index.name == name && index.constraint);
+            return index.map(|index| index.id).ok_or_else(|| {
+                let message = format!("constraint \"{name}\" for table \"{}\" does not exist", table.name);
+                SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+            });
+        }
+        if infer.where_clause.is_some() {
+            return Err(self.unsupported("ON CONFLICT with WHERE for a partial index", infer.location));
+        }
+        let mut wanted: Vec<usize> = Vec::with_capacity(infer.index_elems.len());
+        for node in &infer.index_elems {
+            let NodeEnum::IndexElem(element) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            if element.expr.is_some() || !element.collation.is_empty() || !element.opclass.is_empty() {
+                return Err(self.unsupported("ON CONFLICT with an expression or operator class", infer.location));
+            }
+            let column = table.column(&element.name).ok_or_else(|| {
+                let message = format!("column \"{}\" does not exist", element.name);
+                SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(self.at(infer.location))
+            })?;
+            if !wanted.contains(&column) {
+                wanted.push(column);
+            }
+        }
+        let fits = |index: &&tuplix_catalog::IndexDef| {
+            index.unique
+                && index.columns.len() == wanted.len()
+                && index.columns.iter().all(|column| wanted.contains(&column.column))
+        };
+        table.indexes.iter().find(fits).map(|index| index.id).ok_or_else(|| {
+            let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+            SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
+        })
+    }
+}
+
+/// Whether a source is only VALUES, which may hold DEFAULT.
+fn is_plain_values(select: &SelectStmt) -> bool {
+    !select.values_lists.is_empty()
+        && select.sort_clause.is_empty()
+        && select.limit_count.is_none()
+        && select.limit_offset.is_none()
+        && select.locking_clause.is_empty()
+        && select.with_clause.is_none()
+}

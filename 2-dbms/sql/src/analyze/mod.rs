@@ -1,0 +1,191 @@
+//! The analyzer: from the parse tree to the typed plan.
+//!
+//! ```text
+//!   parser::ParsedStatement ──analyze_statement──> plan::Statement
+//!   catalog::FunctionDef ────analyze_procedure──> plan::Procedure
+//!   catalog::TableDef + text ─analyze_table_expression─> plan::Expr
+//! ```
+//!
+//! It follows PostgreSQL's `parse_*.c` in order and wording: names are resolved through [`scope`], types through
+//! `tuplix_functions`' rules and [`coerce`]; every error carries PostgreSQL's SQLSTATE, message and position. A
+//! construct that is not analysed is refused with 0A000, never skipped.
+
+mod coerce;
+mod columns;
+mod equal;
+mod expression;
+mod from;
+mod functions;
+mod grouping;
+mod insert;
+mod join;
+mod nodes;
+mod operators;
+mod parameters;
+mod records;
+mod rows;
+mod scope;
+mod select;
+mod set_operation;
+mod sort;
+mod subquery;
+mod table;
+mod targets;
+mod types;
+mod update;
+mod variables;
+mod walk;
+mod windows;
+mod with;
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use tuplix_catalog::{Catalog, TableId};
+use tuplix_functions::{BuiltInTypes, Resolver};
+use tuplix_types::{Result, SqlError, TypeId};
+
+use crate::parser;
+use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
+use parameters::Parameters;
+use scope::Scope;
+pub use table::{TableExpression, analyze_table_expression};
+use variables::Variables;
+
+/// The system tables: relations that the engine computes and that no catalogue lists.
+pub trait SystemRelations {
+    /// The columns of the system table of this schema and name.
+    fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>>;
+}
+
+/// No system tables at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSystemRelations;
+
+impl SystemRelations for NoSystemRelations {
+    fn columns(&self, _schema: &str, _name: &str) -> Option<Vec<OutputColumn>> {
+        None
+    }
+}
+
+/// What a statement is analysed against.
+#[derive(Clone, Copy)]
+pub struct AnalyzeContext<'a> {
+    /// What exists.
+    pub catalog: &'a Catalog,
+    /// The schemas in which bare names are looked up, in order; `pg_catalog` comes before them unless listed.
+    pub search_path: &'a [String],
+    /// The engine's own tables.
+    pub system: &'a dyn SystemRelations,
+}
+
+/// Analyses one statement. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
+/// ones are inferred from where the parameter stands.
+///
+/// # Errors
+/// What PostgreSQL reports at parse analysis; 0A000 for what is not supported.
+pub fn analyze_statement(
+    context: &AnalyzeContext<'_>,
+    parsed: &parser::ParsedStatement,
+    parameter_types: &[TypeId],
+) -> Result<Statement> {
+    let mut analyzer = Analyzer::new(context, Some(Source { text: &parsed.text, offset: parsed.offset }));
+    analyzer.parameters = Parameters::inferred(parameter_types);
+    let kind = analyzer.statement(&parsed.node)?;
+    analyzer.finish(kind)
+}
+
+/// The state of one statement's analysis.
+struct Analyzer<'a> {
+    context: &'a AnalyzeContext<'a>,
+    /// The text that locations point into; `None` where they mean nothing to the client.
+    source: Option<Source<'a>>,
+    relations: Vec<Relation>,
+    /// For each relation the query level that it belongs to, and its table.
+    origins: Vec<Origin>,
+    parameters: Parameters,
+    /// The queries around the current place, innermost last.
+    scopes: Vec<Scope>,
+    next_cte: u32,
+    /// The PL/pgSQL variables that are visible.
+    variables: Option<&'a Variables>,
+}
+
+/// The text of a statement and where in the client's text it begins.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    text: &'a str,
+    offset: usize,
+}
+
+/// Where a relation comes from.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    /// Index in [`Analyzer::scopes`] of the query that lists it.
+    level: usize,
+    /// The table behind it.
+    table: Option<TableId>,
+}
+
+impl<'a> Analyzer<'a> {
+    fn new(context: &'a AnalyzeContext<'a>, source: Option<Source<'a>>) -> Analyzer<'a> {
+        Analyzer {
+            context,
+            source,
+            relations: Vec::new(),
+            origins: Vec::new(),
+            parameters: Parameters::none(),
+            scopes: Vec::new(),
+            next_cte: 0,
+            variables: None,
+        }
+    }
+
+    /// PostgreSQL's resolution rules over the types that exist.
+    fn resolver(&self) -> Resolver<'static> {
+        Resolver::new(&BuiltInTypes)
+    }
+
+    /// The position for clients of a location in the parse tree.
+    fn at(&self, location: i32) -> Option<u32> {
+        let location = usize::try_from(location).ok()?;
+        let Source { text, offset } = self.source?;
+        // What stands before this statement is counted in bytes: it is not at hand.
+        let before = u32::try_from(offset).ok()?;
+        Some(before + parser::position(text, location.checked_sub(offset)?))
+    }
+
+    /// The refusal of a construct that PostgreSQL has and this analyzer has not.
+    fn unsupported(&self, what: impl std::fmt::Display, location: i32) -> SqlError {
+        SqlError::unsupported(what).at(self.at(location))
+    }
+
+    /// A new relation of the current query.
+    fn add_relation(&mut self, name: &str, columns: Vec<OutputColumn>, table: Option<TableId>) -> RelationId {
+        let id = RelationId(u32::try_from(self.relations.len()).unwrap_or(u32::MAX));
+        self.relations.push(Relation { name: name.to_owned(), columns });
+        self.origins.push(Origin { level: self.scopes.len().saturating_sub(1), table });
+        id
+    }
+
+    fn relation(&self, id: RelationId) -> &Relation {
+        &self.relations[id.0 as usize]
+    }
+
+    fn origin(&self, id: RelationId) -> Origin {
+        self.origins[id.0 as usize]
+    }
+
+    fn statement(&mut self, node: &NodeEnum) -> Result<StatementKind> {
+        match node {
+            NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => {
+                let query = self.query(node)?;
+                Ok(StatementKind::Query(Box::new(query)))
+            }
+            other => Err(SqlError::unsupported(nodes::statement_name(other))),
+        }
+    }
+
+    fn finish(self, kind: StatementKind) -> Result<Statement> {
+        let parameters = self.parameters.settle()?;
+        Ok(Statement { kind, parameters, relations: self.relations })
+    }
+}

@@ -1,0 +1,71 @@
+//! Row values: which columns a record has, and its fields.
+
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::Analyzer;
+use crate::plan::{Expr, ExprKind, OutputColumn, SubqueryKind};
+
+impl Analyzer<'_> {
+    /// The columns of a row value, when they are known before it is computed.
+    pub(super) fn record_columns(&self, record: &Expr) -> Option<Vec<OutputColumn>> {
+        match &record.kind {
+            ExprKind::WholeRow(relation) => Some(self.relation(*relation).columns.clone()),
+            ExprKind::Row(fields) => {
+                let column = |(index, field): (usize, &Expr)| OutputColumn {
+                    name: format!("f{}", index + 1),
+                    ty: field.ty,
+                    typmod: field.typmod,
+                };
+                Some(fields.iter().enumerate().map(column).collect())
+            }
+            ExprKind::UserCall { function, .. } => self.context.catalog.function(*function).map(|function| {
+                let column = |argument: &tuplix_catalog::ArgumentDef| OutputColumn {
+                    name: argument.name.clone(),
+                    ty: argument.ty,
+                    typmod: -1,
+                };
+                function.outputs().map(column).collect()
+            }),
+            ExprKind::Call { function, .. } if !function.columns.is_empty() => {
+                let column = |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
+                Some(function.columns.iter().map(column).collect())
+            }
+            ExprKind::Variable(variable) => self.variables.and_then(|variables| variables.shape(*variable)),
+            ExprKind::Subquery { kind: SubqueryKind::Scalar, query } => match &query.body {
+                crate::plan::QueryBody::Select(select) => {
+                    select.targets.first().and_then(|target| self.record_columns(target))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `(record).name`
+    pub(super) fn field(&mut self, record: Expr, name: &str, position: Option<u32>) -> Result<Expr> {
+        if record.ty != TypeId::RECORD {
+            let message =
+                format!("column notation .{name} applied to type {}, which is not a composite type", record.ty);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
+        }
+        let columns = self.record_columns(&record);
+        let found = columns.as_ref().and_then(|columns| columns.iter().position(|column| column.name == name));
+        match (found, columns) {
+            (Some(index), Some(columns)) => Ok(Expr { position, ..field_of(&record, index, &columns[index]) }),
+            _ => {
+                let message = format!("could not identify column \"{name}\" in record data type");
+                Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
+            }
+        }
+    }
+}
+
+/// A field of a record by its position.
+pub(super) fn field_of(record: &Expr, index: usize, column: &OutputColumn) -> Expr {
+    let kind = match &record.kind {
+        ExprKind::WholeRow(relation) => ExprKind::Column { relation: *relation, column: index },
+        ExprKind::Row(fields) => return fields[index].clone(),
+        _ => ExprKind::Field { record: Box::new(record.clone()), index },
+    };
+    Expr { kind, ty: column.ty, typmod: column.typmod, position: record.position }
+}

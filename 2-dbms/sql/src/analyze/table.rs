@@ -1,0 +1,79 @@
+//! Expressions that the catalogue keeps as text: defaults, checks, index expressions.
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use tuplix_catalog::TableDef;
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use super::scope::{Clause, ScopeItem, table_columns};
+use super::{AnalyzeContext, Analyzer, nodes};
+use crate::parser;
+use crate::plan::{Expr, Relation};
+
+/// What an expression of a table is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableExpression {
+    /// The default of the column at this position, as a value of its type.
+    Default(usize),
+    /// A CHECK constraint, as a boolean.
+    Check,
+    /// A part of an index key.
+    Index,
+}
+
+/// Analyses an expression of a table. Its columns are those of [`crate::plan::RelationId`] 0.
+///
+/// # Errors
+/// As for the statement that contained it; positions are those in `text`.
+pub fn analyze_table_expression(
+    context: &AnalyzeContext<'_>,
+    table: &TableDef,
+    text: &str,
+    purpose: TableExpression,
+) -> Result<(Expr, Vec<Relation>)> {
+    let mut analyzer = Analyzer::new(context, None);
+    let clause = match purpose {
+        TableExpression::Default(_) => Clause::Default,
+        TableExpression::Check => Clause::Check,
+        TableExpression::Index => Clause::Index,
+    };
+    let (expr, _) = analyzer.in_scope(|analyzer| {
+        let columns = table_columns(table);
+        let relation = analyzer.add_relation(&table.name, columns.clone(), Some(table.id));
+        let item = ScopeItem::of_relation(&table.name, relation, &columns);
+        analyzer.scope().items.push(item);
+        let value = analyzer.text_expression(text, clause)?;
+        match purpose {
+            TableExpression::Default(column) => {
+                let column = table.columns.get(column).ok_or_else(nodes::missing)?;
+                analyzer.assign(value, &column.name, column.ty, column.typmod)
+            }
+            TableExpression::Check => analyzer.boolean(value, "CHECK"),
+            TableExpression::Index => analyzer.settle_unknown(value),
+        }
+    })?;
+    Ok((expr, analyzer.relations))
+}
+
+impl Analyzer<'_> {
+    /// An expression kept as text that sees nothing of the statement around it.
+    pub(super) fn stored_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
+        let source = self.source.take();
+        let variables = self.variables.take();
+        let scopes = std::mem::take(&mut self.scopes);
+        let result = self.in_scope(|analyzer| analyzer.text_expression(text, clause));
+        self.source = source;
+        self.variables = variables;
+        self.scopes = scopes;
+        result.map(|(expr, _)| expr)
+    }
+
+    /// Parses and analyses an expression in the current scope.
+    fn text_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
+        let select = parser::parse_expression(text)?;
+        let [target] = &select.target_list[..] else {
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("\"{text}\" is not one expression")));
+        };
+        let NodeEnum::ResTarget(target) = nodes::inner(target)? else { return Err(nodes::missing()) };
+        self.in_clause(clause, |analyzer| analyzer.operand(target.val.as_deref()))
+    }
+}

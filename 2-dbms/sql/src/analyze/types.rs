@@ -1,0 +1,187 @@
+//! Type names: which type and modifier a spelling means (`parse_type.c`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{Node, TypeName, a_const};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::{Analyzer, nodes};
+
+/// Types that PostgreSQL 15 has and Tuplix has not.
+#[rustfmt::skip]
+const MISSING: &[&str] = &[
+    "bit", "box", "cidr", "circle", "cid", "cstring", "datemultirange", "daterange", "inet", "int2vector",
+    "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
+    "macaddr8", "money", "nummultirange", "numrange", "oidvector", "path", "pg_lsn", "pg_snapshot", "point",
+    "polygon", "refcursor", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator", "regprocedure",
+    "regrole", "tid", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector",
+    "txid_snapshot", "varbit", "xid", "xid8", "xml",
+];
+
+/// The longest `varchar(n)` and `char(n)`.
+const MAX_CHARACTERS: i32 = 10_485_760;
+
+impl Analyzer<'_> {
+    /// The type and modifier that a name means.
+    pub(super) fn type_name(&self, name: &TypeName) -> Result<(TypeId, i32)> {
+        let position = self.at(name.location);
+        if name.setof {
+            let message = "type name cannot be SETOF here";
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
+        }
+        if name.pct_type {
+            return self.column_type(name);
+        }
+        let (element, typmod) = self.element_type(name).map_err(|error| error.at(position))?;
+        if name.array_bounds.is_empty() {
+            return Ok((element, typmod));
+        }
+        let array = element.array_of().ok_or_else(|| {
+            let message = format!("could not find array type for data type {element}");
+            SqlError::new(sqlstate::UNDEFINED_OBJECT, message).at(position)
+        })?;
+        Ok((array, typmod))
+    }
+
+    fn element_type(&self, name: &TypeName) -> Result<(TypeId, i32)> {
+        let names = nodes::strings(&name.names);
+        let (schema, bare) = match names[..] {
+            [bare] => (None, bare),
+            [schema, bare] | [_, schema, bare] => (Some(schema), bare),
+            _ => return Err(nodes::missing()),
+        };
+        if let Some(schema) = schema.filter(|schema| *schema != "pg_catalog") {
+            self.existing_schema(schema)?;
+            return Err(self.no_type(Some(schema), bare));
+        }
+        let id = TypeId::from_internal_name(bare).ok_or_else(|| self.no_type(schema, bare))?;
+        Ok((id, self.type_modifier(id, &name.typmods)?))
+    }
+
+    fn no_type(&self, schema: Option<&str>, name: &str) -> SqlError {
+        let table = match schema {
+            Some(schema) => self.context.catalog.table_named(schema, name),
+            None => self.context.catalog.table_on_path(self.context.search_path, name),
+        };
+        if table.is_some() {
+            return SqlError::unsupported(format_args!("the row type of table \"{name}\""));
+        }
+        if MISSING.contains(&name.trim_start_matches('_')) && schema.is_none_or(|schema| schema == "pg_catalog") {
+            return SqlError::unsupported(format_args!("type \"{name}\""));
+        }
+        if schema.is_none() && matches!(name, "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2")
+        {
+            return SqlError::unsupported(format_args!("type \"{name}\""))
+                .hint("Draw numbers from a counter row instead.");
+        }
+        let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
+        SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist"))
+    }
+
+    /// `table.column%TYPE`
+    fn column_type(&self, name: &TypeName) -> Result<(TypeId, i32)> {
+        let position = self.at(name.location);
+        let names = nodes::strings(&name.names);
+        let (schema, table, column) = match names[..] {
+            [table, column] => (None, table, column),
+            [schema, table, column] | [_, schema, table, column] => (Some(schema), table, column),
+            _ => {
+                let message = format!(
+                    "improper %TYPE reference (too few dotted names): {}",
+                    names.first().copied().unwrap_or_default()
+                );
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position));
+            }
+        };
+        let found = self.find_relation(schema, table, position)?;
+        let column_def = found.columns(self).into_iter().find(|other| other.name == column).ok_or_else(|| {
+            let message = format!("column \"{column}\" of relation \"{table}\" does not exist");
+            SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position)
+        })?;
+        let ty = if name.array_bounds.is_empty() {
+            column_def.ty
+        } else {
+            column_def.ty.array_of().ok_or_else(|| self.unsupported("an array of arrays as %TYPE", name.location))?
+        };
+        Ok((ty, column_def.typmod))
+    }
+
+    /// PostgreSQL's number for the modifiers in parentheses.
+    fn type_modifier(&self, id: TypeId, modifiers: &[Node]) -> Result<i32> {
+        if modifiers.is_empty() {
+            return Ok(-1);
+        }
+        let invalid = |message: String| SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message);
+        let numbers: Vec<i32> = modifiers.iter().filter_map(integer).collect();
+        if numbers.len() != modifiers.len() {
+            let message = "type modifiers must be simple constants or identifiers";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+        }
+        match (id, &numbers[..]) {
+            (TypeId::VARCHAR | TypeId::BPCHAR, &[length]) => {
+                let shown = if id == TypeId::VARCHAR { "varchar" } else { "char" };
+                if length < 1 {
+                    return Err(invalid(format!("length for type {shown} must be at least 1")));
+                }
+                if length > MAX_CHARACTERS {
+                    return Err(invalid(format!("length for type {shown} cannot exceed {MAX_CHARACTERS}")));
+                }
+                Ok(length + 4)
+            }
+            (TypeId::NUMERIC, &[precision]) => numeric_modifier(precision, 0),
+            (TypeId::NUMERIC, &[precision, scale]) => numeric_modifier(precision, scale),
+            (TypeId::NUMERIC, _) => Err(invalid("invalid NUMERIC type modifier".to_owned())),
+            (TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ, &[precision]) => {
+                let shown = if id == TypeId::TIME { "TIME" } else { "TIMESTAMP" };
+                if precision < 0 {
+                    let zone = if id == TypeId::TIMESTAMPTZ { " WITH TIME ZONE" } else { "" };
+                    return Err(invalid(format!("{shown}({precision}){zone} precision must not be negative")));
+                }
+                Ok(precision.min(6))
+            }
+            (TypeId::INTERVAL, _) => Err(SqlError::unsupported("interval with fields or precision")),
+            (TypeId::VARCHAR | TypeId::BPCHAR | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ, _) => {
+                Err(invalid("invalid type modifier".to_owned()))
+            }
+            _ => {
+                let name = id.internal_name().unwrap_or("unknown");
+                let message = format!("type modifier is not allowed for type \"{name}\"");
+                Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
+            }
+        }
+    }
+
+    /// Refuses a schema that does not exist, with 3F000.
+    pub(super) fn existing_schema(&self, name: &str) -> Result<()> {
+        match self.context.catalog.schema(name) {
+            Some(_) => Ok(()),
+            None => {
+                let message = format!("schema \"{name}\" does not exist");
+                Err(SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message))
+            }
+        }
+    }
+}
+
+/// The number in an integer constant.
+pub(super) fn integer(node: &Node) -> Option<i32> {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => match &constant.val {
+            Some(a_const::Val::Ival(number)) => Some(number.ival),
+            _ => None,
+        },
+        Some(NodeEnum::Integer(number)) => Some(number.ival),
+        _ => None,
+    }
+}
+
+fn numeric_modifier(precision: i32, scale: i32) -> Result<i32> {
+    if !(1..=1000).contains(&precision) {
+        let message = format!("NUMERIC precision {precision} must be between 1 and 1000");
+        return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+    }
+    if !(-1000..=1000).contains(&scale) {
+        let message = format!("NUMERIC scale {scale} must be between -1000 and 1000");
+        return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+    }
+    Ok(((precision << 16) | (scale & 0x7ff)) + 4)
+}

@@ -1,0 +1,147 @@
+//! UPDATE, DELETE, SET lists and RETURNING (`transformUpdateStmt`, `transformDeleteStmt`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{DeleteStmt, MultiAssignRef, Node, ReturningClause, SubLinkType, UpdateStmt};
+use tuplix_catalog::TableDef;
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::scope::{Clause, ScopeItem};
+use super::targets::Target;
+use super::{Analyzer, nodes};
+use crate::plan::{
+    Delete, Expr, ExprKind, From, OutputColumn, Query, QueryBody, SubqueryKind, Update,
+};
+
+impl Analyzer<'_> {
+    pub(super) fn update_query(&mut self, stmt: &UpdateStmt) -> Result<Query> {
+        let (query, _) = self.in_scope(|analyzer| {
+            let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
+            let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+            let (table, item) = analyzer.target_table(name)?;
+            let table = std::sync::Arc::clone(table);
+            let relation = item.relation.ok_or_else(nodes::missing)?;
+            let from = analyzer.beside_target(&stmt.from_clause, item)?;
+            let assignments = analyzer.assignments(&table, &stmt.target_list)?;
+            let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
+            let update = Update { table: table.id, relation, assignments, from, filter, returning };
+            let mut query = Query::plain(QueryBody::Update(Box::new(update)), columns);
+            query.ctes = ctes;
+            analyzer.finish_ctes(&mut query);
+            Ok(query)
+        })?;
+        Ok(query)
+    }
+
+    pub(super) fn delete_query(&mut self, stmt: &DeleteStmt) -> Result<Query> {
+        let (query, _) = self.in_scope(|analyzer| {
+            let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
+            let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+            let (table, item) = analyzer.target_table(name)?;
+            let table = table.id;
+            let relation = item.relation.ok_or_else(nodes::missing)?;
+            let using = analyzer.beside_target(&stmt.using_clause, item)?;
+            let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
+            let delete = Delete { table, relation, using, filter, returning };
+            let mut query = Query::plain(QueryBody::Delete(Box::new(delete)), columns);
+            query.ctes = ctes;
+            analyzer.finish_ctes(&mut query);
+            Ok(query)
+        })?;
+        Ok(query)
+    }
+
+    /// FROM or USING; afterwards the target is in sight too, before them.
+    fn beside_target(&mut self, list: &[Node], target: ScopeItem) -> Result<Vec<From>> {
+        let from = self.from_clause(list)?;
+        self.check_names(std::slice::from_ref(&target))?;
+        self.scope().items.insert(0, target);
+        Ok(from)
+    }
+
+    /// SET column = value, (a, b) = (...).
+    pub(super) fn assignments(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<(usize, Expr)>> {
+        self.in_clause(Clause::Update, |analyzer| {
+            let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
+            for node in list {
+                let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                let column = analyzer.changed_column(table, &target.name, target.location)?;
+                if !target.indirection.is_empty() {
+                    return Err(analyzer.unsupported("assigning to a part of a column", target.location));
+                }
+                if assignments.iter().any(|(other, _)| *other == column) {
+                    let message = format!("multiple assignments to same column \"{}\"", target.name);
+                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+                }
+                let value = target.val.as_deref().ok_or_else(nodes::missing)?;
+                let value = match nodes::inner(value)? {
+                    NodeEnum::MultiAssignRef(part) => analyzer.part_of_row(part, table, column)?,
+                    _ => analyzer.column_value(value, table, column)?,
+                };
+                assignments.push((column, value));
+            }
+            Ok(assignments)
+        })
+    }
+
+    /// One column's value of `(a, b) = row`.
+    fn part_of_row(&mut self, part: &MultiAssignRef, table: &TableDef, column: usize) -> Result<Expr> {
+        let source = part.source.as_deref().ok_or_else(nodes::missing)?;
+        let index = usize::try_from(part.colno - 1).map_err(|_| nodes::missing())?;
+        let count = usize::try_from(part.ncolumns).map_err(|_| nodes::missing())?;
+        let mismatch = |analyzer: &Self| {
+            let message = "number of columns does not match number of values";
+            SqlError::new(sqlstate::SYNTAX_ERROR, message).at(analyzer.at(nodes::location(source)))
+        };
+        match nodes::inner(source)? {
+            NodeEnum::RowExpr(row) => {
+                if row.args.len() != count {
+                    return Err(mismatch(self));
+                }
+                self.column_value(&row.args[index], table, column)
+            }
+            NodeEnum::SubLink(link) if link.sub_link_type == SubLinkType::ExprSublink as i32 => {
+                let query = self.query(nodes::required(link.subselect.as_deref())?)?;
+                if query.columns.len() != count {
+                    return Err(mismatch(self));
+                }
+                let (column_type, typmod) = (query.columns[index].ty, query.columns[index].typmod);
+                let position = self.at(link.location);
+                let record = self.row_of_query(query)?;
+                let kind = ExprKind::Field { record: Box::new(record), index };
+                let value = Expr { kind, ty: column_type, typmod, position };
+                let def = &table.columns[column];
+                self.assign(value, &def.name, def.ty, def.typmod)
+            }
+            _ => {
+                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message);
+                Err(error.at(self.at(nodes::location(source))))
+            }
+        }
+    }
+
+    /// The one row of a query as a record; NULL when there is none.
+    fn row_of_query(&mut self, mut query: Query) -> Result<Expr> {
+        let columns = query.columns.clone();
+        let fields = self.take_targets(&mut query)?;
+        let row = Expr::new(ExprKind::Row(fields), TypeId::RECORD);
+        self.put_targets(&mut query, vec![row]);
+        let name = columns.first().map(|column| column.name.clone()).unwrap_or_default();
+        query.columns = vec![OutputColumn { name, ty: TypeId::RECORD, typmod: -1 }];
+        let kind = ExprKind::Subquery { kind: SubqueryKind::Scalar, query: Box::new(query) };
+        Ok(Expr::new(kind, TypeId::RECORD))
+    }
+
+    /// RETURNING: its values and columns.
+    pub(super) fn returning(&mut self, clause: Option<&ReturningClause>) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
+        let Some(clause) = clause else { return Ok((Vec::new(), Vec::new())) };
+        if let Some(option) = clause.options.first() {
+            return Err(self.unsupported("RETURNING WITH (...)", nodes::location(option)));
+        }
+        let targets = self.in_clause(Clause::Returning, |analyzer| analyzer.target_list(&clause.exprs))?;
+        let columns = targets.iter().map(Target::column).collect();
+        Ok((targets.into_iter().map(|target| target.value).collect(), columns))
+    }
+}
