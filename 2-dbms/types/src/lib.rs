@@ -14,6 +14,7 @@ pub mod numeric;
 pub mod sqlstate;
 pub mod text_io;
 mod type_id;
+pub mod typmod;
 mod value;
 
 pub use compare::{compare, compare_typed, equal, equal_typed, hash, hash_typed};

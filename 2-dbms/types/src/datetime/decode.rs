@@ -14,6 +14,7 @@ pub(super) enum Refusal {
     BadFormat,
     FieldOverflow,
     MonthDayOverflow,
+    IntervalFieldOverflow,
     IntervalOverflow,
     ZoneOverflow,
     UnknownZone(String),
@@ -28,13 +29,22 @@ impl Refusal {
             )
         };
         match self {
-            Refusal::BadFormat => SqlError::new(
-                sqlstate::INVALID_DATETIME_FORMAT,
-                format!("invalid input syntax for type {ty}: \"{text}\""),
-            ),
+            Refusal::BadFormat => {
+                // PostgreSQL's short names in these messages.
+                let name = match ty {
+                    TypeId::TIME => "time".to_owned(),
+                    TypeId::TIMESTAMP => "timestamp".to_owned(),
+                    _ => ty.to_string(),
+                };
+                SqlError::new(
+                    sqlstate::INVALID_DATETIME_FORMAT,
+                    format!("invalid input syntax for type {name}: \"{text}\""),
+                )
+            }
             Refusal::FieldOverflow => overflow(),
             Refusal::MonthDayOverflow => overflow().hint("Perhaps you need a different \"datestyle\" setting."),
-            Refusal::IntervalOverflow => SqlError::new(
+            Refusal::IntervalOverflow => super::interval_out_of_range(),
+            Refusal::IntervalFieldOverflow => SqlError::new(
                 sqlstate::INTERVAL_FIELD_OVERFLOW,
                 format!("interval field value out of range: \"{text}\""),
             ),
@@ -118,7 +128,7 @@ pub(super) fn fraction_us(text: &str) -> Step<i64> {
     Ok((fraction * 1e6).round_ties_even() as i64)
 }
 
-/// `hh:mm`, `hh:mm:ss`, `hh:mm:ss.ffffff` or `mm:ss.ffffff` as microseconds.
+/// `hh:mm`, `hh:mm:ss`, `hh:mm:ss.ffffff` or `mm:ss.ffffff` as microseconds; parts may be empty.
 pub(super) fn clock_us(text: &str) -> Step<i64> {
     let (whole, micros) = match text.find('.') {
         Some(point) => (&text[..point], fraction_us(&text[point..])?),
@@ -126,10 +136,10 @@ pub(super) fn clock_us(text: &str) -> Step<i64> {
     };
     let mut parts = Vec::with_capacity(3);
     for part in whole.split(':') {
-        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+        if !part.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Refusal::BadFormat);
         }
-        parts.push(digits::<i32>(part)?);
+        parts.push(if part.is_empty() { 0 } else { digits::<i64>(part)? });
     }
     let (hour, minute, second) = match parts[..] {
         [minute, second] if text.contains('.') => (0, minute, second),
@@ -140,7 +150,8 @@ pub(super) fn clock_us(text: &str) -> Step<i64> {
     if minute > 59 || second > 60 {
         return Err(Refusal::FieldOverflow);
     }
-    Ok(i64::from(hour) * HOUR_US + i64::from(minute) * MINUTE_US + i64::from(second) * SECOND_US + micros)
+    let clock = (hour.checked_mul(HOUR_US)).and_then(|hours| hours.checked_add(minute * MINUTE_US));
+    clock.and_then(|us| us.checked_add(second * SECOND_US + micros)).ok_or(Refusal::FieldOverflow)
 }
 
 /// `+hh`, `+hhmm`, `+hh:mm` or `+hh:mm:ss`.
@@ -150,12 +161,12 @@ fn offset(text: &str) -> Step<TimeZone> {
         Some(("-", rest)) => (-1, rest),
         _ => return Err(Refusal::BadFormat),
     };
+    // The range is checked before what follows.
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(rest.len());
+    let (figures, junk) = rest.split_at(end);
     let mut parts = Vec::with_capacity(3);
-    for part in rest.split(':') {
-        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Refusal::BadFormat);
-        }
-        parts.push(part.parse::<i32>().map_err(|_| Refusal::ZoneOverflow)?);
+    for part in figures.split(':') {
+        parts.push(if part.is_empty() { Ok(0) } else { part.parse::<i32>() }.map_err(|_| Refusal::ZoneOverflow)?);
     }
     let (hour, minute, second) = match parts[..] {
         [run_together] if rest.len() > 2 => (run_together / 100, run_together % 100, 0),
@@ -166,6 +177,9 @@ fn offset(text: &str) -> Step<TimeZone> {
     };
     if hour > 15 || minute > 59 || second > 59 {
         return Err(Refusal::ZoneOverflow);
+    }
+    if !junk.is_empty() || figures.is_empty() {
+        return Err(Refusal::BadFormat);
     }
     Ok(TimeZone { east_s: sign * (hour * 3600 + minute * 60 + second) })
 }
@@ -261,7 +275,6 @@ impl Decoder<'_> {
 
     /// `2023-01-02`, `2-jan-2023`, `1/2/2023`.
     fn date(&mut self, text: &str) -> Step {
-        let before = self.seen;
         let mut parts = Vec::new();
         let mut rest = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
         while let Some(first) = rest.chars().next() {
@@ -288,8 +301,8 @@ impl Decoder<'_> {
         for part in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_digit())) {
             self.number(part)?;
         }
-        let complete = (self.seen & !before & !(DAY_OF_YEAR | ZONE)) | (before & DATE);
-        if complete != DATE { Err(Refusal::BadFormat) } else { Ok(()) }
+        // A time or weekday before a date in one piece is refused, as in PostgreSQL.
+        if self.seen & !(DAY_OF_YEAR | ZONE) == DATE { Ok(()) } else { Err(Refusal::BadFormat) }
     }
 
     fn number_token(&mut self, text: &str) -> Step {

@@ -72,6 +72,7 @@ const CLOCK: u32 = 4 | 8 | 16;
 /// The sum under construction, wide enough to overflow only in the end.
 #[derive(Default)]
 struct Sum {
+    years: i64,
     months: i64,
     days: i64,
     micros: i64,
@@ -140,7 +141,7 @@ impl Sum {
                 self.add_fraction_days(fraction, 30)
             }
             Unit::Months(months) => {
-                self.add_months(scaled(value, months)?)?;
+                self.years = (scaled(value, months / 12)?.checked_add(self.years)).ok_or(Refusal::FieldOverflow)?;
                 self.add_months((fraction * months as f64).round_ties_even() as i64)
             }
             Unit::Ago => Err(Refusal::BadFormat),
@@ -154,14 +155,17 @@ impl Sum {
 
     fn negate(&mut self) -> Step {
         self.months = self.months.checked_neg().ok_or(Refusal::FieldOverflow)?;
+        self.years = self.years.checked_neg().ok_or(Refusal::FieldOverflow)?;
         self.days = self.days.checked_neg().ok_or(Refusal::FieldOverflow)?;
         self.micros = self.micros.checked_neg().ok_or(Refusal::FieldOverflow)?;
         Ok(())
     }
 
     fn finish(self) -> Step<Interval> {
-        let months = i32::try_from(self.months).map_err(|_| Refusal::IntervalOverflow)?;
-        let days = i32::try_from(self.days).map_err(|_| Refusal::FieldOverflow)?;
+        let part = |value: i64| i32::try_from(value).map_err(|_| Refusal::FieldOverflow);
+        let (years, months, days) = (part(self.years)?, part(self.months)?, part(self.days)?);
+        let months = i64::from(years) * 12 + i64::from(months);
+        let months = i32::try_from(months).map_err(|_| Refusal::IntervalOverflow)?;
         Ok(Interval { months, days, microseconds: self.micros })
     }
 }
@@ -291,7 +295,9 @@ fn from_iso8601(text: &str) -> Step<Interval> {
     let mut rest = text.strip_prefix('P').ok_or(Refusal::BadFormat)?;
     let mut sum = Sum::default();
     let mut in_time = false;
-    let mut any = false;
+    if rest.is_empty() {
+        return Err(Refusal::BadFormat);
+    }
     while !rest.is_empty() {
         if let Some(time) = rest.strip_prefix('T') {
             if in_time {
@@ -317,10 +323,9 @@ fn from_iso8601(text: &str) -> Step<Interval> {
             return Err(Refusal::BadFormat);
         }
         number(&mut sum, figure, unit)?;
-        any = true;
         rest = &designator[1..];
     }
-    if any { sum.finish() } else { Err(Refusal::BadFormat) }
+    sum.finish()
 }
 
 /// The interval that `text` spells, fitted to `typmod` (-1: none).
@@ -335,9 +340,7 @@ pub fn parse_interval(text: &str, typmod: i32) -> Result<Interval> {
         other => other,
     };
     let interval = parsed.map_err(|refusal| match refusal {
-        Refusal::FieldOverflow | Refusal::IntervalOverflow => {
-            Refusal::IntervalOverflow.into_error(TypeId::INTERVAL, text)
-        }
+        Refusal::FieldOverflow => Refusal::IntervalFieldOverflow.into_error(TypeId::INTERVAL, text),
         other => other.into_error(TypeId::INTERVAL, text),
     })?;
     Ok(fit_interval(interval, typmod))

@@ -73,9 +73,6 @@ impl Parser<'_> {
         let mut items = Vec::new();
         if self.token != Token::Punctuation(b']') {
             loop {
-                if items.is_empty() && matches!(self.token, Token::Punctuation(b'}' | b',' | b':')) {
-                    return Err(self.expected("array element or \"]\""));
-                }
                 let item = self.value(depth + 1)?;
                 if self.build {
                     items.push(item);

@@ -68,7 +68,7 @@ fn format_finite<F: Float>(value: F, out: &mut String) {
         let digits = text.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
         for precision in digits..18 {
             let longer = ecow::eco_format!("{value:.precision$e}");
-            if longer.parse::<F>().is_ok_and(|back| back == value) {
+            if strictly_inside(&longer, value) {
                 text = longer;
                 break;
             }
@@ -153,23 +153,23 @@ fn number_length(text: &str) -> usize {
     at
 }
 
-fn split<'a>(ty: TypeId, text: &'a str) -> Result<(&'a str, &'a str)> {
-    let invalid = || {
-        SqlError::new(
-            sqlstate::INVALID_TEXT_REPRESENTATION,
-            format!("invalid input syntax for type {ty}: \"{text}\""),
-        )
-    };
+fn invalid(ty: TypeId, text: &str) -> SqlError {
+    super::invalid_syntax(ty, text)
+}
+
+/// The text from the number on, and the number.
+fn split(ty: TypeId, text: &str) -> Result<(&str, &str)> {
     let start = text.trim_start_matches(|c: char| u8::try_from(c).is_ok_and(is_space));
     let length = number_length(start);
     if length == 0 {
-        return Err(invalid());
+        return Err(invalid(ty, text));
     }
-    let (number, rest) = start.split_at(length);
-    if !rest.bytes().all(is_space) {
-        return Err(invalid());
-    }
-    Ok((start, number))
+    Ok((start, &start[..length]))
+}
+
+/// Nothing but blanks may follow the number; its range was checked before that.
+fn check_rest(ty: TypeId, text: &str, start: &str, number: &str) -> Result<()> {
+    if start[number.len()..].bytes().all(is_space) { Ok(()) } else { Err(invalid(ty, text)) }
 }
 
 fn out_of_range(ty: TypeId, text: &str) -> SqlError {
@@ -186,11 +186,12 @@ fn lost(number: &str, is_infinite: bool, is_zero: bool) -> bool {
 /// # Errors
 /// 22P02 for what is no number, 22003 for what overflows or underflows.
 pub fn parse_float8(text: &str) -> Result<f64> {
-    let (_, number) = split(TypeId::FLOAT8, text)?;
+    let (start, number) = split(TypeId::FLOAT8, text)?;
     let value: f64 = number.parse().map_err(|_| out_of_range(TypeId::FLOAT8, number))?;
     if lost(number, value.is_infinite(), value == 0.0) {
         return Err(out_of_range(TypeId::FLOAT8, number));
     }
+    check_rest(TypeId::FLOAT8, text, start, number)?;
     Ok(value)
 }
 
@@ -204,6 +205,7 @@ pub fn parse_float4(text: &str) -> Result<f32> {
     if lost(number, value.is_infinite(), value == 0.0) {
         return Err(out_of_range(TypeId::FLOAT4, start));
     }
+    check_rest(TypeId::FLOAT4, text, start, number)?;
     Ok(value)
 }
 
