@@ -118,10 +118,8 @@ fn main() {
 fn queue(rows: usize) {
     let columns = vec![TypeId::INT4, TypeId::INT8, TypeId::INT4];
     let key = vec![IndexColumn::ascending(2), IndexColumn::ascending(1)];
-    let indexes = vec![
-        Arc::new(IndexSchema::hash(true, &[0, 1])),
-        Arc::new(IndexSchema::ordered(false, key)),
-    ];
+    let indexes =
+        vec![Arc::new(IndexSchema::hash(true, &[0, 1])), Arc::new(IndexSchema::ordered(false, key))];
     let mut fragment = Fragment::new(&FragmentSchema { columns, indexes });
     (0..rows).for_each(|i| assert!(fragment.insert(&row(i)).is_ok()));
     measure("queue: first row of a state", rows, |_| {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tuplix_types::TypeId;
+use tuplix_types::{TypeId, Value};
 
 use crate::column::{Column, RowBits};
 use crate::schema::CHUNK_ROWS;
@@ -40,6 +40,21 @@ impl Chunk {
     /// A chunk without places.
     pub(crate) fn new(types: &[TypeId]) -> Chunk {
         Chunk { columns: types.iter().map(|type_id| Column::new(*type_id)).collect(), ..Chunk::default() }
+    }
+
+    /// Bytes that a row of these columns takes, without what values have on the heap.
+    pub(crate) fn row_bytes(types: &[TypeId]) -> usize {
+        types.iter().map(|type_id| Column::new(*type_id).width()).sum()
+    }
+
+    /// Adds a column with the same value in all places, and says by how much the bytes on the heap grow.
+    pub(crate) fn add_column(&mut self, type_id: TypeId, value: &Value) -> isize {
+        let mut column = Column::new(type_id);
+        column.resize(self.capacity);
+        let heap = (0..self.capacity).map(|place| column.write(place, value)).sum();
+        self.columns = std::mem::take(&mut self.columns).into_iter().chain([column]).collect();
+        self.bounds = OnceLock::new();
+        heap
     }
 
     /// Makes `place` exist, and says by how many places the chunk grew.

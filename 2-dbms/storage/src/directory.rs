@@ -76,6 +76,15 @@ impl Directory {
         self.nodes.iter().flat_map(|node| &node.chunks)
     }
 
+    /// Changes every chunk, copying those that snapshots hold.
+    pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Chunk)) {
+        for node in &mut self.nodes {
+            for chunk in &mut Arc::make_mut(node).chunks {
+                change(Arc::make_mut(chunk));
+            }
+        }
+    }
+
     /// Bytes of the directory itself.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.nodes.len() * (size_of::<Node>() + 24) + self.len() * size_of::<Arc<Chunk>>()

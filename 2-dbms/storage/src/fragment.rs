@@ -1,6 +1,7 @@
 //! [`Fragment`]: what is written and how indexes follow.
 
-use std::ops::Bound;
+mod indexes;
+
 use std::sync::Arc;
 
 use tuplix_types::{TypeId, Value, equal};
@@ -9,12 +10,9 @@ use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
 use crate::index::Index;
-use crate::ordered_index::RangeCursor;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
-use crate::schema::{
-    CHUNK_ROWS, FragmentSchema, Full, IndexSchema, MAX_INDEXES, MAX_ROWS, RowId, TooManyIndexes,
-};
+use crate::schema::{FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, RowId};
 use crate::snapshot::FragmentSnapshot;
 
 /// The rows of one table in one bucket, with their indexes.
@@ -50,7 +48,7 @@ impl Fragment {
     /// If the schema has more than [`MAX_INDEXES`] indexes or an index names a column that is not there.
     pub fn new(schema: &FragmentSchema) -> Fragment {
         let types: Arc<[TypeId]> = schema.columns.as_slice().into();
-        let row_bytes = Chunk::new(&types).columns.iter().map(|column| column.width()).sum();
+        let row_bytes = Chunk::row_bytes(&types);
         let mut fragment = Fragment {
             indexes_of_column: vec![0; types.len()],
             types,
@@ -267,6 +265,21 @@ impl Fragment {
         }
     }
 
+    /// Adds a column behind the others, `value` in all rows, past undoing. Every chunk is copied that a snapshot holds.
+    ///
+    /// # Panics
+    /// If the value is not of the type.
+    pub fn add_column(&mut self, type_id: TypeId, value: &Value) {
+        let mut heap = 0;
+        self.directory.for_each_mut(|chunk| heap += chunk.add_column(type_id, value));
+        self.types = self.types.iter().copied().chain([type_id]).collect();
+        self.indexes_of_column.push(0);
+        let row_bytes = Chunk::row_bytes(&self.types);
+        self.chunk_bytes = self.chunk_bytes / self.row_bytes.max(1) * row_bytes;
+        self.row_bytes = row_bytes;
+        self.written(heap);
+    }
+
     /// Removes all rows at once, past undoing.
     pub fn clear(&mut self) {
         self.directory = Directory::default();
@@ -373,98 +386,45 @@ impl Fragment {
     }
 }
 
-/// Indexes.
-impl Fragment {
-    /// Adds an index over the rows that are there, and returns its number: the lowest unused one.
-    ///
-    /// # Errors
-    /// [`TooManyIndexes`].
-    ///
-    /// # Panics
-    /// If the index names a column that is not there.
-    pub fn add_index(&mut self, schema: Arc<IndexSchema>) -> Result<usize, TooManyIndexes> {
-        let number = self.indexes.iter().position(Option::is_none).unwrap_or(self.indexes.len());
-        if number == MAX_INDEXES {
-            return Err(TooManyIndexes);
-        }
-        let mut index = Index::new(schema, &self.types);
-        for column in index.source().columns() {
-            self.indexes_of_column[column] |= 1 << number;
-        }
-        for (chunk, base) in self.directory.chunks().zip((0..).step_by(CHUNK_ROWS)) {
-            chunk.live_places().for_each(|place| index.insert(&self.directory, RowId(base + place as u32)));
-        }
-        if number == self.indexes.len() {
-            self.indexes.push(None);
-        }
-        self.indexes[number] = Some(index);
-        Ok(number)
+const _: () = {
+    const fn goes_from_thread_to_thread<T: Send>() {}
+    goes_from_thread_to_thread::<Fragment>();
+};
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn row(text: &str, bytes: usize) -> [Value; 3] {
+        [Value::text(text), Value::bytea(vec![1; bytes]), Value::Uuid(Arc::new([1; 16]))]
     }
 
-    /// Drops an index; the others keep their numbers.
-    pub fn drop_index(&mut self, number: usize) {
-        if let Some(index) = self.indexes.get_mut(number) {
-            *index = None;
-            self.indexes_of_column.iter_mut().for_each(|indexes| *indexes &= !(1 << number));
-        }
-    }
-
-    /// An index's schema, `None` if no index has this number.
-    pub fn index_schema(&self, number: usize) -> Option<&Arc<IndexSchema>> {
-        Some(self.indexes.get(number)?.as_ref()?.schema())
-    }
-
-    /// A row whose key is `key`, of the same types as the index's columns. None has a key with a NULL.
-    ///
-    /// # Panics
-    /// Here and below: if no index has this number.
-    #[inline]
-    pub fn lookup(&self, index: usize, key: &[Value]) -> Option<RowId> {
-        self.index(index).lookup(&self.directory, key)
-    }
-
-    /// Appends all rows whose key is `key`. In an ordered index a key may stop short of the last columns.
-    pub fn lookup_all(&self, index: usize, key: &[Value], out: &mut Vec<RowId>) {
-        self.index(index).lookup_all(&self.directory, key, out);
-    }
-
-    /// A live row that has the key of this unique index, other than `except`: the row being changed.
-    pub fn find_conflict(&self, index: usize, key: &[Value], except: Option<RowId>) -> Option<RowId> {
-        let found = self.lookup(index, key)?;
-        if Some(found) != except {
-            return Some(found);
-        }
-        let mut rows = Vec::new();
-        self.lookup_all(index, key, &mut rows);
-        rows.into_iter().find(|row| Some(*row) != except)
-    }
-
-    /// A range of an ordered index: the rows whose keys begin with values between the bounds, in the index's
-    /// order. So for a `DESC` column the larger value is the lower bound, and a bound that leaves out NULLs
-    /// is `Excluded` with [`Value::Null`]. An index of another kind yields nothing.
-    pub fn range(
-        &self,
-        index: usize,
-        lower: Bound<&[Value]>,
-        upper: Bound<&[Value]>,
-        reverse: bool,
-    ) -> Option<RangeCursor> {
-        match self.index(index) {
-            Index::Ordered(_, ordered) => Some(ordered.range(lower, upper, reverse)),
-            Index::Hash(..) => None,
-        }
-    }
-
-    /// Appends up to `limit` rows of a range, those that follow in it. Rows may be written between batches:
-    /// the cursor stands between two keys.
-    pub fn range_batch(&self, index: usize, cursor: &mut RangeCursor, limit: usize, out: &mut RowBatch) {
-        if let Index::Ordered(_, ordered) = self.index(index) {
-            ordered.range_batch(cursor, limit, out);
-        }
-    }
-
-    #[inline]
-    fn index(&self, number: usize) -> &Index {
-        self.indexes[number].as_ref().expect("an index has this number")
+    /// Whatever way a long value goes, what is counted for it is taken off again.
+    #[test]
+    fn heap_bytes_are_balanced() {
+        let columns = vec![TypeId::TEXT, TypeId::BYTEA, TypeId::UUID];
+        let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+        let long = "a text that is longer than fifteen bytes";
+        let a = fragment.insert(&row(long, 100)).unwrap();
+        assert_eq!(fragment.heap_bytes, long.len() + 16 + 100 + 16 + 32);
+        fragment.update(a, &[(0, Value::text("short")), (1, Value::Null)]);
+        assert_eq!(fragment.heap_bytes, 32);
+        let mut changes = [(0, Value::text(long)), (2, Value::Null)];
+        fragment.exchange(a, &mut changes);
+        fragment.exchange(a, &mut changes);
+        assert_eq!(fragment.heap_bytes, 32);
+        let b = fragment.insert(&row(long, 5)).unwrap();
+        fragment.undo_insert(b);
+        assert_eq!(fragment.heap_bytes, 32);
+        fragment.delete(a);
+        fragment.undelete(a);
+        fragment.delete(a);
+        fragment.insert_at(a, &row("", 1000)).unwrap();
+        fragment.release_deleted();
+        assert_eq!(fragment.heap_bytes, 1000 + 16 + 32);
+        fragment.delete(a);
+        fragment.release_deleted();
+        assert_eq!(fragment.heap_bytes, 0);
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! | to | call |
 //! |---|---|
-//! | make one | [`Fragment::new`] with a [`FragmentSchema`]; [`add_index`](Fragment::add_index), [`drop_index`](Fragment::drop_index) |
+//! | make one | [`Fragment::new`] with a [`FragmentSchema`]; [`add_index`](Fragment::add_index), [`drop_index`](Fragment::drop_index), [`add_column`](Fragment::add_column), [`clear`](Fragment::clear) |
 //! | write | [`insert`](Fragment::insert), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
 //! | end a transaction | [`release_deleted`](Fragment::release_deleted): slots of its deleted rows become free |
 //! | undo | [`exchange`](Fragment::exchange) again, [`undo_insert`](Fragment::undo_insert), [`undelete`](Fragment::undelete), in reverse order |

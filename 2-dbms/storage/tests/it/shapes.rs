@@ -198,3 +198,31 @@ fn conflicts_leave_out_the_row_itself() {
 fn a_value_of_another_type_is_refused_before_anything_is_written() {
     pairs(vec![]).insert(&[Value::Int4(1), Value::Int4(1)]).unwrap();
 }
+
+#[test]
+fn a_column_added_is_there_in_old_and_new_rows_and_not_in_snapshots() {
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[1])]);
+    for i in 0..600 {
+        fragment.insert(&pair(i, i.into())).unwrap();
+    }
+    let snapshot = fragment.snapshot();
+    fragment.delete(RowId(0));
+    fragment.add_column(TypeId::TEXT, &Value::text("new"));
+    fragment.undelete(RowId(0));
+    fragment.add_column(TypeId::INT4, &Value::Null);
+    let row = fragment.insert(&[Value::Int4(1), Value::Int8(-1), Value::text("x"), Value::Int4(3)]).unwrap();
+    for old in [0, 1, 599] {
+        assert_eq!(fragment.read(RowId(old), 2).as_str(), Some("new"));
+        assert!(fragment.read(RowId(old), 3).is_null());
+        assert_eq!(fragment.lookup(0, &[Value::Int8(old.into())]), Some(RowId(old)));
+    }
+    assert_eq!(fragment.row(row).unwrap().integer(3), Some(3));
+    assert_eq!(snapshot.row(RowId(5)).unwrap().values().count(), 2);
+    let by_text = fragment.add_index(Arc::new(IndexSchema::hash(false, &[2]))).unwrap();
+    let mut rows = Vec::new();
+    fragment.lookup_all(by_text, &[Value::text("new")], &mut rows);
+    assert_eq!(rows.len(), 600);
+    fragment.clear();
+    assert_eq!((fragment.row_count(), fragment.lookup(0, &[Value::Int8(5)])), (0, None));
+    assert_eq!(snapshot.row_count(), 600);
+}
