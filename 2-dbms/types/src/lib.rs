@@ -4,6 +4,7 @@
 //! executor and the client; [`TypeId`], a type named by PostgreSQL's own object id; and
 //! [`SqlError`], an error with SQLSTATE, position and PostgreSQL's wording.
 
+pub mod binary_io;
 pub mod compare;
 pub mod datetime;
 pub mod encoding;

@@ -14,6 +14,8 @@ use std::cmp::Ordering;
 use num_bigint::{BigInt, Sign};
 
 mod arith;
+mod binary;
+mod convert;
 mod text;
 
 pub use arith::{make_typmod, typmod_parts};
