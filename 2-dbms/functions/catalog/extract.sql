@@ -36,4 +36,6 @@ where (o.oprleft = 0 or o.oprleft in (select oid from known)) and o.oprright in 
 \o pg_cast.tsv
 select c.castsource, c.casttarget, c.castfunc, c.castcontext, c.castmethod
 from pg_cast c where c.castsource in (select oid from known) and c.casttarget in (select oid from known) order by 1, 2;
+\o keywords.txt
+select word from pg_get_keywords() where catcode <> 'U' order by 1;
 \o

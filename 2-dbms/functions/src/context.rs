@@ -4,6 +4,7 @@
 //! simulator decides every answer.
 
 use ecow::EcoString;
+use tuplix_types::text_io::IoContext;
 use tuplix_types::{Result, SqlError, TypeId, Value};
 
 use crate::Function;
@@ -17,6 +18,8 @@ pub struct CallContext<'a> {
     pub statement_us: i64,
     /// The next 64 random bits, from the session's seed.
     pub random: &'a mut dyn FnMut() -> u64,
+    /// The settings that reading and writing text depend on: time zone, `DateStyle`, ...
+    pub io: &'a IoContext,
     /// Who asks, and with which settings.
     pub session: &'a dyn SessionInfo,
     /// The actual types of the arguments, for polymorphic functions and those that take `"any"`.
@@ -43,11 +46,7 @@ pub trait SessionInfo {
     fn search_path(&self) -> Vec<EcoString> {
         vec![EcoString::from("public")]
     }
-    /// Seconds east of UTC of the session's time zone at a `timestamptz`.
-    fn utc_offset_s(&self, _timestamptz_us: i64) -> i32 {
-        0
-    }
-    /// Seconds east of UTC of a named time zone at a `timestamptz`; `None` when there is no such zone.
+    /// Seconds east of UTC of a named time zone at a `timestamptz`; `None` leaves it to [`TimeZone::parse`](tuplix_types::datetime::TimeZone::parse).
     fn zone_offset_s(&self, _zone: &str, _timestamptz_us: i64) -> Option<i32> {
         None
     }

@@ -19,7 +19,7 @@ mod resolve;
 mod type_info;
 
 pub use aggregate::{Aggregate, AggregateState, FinishFn, StepFn, find_aggregate};
-pub use builtin::hash;
+pub use builtin::{VERSION, hash, quote_ident, quote_literal};
 pub use context::{CallContext, NoSession, SessionInfo};
 pub use registry::{
     Cast, CastContext, CastMethod, Function, FunctionKind, Operator, ScalarFn, SetFn, SetRows, Volatility, casts,

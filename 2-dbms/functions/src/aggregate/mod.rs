@@ -104,7 +104,7 @@ pub(crate) struct Code {
 pub(crate) type Table = &'static [(&'static str, Code)];
 
 static CODE: LazyLock<BTreeMap<&'static str, Code>> =
-    LazyLock::new(|| [simple::AGGREGATES, number::AGGREGATES, collect::AGGREGATES].into_iter().flatten().copied().collect());
+    LazyLock::new(|| [simple::AGGREGATES, number::AGGREGATES, number::STATISTICS, collect::AGGREGATES].into_iter().flatten().copied().collect());
 
 static AGGREGATES: LazyLock<BTreeMap<&'static str, Aggregate>> = LazyLock::new(|| {
     let implemented = functions().iter().filter(|f| f.kind == FunctionKind::Aggregate && f.implemented);

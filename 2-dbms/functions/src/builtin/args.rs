@@ -28,7 +28,6 @@ macro_rules! takers {
 
 takers! {
     boolean, Bool, bool, "boolean";
-    int2, Int2, i16, "smallint";
     int4, Int4, i32, "integer";
     int8, Int8, i64, "bigint";
     float4, Float4, f32, "real";
@@ -36,8 +35,6 @@ takers! {
     oid, Oid, u32, "oid";
     date, Date, i32, "date";
     time, Time, i64, "time";
-    timestamp, Timestamp, i64, "timestamp";
-    timestamptz, Timestamptz, i64, "timestamptz";
 }
 
 macro_rules! borrowers {
@@ -63,13 +60,21 @@ borrowers! {
     uuid, Uuid, [u8; 16], "uuid";
     jsonb, Jsonb, Jsonb, "jsonb";
     array, Array, Array, "an array";
-    record, Record, [Value], "record";
 }
 
 /// The integer argument of any width at a place.
 #[inline]
 pub(crate) fn int(args: &[Value], at: usize) -> Result<i64> {
     args[at].as_i64().ok_or_else(|| wrong(&args[at], at, "integer"))
+}
+
+/// The `timestamp` or `timestamptz` argument at a place; several functions serve both.
+#[inline]
+pub(crate) fn timestamp(args: &[Value], at: usize) -> Result<i64> {
+    match &args[at] {
+        Value::Timestamp(value) | Value::Timestamptz(value) => Ok(*value),
+        other => Err(wrong(other, at, "timestamp")),
+    }
 }
 
 /// The float argument of either width at a place.

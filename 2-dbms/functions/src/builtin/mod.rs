@@ -12,14 +12,23 @@ mod array;
 mod boolean;
 mod bytes;
 mod compare;
+mod datetime;
 mod engine;
 mod float;
 mod generate;
 pub mod hash;
 mod integer;
+pub(crate) mod json;
+pub(crate) mod jsonb;
 mod like;
+pub(crate) mod numeric;
+mod quote;
 mod regex;
+mod system;
 mod text;
+
+pub use quote::{quote_ident, quote_literal};
+pub use system::VERSION;
 
 /// A topic's scalar functions by symbol.
 pub(crate) type Scalars = &'static [(&'static str, ScalarFn)];
@@ -33,29 +42,21 @@ pub(crate) struct Implementations {
     pub engine: BTreeSet<&'static str>,
 }
 
-const SCALARS: &[Scalars] = &[
-    array::FUNCTIONS,
-    boolean::FUNCTIONS,
-    bytes::FUNCTIONS,
-    compare::FUNCTIONS,
-    float::FUNCTIONS,
-    &float::FLOAT4,
-    &float::FLOAT8,
-    &float::FLOAT48,
-    &float::FLOAT84,
-    hash::FUNCTIONS,
-    hash::PAIRS.as_flattened(),
-    integer::FUNCTIONS,
-    like::FUNCTIONS,
-    regex::FUNCTIONS,
-    text::FUNCTIONS,
+const SCALARS: &[&[Scalars]] = &[
+    &[array::FUNCTIONS, boolean::FUNCTIONS, bytes::FUNCTIONS, compare::FUNCTIONS],
+    &datetime::FUNCTIONS,
+    &[float::FUNCTIONS, &float::FLOAT4, &float::FLOAT8, &float::FLOAT48, &float::FLOAT84],
+    &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), integer::FUNCTIONS, json::FUNCTIONS],
+    &jsonb::FUNCTIONS,
+    &[like::FUNCTIONS, numeric::FUNCTIONS, quote::FUNCTIONS, regex::FUNCTIONS, system::FUNCTIONS, text::FUNCTIONS],
 ];
-const SETS: &[Sets] = &[generate::SETS, regex::SETS];
+const SETS: &[Sets] =
+    &[datetime::SETS, generate::SETS, json::SETS, jsonb::SETS, numeric::SETS, quote::SETS, regex::SETS];
 
 /// Gathers the topics' tables.
 pub(crate) fn implementations() -> Implementations {
     Implementations {
-        scalar: SCALARS.iter().copied().flatten().copied().collect(),
+        scalar: SCALARS.iter().copied().flatten().copied().flatten().copied().collect(),
         sets: SETS.iter().copied().flatten().copied().collect(),
         engine: engine::SYMBOLS.iter().copied().collect(),
     }

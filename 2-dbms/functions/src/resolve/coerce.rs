@@ -65,25 +65,6 @@ impl Resolver<'_> {
         !polymorphic || self.polymorphic_fits(from, to)
     }
 
-    /// Whether the values need no conversion at all (`IsBinaryCoercible`).
-    pub(crate) fn is_binary_coercible(&self, source: TypeId, target: TypeId) -> bool {
-        if source == target || matches!(target, TypeId::ANY | TypeId::ANYELEMENT | TypeId::ANYCOMPATIBLE) {
-            return true;
-        }
-        let source = self.types.base(source);
-        if source == target {
-            return true;
-        }
-        match target {
-            TypeId::ANYARRAY | TypeId::ANYCOMPATIBLEARRAY => self.types.element(source).is_some(),
-            TypeId::ANYNONARRAY | crate::type_info::ANYCOMPATIBLENONARRAY => self.types.element(source).is_none(),
-            TypeId::ANYENUM => self.types.is_enum(source),
-            TypeId::RECORD => self.types.is_composite(source),
-            _ => listed_cast(source, target)
-                .is_some_and(|c| c.context == CastContext::Implicit && matches!(c.method, CastMethod::Binary)),
-        }
-    }
-
     /// The function that applies a type modifier to a value of a type (`varchar(n)`, `numeric(p, s)`, ...):
     /// it takes the value, the modifier and, where it has three arguments, whether the cast was written.
     pub fn length_coercion(&self, id: TypeId) -> Option<&'static crate::Function> {

@@ -1,0 +1,85 @@
+//! `extract`, `date_part`, `date_trunc`.
+
+use tuplix_types::datetime::{
+    Field, TimeZone, date_to_timestamp, date_trunc, date_trunc_interval, extract_date, extract_interval, extract_time,
+    extract_timestamp, extract_timestamptz, is_infinite_timestamp, timestamp_to_timestamptz, timestamptz_to_timestamp,
+};
+use tuplix_types::{Numeric, Result, SqlError, TypeId, Value, sqlstate};
+
+use super::arithmetic::named_zone;
+use super::zone;
+use crate::builtin::Scalars;
+use crate::builtin::args::{date, from_interval, from_numeric, interval, text, time, timestamp};
+
+/// The field that the first argument names.
+fn field(a: &[Value], id: TypeId) -> Result<Field> {
+    let name = text(a, 0)?;
+    Field::parse(name).ok_or_else(|| {
+        let message = format!("unit \"{}\" not recognized for type {id}", name.to_lowercase());
+        SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+    })
+}
+
+fn as_numeric(value: Option<Numeric>) -> Value {
+    value.map_or(Value::Null, from_numeric)
+}
+
+/// `date_part` gives the double next to `extract`'s number.
+fn as_float(value: Option<Numeric>) -> Result<Value> {
+    match value {
+        None => Ok(Value::Null),
+        Some(number) => tuplix_types::text_io::parse_float8(&number.to_string()).map(Value::Float8),
+    }
+}
+
+fn truncate(field: Field, micros: i64) -> Result<i64> {
+    if is_infinite_timestamp(micros) { Ok(micros) } else { date_trunc(field, micros) }
+}
+
+/// Truncation of a `timestamptz` happens in local time.
+fn truncate_in(field: Field, micros: i64, zone: TimeZone) -> Result<Value> {
+    if is_infinite_timestamp(micros) {
+        return Ok(Value::Timestamptz(micros));
+    }
+    let local = date_trunc(field, timestamptz_to_timestamp(micros, zone)?);
+    let local = local.map_err(|error| rename(error, TypeId::TIMESTAMPTZ))?;
+    Ok(Value::Timestamptz(timestamp_to_timestamptz(local, zone)?))
+}
+
+/// The same error about the other timestamp type.
+fn rename(mut error: SqlError, id: TypeId) -> SqlError {
+    let message = &mut error.fields_mut().message;
+    *message = message.replace(&TypeId::TIMESTAMP.to_string(), &id.to_string());
+    error
+}
+
+pub(super) const FUNCTIONS: Scalars = &[
+    ("extract_date", |_, a| Ok(as_numeric(extract_date(field(a, TypeId::DATE)?, date(a, 1)?)?))),
+    ("extract_time", |_, a| Ok(from_numeric(extract_time(field(a, TypeId::TIME)?, time(a, 1)?)?))),
+    ("extract_timestamp", |_, a| {
+        Ok(as_numeric(extract_timestamp(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?))
+    }),
+    ("extract_timestamptz", |ctx, a| {
+        Ok(as_numeric(extract_timestamptz(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))?))
+    }),
+    ("extract_interval", |_, a| Ok(from_numeric(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
+    // `date_part` of a date goes through a timestamp.
+    ("date_part_text_date", |_, a| {
+        as_float(extract_timestamp(field(a, TypeId::TIMESTAMP)?, date_to_timestamp(date(a, 1)?)?)?)
+    }),
+    ("time_part", |_, a| as_float(Some(extract_time(field(a, TypeId::TIME)?, time(a, 1)?)?))),
+    ("timestamp_part", |_, a| as_float(extract_timestamp(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?)),
+    ("timestamptz_part", |ctx, a| {
+        as_float(extract_timestamptz(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))?)
+    }),
+    ("interval_part", |_, a| as_float(Some(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
+    ("timestamp_trunc", |_, a| Ok(Value::Timestamp(truncate(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?))),
+    ("timestamptz_trunc", |ctx, a| truncate_in(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))),
+    ("timestamptz_trunc_zone", |ctx, a| {
+        let moment = timestamp(a, 1)?;
+        truncate_in(field(a, TypeId::TIMESTAMPTZ)?, moment, named_zone(ctx, text(a, 2)?, moment)?)
+    }),
+    ("interval_trunc", |_, a| {
+        Ok(from_interval(date_trunc_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))
+    }),
+];

@@ -1,0 +1,23 @@
+//! Dates and times: arithmetic, comparison between the types, fields, construction, conversion.
+
+mod arithmetic;
+mod compare;
+mod fields;
+mod make;
+mod series;
+
+pub(crate) use series::SETS;
+
+use tuplix_types::datetime::TimeZone;
+
+use super::Scalars;
+use crate::CallContext;
+
+/// The topic's tables.
+pub(crate) const FUNCTIONS: [Scalars; 4] =
+    [arithmetic::FUNCTIONS, compare::FUNCTIONS.as_flattened(), fields::FUNCTIONS, make::FUNCTIONS];
+
+/// The session's time zone.
+fn zone(context: &CallContext<'_>) -> TimeZone {
+    context.io.zone
+}

@@ -1,0 +1,173 @@
+//! What the session and the server say of themselves, and enums.
+
+use ecow::EcoString;
+use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
+
+use super::Scalars;
+use super::args::{boolean, from_array, int, int8, invalid, oid, text};
+use crate::CallContext;
+
+/// What `version()` answers: clients read the number after the first word.
+pub const VERSION: &str = concat!("PostgreSQL 15.0 (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
+
+fn setting(context: &CallContext<'_>, name: &str, missing_ok: bool) -> Result<Value> {
+    match context.session.setting(name) {
+        Some(value) => Ok(Value::Text(value)),
+        None if missing_ok => Ok(Value::Null),
+        None => {
+            let message = format!("unrecognized configuration parameter \"{name}\"");
+            Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+        }
+    }
+}
+
+fn set_config(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
+    if a[0].is_null() {
+        return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name"));
+    }
+    let local = !a[2].is_null() && boolean(a, 2)?;
+    Ok(Value::Text(context.session.set_setting(text(a, 0)?, a[1].as_str(), local)?))
+}
+
+/// The schemas of the search path, with the one that is always searched when asked for.
+fn schemas(context: &CallContext<'_>, implicit: bool) -> Value {
+    let mut path = context.session.search_path();
+    if implicit && !path.iter().any(|name| name == "pg_catalog") {
+        path.insert(0, EcoString::from("pg_catalog"));
+    }
+    from_array(Array::from_elements(TypeId::NAME, path.into_iter().map(Value::Text).collect()))
+}
+
+/// A type's name with its modifier, as `format_type` shows it.
+fn format_type(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
+    if a[0].is_null() {
+        return Ok(Value::Null);
+    }
+    let id = TypeId(oid(a, 0)?);
+    let typmod = if a[1].is_null() { None } else { Some(int(a, 1)? as i32) };
+    Ok(Value::text(type_name(context, id, typmod)))
+}
+
+fn type_name(context: &CallContext<'_>, id: TypeId, typmod: Option<i32>) -> String {
+    if id.0 == 0 {
+        return "-".to_owned();
+    }
+    if let Some(element) = id.element() {
+        return format!("{}[]", type_name(context, element, typmod));
+    }
+    let Some(name) = id.display_name() else {
+        return context.session.type_name(id).map_or_else(|| "???".to_owned(), String::from);
+    };
+    let Some(modifier) = typmod.filter(|modifier| *modifier >= 0) else {
+        // A modifier of -1 says that there is none, and `character` alone would mean `character(1)`.
+        return if id == TypeId::BPCHAR && typmod.is_some() { "bpchar".to_owned() } else { name.to_owned() };
+    };
+    match id {
+        TypeId::BPCHAR | TypeId::VARCHAR if modifier >= 4 => format!("{name}({})", modifier - 4),
+        TypeId::NUMERIC if modifier >= 4 => {
+            let (precision, scale) = ((modifier - 4) >> 16 & 0xffff, (modifier - 4) & 0x7ff);
+            let scale = if scale > 1023 { scale - 2048 } else { scale };
+            format!("numeric({precision},{scale})")
+        }
+        TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ => {
+            let (word, rest) = name.split_once(' ').unwrap_or((name, ""));
+            format!("{word}({modifier}) {rest}")
+        }
+        TypeId::INTERVAL if modifier & 0xffff <= 6 => format!("interval({})", modifier & 0xffff),
+        _ => name.to_owned(),
+    }
+}
+
+fn labels(context: &CallContext<'_>, id: TypeId) -> Result<Vec<EcoString>> {
+    context.session.enum_labels(id).ok_or_else(|| SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "could not determine actual enum type"))
+}
+
+fn enum_type(context: &CallContext<'_>) -> TypeId {
+    context.arg_types.first().copied().unwrap_or(TypeId::ANYENUM)
+}
+
+/// The order of two labels of one enum type.
+fn enum_order(context: &CallContext<'_>, a: &[Value]) -> Result<std::cmp::Ordering> {
+    let labels = labels(context, enum_type(context))?;
+    let place = |at: usize| -> Result<usize> {
+        let label = text(a, at)?;
+        let found = labels.iter().position(|known| known == label);
+        found.ok_or_else(|| SqlError::internal(format!("\"{label}\" is no label of the enum")))
+    };
+    Ok(place(0)?.cmp(&place(1)?))
+}
+
+fn enum_range(context: &CallContext<'_>, from: &Value, to: &Value) -> Result<Value> {
+    let id = enum_type(context);
+    let labels = labels(context, id)?;
+    let place = |value: &Value| value.as_str().and_then(|label| labels.iter().position(|known| known == label));
+    let (first, last) = (place(from).unwrap_or(0), place(to).map_or(labels.len(), |at| at + 1));
+    let chosen = labels.iter().take(last).skip(first).cloned().map(Value::Text).collect();
+    Ok(from_array(Array::from_elements(id, chosen)))
+}
+
+/// `8192 bytes`, `10 kB`, ...
+fn size_pretty(size: i64) -> Value {
+    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    // Each unit is used below 10 * 1024 of it, and halves are rounded up only from kB on.
+    let (mut size, mut unit) = (size, 0);
+    if size.unsigned_abs() < 10 * 1024 {
+        return Value::text(format!("{size} {}", UNITS[0]));
+    }
+    size /= 512;
+    loop {
+        unit += 1;
+        if unit == UNITS.len() - 1 || size.unsigned_abs() < 20 * 1024 - 1 {
+            let rounded = (size + i64::from(size > 0) - i64::from(size < 0)) / 2;
+            return Value::text(format!("{rounded} {}", UNITS[unit]));
+        }
+        size /= 1024;
+    }
+}
+
+fn has_type_names(context: &CallContext<'_>) -> EcoString {
+    context.session.search_path().first().cloned().unwrap_or_default()
+}
+
+pub(crate) const FUNCTIONS: Scalars = &[
+    ("pgsql_version", |_, _| Ok(Value::text(VERSION))),
+    ("current_user", |ctx, _| Ok(Value::Text(ctx.session.current_user()))),
+    ("session_user", |ctx, _| Ok(Value::Text(ctx.session.session_user()))),
+    ("current_database", |ctx, _| Ok(Value::Text(ctx.session.current_database()))),
+    ("current_schema", |ctx, _| {
+        let first = has_type_names(ctx);
+        Ok(if first.is_empty() { Value::Null } else { Value::Text(first) })
+    }),
+    ("current_schemas", |ctx, a| Ok(schemas(ctx, boolean(a, 0)?))),
+    ("show_config_by_name", |ctx, a| setting(ctx, text(a, 0)?, false)),
+    ("show_config_by_name_missing_ok", |ctx, a| setting(ctx, text(a, 0)?, boolean(a, 1)?)),
+    ("set_config_by_name", |ctx, a| set_config(ctx, a)),
+    ("pg_backend_pid", |ctx, _| Ok(Value::Int4(ctx.session.backend_pid()))),
+    ("pg_client_encoding", |_, _| Ok(Value::text("UTF8"))),
+    ("getdatabaseencoding", |_, _| Ok(Value::text("UTF8"))),
+    ("PG_encoding_to_char", |_, a| Ok(Value::text(if int(a, 0)? == 6 { "UTF8" } else { "" }))),
+    ("pg_is_in_recovery", |_, _| Ok(Value::Bool(false))),
+    ("pg_my_temp_schema", |_, _| Ok(Value::Oid(0))),
+    ("pg_is_other_temp_schema", |_, _| Ok(Value::Bool(false))),
+    ("format_type", |ctx, a| format_type(ctx, a)),
+    ("pg_size_pretty", |_, a| Ok(size_pretty(int8(a, 0)?))),
+    ("enum_eq", |_, a| Ok(Value::Bool(text(a, 0)? == text(a, 1)?))),
+    ("enum_ne", |_, a| Ok(Value::Bool(text(a, 0)? != text(a, 1)?))),
+    ("enum_lt", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_lt()))),
+    ("enum_le", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_le()))),
+    ("enum_gt", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_gt()))),
+    ("enum_ge", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_ge()))),
+    ("enum_cmp", |ctx, a| Ok(Value::Int4(enum_order(ctx, a)? as i32))),
+    ("enum_larger", |ctx, a| Ok(a[usize::from(!enum_order(ctx, a)?.is_gt())].clone())),
+    ("enum_smaller", |ctx, a| Ok(a[usize::from(!enum_order(ctx, a)?.is_lt())].clone())),
+    ("enum_first", |ctx, _| {
+        let labels = labels(ctx, enum_type(ctx))?;
+        labels.first().cloned().map(Value::Text).ok_or_else(|| invalid("enum contains no values"))
+    }),
+    ("enum_last", |ctx, _| {
+        let labels = labels(ctx, enum_type(ctx))?;
+        labels.last().cloned().map(Value::Text).ok_or_else(|| invalid("enum contains no values"))
+    }),
+    ("enum_range_all", |ctx, _| enum_range(ctx, &Value::Null, &Value::Null)),
+    ("enum_range_bounds", |ctx, a| enum_range(ctx, &a[0], &a[1])),
+];
