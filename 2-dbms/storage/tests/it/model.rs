@@ -387,7 +387,7 @@ fn check_snapshot(snapshot: &FragmentSnapshot, rows: &Rows) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_fragment_is_its_model(steps in prop::collection::vec(step(), 0..160)) {

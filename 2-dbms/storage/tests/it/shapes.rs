@@ -226,3 +226,47 @@ fn a_column_added_is_there_in_old_and_new_rows_and_not_in_snapshots() {
     assert_eq!((fragment.row_count(), fragment.lookup(0, &[Value::Int8(5)])), (0, None));
     assert_eq!(snapshot.row_count(), 600);
 }
+
+/// Thousands of rows come, change their keys and go in no order, through splits and moves of entries.
+#[test]
+fn large_indexes_follow_scattered_changes() {
+    let ordered = IndexSchema::ordered(true, vec![IndexColumn::ascending(1)]);
+    let mut fragment = pairs(vec![IndexSchema::hash(true, &[1]), ordered, IndexSchema::hash(false, &[0])]);
+    let mut keys = std::collections::BTreeMap::new();
+    let mut seed = 1u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for step in 0..120_000 {
+        let key = random(60_000) as i64 * 3;
+        match (keys.get(&key).copied(), random(3)) {
+            (None, _) => {
+                let row = fragment.insert(&pair((key % 500) as i32, key)).unwrap();
+                keys.insert(key, row);
+            }
+            (Some(row), 0) => {
+                fragment.delete(row);
+                fragment.release_deleted();
+                keys.remove(&key);
+            }
+            (Some(row), _) => {
+                let other = random(60_000) as i64 * 3;
+                if fragment.find_conflict(0, &[Value::Int8(other)], Some(row)).is_none() {
+                    fragment.update(row, &[(0, Value::Int4((other % 500) as i32)), (1, Value::Int8(other))]);
+                    keys.remove(&key);
+                    keys.insert(other, row);
+                }
+            }
+        }
+        if step % 40_000 == 39_999 {
+            for key in (0..60_000i64).map(|key| key * 3) {
+                assert_eq!(fragment.lookup(0, &[Value::Int8(key)]), keys.get(&key).copied());
+                assert_eq!(fragment.lookup(1, &[Value::Int8(key)]), keys.get(&key).copied());
+            }
+            let mut rows = Vec::new();
+            (0..500).for_each(|group| fragment.lookup_all(2, &[Value::Int4(group)], &mut rows));
+            assert_eq!(rows.len(), keys.len());
+        }
+    }
+}
