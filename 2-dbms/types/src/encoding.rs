@@ -164,7 +164,7 @@ fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N]> {
 /// A tag and an integer, written through a buffer so that the vector grows once.
 #[inline]
 fn put_int(tag: u8, value: i64, out: &mut Vec<u8>) {
-    let mut buffer = [0; 11];
+    let mut buffer = [0; 16];
     buffer[0] = tag;
     let mut word = ((value << 1) ^ (value >> 63)) as u64;
     let mut length = 1;
@@ -174,7 +174,10 @@ fn put_int(tag: u8, value: i64, out: &mut Vec<u8>) {
         length += 1;
     }
     buffer[length] = word as u8;
-    out.extend_from_slice(&buffer[..=length]);
+    // A copy of constant size is two instructions, one of variable size a call.
+    let end = out.len() + length + 1;
+    out.extend_from_slice(&buffer);
+    out.truncate(end);
 }
 
 /// Appends `value`.
