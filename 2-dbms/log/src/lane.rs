@@ -18,6 +18,9 @@ pub const MAX_RECORD_BYTES: usize = 1 << 30;
 /// A lane tells the others how much it buffers in steps of this many bytes.
 const REPORT_BYTES: usize = 64 << 10;
 
+/// A buffer up to this size is kept after use in any case.
+const KEEP_BYTES: usize = 1 << 20;
+
 /// What commits read and the flusher writes, a few hundred times a second.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -182,9 +185,10 @@ impl Lane {
 }
 
 impl Buffer {
-    /// Empty again, memory kept up to `limit`.
-    pub(crate) fn recycle(&mut self, limit: usize) {
-        if self.bytes.capacity() > limit {
+    /// Empty again. Memory is kept, unless the buffer is large and was mostly unused: fresh pages cost a fault each.
+    pub(crate) fn recycle(&mut self) {
+        let capacity = self.bytes.capacity();
+        if capacity > KEEP_BYTES && self.bytes.len() < capacity / 8 {
             self.bytes = Vec::new();
         }
         self.bytes.clear();

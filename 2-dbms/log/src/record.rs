@@ -63,9 +63,16 @@ impl Small {
         self.byte(value as u8);
     }
 
+    /// Appends what was written. Copies of constant size are a few instructions, one of variable size is a call.
     #[inline]
-    fn written(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        let end = bytes.len() + self.len;
+        match self.len {
+            0..=16 => bytes.extend_from_slice(&self.bytes[..16]),
+            17..=32 => bytes.extend_from_slice(&self.bytes[..32]),
+            _ => bytes.extend_from_slice(&self.bytes),
+        }
+        bytes.truncate(end);
     }
 }
 
@@ -92,7 +99,7 @@ impl<'a> RecordWriter<'a> {
         if let Some(count) = count {
             head.varint(count as u64);
         }
-        self.bytes.extend_from_slice(head.written());
+        head.append_to(self.bytes);
     }
 
     /// A row came: all its values in column order.
@@ -189,7 +196,7 @@ pub(crate) fn put_record(bytes: &mut Vec<u8>, header: &RecordHeader, write: impl
     head.varint(u64::from(header.context));
     head.varint(u64::from(header.procedure));
     head.varint(u64::from(header.version));
-    bytes.extend_from_slice(head.written());
+    head.append_to(bytes);
     write(&mut RecordWriter::new(bytes));
     bytes.len() - start
 }

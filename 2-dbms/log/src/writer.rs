@@ -14,8 +14,6 @@ use crate::lane::{Buffer, Lane};
 
 /// Sections below this size are copied together, larger ones written from where they are.
 const COPY_BYTES: usize = 64 << 10;
-/// A lane's buffer above this size is given back to the system after use.
-const KEEP_BYTES: usize = 16 << 20;
 /// Buffers of lanes with nothing to write now that are kept for them.
 const KEEP_BUFFERS: usize = 256;
 
@@ -197,7 +195,7 @@ impl Writer {
     fn recycle(&mut self) {
         for (lane, mut buffer) in self.taken.drain(..) {
             if self.spares.len() < KEEP_BUFFERS {
-                buffer.recycle(KEEP_BYTES);
+                buffer.recycle();
                 self.spares.insert(lane, buffer);
             }
         }
