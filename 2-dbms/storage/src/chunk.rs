@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tuplix_types::{TypeId, Value};
 
-use crate::column::{Column, RowBits};
+use crate::column::{Column, Columns, RowBits};
 use crate::schema::CHUNK_ROWS;
 
 /// Places in a chunk when its first row comes; only a fragment's first chunk starts this small.
@@ -14,11 +14,11 @@ const FIRST_CAPACITY: usize = 8;
 pub(crate) type Bounds = Option<(i64, i64)>;
 
 /// Rows of one table, column by column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Chunk {
+    pub(crate) columns: Columns,
     /// Which places hold a row.
     pub(crate) live: RowBits,
-    pub(crate) columns: Box<[Column]>,
     capacity: usize,
     /// Smallest and largest value of each column, computed when first asked for and forgotten at a write.
     bounds: OnceLock<Box<[Bounds]>>,
@@ -39,7 +39,12 @@ impl Clone for Chunk {
 impl Chunk {
     /// A chunk without places.
     pub(crate) fn new(types: &[TypeId]) -> Chunk {
-        Chunk { columns: types.iter().map(|type_id| Column::new(*type_id)).collect(), ..Chunk::default() }
+        Chunk {
+            columns: types.iter().map(|type_id| Column::new(*type_id)).collect(),
+            live: RowBits::default(),
+            capacity: 0,
+            bounds: OnceLock::new(),
+        }
     }
 
     /// Bytes that a row of these columns takes, without what values have on the heap.
@@ -52,7 +57,7 @@ impl Chunk {
         let mut column = Column::new(type_id);
         column.resize(self.capacity);
         let heap = (0..self.capacity).map(|place| column.write(place, value)).sum();
-        self.columns = std::mem::take(&mut self.columns).into_iter().chain([column]).collect();
+        self.columns = self.columns.iter().cloned().chain([column]).collect();
         self.bounds = OnceLock::new();
         heap
     }
@@ -69,7 +74,7 @@ impl Chunk {
         let before = self.capacity;
         let wanted = (place + 1).next_power_of_two().max(FIRST_CAPACITY);
         self.capacity = if is_first { wanted } else { CHUNK_ROWS };
-        for column in &mut self.columns {
+        for column in self.columns.iter_mut() {
             column.resize(self.capacity);
         }
         self.capacity - before

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use ecow::EcoString;
 use tuplix_types::{TypeId, Value};
 
@@ -17,33 +18,33 @@ pub(crate) type RowBits = [u64; CHUNK_ROWS / 64];
 #[derive(Clone, Debug)]
 pub enum ColumnData {
     /// `boolean`
-    Bool(Vec<bool>),
+    Bool(Box<[bool]>),
     /// `smallint`
-    Int2(Vec<i16>),
+    Int2(Box<[i16]>),
     /// `integer`
-    Int4(Vec<i32>),
+    Int4(Box<[i32]>),
     /// `bigint`
-    Int8(Vec<i64>),
+    Int8(Box<[i64]>),
     /// `real`
-    Float4(Vec<f32>),
+    Float4(Box<[f32]>),
     /// `double precision`
-    Float8(Vec<f64>),
+    Float8(Box<[f64]>),
     /// `oid` and its aliases
-    Oid(Vec<u32>),
+    Oid(Box<[u32]>),
     /// `date`
-    Date(Vec<i32>),
+    Date(Box<[i32]>),
     /// `time`
-    Time(Vec<i64>),
+    Time(Box<[i64]>),
     /// `timestamp`
-    Timestamp(Vec<i64>),
+    Timestamp(Box<[i64]>),
     /// `timestamptz`
-    Timestamptz(Vec<i64>),
+    Timestamptz(Box<[i64]>),
     /// Everything kept as text.
-    Text(Vec<EcoString>),
+    Text(Box<[EcoString]>),
     /// `bytea`; each value is a reference-counted block of its own.
-    Bytea(Vec<Option<Arc<[u8]>>>),
+    Bytea(Box<[Option<Arc<[u8]>>]>),
     /// Every other type.
-    Other(Vec<Value>),
+    Other(Box<[Value]>),
 }
 
 /// Runs `$body` with `$vector` bound to the vector of any variant.
@@ -71,24 +72,24 @@ impl ColumnData {
     /// An empty vector for values of the type.
     pub(crate) fn new(type_id: TypeId) -> ColumnData {
         match type_id {
-            TypeId::BOOL => ColumnData::Bool(Vec::new()),
-            TypeId::INT2 => ColumnData::Int2(Vec::new()),
-            TypeId::INT4 => ColumnData::Int4(Vec::new()),
-            TypeId::INT8 => ColumnData::Int8(Vec::new()),
-            TypeId::FLOAT4 => ColumnData::Float4(Vec::new()),
-            TypeId::FLOAT8 => ColumnData::Float8(Vec::new()),
+            TypeId::BOOL => ColumnData::Bool(Box::default()),
+            TypeId::INT2 => ColumnData::Int2(Box::default()),
+            TypeId::INT4 => ColumnData::Int4(Box::default()),
+            TypeId::INT8 => ColumnData::Int8(Box::default()),
+            TypeId::FLOAT4 => ColumnData::Float4(Box::default()),
+            TypeId::FLOAT8 => ColumnData::Float8(Box::default()),
             TypeId::OID | TypeId::REGPROC | TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGNAMESPACE => {
-                ColumnData::Oid(Vec::new())
+                ColumnData::Oid(Box::default())
             }
-            TypeId::DATE => ColumnData::Date(Vec::new()),
-            TypeId::TIME => ColumnData::Time(Vec::new()),
-            TypeId::TIMESTAMP => ColumnData::Timestamp(Vec::new()),
-            TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Vec::new()),
+            TypeId::DATE => ColumnData::Date(Box::default()),
+            TypeId::TIME => ColumnData::Time(Box::default()),
+            TypeId::TIMESTAMP => ColumnData::Timestamp(Box::default()),
+            TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Box::default()),
             TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON => {
-                ColumnData::Text(Vec::new())
+                ColumnData::Text(Box::default())
             }
-            TypeId::BYTEA => ColumnData::Bytea(Vec::new()),
-            _ => ColumnData::Other(Vec::new()),
+            TypeId::BYTEA => ColumnData::Bytea(Box::default()),
+            _ => ColumnData::Other(Box::default()),
         }
     }
 
@@ -124,9 +125,11 @@ impl ColumnData {
     }
 
     fn resize(&mut self, capacity: usize) {
-        fn grow<T: Clone + Default>(vector: &mut Vec<T>, capacity: usize) {
-            vector.reserve_exact(capacity.saturating_sub(vector.len()));
-            vector.resize(capacity, T::default());
+        fn grow<T: Clone + Default>(vector: &mut Box<[T]>, capacity: usize) {
+            let mut values = std::mem::take(vector).into_vec();
+            values.reserve_exact(capacity.saturating_sub(values.len()));
+            values.resize(capacity, T::default());
+            *vector = values.into_boxed_slice();
         }
         with_vector!(self, vector => grow(vector, capacity));
     }
@@ -313,5 +316,46 @@ fn value_heap_bytes(value: &Value) -> usize {
             16 + fields.iter().map(|e| size_of::<Value>() + value_heap_bytes(e)).sum::<usize>()
         }
         _ => 0,
+    }
+}
+
+/// The columns of a chunk: up to eight lie in the chunk itself, which saves each access of a row a cache miss.
+#[derive(Clone, Debug)]
+pub(crate) enum Columns {
+    Few(ArrayVec<Column, 8>),
+    Many(Box<[Column]>),
+}
+
+const _: () = assert!(size_of::<Column>() == 32, "two columns are a cache line");
+
+impl FromIterator<Column> for Columns {
+    fn from_iter<I: IntoIterator<Item = Column>>(columns: I) -> Columns {
+        let columns: Vec<Column> = columns.into_iter().collect();
+        match columns.len() {
+            0..=8 => Columns::Few(columns.into_iter().collect()),
+            _ => Columns::Many(columns.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for Columns {
+    type Target = [Column];
+
+    #[inline]
+    fn deref(&self) -> &[Column] {
+        match self {
+            Columns::Few(columns) => columns,
+            Columns::Many(columns) => columns,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Columns {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Column] {
+        match self {
+            Columns::Few(columns) => columns,
+            Columns::Many(columns) => columns,
+        }
     }
 }

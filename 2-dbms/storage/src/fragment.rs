@@ -89,7 +89,7 @@ impl Fragment {
     /// they are referred to.
     pub fn memory_bytes(&self) -> usize {
         let indexes: usize = self.indexes.iter().flatten().map(Index::memory_bytes).sum();
-        let chunks = self.directory.len() * (size_of::<Chunk>() + 48 * self.types.len());
+        let chunks = self.directory.len() * (size_of::<Chunk>() + 16 * self.types.len());
         let slots = self.free.memory_bytes() + self.directory.memory_bytes();
         size_of::<Fragment>() + chunks + self.chunk_bytes + self.heap_bytes + indexes + slots
     }
