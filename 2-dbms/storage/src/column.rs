@@ -321,6 +321,7 @@ fn value_heap_bytes(value: &Value) -> usize {
 
 /// The columns of a chunk: up to eight lie in the chunk itself, which saves each access of a row a cache miss.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "lying in the chunk is what the variant is for")]
 pub(crate) enum Columns {
     Few(ArrayVec<Column, 8>),
     Many(Box<[Column]>),
