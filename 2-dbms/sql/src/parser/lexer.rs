@@ -199,44 +199,65 @@ impl<'a> Lexer<'a> {
             Some(b'b' | b'B') => "unterminated bit string literal",
             _ => "unterminated hexadecimal string literal",
         };
-        match self.quoted_string(start, 1, false) {
-            Ok(_) => Ok(Token::Bits),
-            Err(_) => Err(self.error(what, start, self.text.len())),
+        self.at += 2;
+        loop {
+            // Unlike in other strings, a doubled quote ends this one and begins another.
+            let Some(length) = self.rest().iter().position(|b| *b == b'\'') else {
+                return Err(self.error(what, start, self.text.len()));
+            };
+            self.at += length + 1;
+            match self.continuation() {
+                Some(length) => self.at += length,
+                None => return Ok(Token::Bits),
+            }
         }
     }
 
     fn number(&mut self) -> Result<Token> {
         let start = self.at;
-        let digits = |lexer: &mut Lexer<'_>| {
-            while lexer.peek(0).is_some_and(|b| b.is_ascii_digit()) {
-                lexer.at += 1;
-            }
-        };
-        digits(self);
+        self.skip_digits();
         let mut whole = true;
         // `1..10` is a number and two dots.
         if self.peek(0) == Some(b'.') && self.peek(1) != Some(b'.') {
             whole = false;
             self.at += 1;
-            digits(self);
+            self.skip_digits();
         }
-        if matches!(self.peek(0), Some(b'e' | b'E')) {
-            let sign = usize::from(matches!(self.peek(1), Some(b'+' | b'-')));
-            if self.peek(1 + sign).is_some_and(|b| b.is_ascii_digit()) {
-                whole = false;
-                self.at += 1 + sign;
-                digits(self);
-            } else if sign == 1 {
-                self.at += 2;
-                return Err(self.error("trailing junk after numeric literal", start, self.at));
-            }
-        }
-        if self.peek(0).is_some_and(is_ident_start) {
+        // The longest match wins: `1e3` is a number, `1e3$` a number with junk after it.
+        let name_end = self.at + self.rest().iter().take_while(|b| is_ident_continuation(**b)).count();
+        let junk_before_exponent = self.peek(0).is_some_and(is_ident_start);
+        whole &= !self.skip_exponent(start)?;
+        if junk_before_exponent && name_end > self.at || self.peek(0).is_some_and(is_ident_start) {
             self.skip_identifier();
+            self.at = self.at.max(name_end);
             return Err(self.error("trailing junk after numeric literal", start, self.at));
         }
         let text = &self.text[start..self.at];
         Ok(if whole { text.parse().map_or(Token::Float, Token::Integer) } else { Token::Float })
+    }
+
+    fn skip_digits(&mut self) {
+        while self.peek(0).is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips `e10` and the like; whether there was one.
+    fn skip_exponent(&mut self, start: usize) -> Result<bool> {
+        if !matches!(self.peek(0), Some(b'e' | b'E')) {
+            return Ok(false);
+        }
+        let sign = usize::from(matches!(self.peek(1), Some(b'+' | b'-')));
+        if self.peek(1 + sign).is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1 + sign;
+            self.skip_digits();
+            return Ok(true);
+        }
+        if sign == 1 {
+            self.at += 2;
+            return Err(self.error("trailing junk after numeric literal", start, self.at));
+        }
+        Ok(false)
     }
 
     fn dollar(&mut self) -> Result<Token> {

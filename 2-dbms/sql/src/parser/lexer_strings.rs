@@ -37,12 +37,26 @@ impl Lexer<'_> {
         }
     }
 
-    /// How many bytes lead to a string that continues this one: white space with a newline, and a quote.
-    fn continuation(&self) -> Option<usize> {
+    /// How many bytes lead to a string that continues this one: white space with a newline, where
+    /// `--` comments count as white space, and a quote.
+    pub(super) fn continuation(&self) -> Option<usize> {
         let rest = self.rest();
-        let length = rest.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0C))?;
-        let newline = rest[..length].iter().any(|b| matches!(b, b'\n' | b'\r'));
-        (newline && rest[length] == b'\'').then_some(length + 1)
+        let mut at = 0;
+        let mut newline = false;
+        loop {
+            match rest.get(at..)? {
+                [b'\n' | b'\r', ..] => {
+                    newline = true;
+                    at += 1;
+                }
+                [b' ' | b'\t' | 0x0C, ..] => at += 1,
+                [b'-', b'-', comment @ ..] => {
+                    at += 2 + comment.iter().position(|b| matches!(b, b'\n' | b'\r'))?;
+                }
+                [b'\'', ..] if newline => return Some(at + 1),
+                _ => return None,
+            }
+        }
     }
 
     /// Decodes one backslash escape into `value`.

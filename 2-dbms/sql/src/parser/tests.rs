@@ -80,7 +80,7 @@ fn what_is_newer_than_postgresql_15_is_refused() {
         ("create table t (a int check (a > 0) not enforced)", "0A000 37 ENFORCED, which is newer than PostgreSQL 15, is not supported"),
         ("create table t (a int, constraint c not null a)", "0A000 24 NOT NULL as a table constraint, which is newer than PostgreSQL 15, is not supported"),
         ("create table t (a text storage plain)", "0A000 17 STORAGE in CREATE TABLE, which is newer than PostgreSQL 15, is not supported"),
-        ("alter table t alter a set expression as (1)", "0A000 13 SET EXPRESSION, which is newer than PostgreSQL 15, is not supported"),
+        ("alter table t alter a set expression as (1)", "0A000 42 SET EXPRESSION, which is newer than PostgreSQL 15, is not supported"),
     ];
     for (sql, expected) in cases {
         assert_eq!(parse(sql).map(|_| ()).map_err(|_| error(sql)), Err(expected.to_owned()), "{sql}");

@@ -50,15 +50,17 @@ fn find_body(statement: &str, body: &str) -> Option<(usize, bool)> {
             continue;
         }
         let source = &statement[lexeme.start..lexeme.end];
-        let place = if source.starts_with('$') {
-            let tag = source[1..].find('$')? + 2;
-            (lexeme.start + tag, false)
-        } else if source.starts_with('\'') && source.len() == body.len() + body.matches('\'').count() + 2 {
-            (lexeme.start + 1, true)
+        let inside = if source.starts_with('$') {
+            source[1..].find('$')? + 2
         } else {
-            // Escapes or a constant over several lines: the characters don't correspond.
-            return None;
+            source.find('\'')? + 1
         };
+        let doubled = !source.starts_with('$');
+        // With backslashes or a constant over several lines the characters don't correspond.
+        if doubled && source.len() != inside + body.len() + body.matches('\'').count() + 1 {
+            return None;
+        }
+        let place = (lexeme.start + inside, doubled);
         if found.replace(place).is_some() {
             return None;
         }
