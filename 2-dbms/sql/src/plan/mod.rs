@@ -15,6 +15,7 @@ pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
+pub use tuplix_types::OutputColumn;
 
 use tuplix_types::TypeId;
 
@@ -96,17 +97,6 @@ pub struct Relation {
     pub name: String,
     /// Its columns.
     pub columns: Vec<OutputColumn>,
-}
-
-/// A column that a query or relation gives.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputColumn {
-    /// Name.
-    pub name: String,
-    /// Type.
-    pub ty: TypeId,
-    /// Type modifier, -1 for none.
-    pub typmod: i32,
 }
 
 /// Transaction control.
