@@ -86,6 +86,10 @@ pub trait SessionInfo {
     fn object_id(&self, _reg_type: TypeId, _name: &str) -> Result<Option<u32>> {
         Ok(None)
     }
+    /// The value of a user type (enum, composite, domain, or an array of such) that a text spells.
+    fn parse_user_type(&self, id: TypeId, _text: &str) -> Result<Value> {
+        Err(SqlError::unsupported(format_args!("text input of {id}")))
+    }
     /// Calls a function that needs the engine's state ([`Function::engine`]): sequences, advisory locks, notifications.
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {
         Err(SqlError::unsupported(format_args!("function {}", function.name)))

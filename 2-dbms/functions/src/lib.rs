@@ -13,6 +13,7 @@
 
 mod aggregate;
 mod builtin;
+mod cast;
 mod context;
 mod registry;
 mod resolve;
@@ -20,6 +21,7 @@ mod type_info;
 
 pub use aggregate::{Aggregate, AggregateState, FinishFn, StepFn, find_aggregate};
 pub use builtin::{VERSION, hash, quote_ident, quote_literal};
+pub use cast::{from_text, to_text};
 pub use context::{CallContext, NoSession, SessionInfo};
 pub use registry::{
     Cast, CastContext, CastMethod, Function, FunctionKind, Operator, ScalarFn, SetFn, SetRows, Volatility, casts,

@@ -53,7 +53,7 @@ fn add_numeric(state: &mut AggregateState, args: &[Value], with_squares: bool) -
     }
     let value = numeric(args, 0)?;
     if matches!(state, AggregateState::Empty) {
-        let squares = with_squares.then(|| Numeric::ZERO);
+        let squares = with_squares.then_some(Numeric::ZERO);
         *state = AggregateState::Numerics { sum: Numeric::ZERO, squares, count: 0 };
     }
     let AggregateState::Numerics { sum, squares, count } = state else { return Err(mixed_up()) };

@@ -247,7 +247,7 @@ fn to_json(context: &CallContext<'_>, value: &Value, lines: bool) -> Result<Valu
 }
 
 fn build_object(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
-    if a.len() % 2 != 0 {
+    if !a.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements")
             .hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }

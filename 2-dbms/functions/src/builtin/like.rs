@@ -26,7 +26,8 @@ fn matches<T: Copy + PartialEq>(subject: &[T], pattern: &[T], any: T, one: T, es
                 continue;
             }
             Some(&unit) if unit == escape => match pattern.get(p + 1) {
-                None => return Err(dangling()),
+                None if s < subject.len() => return Err(dangling()),
+                None => None,
                 Some(literal) => (subject.get(s) == Some(literal)).then_some(2),
             },
             Some(&unit) if unit == one => (s < subject.len()).then_some(1),

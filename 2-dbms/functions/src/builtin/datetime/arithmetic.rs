@@ -134,6 +134,24 @@ fn bin(stride: &Interval, source: i64, origin: i64) -> Result<i64> {
     Ok(origin + distance.div_euclid(stride) * stride)
 }
 
+/// Days from hours and months from days, with one sign throughout.
+fn justify(value: &Interval) -> Result<Interval> {
+    let (mut days, mut micros) = (i64::from(value.days) + value.microseconds / DAY_US, value.microseconds % DAY_US);
+    let mut months = i64::from(value.months) + days / 30;
+    days %= 30;
+    let borrow = |high: i64, low: i64, lower: i64| match high.signum() {
+        0 => 0,
+        sign if low.signum() == -sign || low == 0 && lower.signum() == -sign => sign,
+        _ => 0,
+    };
+    let month = borrow(months, days, micros);
+    (months, days) = (months - month, days + 30 * month);
+    let day = if days.signum() == -micros.signum() { days.signum() } else { 0 };
+    (days, micros) = (days - day, micros + DAY_US * day);
+    let months = i32::try_from(months).map_err(|_| interval_out_of_range())?;
+    Ok(Interval { months, days: days as i32, microseconds: micros })
+}
+
 /// The digits of a second in a type modifier.
 fn digits(typmod: i32) -> i32 {
     if (0..=6).contains(&typmod) { typmod } else { 6 }
@@ -178,6 +196,7 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("interval_div", |_, a| Ok(from_interval(interval(a, 0)?.divide(float8(a, 1)?)?))),
     ("interval_justify_hours", |_, a| Ok(from_interval(interval(a, 0)?.justify_hours()?))),
     ("interval_justify_days", |_, a| Ok(from_interval(interval(a, 0)?.justify_days()?))),
+    ("interval_justify_interval", |_, a| Ok(from_interval(justify(interval(a, 0)?)?))),
     ("timestamp_mi", |_, a| Ok(from_interval(interval_between(timestamp(a, 0)?, timestamp(a, 1)?)?))),
     ("timestamp_pl_interval", |_, a| {
         Ok(Value::Timestamp(add_interval_to_timestamp(timestamp(a, 0)?, interval(a, 1)?)?))

@@ -31,6 +31,12 @@ fn make_date(a: &[Value], at: usize) -> Result<i32> {
     if range.contains(&days) { Ok(days as i32) } else { Err(overflow(format!("date out of range: {year}-{month:02}-{day:02}"))) }
 }
 
+fn shown(value: f64) -> String {
+    let mut out = String::new();
+    tuplix_types::text_io::format_float8(value, &mut out);
+    out
+}
+
 /// `hour:minute:seconds` in microseconds; 24:00:00 is allowed.
 fn make_time(a: &[Value], at: usize) -> Result<i64> {
     let (hour, minute, seconds) = (int4(a, at)?, int4(a, at + 1)?, float8(a, at + 2)?);
@@ -38,17 +44,18 @@ fn make_time(a: &[Value], at: usize) -> Result<i64> {
     let in_range = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60e6).contains(&micros);
     let total = if in_range { (i64::from(hour) * 60 + i64::from(minute)) * 60 * SECOND_US + micros as i64 } else { i64::MAX };
     if total > DAY_US {
-        let seconds = tuplix_types::text_io::to_text(tuplix_types::TypeId::FLOAT8, &a[at + 2], &Default::default());
+        let seconds = shown(seconds);
         return Err(overflow(format!("time field value out of range: {hour}:{minute:02}:{seconds:0>2}")));
     }
     Ok(total)
 }
 
 fn make_timestamp(a: &[Value]) -> Result<i64> {
-    let micros = i64::from(make_date(a, 0)?).checked_mul(DAY_US).and_then(|days| days.checked_add(make_time(a, 3).ok()?));
-    make_time(a, 3)?;
+    let (day_number, clock) = (make_date(a, 0)?, make_time(a, 3)?);
+    let (year, month, day) = (int4(a, 0)?, int4(a, 1)?, int4(a, 2)?);
+    let micros = i64::from(day_number).checked_mul(DAY_US).and_then(|days| days.checked_add(clock));
     micros.filter(|micros| is_valid_timestamp(*micros)).ok_or_else(|| {
-        overflow(format!("timestamp out of range: {:?}-{:?}-{:?}", a[0].as_i64(), a[1].as_i64(), a[2].as_i64()))
+            overflow(format!("timestamp out of range: {year}-{month:02}-{day:02}"))
     })
 }
 
@@ -76,7 +83,7 @@ fn from_unix(seconds: f64) -> Result<Value> {
     }
     let micros = ((seconds - (UNIX_EPOCH_US / SECOND_US) as f64) * 1e6).round_ties_even();
     let valid = micros.abs() < 9.3e18 && is_valid_timestamp(micros as i64);
-    if valid { Ok(Value::Timestamptz(micros as i64)) } else { Err(overflow(format!("timestamp out of range: \"{seconds}\""))) }
+    if valid { Ok(Value::Timestamptz(micros as i64)) } else { Err(overflow(format!("timestamp out of range: \"{}\"", shown(seconds)))) }
 }
 
 pub(super) const FUNCTIONS: Scalars = &[

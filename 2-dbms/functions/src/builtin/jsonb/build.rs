@@ -107,7 +107,7 @@ fn not_a_key() -> SqlError {
 }
 
 fn build_object(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
-    if a.len() % 2 != 0 {
+    if !a.len().is_multiple_of(2) {
         return Err(invalid("argument list must have even number of elements")
             .hint("The arguments of jsonb_build_object() must consist of alternating keys and values."));
     }
@@ -140,7 +140,7 @@ fn object_of_pairs(array: &Array) -> Result<Value> {
     let wrong = |message: &str| Err(SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, message));
     match array.dimensions[..] {
         [] => {}
-        [_] if array.elements.len() % 2 != 0 => return wrong("array must have even number of elements"),
+        [_] if !array.elements.len().is_multiple_of(2) => return wrong("array must have even number of elements"),
         [_] => {}
         [_, width] if width.length != 2 => return wrong("array must have two columns"),
         [_, _] => {}

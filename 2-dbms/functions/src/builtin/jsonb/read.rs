@@ -29,7 +29,9 @@ fn field<'j>(value: &'j Jsonb, key: &str) -> Option<&'j Jsonb> {
 fn element(value: &Jsonb, index: i32) -> Option<&Jsonb> {
     match value {
         Jsonb::Array(items) => place(index, items.len()).map(|at| &items[at]),
-        _ => None,
+        Jsonb::Object(_) => None,
+        // A bare scalar is an array of one inside PostgreSQL, and here it shows.
+        scalar => matches!(index, 0 | -1).then_some(scalar),
     }
 }
 
@@ -93,15 +95,10 @@ fn to_number(context: &mut CallContext<'_>, value: &Jsonb, type_name: &str, symb
 }
 
 fn cannot_cast(value: &Jsonb, to: &str) -> tuplix_types::SqlError {
-    let from = match value {
-        Jsonb::Array(_) => "array",
-        Jsonb::Object(_) => "object",
+    let what = match value {
         Jsonb::Number(_) => "numeric",
         other => type_name(other),
     };
-    let what = if matches!(value, Jsonb::Array(_) | Jsonb::Object(_)) { "array or object" } else { from };
-    // PostgreSQL names arrays and objects apart.
-    let what = if what == "array or object" { from } else { what };
     invalid(format!("cannot cast jsonb {what} to type {to}"))
 }
 
