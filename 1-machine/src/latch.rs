@@ -180,7 +180,8 @@ impl<T: ?Sized> Mutex<T> {
     /// The value, if the latch is free.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.latch.try_lock().then_some(MutexGuard { mutex: self })
+        // Made only when the latch was taken: dropping a guard gives it back.
+        self.latch.try_lock().then(|| MutexGuard { mutex: self })
     }
 
     /// The value, without the latch: the borrow proves that nobody else is here.
@@ -264,5 +265,16 @@ mod tests {
         assert!(!latch.try_lock());
         latch.unlock();
         assert!(latch.try_lock());
+    }
+
+    #[test]
+    fn a_failed_try_lock_leaves_the_mutex_held() {
+        let machine = Machine::linux();
+        let mutex = Mutex::new(&machine, 0);
+        let guard = mutex.lock();
+        assert!(mutex.try_lock().is_none());
+        assert!(mutex.try_lock().is_none());
+        drop(guard);
+        assert!(mutex.try_lock().is_some());
     }
 }
