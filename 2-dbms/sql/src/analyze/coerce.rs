@@ -1,6 +1,7 @@
 //! Coercions: making a value the type that a place demands (`parse_coerce.c`).
 
 use tuplix_functions::{CallContext, CastContext, CastMethod, Function, NoSession, Volatility};
+use tuplix_types::text_io::{self, IoContext};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Analyzer;
@@ -103,9 +104,8 @@ impl Analyzer<'_> {
             }
             _ if reads_session(to, text) => {}
             _ => {
-                if let Some(read) = read_literal(text, to) {
-                    return made(read.map_err(|error| error.at(position))?);
-                }
+                let read = text_io::parse_text(to, -1, text, &IoContext::default());
+                return made(read.map_err(|error| error.at(position))?);
             }
         }
         let kind = ExprKind::CastViaText(Box::new(Expr { position, ..Expr::constant(value, TypeId::TEXT) }));
@@ -266,10 +266,12 @@ fn fold(function: &'static Function, arguments: &[Expr], ty: TypeId) -> Option<V
     let arg_types: Vec<TypeId> = arguments.iter().map(|argument| argument.ty).collect();
     // An immutable function asks neither for the clock nor for randomness.
     let mut random = || 0;
+    let io = IoContext::default();
     let mut context = CallContext {
         now_us: 0,
         statement_us: 0,
         random: &mut random,
+        io: &io,
         session: &NoSession,
         arg_types: &arg_types,
         result_type: ty,
@@ -277,24 +279,19 @@ fn fold(function: &'static Function, arguments: &[Expr], ty: TypeId) -> Option<V
     (function.call)(&mut context, &values).ok()
 }
 
-/// Whether reading a literal of this type needs the session: its clock, time zone or object names.
+/// Whether reading a literal of this type needs the session: its clock, time zone, `DateStyle` or object names.
 fn reads_session(to: TypeId, text: &str) -> bool {
-    let element = to.element().unwrap_or(to);
-    match element {
-        TypeId::TIMESTAMPTZ | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGCLASS => true,
-        // 'now', 'today', ... depend on the clock.
-        TypeId::DATE | TypeId::TIME | TypeId::TIMESTAMP => !text.bytes().any(|byte| byte.is_ascii_digit()),
-        TypeId::RECORD => true,
-        _ => false,
-    }
-}
-
-/// The value of a literal whose type reads it the same in every session; `None` leaves it to the executor.
-fn read_literal(text: &str, to: TypeId) -> Option<Result<Value>> {
+    let bytes = text.as_bytes();
+    let iso = bytes.len() >= 8 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
     match to {
-        TypeId::INT2 => text.trim().parse().ok().map(|number| Ok(Value::Int2(number))),
-        TypeId::INT4 => text.trim().parse().ok().map(|number| Ok(Value::Int4(number))),
-        TypeId::INT8 => text.trim().parse().ok().map(|number| Ok(Value::Int8(number))),
-        _ => None,
+        TypeId::TIMESTAMPTZ | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGCLASS => true,
+        TypeId::DATE | TypeId::TIMESTAMP => !iso,
+        // 'now' and 'allballs'.
+        TypeId::TIME => !bytes.iter().any(u8::is_ascii_digit),
+        TypeId::RECORD => true,
+        other => other.element().is_some_and(|element| {
+            let dated = matches!(element, TypeId::DATE | TypeId::TIME | TypeId::TIMESTAMP);
+            dated || reads_session(element, text)
+        }),
     }
 }

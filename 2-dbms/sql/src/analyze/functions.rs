@@ -197,7 +197,7 @@ impl Analyzer<'_> {
     }
 
     /// Coerces the written arguments and says to which parameter each goes.
-    fn place_arguments(&mut self, arguments: Vec<Expr>, resolved: &ResolvedCall) -> Result<Vec<(usize, Expr)>> {
+    pub(super) fn place_arguments(&mut self, arguments: Vec<Expr>, resolved: &ResolvedCall) -> Result<Vec<(usize, Expr)>> {
         let mut slots: Vec<(usize, Expr)> = Vec::with_capacity(arguments.len());
         for (index, argument) in arguments.into_iter().enumerate() {
             let wanted = resolved.args.get(index).copied().unwrap_or(argument.ty);

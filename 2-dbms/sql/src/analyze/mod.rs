@@ -12,6 +12,9 @@
 
 mod coerce;
 mod columns;
+mod create_function;
+mod create_table;
+mod ddl;
 mod equal;
 mod expression;
 mod from;
@@ -31,8 +34,12 @@ mod sort;
 mod subquery;
 mod table;
 mod targets;
+#[cfg(test)]
+mod tests;
+mod text;
 mod types;
 mod update;
+mod utility;
 mod variables;
 mod walk;
 mod windows;
@@ -180,7 +187,10 @@ impl<'a> Analyzer<'a> {
                 let query = self.query(node)?;
                 Ok(StatementKind::Query(Box::new(query)))
             }
-            other => Err(SqlError::unsupported(nodes::statement_name(other))),
+            other => match self.ddl(other)? {
+                Some(ddl) => Ok(StatementKind::Ddl(Box::new(ddl))),
+                None => self.utility(other),
+            },
         }
     }
 

@@ -3,7 +3,6 @@
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
-use super::nodes::leftmost;
 use crate::plan::{Expr, ExprKind};
 use pg_query::protobuf::ParamRef;
 
@@ -18,14 +17,12 @@ pub(super) struct Parameters {
     open: bool,
     /// Places where a parameter stood whose type was not known there and then.
     unsettled: Vec<(usize, Option<u32>)>,
-    /// The variable of each `$n` inside of a function body.
-    pub(super) variables: Vec<usize>,
 }
 
 impl Parameters {
     /// A statement that may have no parameters.
     pub(super) fn none() -> Parameters {
-        Parameters { types: Vec::new(), open: false, unsettled: Vec::new(), variables: Vec::new() }
+        Parameters { types: Vec::new(), open: false, unsettled: Vec::new() }
     }
 
     /// A client's statement: declared types first, the rest as found.
@@ -97,11 +94,5 @@ impl Analyzer<'_> {
             self.parameters.unsettled.remove(at);
         }
         Ok(())
-    }
-
-    /// The earlier of two positions that are known.
-    pub(super) fn first_position(a: Option<u32>, b: Option<u32>) -> Option<u32> {
-        let number = |position: Option<u32>| position.and_then(|p| i32::try_from(p).ok()).unwrap_or(-1);
-        u32::try_from(leftmost(number(a), number(b))).ok()
     }
 }

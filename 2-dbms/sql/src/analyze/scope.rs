@@ -1,6 +1,6 @@
 //! Names in sight: the relations, CTEs and clauses of each query around an expression (`parse_relation.c`).
 
-use tuplix_catalog::{IndexId, TableDef, TableId};
+use tuplix_catalog::{IndexId, TableDef};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
@@ -21,8 +21,6 @@ pub(super) struct Scope {
     pub clause: Clause,
     /// Aggregates found so far.
     pub aggregates: Vec<AggregateCall>,
-    /// Whether an aggregate's arguments are being analysed.
-    pub in_aggregate: bool,
     /// Window calls found so far.
     pub windows: Vec<WindowCall>,
     /// WINDOW name AS (...), by name.
@@ -88,11 +86,9 @@ pub(super) enum Clause {
     Filter,
     JoinOn,
     FromFunction,
-    FromSubquery,
     Limit,
     Offset,
     Values,
-    InsertTarget,
     Update,
     Returning,
     ConflictWhere,
@@ -118,11 +114,9 @@ impl Clause {
             Clause::Filter => "FILTER",
             Clause::JoinOn => "JOIN conditions",
             Clause::FromFunction => "functions in FROM",
-            Clause::FromSubquery => "FROM clause of their own query level",
             Clause::Limit => "LIMIT",
             Clause::Offset => "OFFSET",
             Clause::Values => "VALUES",
-            Clause::InsertTarget => "INSERT",
             Clause::Update => "UPDATE",
             Clause::Returning => "RETURNING",
             Clause::WindowPartition => "PARTITION BY",
@@ -274,11 +268,6 @@ impl<'a> Analyzer<'a> {
         }
         let columns = self.context.system.columns(schema, name)?;
         Some(Found::System { schema: schema.to_owned(), columns })
-    }
-
-    /// The table with this id, which an earlier look-up gave.
-    pub(super) fn table(&self, id: TableId) -> Result<&'a std::sync::Arc<TableDef>> {
-        self.context.catalog.table(id).ok_or_else(|| SqlError::internal("a table vanished during analysis"))
     }
 
     /// The id of a table's index by constraint name.

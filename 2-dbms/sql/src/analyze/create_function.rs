@@ -1,0 +1,261 @@
+//! CREATE FUNCTION and CREATE PROCEDURE (`functioncmds.c`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{CreateFunctionStmt, DefElem, FunctionParameter, FunctionParameterMode, Node};
+use tuplix_catalog::{ArgumentDef, ArgumentMode, FunctionVolatility, Language};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::{Analyzer, nodes, text};
+use crate::plan::CreateFunction;
+use crate::{parser, plpgsql};
+
+/// The clauses after the arguments.
+#[derive(Default)]
+struct Clauses {
+    language: Option<Language>,
+    body: Option<(String, i32)>,
+    volatility: Option<FunctionVolatility>,
+    strict: Option<bool>,
+    security_definer: Option<bool>,
+}
+
+fn invalid(message: impl Into<String>) -> SqlError {
+    SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message)
+}
+
+impl Analyzer<'_> {
+    pub(super) fn create_function(&mut self, stmt: &CreateFunctionStmt) -> Result<CreateFunction> {
+        let name = self.listed_name(&stmt.funcname, -1)?;
+        if stmt.sql_body.is_some() {
+            return Err(SqlError::unsupported("a function body written in SQL itself (RETURN, BEGIN ATOMIC)")
+                .hint("Write the body as a string."));
+        }
+        let arguments = self.arguments(&stmt.parameters)?;
+        let (returns, returns_set) = self.result_type(stmt, &arguments)?;
+        let clauses = self.function_clauses(&stmt.options)?;
+        let language = clauses.language.ok_or_else(|| invalid("no language specified"))?;
+        let (body, location) = clauses.body.ok_or_else(|| invalid("no function body specified"))?;
+        if stmt.is_procedure && clauses.volatility.is_some() {
+            return Err(invalid("invalid attribute in procedure definition"));
+        }
+        self.check_body(&name.name, language, &body)?;
+        Ok(CreateFunction {
+            name,
+            or_replace: stmt.replace,
+            is_procedure: stmt.is_procedure,
+            arguments,
+            returns,
+            returns_set,
+            language,
+            body_position: self.body_position(location),
+            body,
+            volatility: clauses.volatility.unwrap_or(FunctionVolatility::Volatile),
+            strict: clauses.strict.unwrap_or(false),
+            security_definer: clauses.security_definer.unwrap_or(false),
+        })
+    }
+
+    fn arguments(&mut self, list: &[Node]) -> Result<Vec<ArgumentDef>> {
+        let mut arguments: Vec<ArgumentDef> = Vec::with_capacity(list.len());
+        let mut defaults = false;
+        for (index, node) in list.iter().enumerate() {
+            let NodeEnum::FunctionParameter(parameter) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            let argument = self.argument(parameter)?;
+            let later_inputs = list[index + 1..].iter().any(|node| {
+                matches!(&node.node, Some(NodeEnum::FunctionParameter(other))
+                    if !matches!(mode_of(other), Ok(ArgumentMode::Out | ArgumentMode::Table)))
+            });
+            if argument.mode == ArgumentMode::Variadic {
+                if later_inputs {
+                    return Err(invalid("VARIADIC parameter must be the last input parameter"));
+                }
+                if argument.ty.element().is_none() {
+                    return Err(invalid("VARIADIC parameter must be an array"));
+                }
+            }
+            let is_input = !matches!(argument.mode, ArgumentMode::Out | ArgumentMode::Table);
+            if argument.default.is_some() && !is_input {
+                return Err(invalid("only input parameters can have default values"));
+            }
+            if is_input && defaults && argument.default.is_none() {
+                let message = "input parameters after one with a default value must also have defaults";
+                return Err(invalid(message));
+            }
+            defaults |= argument.default.is_some();
+            if let Some(twin) = arguments.iter().find(|other| !other.name.is_empty() && other.name == argument.name) {
+                // An input and a table column are different names only to PL/pgSQL's caller: refused as in PostgreSQL.
+                return Err(invalid(format!("parameter name \"{}\" used more than once", twin.name)));
+            }
+            arguments.push(argument);
+        }
+        Ok(arguments)
+    }
+
+    fn argument(&mut self, parameter: &FunctionParameter) -> Result<ArgumentDef> {
+        let type_name = parameter.arg_type.as_ref().ok_or_else(nodes::missing)?;
+        if type_name.setof {
+            return Err(invalid("functions cannot accept set arguments"));
+        }
+        let (ty, typmod) = self.type_name(type_name)?;
+        if tuplix_functions::is_polymorphic(ty) || ty == TypeId::ANY {
+            return Err(self.unsupported(format_args!("an argument of type {ty}"), type_name.location));
+        }
+        if matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::UNKNOWN) {
+            return Err(self.unsupported(format_args!("an argument of type {ty}"), type_name.location));
+        }
+        let default = match parameter.defexpr.as_deref() {
+            Some(value) => {
+                self.check_default(value, &parameter.name, ty, typmod)?;
+                Some(text::expression(value)?)
+            }
+            None => None,
+        };
+        Ok(ArgumentDef { name: parameter.name.clone(), ty, mode: mode_of(parameter)?, default })
+    }
+
+    /// RETURNS, or what OUT arguments make of it.
+    fn result_type(&mut self, stmt: &CreateFunctionStmt, arguments: &[ArgumentDef]) -> Result<(TypeId, bool)> {
+        let is_output = |argument: &&ArgumentDef| {
+            matches!(argument.mode, ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table)
+        };
+        let outputs: Vec<&ArgumentDef> = arguments.iter().filter(is_output).collect();
+        let implied = match outputs[..] {
+            [] => None,
+            [only] if !stmt.is_procedure => Some(only.ty),
+            _ => Some(TypeId::RECORD),
+        };
+        let Some(name) = &stmt.return_type else {
+            return match implied {
+                Some(ty) => Ok((ty, false)),
+                None if stmt.is_procedure => Ok((TypeId::VOID, false)),
+                None => Err(invalid("function result type must be specified")),
+            };
+        };
+        let bare = pg_query::protobuf::TypeName { setof: false, ..name.clone() };
+        let (ty, _) = self.type_name(&bare)?;
+        if ty == TypeId::TRIGGER {
+            return Err(self.unsupported("a trigger function", name.location));
+        }
+        if tuplix_functions::is_polymorphic(ty) || matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
+            return Err(self.unsupported(format_args!("a function returning {ty}"), name.location));
+        }
+        if let Some(implied) = implied.filter(|implied| *implied != ty) {
+            return Err(invalid(format!("function result type must be {implied} because of OUT parameters")));
+        }
+        if ty == TypeId::RECORD && implied.is_none() {
+            return Err(self
+                .unsupported("a function returning record without OUT arguments", name.location)
+                .hint("Use RETURNS TABLE or OUT arguments."));
+        }
+        Ok((ty, name.setof))
+    }
+
+    fn function_clauses(&mut self, options: &[Node]) -> Result<Clauses> {
+        let mut clauses = Clauses::default();
+        for node in options {
+            let NodeEnum::DefElem(option) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            let twice = match option.defname.as_str() {
+                "as" => clauses.body.replace(self.body(option)?).is_some(),
+                "language" => clauses.language.replace(self.language(option)?).is_some(),
+                "volatility" => clauses.volatility.replace(volatility(option)?).is_some(),
+                "strict" => clauses.strict.replace(truth(option)).is_some(),
+                "security" => clauses.security_definer.replace(truth(option)).is_some(),
+                // Hints to a planner that may ignore them.
+                "parallel" | "cost" | "rows" | "leakproof" => false,
+                other => {
+                    let what = format!("CREATE FUNCTION ... {}", other.to_uppercase());
+                    return Err(self.unsupported(what, option.location));
+                }
+            };
+            if twice {
+                let error = SqlError::new(sqlstate::SYNTAX_ERROR, "conflicting or redundant options");
+                return Err(error.at(self.at(option.location)));
+            }
+        }
+        Ok(clauses)
+    }
+
+    fn body(&self, option: &DefElem) -> Result<(String, i32)> {
+        match option.arg.as_deref().and_then(|arg| arg.node.as_ref()) {
+            Some(NodeEnum::List(list)) => match nodes::strings(&list.items)[..] {
+                [body] => Ok((body.to_owned(), option.arg_location)),
+                _ => Err(self.unsupported("a function in C", option.location)),
+            },
+            Some(NodeEnum::String(body)) => Ok((body.sval.clone(), option.arg_location)),
+            _ => Err(nodes::missing()),
+        }
+    }
+
+    fn language(&self, option: &DefElem) -> Result<Language> {
+        let Some(name) = option.arg.as_deref().and_then(nodes::string) else { return Err(nodes::missing()) };
+        match name.to_lowercase().as_str() {
+            "sql" => Ok(Language::Sql),
+            "plpgsql" => Ok(Language::Plpgsql),
+            "c" | "internal" => Err(self.unsupported(format_args!("language \"{name}\""), option.location)),
+            _ => {
+                let message = format!("language \"{name}\" does not exist");
+                Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+            }
+        }
+    }
+
+    /// Where the text of a body begins: after the quote or the dollar tag at `location`.
+    fn body_position(&self, location: i32) -> Option<u32> {
+        let source = self.source?;
+        let start = usize::try_from(location).ok()?.checked_sub(source.offset)?;
+        let rest = source.text.get(start..)?;
+        let skip = if let Some(tagged) = rest.strip_prefix('$') {
+            tagged.find('$')? + 2
+        } else if rest.starts_with('\'') {
+            1
+        } else if rest.get(1..2) == Some("'") {
+            2
+        } else {
+            return None;
+        };
+        self.at(location + i32::try_from(skip).ok()?)
+    }
+
+    /// A body's syntax; names are looked up when it is bound.
+    fn check_body(&self, name: &str, language: Language, body: &str) -> Result<()> {
+        let result = match language {
+            Language::Plpgsql => plpgsql::parse_body(body, name).map(|_| ()),
+            Language::Sql => parser::parse(body).map(|_| ()),
+        };
+        result.map_err(|error| match self.source {
+            Some(source) => {
+                let mut error = plpgsql::place_error(error, source.text, body, name);
+                if let Some(position) = error.fields().position {
+                    let before = u32::try_from(source.offset).unwrap_or(0);
+                    error.fields_mut().position = Some(position + before);
+                }
+                error
+            }
+            None => error,
+        })
+    }
+}
+
+fn mode_of(parameter: &FunctionParameter) -> Result<ArgumentMode> {
+    use FunctionParameterMode as Mode;
+    Ok(match Mode::try_from(parameter.mode).map_err(|_| nodes::missing())? {
+        Mode::FuncParamIn | Mode::FuncParamDefault | Mode::Undefined => ArgumentMode::In,
+        Mode::FuncParamOut => ArgumentMode::Out,
+        Mode::FuncParamInout => ArgumentMode::InOut,
+        Mode::FuncParamVariadic => ArgumentMode::Variadic,
+        Mode::FuncParamTable => ArgumentMode::Table,
+    })
+}
+
+fn volatility(option: &DefElem) -> Result<FunctionVolatility> {
+    match option.arg.as_deref().and_then(nodes::string) {
+        Some("immutable") => Ok(FunctionVolatility::Immutable),
+        Some("stable") => Ok(FunctionVolatility::Stable),
+        Some("volatile") => Ok(FunctionVolatility::Volatile),
+        _ => Err(nodes::missing()),
+    }
+}
+
+fn truth(option: &DefElem) -> bool {
+    matches!(option.arg.as_deref().and_then(|arg| arg.node.as_ref()), Some(NodeEnum::Boolean(truth)) if truth.boolval)
+}

@@ -1,0 +1,284 @@
+//! CREATE TABLE: columns and constraints (`parse_utilcmd.c`).
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction};
+use tuplix_catalog::ColumnDef;
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::scope::{Clause, ScopeItem};
+use super::{Analyzer, nodes, text};
+use crate::plan::{Constraint, ConstraintKind, CreateTable, OutputColumn};
+
+/// What one column says about itself besides its type.
+#[derive(Default)]
+struct ColumnClauses {
+    not_null: Option<bool>,
+    default: Option<String>,
+}
+
+impl Analyzer<'_> {
+    pub(super) fn create_table(&mut self, stmt: &CreateStmt) -> Result<CreateTable> {
+        let relation = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        self.refuse_table_clauses(stmt)?;
+        let mut columns: Vec<ColumnDef> = Vec::new();
+        let mut constraints: Vec<Constraint> = Vec::new();
+        let mut checks: Vec<&Node> = Vec::new();
+        for node in &stmt.table_elts {
+            match nodes::inner(node)? {
+                NodeEnum::ColumnDef(column) => {
+                    if columns.iter().any(|other| other.name == column.colname) {
+                        let message = format!("column \"{}\" specified more than once", column.colname);
+                        return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+                    }
+                    let def = self.column_definition(&relation.relname, column, &mut constraints, &mut checks)?;
+                    columns.push(def);
+                }
+                NodeEnum::Constraint(constraint) => {
+                    checks.extend(constraint.raw_expr.as_deref());
+                    constraints.push(self.table_constraint(constraint)?);
+                }
+                NodeEnum::TableLikeClause(like) => {
+                    let location = like.relation.as_ref().map_or(-1, |relation| relation.location);
+                    return Err(self.unsupported("CREATE TABLE ... LIKE", location));
+                }
+                _ => return Err(self.unsupported("this table element", nodes::location(node))),
+            }
+        }
+        check_keys(&relation.relname, &mut columns, &constraints)?;
+        for check in checks {
+            self.check_condition(&relation.relname, &columns, check)?;
+        }
+        Ok(CreateTable {
+            name: self.qualified_name(relation)?,
+            if_not_exists: stmt.if_not_exists,
+            columns,
+            constraints,
+        })
+    }
+
+    fn refuse_table_clauses(&self, stmt: &CreateStmt) -> Result<()> {
+        let relation = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        let refused = [
+            (relation.relpersistence == "t", "a temporary table"),
+            (relation.relpersistence == "u", "an unlogged table"),
+            (!stmt.inh_relations.is_empty() && stmt.partbound.is_none(), "INHERITS"),
+            (stmt.partbound.is_some(), "PARTITION OF"),
+            (stmt.partspec.is_some(), "PARTITION BY"),
+            (stmt.of_typename.is_some(), "CREATE TABLE OF"),
+            (!stmt.options.is_empty(), "CREATE TABLE ... WITH"),
+            (stmt.oncommit > OnCommitAction::OncommitNoop as i32, "ON COMMIT"),
+            (!stmt.tablespacename.is_empty(), "TABLESPACE"),
+            (!stmt.access_method.is_empty(), "CREATE TABLE ... USING"),
+        ];
+        match refused.iter().find(|(given, _)| *given) {
+            Some((_, what)) => Err(self.unsupported(what, relation.location)),
+            None => Ok(()),
+        }
+    }
+
+    fn column_definition<'n>(
+        &mut self,
+        table: &str,
+        column: &'n ParsedColumn,
+        constraints: &mut Vec<Constraint>,
+        checks: &mut Vec<&'n Node>,
+    ) -> Result<ColumnDef> {
+        let type_name = column.type_name.as_ref().ok_or_else(nodes::missing)?;
+        let (ty, typmod) = self.type_name(type_name)?;
+        if is_pseudo(ty) {
+            let message = format!("column \"{}\" has pseudo-type {ty}", column.colname);
+            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+        }
+        if let Some(clause) = column.coll_clause.as_deref() {
+            let names = nodes::strings(&clause.collname);
+            if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
+                return Err(self.unsupported("COLLATE", clause.location));
+            }
+        }
+        if !column.storage_name.is_empty() || !column.compression.is_empty() {
+            return Err(self.unsupported("STORAGE and COMPRESSION", column.location));
+        }
+        let mut clauses = ColumnClauses::default();
+        for node in &column.constraints {
+            let NodeEnum::Constraint(constraint) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            self.column_clause(table, column, constraint, (ty, typmod), &mut clauses, constraints)?;
+            checks.extend(match ConstrType::try_from(constraint.contype) {
+                Ok(ConstrType::ConstrCheck) => constraint.raw_expr.as_deref(),
+                _ => None,
+            });
+        }
+        let ColumnClauses { not_null, default } = clauses;
+        Ok(ColumnDef { name: column.colname.clone(), ty, typmod, not_null: not_null == Some(true), default })
+    }
+
+    fn column_clause(
+        &mut self,
+        table: &str,
+        column: &ParsedColumn,
+        constraint: &ParsedConstraint,
+        (ty, typmod): (TypeId, i32),
+        clauses: &mut ColumnClauses,
+        constraints: &mut Vec<Constraint>,
+    ) -> Result<()> {
+        let name = &column.colname;
+        let position = self.at(constraint.location);
+        let syntax = |message: String| SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position);
+        let kind = ConstrType::try_from(constraint.contype).map_err(|_| nodes::missing())?;
+        match kind {
+            ConstrType::ConstrNull | ConstrType::ConstrNotnull => {
+                let wanted = kind == ConstrType::ConstrNotnull;
+                if clauses.not_null.is_some_and(|said| said != wanted) {
+                    let message =
+                        format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+                    return Err(syntax(message));
+                }
+                if constraint.is_no_inherit {
+                    return Err(self.unsupported("NO INHERIT", constraint.location));
+                }
+                clauses.not_null = Some(wanted);
+            }
+            ConstrType::ConstrDefault => {
+                if clauses.default.is_some() {
+                    let message = format!("multiple default values specified for column \"{name}\" of table \"{table}\"");
+                    return Err(syntax(message));
+                }
+                let value = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
+                self.check_default(value, name, ty, typmod)?;
+                clauses.default = Some(text::expression(value)?);
+            }
+            ConstrType::ConstrPrimary | ConstrType::ConstrUnique | ConstrType::ConstrCheck => {
+                let mut made = self.table_constraint(constraint)?;
+                match &mut made.kind {
+                    ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => *keys = vec![name.clone()],
+                    ConstraintKind::Check { column, .. } => *column = Some(name.clone()),
+                }
+                constraints.push(made);
+            }
+            other => return Err(self.unsupported(constraint_name(other), constraint.location)),
+        }
+        Ok(())
+    }
+
+    /// A PRIMARY KEY, UNIQUE or CHECK constraint.
+    pub(super) fn table_constraint(&mut self, constraint: &ParsedConstraint) -> Result<Constraint> {
+        let location = constraint.location;
+        let refused = [
+            (constraint.deferrable || constraint.initdeferred, "DEFERRABLE"),
+            (constraint.is_no_inherit, "NO INHERIT"),
+            (constraint.skip_validation, "NOT VALID"),
+            (constraint.nulls_not_distinct, "NULLS NOT DISTINCT"),
+            (constraint.without_overlaps, "WITHOUT OVERLAPS"),
+            (!constraint.including.is_empty(), "INCLUDE"),
+            (!constraint.options.is_empty(), "WITH in a constraint"),
+            (!constraint.indexname.is_empty(), "USING INDEX"),
+            (!constraint.indexspace.is_empty(), "USING INDEX TABLESPACE"),
+            (constraint.where_clause.is_some(), "WHERE in a constraint"),
+        ];
+        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
+            return Err(self.unsupported(what, location));
+        }
+        let keys = || nodes::strings(&constraint.keys).into_iter().map(str::to_owned).collect();
+        let kind = match ConstrType::try_from(constraint.contype) {
+            Ok(ConstrType::ConstrPrimary) => ConstraintKind::PrimaryKey(keys()),
+            Ok(ConstrType::ConstrUnique) => ConstraintKind::Unique(keys()),
+            Ok(ConstrType::ConstrCheck) => {
+                let condition = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
+                ConstraintKind::Check { expression: text::expression(condition)?, column: None }
+            }
+            Ok(other) => return Err(self.unsupported(constraint_name(other), location)),
+            Err(_) => return Err(nodes::missing()),
+        };
+        let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
+        Ok(Constraint { name, position: self.at(location), kind })
+    }
+
+    /// Refuses a default that does not fit its column.
+    pub(super) fn check_default(&mut self, value: &Node, column: &str, ty: TypeId, typmod: i32) -> Result<()> {
+        self.in_scope(|analyzer| {
+            analyzer.in_clause(Clause::Default, |analyzer| {
+                let position = analyzer.at(nodes::location(value));
+                let value = analyzer.expression(value)?;
+                let from = value.ty;
+                match analyzer.assign(value, column, ty, typmod) {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.sqlstate() == sqlstate::DATATYPE_MISMATCH => {
+                        let message =
+                            format!("column \"{column}\" is of type {ty} but default expression is of type {from}");
+                        Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
+                            .hint("You will need to rewrite or cast the expression.")
+                            .at(position))
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+        })
+        .map(|_| ())
+    }
+
+    /// Refuses a CHECK that is no condition over the table's columns.
+    fn check_condition(&mut self, table: &str, columns: &[ColumnDef], condition: &Node) -> Result<()> {
+        let columns: Vec<OutputColumn> = columns
+            .iter()
+            .map(|column| OutputColumn { name: column.name.clone(), ty: column.ty, typmod: column.typmod })
+            .collect();
+        self.in_scope(|analyzer| {
+            let relation = analyzer.add_relation(table, columns.clone(), None);
+            analyzer.scope().items.push(ScopeItem::of_relation(table, relation, &columns));
+            analyzer.in_clause(Clause::Check, |analyzer| {
+                let condition = analyzer.expression(condition)?;
+                analyzer.boolean(condition, "CHECK")
+            })
+        })
+        .map(|_| ())
+    }
+}
+
+/// Checks the columns of keys, and makes those of the primary key NOT NULL.
+fn check_keys(table: &str, columns: &mut [ColumnDef], constraints: &[Constraint]) -> Result<()> {
+    let mut has_primary = false;
+    for constraint in constraints {
+        let (keys, what, primary) = match &constraint.kind {
+            ConstraintKind::PrimaryKey(keys) => (keys, "primary key", true),
+            ConstraintKind::Unique(keys) => (keys, "unique", false),
+            ConstraintKind::Check { .. } => continue,
+        };
+        if primary && std::mem::replace(&mut has_primary, true) {
+            let message = format!("multiple primary keys for table \"{table}\" are not allowed");
+            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(constraint.position));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if keys[..index].contains(key) {
+                let message = format!("column \"{key}\" appears twice in {what} constraint");
+                return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(constraint.position));
+            }
+            let Some(column) = columns.iter_mut().find(|column| column.name == *key) else {
+                let message = format!("column \"{key}\" named in key does not exist");
+                return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(constraint.position));
+            };
+            column.not_null |= primary;
+        }
+    }
+    Ok(())
+}
+
+/// Whether no column can have this type.
+pub(super) fn is_pseudo(ty: TypeId) -> bool {
+    tuplix_functions::is_polymorphic(ty)
+        || matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::ANY | TypeId::UNKNOWN)
+}
+
+/// The words of a constraint that is refused.
+fn constraint_name(kind: ConstrType) -> &'static str {
+    match kind {
+        ConstrType::ConstrIdentity => "GENERATED ... AS IDENTITY",
+        ConstrType::ConstrGenerated => "a generated column",
+        ConstrType::ConstrForeign => "a foreign key",
+        ConstrType::ConstrExclusion => "EXCLUDE",
+        ConstrType::ConstrNotnull | ConstrType::ConstrNull => "NOT NULL as a table constraint",
+        ConstrType::ConstrAttrDeferrable
+        | ConstrType::ConstrAttrNotDeferrable
+        | ConstrType::ConstrAttrDeferred
+        | ConstrType::ConstrAttrImmediate => "DEFERRABLE",
+        _ => "this constraint",
+    }
+}

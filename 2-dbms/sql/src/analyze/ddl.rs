@@ -1,0 +1,319 @@
+//! Statements that change the catalogue: schemas, indexes, ALTER, DROP, TRUNCATE.
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use pg_query::protobuf::{
+    AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem, IndexStmt, Node,
+    ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
+};
+use tuplix_catalog::{IndexColumn, IndexMethod};
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use super::{Analyzer, nodes, text};
+use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, QualifiedName};
+
+impl Analyzer<'_> {
+    /// A statement that changes the catalogue; `None` for any other.
+    pub(super) fn ddl(&mut self, node: &NodeEnum) -> Result<Option<Ddl>> {
+        Ok(Some(match node {
+            NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
+            NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
+            NodeEnum::IndexStmt(stmt) => Ddl::CreateIndex(self.create_index(stmt)?),
+            NodeEnum::CreateFunctionStmt(stmt) => Ddl::CreateFunction(self.create_function(stmt)?),
+            NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
+            NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
+            NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
+            NodeEnum::RenameStmt(stmt) => self.rename(stmt)?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// A table's name as written.
+    pub(super) fn qualified_name(&self, name: &RangeVar) -> Result<QualifiedName> {
+        self.local_database(name)?;
+        Ok(QualifiedName {
+            schema: nodes::non_empty(&name.schemaname).map(str::to_owned),
+            name: name.relname.clone(),
+            position: self.at(name.location),
+        })
+    }
+
+    /// A name given as a list of strings.
+    pub(super) fn listed_name(&self, names: &[Node], location: i32) -> Result<QualifiedName> {
+        let position = self.at(location);
+        match nodes::strings(names)[..] {
+            [name] => Ok(QualifiedName { schema: None, name: name.to_owned(), position }),
+            [schema, name] => Ok(QualifiedName { schema: Some(schema.to_owned()), name: name.to_owned(), position }),
+            ref names => {
+                let message = format!("improper qualified name (too many dotted names): {}", names.join("."));
+                Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position))
+            }
+        }
+    }
+
+    fn create_schema(&self, stmt: &CreateSchemaStmt) -> Result<Ddl> {
+        if let Some(role) = &stmt.authrole {
+            return Err(self.unsupported("CREATE SCHEMA AUTHORIZATION", role.location));
+        }
+        if let Some(element) = stmt.schema_elts.first() {
+            return Err(self.unsupported("CREATE SCHEMA with elements", nodes::location(element)));
+        }
+        Ok(Ddl::CreateSchema { name: stmt.schemaname.clone(), if_not_exists: stmt.if_not_exists })
+    }
+
+    fn create_index(&self, stmt: &IndexStmt) -> Result<CreateIndex> {
+        let table = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        let location = table.location;
+        let refused = [
+            (stmt.concurrent, "CREATE INDEX CONCURRENTLY"),
+            (stmt.where_clause.is_some(), "a partial index"),
+            (!stmt.index_including_params.is_empty(), "CREATE INDEX ... INCLUDE"),
+            (!stmt.options.is_empty(), "CREATE INDEX ... WITH"),
+            (!stmt.table_space.is_empty(), "TABLESPACE"),
+            (stmt.nulls_not_distinct, "NULLS NOT DISTINCT"),
+        ];
+        if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
+            return Err(self.unsupported(what, location));
+        }
+        let method = match stmt.access_method.as_str() {
+            "" | "btree" => IndexMethod::Ordered,
+            "hash" => IndexMethod::Hash,
+            "gin" | "gist" | "brin" | "spgist" => {
+                return Err(self.unsupported(format_args!("access method \"{}\"", stmt.access_method), location));
+            }
+            other => {
+                let message = format!("access method \"{other}\" does not exist");
+                return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            }
+        };
+        let not_for_hash = |what: &str| {
+            let message = format!("access method \"hash\" does not support {what}");
+            SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
+        };
+        if method == IndexMethod::Hash && stmt.unique {
+            return Err(not_for_hash("unique indexes"));
+        }
+        if method == IndexMethod::Hash && stmt.index_params.len() > 1 {
+            return Err(not_for_hash("multicolumn indexes"));
+        }
+        let mut columns = Vec::with_capacity(stmt.index_params.len());
+        for node in &stmt.index_params {
+            let NodeEnum::IndexElem(element) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            if method == IndexMethod::Hash && element.ordering > SortByDir::SortbyDefault as i32 {
+                return Err(not_for_hash("ASC/DESC options"));
+            }
+            columns.push(self.index_column(element, location)?);
+        }
+        Ok(CreateIndex {
+            name: nodes::non_empty(&stmt.idxname).map(str::to_owned),
+            if_not_exists: stmt.if_not_exists,
+            table: self.qualified_name(table)?,
+            method,
+            unique: stmt.unique,
+            columns,
+        })
+    }
+
+    fn index_column(&self, element: &IndexElem, location: i32) -> Result<(String, IndexColumn)> {
+        if let Some(expr) = element.expr.as_deref() {
+            return Err(self.unsupported("an index on an expression", nodes::location(expr)));
+        }
+        if !element.collation.is_empty() && !matches!(nodes::strings(&element.collation).last(), Some(&"C" | &"POSIX")) {
+            return Err(self.unsupported("COLLATE in an index", location));
+        }
+        if !element.opclass.is_empty() {
+            return Err(self.unsupported("an operator class in an index", location));
+        }
+        let descending = element.ordering == SortByDir::SortbyDesc as i32;
+        let nulls_first = match SortByNulls::try_from(element.nulls_ordering) {
+            Ok(SortByNulls::SortbyNullsFirst) => true,
+            Ok(SortByNulls::SortbyNullsLast) => false,
+            _ => descending,
+        };
+        Ok((element.name.clone(), IndexColumn { column: 0, descending, nulls_first }))
+    }
+
+    fn truncate(&self, stmt: &TruncateStmt) -> Result<Ddl> {
+        // RESTART IDENTITY and CASCADE say nothing more: there are no sequences and no foreign keys.
+        let mut tables = Vec::with_capacity(stmt.relations.len());
+        for node in &stmt.relations {
+            let NodeEnum::RangeVar(name) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            tables.push(self.qualified_name(name)?);
+        }
+        Ok(Ddl::Truncate { tables })
+    }
+
+    fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
+        let kind = match ObjectType::try_from(stmt.remove_type) {
+            Ok(ObjectType::ObjectTable) => DropKind::Table,
+            Ok(ObjectType::ObjectIndex) => DropKind::Index,
+            Ok(ObjectType::ObjectSchema) => DropKind::Schema,
+            Ok(ObjectType::ObjectFunction) => DropKind::Function,
+            Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
+            Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
+            Err(_) => return Err(nodes::missing()),
+        };
+        if stmt.concurrent {
+            return Err(SqlError::unsupported("DROP INDEX CONCURRENTLY"));
+        }
+        let mut names = Vec::with_capacity(stmt.objects.len());
+        for node in &stmt.objects {
+            names.push(match nodes::inner(node)? {
+                NodeEnum::List(list) => (self.listed_name(&list.items, -1)?, None),
+                NodeEnum::String(name) => {
+                    (QualifiedName { schema: None, name: name.sval.clone(), position: None }, None)
+                }
+                NodeEnum::ObjectWithArgs(object) => {
+                    let name = self.listed_name(&object.objname, -1)?;
+                    let mut types = Vec::with_capacity(object.objargs.len());
+                    for argument in &object.objargs {
+                        let NodeEnum::TypeName(argument) = nodes::inner(argument)? else {
+                            return Err(nodes::missing());
+                        };
+                        types.push(self.type_name(argument)?.0);
+                    }
+                    (name, (!object.args_unspecified).then_some(types))
+                }
+                _ => return Err(nodes::missing()),
+            });
+        }
+        let cascade = stmt.behavior == DropBehavior::DropCascade as i32;
+        Ok(Drop { kind, if_exists: stmt.missing_ok, cascade, names })
+    }
+
+    fn alter_table(&mut self, stmt: &AlterTableStmt) -> Result<Ddl> {
+        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        if stmt.objtype != ObjectType::ObjectTable as i32 {
+            let kind = ObjectType::try_from(stmt.objtype).map_or("this object", object_name);
+            return Err(self.unsupported(format_args!("ALTER {kind}"), name.location));
+        }
+        let mut actions = Vec::with_capacity(stmt.cmds.len());
+        for node in &stmt.cmds {
+            let NodeEnum::AlterTableCmd(command) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            actions.push(self.alter_action(name, command)?);
+        }
+        Ok(Ddl::AlterTable { table: self.qualified_name(name)?, if_exists: stmt.missing_ok, actions })
+    }
+
+    fn alter_action(&mut self, table: &RangeVar, command: &AlterTableCmd) -> Result<AlterTable> {
+        let kind = AlterTableType::try_from(command.subtype).map_err(|_| nodes::missing())?;
+        let cascade = command.behavior == DropBehavior::DropCascade as i32;
+        match kind {
+            AlterTableType::AtAddConstraint => {
+                let NodeEnum::Constraint(constraint) = nodes::required(command.def.as_deref())? else {
+                    return Err(nodes::missing());
+                };
+                Ok(AlterTable::AddConstraint(self.table_constraint(constraint)?))
+            }
+            // No other object depends on a constraint here: there are no foreign keys.
+            AlterTableType::AtDropConstraint if !cascade => {
+                Ok(AlterTable::DropConstraint { name: command.name.clone(), if_exists: command.missing_ok })
+            }
+            AlterTableType::AtSetNotNull => Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true }),
+            AlterTableType::AtDropNotNull => {
+                Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: false })
+            }
+            AlterTableType::AtColumnDefault => {
+                let default = match command.def.as_deref() {
+                    Some(value) => {
+                        self.check_new_default(table, &command.name, value)?;
+                        Some(text::expression(value)?)
+                    }
+                    None => None,
+                };
+                Ok(AlterTable::SetDefault { column: command.name.clone(), default })
+            }
+            other => Err(self.unsupported(format_args!("ALTER TABLE ... {}", alter_name(other)), table.location)),
+        }
+    }
+
+    /// Refuses a default that does not fit the column of an existing table.
+    fn check_new_default(&mut self, table: &RangeVar, column: &str, value: &Node) -> Result<()> {
+        let schema = nodes::non_empty(&table.schemaname);
+        let Ok(found) = self.find_relation(schema, &table.relname, None) else { return Ok(()) };
+        let Some(def) = found.columns(self).into_iter().find(|def| def.name == column) else { return Ok(()) };
+        self.check_default(value, column, def.ty, def.typmod)
+    }
+
+    fn rename(&mut self, stmt: &RenameStmt) -> Result<Ddl> {
+        let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
+        let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
+        let action = match kind {
+            ObjectType::ObjectTable => AlterTable::Rename(stmt.newname.clone()),
+            ObjectType::ObjectColumn if of_table => {
+                AlterTable::RenameColumn { from: stmt.subname.clone(), to: stmt.newname.clone() }
+            }
+            other => return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other)))),
+        };
+        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        Ok(Ddl::AlterTable {
+            table: self.qualified_name(name)?,
+            if_exists: stmt.missing_ok,
+            actions: vec![action],
+        })
+    }
+}
+
+/// The word for a kind of object.
+fn object_name(kind: ObjectType) -> &'static str {
+    match kind {
+        ObjectType::ObjectView => "VIEW",
+        ObjectType::ObjectMatview => "MATERIALIZED VIEW",
+        ObjectType::ObjectSequence => "SEQUENCE",
+        ObjectType::ObjectType => "TYPE",
+        ObjectType::ObjectDomain => "DOMAIN",
+        ObjectType::ObjectTrigger => "TRIGGER",
+        ObjectType::ObjectEventTrigger => "EVENT TRIGGER",
+        ObjectType::ObjectRule => "RULE",
+        ObjectType::ObjectPolicy => "POLICY",
+        ObjectType::ObjectExtension => "EXTENSION",
+        ObjectType::ObjectRoutine => "ROUTINE",
+        ObjectType::ObjectAggregate => "AGGREGATE",
+        ObjectType::ObjectOperator => "OPERATOR",
+        ObjectType::ObjectCast => "CAST",
+        ObjectType::ObjectCollation => "COLLATION",
+        ObjectType::ObjectLanguage => "LANGUAGE",
+        ObjectType::ObjectPublication => "PUBLICATION",
+        ObjectType::ObjectStatisticExt => "STATISTICS",
+        ObjectType::ObjectForeignTable => "FOREIGN TABLE",
+        ObjectType::ObjectForeignServer => "SERVER",
+        ObjectType::ObjectIndex => "INDEX",
+        ObjectType::ObjectSchema => "SCHEMA",
+        ObjectType::ObjectFunction => "FUNCTION",
+        ObjectType::ObjectProcedure => "PROCEDURE",
+        ObjectType::ObjectTabconstraint => "TABLE ... CONSTRAINT",
+        ObjectType::ObjectRole => "ROLE",
+        ObjectType::ObjectDatabase => "DATABASE",
+        _ => "this kind of object",
+    }
+}
+
+/// The words of an ALTER TABLE action that is refused.
+fn alter_name(kind: AlterTableType) -> &'static str {
+    use AlterTableType as T;
+    match kind {
+        T::AtAddColumn => "ADD COLUMN",
+        T::AtDropColumn => "DROP COLUMN",
+        T::AtAlterColumnType => "ALTER COLUMN TYPE",
+        T::AtDropConstraint => "DROP CONSTRAINT CASCADE",
+        T::AtValidateConstraint => "VALIDATE CONSTRAINT",
+        T::AtAlterConstraint => "ALTER CONSTRAINT",
+        T::AtChangeOwner => "OWNER TO",
+        T::AtSetTableSpace => "SET TABLESPACE",
+        T::AtSetRelOptions | T::AtResetRelOptions => "SET (...)",
+        T::AtSetStatistics => "SET STATISTICS",
+        T::AtSetStorage => "SET STORAGE",
+        T::AtSetCompression => "SET COMPRESSION",
+        T::AtSetLogged | T::AtSetUnLogged => "SET LOGGED or UNLOGGED",
+        T::AtAddInherit | T::AtDropInherit => "INHERIT",
+        T::AtEnableTrig | T::AtEnableTrigAll | T::AtEnableTrigUser => "ENABLE TRIGGER",
+        T::AtDisableTrig | T::AtDisableTrigAll | T::AtDisableTrigUser => "DISABLE TRIGGER",
+        T::AtEnableRowSecurity | T::AtDisableRowSecurity => "ROW LEVEL SECURITY",
+        T::AtForceRowSecurity | T::AtNoForceRowSecurity => "FORCE ROW LEVEL SECURITY",
+        T::AtAttachPartition | T::AtDetachPartition => "ATTACH or DETACH PARTITION",
+        T::AtAddIdentity | T::AtSetIdentity | T::AtDropIdentity => "IDENTITY",
+        T::AtSetExpression | T::AtDropExpression => "EXPRESSION",
+        T::AtReplicaIdentity => "REPLICA IDENTITY",
+        T::AtClusterOn | T::AtDropCluster => "CLUSTER",
+        _ => "this action",
+    }
+}

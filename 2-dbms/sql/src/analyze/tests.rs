@@ -1,0 +1,133 @@
+//! What statements mean: plans in short form, and PostgreSQL's errors.
+
+#![allow(clippy::unwrap_used)]
+
+mod data;
+mod show;
+
+use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, FunctionId, IndexDef, IndexId, IndexMethod, SchemaDef, TableDef, TableId};
+use tuplix_types::{Result, SqlError, TypeId};
+
+use super::*;
+use crate::plan::{ConstraintKind, CreateFunction, CreateTable, Ddl, Statement, StatementKind};
+
+/// The schema that the tests look at.
+const SCHEMA: &str = "
+    CREATE SCHEMA s;
+    CREATE TABLE t (a int PRIMARY KEY, b text, c bigint NOT NULL DEFAULT 7, d boolean);
+    CREATE TABLE u (a int, e numeric(10,2), f varchar(5), PRIMARY KEY (a));
+    CREATE TABLE s.w (k int PRIMARY KEY, v jsonb, arr int[], ts timestamptz, UNIQUE (v));
+    CREATE FUNCTION one(x int, y int DEFAULT 5) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN x; END';
+    CREATE FUNCTION pair(x int, OUT p int, OUT q text) LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE FUNCTION rows(x int) RETURNS TABLE (p int, q text) LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE FUNCTION many(x int) RETURNS SETOF int LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE PROCEDURE work(x int, INOUT y int) LANGUAGE plpgsql AS 'BEGIN END';
+";
+
+pub(super) fn catalog(ddl: &str) -> Catalog {
+    let mut catalog = Catalog::new();
+    for parsed in parser::parse(ddl).unwrap() {
+        let statement = in_context(&catalog, |context| analyze_statement(context, &parsed, &[])).unwrap();
+        let StatementKind::Ddl(ddl) = statement.kind else { panic!("no DDL: {}", parsed.text) };
+        let change = match *ddl {
+            Ddl::CreateSchema { name, .. } => CatalogChange::PutSchema(SchemaDef { oid: catalog.allocate_oid(), name }),
+            Ddl::CreateTable(table) => CatalogChange::PutTable(table_def(&mut catalog, table)),
+            Ddl::CreateFunction(function) => CatalogChange::PutFunction(function_def(&mut catalog, function)),
+            other => panic!("{other:?}"),
+        };
+        catalog.apply(change);
+    }
+    catalog
+}
+
+pub(super) fn in_context<T>(catalog: &Catalog, work: impl FnOnce(&AnalyzeContext<'_>) -> T) -> T {
+    let path = ["public".to_owned()];
+    work(&AnalyzeContext { catalog, search_path: &path, system: &NoSystemRelations })
+}
+
+fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
+    let mut def = TableDef {
+        id: TableId(catalog.allocate_oid()),
+        schema: table.name.schema.unwrap_or_else(|| "public".to_owned()),
+        name: table.name.name,
+        columns: table.columns,
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        distribution: tuplix_catalog::Distribution::Local,
+    };
+    for constraint in table.constraints {
+        let (keys, primary) = match constraint.kind {
+            ConstraintKind::PrimaryKey(keys) => (keys, true),
+            ConstraintKind::Unique(keys) => (keys, false),
+            ConstraintKind::Check { .. } => continue,
+        };
+        let column = |key: &String| tuplix_catalog::IndexColumn {
+            column: def.column(key).unwrap(),
+            descending: false,
+            nulls_first: false,
+        };
+        let columns = keys.iter().map(column).collect();
+        let suffix = if primary { "pkey" } else { "key" };
+        def.indexes.push(IndexDef {
+            id: IndexId(catalog.allocate_oid()),
+            name: format!("{}_{suffix}", def.name),
+            method: IndexMethod::Hash,
+            columns,
+            unique: true,
+            primary,
+            constraint: true,
+        });
+    }
+    def
+}
+
+fn function_def(catalog: &mut Catalog, function: CreateFunction) -> FunctionDef {
+    FunctionDef {
+        id: FunctionId(catalog.allocate_oid()),
+        schema: function.name.schema.unwrap_or_else(|| "public".to_owned()),
+        name: function.name.name,
+        version: 1,
+        arguments: function.arguments,
+        returns: function.returns,
+        returns_set: function.returns_set,
+        is_procedure: function.is_procedure,
+        language: function.language,
+        body: function.body,
+        volatility: function.volatility,
+        strict: function.strict,
+        security_definer: function.security_definer,
+        distribution_argument: None,
+    }
+}
+
+fn analyze(catalog: &Catalog, sql: &str) -> Result<Statement> {
+    let parsed = parser::parse(sql)?;
+    let types: &[TypeId] = &[];
+    in_context(catalog, |context| analyze_statement(context, parsed.first().unwrap(), types))
+}
+
+/// An error as one line: SQLSTATE, message, and what else it has.
+pub(super) fn error_text(error: &SqlError) -> String {
+    let fields = error.fields();
+    let mut text = format!("ERROR {} {}", fields.sqlstate, fields.message);
+    if let Some(position) = fields.position {
+        text.push_str(&format!(" @{position}"));
+    }
+    if let Some(detail) = &fields.detail {
+        text.push_str(&format!(" DETAIL {detail}"));
+    }
+    if let Some(hint) = &fields.hint {
+        text.push_str(&format!(" HINT {hint}"));
+    }
+    text
+}
+
+/// What each statement of a data file means; `UPDATE_EXPECT=1` rewrites the file.
+#[test]
+fn statements() {
+    let catalog = catalog(SCHEMA);
+    data::check_file("statements.txt", |sql| match analyze(&catalog, sql) {
+        Ok(statement) => show::statement(&statement),
+        Err(error) => error_text(&error),
+    });
+}
