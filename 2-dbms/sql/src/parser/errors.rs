@@ -51,14 +51,19 @@ const UNICODE_ESCAPE: &str = "invalid Unicode escape";
 /// The SQL error for what the C library reports about `text`.
 pub(super) fn sql_error(error: RawError, text: &str) -> SqlError {
     let RawError { message, position } = error;
-    if message.starts_with("stack depth limit exceeded") || message.starts_with("parse tree is nested too deeply") {
+    if message.starts_with("stack depth limit exceeded")
+        || message.starts_with("parse tree is nested too deeply")
+    {
         return too_complex();
     }
     let position = u32::try_from(position).ok().filter(|position| *position > 0);
     let state = if message == UNICODE_ESCAPE && in_escape_string(text, position) {
         sqlstate::INVALID_ESCAPE_SEQUENCE
     } else {
-        OTHERS.iter().find(|(start, _)| message.starts_with(start)).map_or(sqlstate::SYNTAX_ERROR, |(_, state)| *state)
+        OTHERS
+            .iter()
+            .find(|(start, _)| message.starts_with(start))
+            .map_or(sqlstate::SYNTAX_ERROR, |(_, state)| *state)
     };
     let hint = match message.as_str() {
         UNICODE_ESCAPE if state == sqlstate::INVALID_ESCAPE_SEQUENCE => {

@@ -265,7 +265,8 @@ impl<'a> Lexer<'a> {
         if self.peek(1).is_some_and(|b| b.is_ascii_digit()) {
             return self.parameter(start);
         }
-        let tag = self.rest()[1..].iter().position(|b| !is_ident_start(*b) && !b.is_ascii_digit()).unwrap_or(0);
+        let tag =
+            self.rest()[1..].iter().position(|b| !is_ident_start(*b) && !b.is_ascii_digit()).unwrap_or(0);
         if self.peek(1 + tag) != Some(b'$') {
             self.at += 1;
             return Ok(Token::Other('$'));

@@ -33,7 +33,9 @@ impl Lexer<'_> {
         }
         match String::from_utf8(value) {
             Ok(value) => Ok(Token::String(value)),
-            Err(error) => Err(invalid_bytes(error.as_bytes().get(error.utf8_error().valid_up_to()..).unwrap_or_default())),
+            Err(error) => Err(invalid_bytes(
+                error.as_bytes().get(error.utf8_error().valid_up_to()..).unwrap_or_default(),
+            )),
         }
     }
 
@@ -64,7 +66,8 @@ impl Lexer<'_> {
         let digits = |from: usize, most: usize, radix: u32| {
             let text = &self.rest()[from..];
             let count = text.iter().take(most).take_while(|b| char::from(**b).is_digit(radix)).count();
-            let number = std::str::from_utf8(&text[..count]).ok().and_then(|t| u32::from_str_radix(t, radix).ok());
+            let number =
+                std::str::from_utf8(&text[..count]).ok().and_then(|t| u32::from_str_radix(t, radix).ok());
             number.map(|number| (number, count))
         };
         let (length, bytes) = match self.rest() {

@@ -62,10 +62,15 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
         let start = usize::try_from(raw.stmt_location).unwrap_or(0).min(sql.len());
         let length = usize::try_from(raw.stmt_len).unwrap_or(0);
         let end = if length == 0 { sql.len() } else { (start + length).min(sql.len()) };
-        let slice = sql.get(start..end).ok_or_else(|| SqlError::internal("a statement begins inside a character"))?;
+        let slice =
+            sql.get(start..end).ok_or_else(|| SqlError::internal("a statement begins inside a character"))?;
         let trimmed = slice.trim_start_matches(is_space);
         let offset = start + slice.len() - trimmed.len();
-        statements.push(ParsedStatement { node, text: trimmed.trim_end_matches(is_space).to_owned(), offset });
+        statements.push(ParsedStatement {
+            node,
+            text: trimmed.trim_end_matches(is_space).to_owned(),
+            offset,
+        });
     }
     Ok(statements)
 }
@@ -154,8 +159,11 @@ fn c_string(text: &str) -> Result<CString> {
         ));
     }
     CString::new(text).map_err(|error| {
-        SqlError::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0x00")
-            .at(Some(position(text, error.nul_position())))
+        SqlError::new(
+            sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+        )
+        .at(Some(position(text, error.nul_position())))
     })
 }
 

@@ -8,11 +8,11 @@
 use pg_query::protobuf::{AlterTableType, CoercionForm, ConstrType, MergeMatchKind, ParseResult};
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use super::NESTING_MAX;
 use super::decode::too_complex;
 use super::lexer::{Lexer, Token};
 use super::text::position;
 use super::walk::{Visitor, walk};
-use super::NESTING_MAX;
 
 /// Refuses a tree that is nested too deeply or has newer constructs.
 pub(super) fn check(tree: &ParseResult, text: &str) -> Result<()> {
@@ -77,7 +77,8 @@ impl Found {
             Kind::Named(name) => SqlError::unsupported(format!("{name}, which is newer than PostgreSQL 15,"))
                 .at(offset.map(|offset| position(text, offset))),
             Kind::NoAlias(values) => {
-                let (what, example) = if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
+                let (what, example) =
+                    if values { ("VALUES", "(VALUES ...)") } else { ("subquery", "(SELECT ...)") };
                 let offset = offset.and_then(|offset| subquery_start(text, offset));
                 SqlError::new(sqlstate::SYNTAX_ERROR, format!("{what} in FROM must have an alias"))
                     .hint(format!("For example, FROM {example} [AS] foo."))
@@ -181,7 +182,9 @@ impl Visitor for Finder {
         let Some(open) = self.open.last_mut() else { return };
         match (name, field) {
             (_, "location") if value >= 0 => open.location = value,
-            ("MergeWhenClause", "match_kind") if value == MergeMatchKind::MergeWhenNotMatchedBySource as i64 => {
+            ("MergeWhenClause", "match_kind")
+                if value == MergeMatchKind::MergeWhenNotMatchedBySource as i64 =>
+            {
                 self.mark(Kind::Named("WHEN NOT MATCHED BY SOURCE"));
             }
             ("Constraint", "contype") | ("FuncCall", "funcformat") => {
@@ -189,7 +192,9 @@ impl Visitor for Finder {
             }
             ("Constraint", "is_enforced") => open.enforced = value != 0,
             ("Constraint", "without_overlaps") if value != 0 => self.mark(Kind::Named("WITHOUT OVERLAPS")),
-            ("Constraint", "fk_with_period" | "pk_with_period") if value != 0 => self.mark(Kind::Named("PERIOD")),
+            ("Constraint", "fk_with_period" | "pk_with_period") if value != 0 => {
+                self.mark(Kind::Named("PERIOD"))
+            }
             ("AlterTableCmd", "subtype") if value == AlterTableType::AtSetExpression as i64 => {
                 self.mark(Kind::Named("SET EXPRESSION"));
             }
@@ -203,7 +208,9 @@ impl Visitor for Finder {
             ("Constraint", "generated_kind") if value == "v" => {
                 self.mark(Kind::Named("GENERATED ALWAYS AS without STORED"));
             }
-            ("ColumnDef", "storage_name") if !value.is_empty() => self.mark(Kind::Named("STORAGE in CREATE TABLE")),
+            ("ColumnDef", "storage_name") if !value.is_empty() => {
+                self.mark(Kind::Named("STORAGE in CREATE TABLE"))
+            }
             // A name is a String node in the call's list.
             ("String", "sval") if self.in_function_name() => {
                 let meaning = match value {

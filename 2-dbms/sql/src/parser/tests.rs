@@ -65,22 +65,58 @@ fn what_is_newer_than_postgresql_15_is_refused() {
         ("select * from a, lateral (values (1))", "42601 26 VALUES in FROM must have an alias"),
         ("select 0x10", "42601 8 trailing junk after numeric literal at or near \"0x10\""),
         ("select 1_000", "42601 8 trailing junk after numeric literal at or near \"1_000\""),
-        ("select json_object('a': 1)", "0A000 8 JSON_OBJECT() with SQL/JSON syntax, which is newer than PostgreSQL 15, is not supported"),
+        (
+            "select json_object('a': 1)",
+            "0A000 8 JSON_OBJECT() with SQL/JSON syntax, which is newer than PostgreSQL 15, is not supported",
+        ),
         ("select json_array(1)", "0A000 8 JSON_ARRAY(), which is newer than PostgreSQL 15, is not supported"),
         ("select a is json from t", "0A000 8 IS JSON, which is newer than PostgreSQL 15, is not supported"),
-        ("select * from json_table('[]', '$[*]' columns (a int)) t", "0A000 15 JSON_TABLE, which is newer than PostgreSQL 15, is not supported"),
-        ("select json_value('1', '$')", "0A000 8 an SQL/JSON query function, which is newer than PostgreSQL 15, is not supported"),
+        (
+            "select * from json_table('[]', '$[*]' columns (a int)) t",
+            "0A000 15 JSON_TABLE, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "select json_value('1', '$')",
+            "0A000 8 an SQL/JSON query function, which is newer than PostgreSQL 15, is not supported",
+        ),
         ("select now() at local", "0A000 8 AT LOCAL, which is newer than PostgreSQL 15, is not supported"),
         ("select system_user", "0A000 8 SYSTEM_USER, which is newer than PostgreSQL 15, is not supported"),
-        ("delete from t returning with (old as o) *", "0A000 31 RETURNING WITH, which is newer than PostgreSQL 15, is not supported"),
-        ("merge into t using s on true when matched then delete returning *", "0A000 65 MERGE ... RETURNING, which is newer than PostgreSQL 15, is not supported"),
-        ("merge into t using s on t.a = s.a when not matched by source then delete", "0A000 12 WHEN NOT MATCHED BY SOURCE, which is newer than PostgreSQL 15, is not supported"),
-        ("create table t (a int, b int generated always as (a))", "0A000 30 GENERATED ALWAYS AS without STORED, which is newer than PostgreSQL 15, is not supported"),
-        ("create table t (a int4range, primary key (a without overlaps))", "0A000 30 WITHOUT OVERLAPS, which is newer than PostgreSQL 15, is not supported"),
-        ("create table t (a int check (a > 0) not enforced)", "0A000 37 ENFORCED, which is newer than PostgreSQL 15, is not supported"),
-        ("create table t (a int, constraint c not null a)", "0A000 24 NOT NULL as a table constraint, which is newer than PostgreSQL 15, is not supported"),
-        ("create table t (a text storage plain)", "0A000 17 STORAGE in CREATE TABLE, which is newer than PostgreSQL 15, is not supported"),
-        ("alter table t alter a set expression as (1)", "0A000 42 SET EXPRESSION, which is newer than PostgreSQL 15, is not supported"),
+        (
+            "delete from t returning with (old as o) *",
+            "0A000 31 RETURNING WITH, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "merge into t using s on true when matched then delete returning *",
+            "0A000 65 MERGE ... RETURNING, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "merge into t using s on t.a = s.a when not matched by source then delete",
+            "0A000 12 WHEN NOT MATCHED BY SOURCE, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "create table t (a int, b int generated always as (a))",
+            "0A000 30 GENERATED ALWAYS AS without STORED, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "create table t (a int4range, primary key (a without overlaps))",
+            "0A000 30 WITHOUT OVERLAPS, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "create table t (a int check (a > 0) not enforced)",
+            "0A000 37 ENFORCED, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "create table t (a int, constraint c not null a)",
+            "0A000 24 NOT NULL as a table constraint, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "create table t (a text storage plain)",
+            "0A000 17 STORAGE in CREATE TABLE, which is newer than PostgreSQL 15, is not supported",
+        ),
+        (
+            "alter table t alter a set expression as (1)",
+            "0A000 42 SET EXPRESSION, which is newer than PostgreSQL 15, is not supported",
+        ),
     ];
     for (sql, expected) in cases {
         assert_eq!(parse(sql).map(|_| ()).map_err(|_| error(sql)), Err(expected.to_owned()), "{sql}");
@@ -164,7 +200,9 @@ fn expressions_assignments_and_types() {
 #[test]
 fn every_thread_may_parse() {
     let threads: Vec<_> = (0..8)
-        .map(|n| std::thread::spawn(move || (0..200).all(|i| parse(&format!("select {n}, {i} from 'é'")).is_err())))
+        .map(|n| {
+            std::thread::spawn(move || (0..200).all(|i| parse(&format!("select {n}, {i} from 'é'")).is_err()))
+        })
         .collect();
     assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
 }
@@ -197,6 +235,9 @@ fn quoting() {
 
 #[test]
 fn positions_count_characters() {
-    assert_eq!((position("aé→b", 0), position("aé→b", 3), position("aé→b", 6), position("aé", 99)), (1, 3, 4, 3));
+    assert_eq!(
+        (position("aé→b", 0), position("aé→b", 3), position("aé→b", 6), position("aé", 99)),
+        (1, 3, 4, 3)
+    );
     assert_eq!((line("a\nb\n", 0), line("a\nb\n", 2), line("a\nb\n", 4)), (1, 2, 3));
 }

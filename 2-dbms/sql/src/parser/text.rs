@@ -27,5 +27,9 @@ pub fn quote_ident(name: &str) -> String {
 /// `text` as an SQL string constant (`quote_literal`): with the `E` form where it has a backslash.
 pub fn quote_literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    if doubled.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
 }

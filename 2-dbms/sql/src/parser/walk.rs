@@ -26,7 +26,8 @@ pub(super) trait Visitor {
 
 /// Visits `tree`; `false` when it nests deeper than `depth_max` nodes and the walk was given up.
 pub(super) fn walk(tree: &impl Serialize, visitor: &mut dyn Visitor, depth_max: usize) -> bool {
-    let mut walker = Walker { visitor, depth: 0, depth_max, base: StackBase::here(), within: ("", ""), parent: ("", "") };
+    let mut walker =
+        Walker { visitor, depth: 0, depth_max, base: StackBase::here(), within: ("", ""), parent: ("", "") };
     tree.serialize(&mut walker).is_ok()
 }
 
@@ -71,7 +72,11 @@ impl ser::SerializeStruct for Fields<'_, '_> {
     type Ok = ();
     type Error = TooDeep;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), TooDeep> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        field: &'static str,
+        value: &T,
+    ) -> Result<(), TooDeep> {
         self.walker.within = (self.name, field);
         value.serialize(&mut *self.walker)
     }
@@ -174,7 +179,11 @@ impl<'w, 'a> ser::Serializer for &'w mut Walker<'a> {
         Ok(())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), TooDeep> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), TooDeep> {
         value.serialize(self)
     }
 
@@ -200,7 +209,11 @@ impl<'w, 'a> ser::Serializer for &'w mut Walker<'a> {
         Err(TooDeep)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, TooDeep> {
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, TooDeep> {
         Err(TooDeep)
     }
 

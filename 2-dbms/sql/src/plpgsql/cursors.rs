@@ -83,7 +83,8 @@ impl Parser<'_> {
             let place = self.named_argument(cursor, parameters)?.unwrap_or(index);
             if values[place].is_some() {
                 let name = &parameters[place];
-                let message = format!("value for parameter \"{name}\" of cursor \"{cursor}\" specified more than once");
+                let message =
+                    format!("value for parameter \"{name}\" of cursor \"{cursor}\" specified more than once");
                 return Err(self.tokens.error_plain(&message, offset));
             }
             let (value, stop) = self.expression(&[Stop::Comma, Stop::RightParenthesis], ",\" or \")")?;
@@ -137,7 +138,7 @@ impl Parser<'_> {
         let direction = self.direction("into")?;
         let cursor = self.name()?;
         self.tokens.expect_word("into")?;
-        let targets = self.into_target(false)?.targets;
+        let targets = self.target_of_into(false)?.targets;
         self.tokens.expect_char(';')?;
         if direction.is_many() {
             let error = SqlError::new(

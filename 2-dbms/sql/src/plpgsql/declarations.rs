@@ -141,15 +141,19 @@ impl Parser<'_> {
                 let parts = self.name()?.parts;
                 self.tokens.take()?;
                 let end = self.tokens.take()?.map_or(start, |lexeme| lexeme.end);
-                let kind = if of_variable { DataTypeKind::OfVariable(parts) } else { DataTypeKind::RowOf(parts) };
-                return Ok(DataType { text: self.slice(Span { start, end }).to_owned(), offset: start, kind });
+                let kind =
+                    if of_variable { DataTypeKind::OfVariable(parts) } else { DataTypeKind::RowOf(parts) };
+                return Ok(DataType {
+                    text: self.slice(Span { start, end }).to_owned(),
+                    offset: start,
+                    kind,
+                });
             }
         }
         let end = self.skip_type(start)?;
         let text = self.slice(Span { start, end }).to_owned();
-        let name = parser::parse_type_name(&text).map_err(|error| {
-            self.placed(error, start).context(format!("invalid type name \"{text}\""))
-        })?;
+        let name = parser::parse_type_name(&text)
+            .map_err(|error| self.placed(error, start).context(format!("invalid type name \"{text}\"")))?;
         let kind = if text.eq_ignore_ascii_case("record") {
             DataTypeKind::Record
         } else {
@@ -164,18 +168,25 @@ impl Parser<'_> {
         let mut end = start;
         loop {
             let Some(lexeme) = self.tokens.take()? else {
-                let message = if depth > 0 { "mismatched parentheses" } else { "incomplete data type declaration" };
+                let message =
+                    if depth > 0 { "mismatched parentheses" } else { "incomplete data type declaration" };
                 return Err(self.tokens.error(message));
             };
             let follows = match &lexeme.token {
-                Token::Ident { name, quoted: false } => matches!(name.as_str(), "collate" | "not" | "default"),
+                Token::Ident { name, quoted: false } => {
+                    matches!(name.as_str(), "collate" | "not" | "default")
+                }
                 Token::Other(';' | '=') | Token::ColonEquals => true,
                 Token::Other(',' | ')') => depth == 0,
                 _ => false,
             };
             if follows {
                 self.tokens.put_back();
-                return if end == start { Err(self.tokens.error("missing data type declaration")) } else { Ok(end) };
+                return if end == start {
+                    Err(self.tokens.error("missing data type declaration"))
+                } else {
+                    Ok(end)
+                };
             }
             match lexeme.token {
                 Token::Other('(') => depth += 1,

@@ -50,12 +50,10 @@ fn find_body(statement: &str, body: &str) -> Option<(usize, bool)> {
             continue;
         }
         let source = &statement[lexeme.start..lexeme.end];
-        let inside = if source.starts_with('$') {
-            source[1..].find('$')? + 2
-        } else {
-            source.find('\'')? + 1
+        let (inside, doubled) = match source.strip_prefix('$') {
+            Some(tag) => (tag.find('$')? + 2, false),
+            None => (source.find('\'')? + 1, true),
         };
-        let doubled = !source.starts_with('$');
         // With backslashes or a constant over several lines the characters don't correspond.
         if doubled && source.len() != inside + body.len() + body.matches('\'').count() + 1 {
             return None;

@@ -68,9 +68,14 @@ impl Parser<'_> {
         }
         let body = self.loop_body(label)?;
         Ok(match over {
-            Over::Integers { reverse, lower, upper, step } => {
-                StatementKind::ForInteger { variable: targets.swap_remove(0), reverse, lower, upper, step, body }
-            }
+            Over::Integers { reverse, lower, upper, step } => StatementKind::ForInteger {
+                variable: targets.swap_remove(0),
+                reverse,
+                lower,
+                upper,
+                step,
+                body,
+            },
             Over::Cursor { cursor, arguments } => {
                 StatementKind::ForCursor { variable: targets.swap_remove(0), cursor, arguments, body }
             }
@@ -94,7 +99,8 @@ impl Parser<'_> {
     /// After `EXECUTE`.
     fn over_execute(&mut self) -> Result<Over> {
         let (query, stop) = self.expression(&[LOOP, Stop::Word("using")], "LOOP or USING")?;
-        let using = if stop == Stop::Word("using") { self.expressions(LOOP, ", or LOOP")? } else { Vec::new() };
+        let using =
+            if stop == Stop::Word("using") { self.expressions(LOOP, ", or LOOP")? } else { Vec::new() };
         Ok(Over::Execute { query, using })
     }
 
@@ -122,7 +128,8 @@ impl Parser<'_> {
         if stop == Stop::DotDot {
             let lower = self.checked_expression(span)?;
             let (upper, stop) = self.expression(&[LOOP, Stop::Word("by")], "LOOP")?;
-            let step = if stop == Stop::Word("by") { Some(self.expression(&[LOOP], "LOOP")?.0) } else { None };
+            let step =
+                if stop == Stop::Word("by") { Some(self.expression(&[LOOP], "LOOP")?.0) } else { None };
             return Ok(Over::Integers { reverse, lower, upper, step });
         }
         if reverse {

@@ -16,9 +16,10 @@
 //! variable" is said by the analyzer; a statement that begins with a word and `:=`, `=` or `[` is an
 //! assignment whatever the word.
 
-pub mod ast;
+mod ast;
 mod cursors;
 mod declarations;
+mod diagnostics;
 mod errors;
 mod keywords;
 mod loops;
@@ -102,7 +103,9 @@ impl Parser<'_> {
         match value.as_str() {
             "on" => Ok(true),
             "off" => Ok(false),
-            _ => Err(tuplix_types::SqlError::internal(format!("unrecognized print_strict_params option {value}"))),
+            _ => Err(tuplix_types::SqlError::internal(format!(
+                "unrecognized print_strict_params option {value}"
+            ))),
         }
     }
 }

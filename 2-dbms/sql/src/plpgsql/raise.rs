@@ -13,7 +13,8 @@ impl Parser<'_> {
     /// `RAISE`, whose word was taken.
     pub(super) fn raise(&mut self) -> Result<StatementKind> {
         self.more_must_come()?;
-        let mut raise = Raise { level: RaiseLevel::Exception, message: RaiseMessage::Nothing, options: Vec::new() };
+        let mut raise =
+            Raise { level: RaiseLevel::Exception, message: RaiseMessage::Nothing, options: Vec::new() };
         if self.tokens.take_char(';')? {
             return Ok(StatementKind::Raise(raise));
         }
@@ -58,7 +59,8 @@ impl Parser<'_> {
             return Ok((arguments, self.using_or_semicolon()?));
         }
         loop {
-            let (argument, stop) = self.expression(&[Stop::Comma, Stop::Semicolon, USING], ", or ; or USING")?;
+            let (argument, stop) =
+                self.expression(&[Stop::Comma, Stop::Semicolon, USING], ", or ; or USING")?;
             arguments.push(argument);
             if stop != Stop::Comma {
                 return Ok((arguments, stop == USING));
@@ -91,7 +93,9 @@ impl Parser<'_> {
         loop {
             self.more_must_come()?;
             let option = self.tokens.word(0)?.and_then(RaiseOption::from_word);
-            let Some(option) = option else { return Err(self.tokens.error("unrecognized RAISE statement option")) };
+            let Some(option) = option else {
+                return Err(self.tokens.error("unrecognized RAISE statement option"));
+            };
             self.tokens.take()?;
             if !self.tokens.take_assign()? {
                 return Err(self.tokens.error("syntax error, expected \"=\""));

@@ -60,7 +60,8 @@ impl Parser<'_> {
                     if lexeme.is_some() {
                         self.tokens.put_back();
                     }
-                    let missing = if what == "expression" { "missing expression" } else { "missing SQL statement" };
+                    let missing =
+                        if what == "expression" { "missing expression" } else { "missing SQL statement" };
                     return Err(self.tokens.error(missing));
                 }
                 return Ok((Span { start, end }, stop));
@@ -191,7 +192,7 @@ impl Parser<'_> {
                             self.tokens.put_back();
                             return Err(self.tokens.error("INTO specified more than once"));
                         }
-                        let target = self.into_target(true)?;
+                        let target = self.target_of_into(true)?;
                         into = Some((target, Span { start: at, end: self.tokens.offset()? }));
                     }
                 }
@@ -209,7 +210,7 @@ impl Parser<'_> {
     }
 
     /// What follows `INTO`.
-    pub(super) fn into_target(&mut self, strict_allowed: bool) -> Result<Into> {
+    pub(super) fn target_of_into(&mut self, strict_allowed: bool) -> Result<Into> {
         let strict = strict_allowed && self.tokens.take_word("strict")?;
         Ok(Into { strict, targets: self.names()? })
     }

@@ -9,7 +9,8 @@ fn verdict(body: &str) -> String {
         Err(error) => {
             let fields = error.fields();
             let position = fields.position.map_or(String::from("-"), |position| position.to_string());
-            let context = fields.context.as_ref().map_or(String::new(), |c| format!(" | {}", c.replace('\n', " / ")));
+            let context =
+                fields.context.as_ref().map_or(String::new(), |c| format!(" | {}", c.replace('\n', " / ")));
             format!("{} {position} {}{context}", fields.sqlstate, fields.message)
         }
     }
@@ -20,12 +21,15 @@ fn bodies_are_judged_as_by_postgresql_15() {
     let mut body = String::new();
     let mut expected: Option<&str> = None;
     let (mut checked, mut wrong) = (0, String::new());
-    for line in include_str!("testdata/bodies.txt").lines().filter(|line| !line.starts_with("# ")).chain([""]) {
+    for line in include_str!("testdata/bodies.txt").lines().filter(|line| !line.starts_with("# ")).chain([""])
+    {
         if let Some(parser) = line.strip_prefix("=> parser: ") {
             expected = Some(parser);
         } else if let Some(postgresql) = line.strip_prefix("=> ") {
             expected = Some(postgresql);
-        } else if line.is_empty() && let Some(expected) = expected.take() {
+        } else if line.is_empty()
+            && let Some(expected) = expected.take()
+        {
             let body = std::mem::take(&mut body);
             let body = body.trim_matches('\n');
             let ours = verdict(body);
@@ -65,7 +69,8 @@ fn texts_offsets_and_lines() {
     let text = "declare\n  x int := 1 + 2;\nbegin\n  -- é\n  if x > 1 then\n    x := 3 ;\n  end if;\n  return\n    x;\nend";
     let block = body(text);
     assert_eq!(block.line, 3);
-    let DeclarationKind::Variable { data_type, default: Some(default), .. } = &block.declarations[0].kind else {
+    let DeclarationKind::Variable { data_type, default: Some(default), .. } = &block.declarations[0].kind
+    else {
         panic!("{block:?}")
     };
     assert_eq!((data_type.text.as_str(), default.text.as_str(), default.line), ("int", "1 + 2", 2));
@@ -93,11 +98,14 @@ fn into_is_taken_out_of_sql() {
     assert_eq!(query.text, "insert into t values (1) returning a, b");
     assert!(text[query.offset..].starts_with("insert"));
 
-    let StatementKind::Sql { query, into: Some(into) } = first("begin select into a, b c, d from t; end") else {
+    let StatementKind::Sql { query, into: Some(into) } = first("begin select into a, b c, d from t; end")
+    else {
         panic!()
     };
     assert_eq!((query.text.as_str(), into.targets.len()), ("select           c, d from t", 2));
-    let StatementKind::Sql { into, .. } = first("begin merge into t using s on true when matched then delete; end") else {
+    let StatementKind::Sql { into, .. } =
+        first("begin merge into t using s on true when matched then delete; end")
+    else {
         panic!()
     };
     assert_eq!(into, None);
@@ -126,10 +134,15 @@ fn declarations() {
             i refcursor;
          begin end",
     );
-    let kinds: Vec<&DeclarationKind> = block.declarations.iter().map(|declaration| &declaration.kind).collect();
-    let DeclarationKind::Variable { data_type, constant: true, not_null: false, .. } = kinds[0] else { panic!() };
+    let kinds: Vec<&DeclarationKind> =
+        block.declarations.iter().map(|declaration| &declaration.kind).collect();
+    let DeclarationKind::Variable { data_type, constant: true, not_null: false, .. } = kinds[0] else {
+        panic!()
+    };
     assert!(matches!(&data_type.kind, DataTypeKind::Named(name) if name.typmods.len() == 2));
-    let DeclarationKind::Variable { collation: Some(collation), not_null: true, .. } = kinds[1] else { panic!() };
+    let DeclarationKind::Variable { collation: Some(collation), not_null: true, .. } = kinds[1] else {
+        panic!()
+    };
     assert_eq!(*collation, ["pg_catalog", "C"]);
     let type_of = |kind: &DeclarationKind| match kind {
         DeclarationKind::Variable { data_type, .. } => data_type.kind.clone(),
@@ -156,12 +169,14 @@ fn loops() {
     };
     assert_eq!((lower.text, upper.text, step.text), ("a(1)".into(), "b[2]".into(), "3".into()));
     assert_eq!(body.label.as_deref(), Some("l"));
-    let StatementKind::ForQuery { targets, query, .. } = first("begin for a, b.c in select 1, 2 loop end loop; end")
+    let StatementKind::ForQuery { targets, query, .. } =
+        first("begin for a, b.c in select 1, 2 loop end loop; end")
     else {
         panic!()
     };
     assert_eq!((targets[1].to_string().as_str(), query.text.as_str()), ("b.c", "select 1, 2"));
-    let StatementKind::ForExecute { using, .. } = first("begin for r in execute q using 1, (2) loop end loop; end")
+    let StatementKind::ForExecute { using, .. } =
+        first("begin for r in execute q using 1, (2) loop end loop; end")
     else {
         panic!()
     };
@@ -169,7 +184,8 @@ fn loops() {
     let cursor = "declare c cursor (p int, q int) for select p; begin for r in c(q := 1, p := f(2, 3)) loop end loop; end";
     let StatementKind::ForCursor { arguments, .. } = first(cursor) else { panic!() };
     assert_eq!(arguments.iter().map(|a| a.text.as_str()).collect::<Vec<_>>(), ["f(2, 3)", "1"]);
-    let StatementKind::ForEach { slice: 2, targets, .. } = first("begin foreach x slice 2 in array y loop end loop; end")
+    let StatementKind::ForEach { slice: 2, targets, .. } =
+        first("begin foreach x slice 2 in array y loop end loop; end")
     else {
         panic!()
     };
@@ -187,7 +203,8 @@ fn raises() {
     assert_eq!(formatted.level, RaiseLevel::Notice);
     let RaiseMessage::Format { format, arguments } = &formatted.message else { panic!() };
     assert_eq!((format.as_str(), arguments.len()), ("a\t%% %", 1));
-    let options: Vec<_> = formatted.options.iter().map(|(option, value)| (option.as_str(), value.text.as_str())).collect();
+    let options: Vec<_> =
+        formatted.options.iter().map(|(option, value)| (option.as_str(), value.text.as_str())).collect();
     assert_eq!(options, [("HINT", "y"), ("ERRCODE", "'22012'")]);
     assert_eq!(raise("raise unique_violation").message, RaiseMessage::Condition("unique_violation".into()));
     assert_eq!(raise("raise sqlstate 'P0002'").message, RaiseMessage::SqlState("P0002".into()));
@@ -201,17 +218,34 @@ fn assignments_take_fields_and_subscripts() {
         [("x = 1", "x", 0), ("x[1][2:3] := 1", "x", 2), ("l.x.f[1].g := 1", "l", 4), ("$1 := 2", "$1", 0)]
     {
         let StatementKind::Assign(assignment) = first(&format!("begin {text}; end")) else { panic!() };
-        assert_eq!((assignment.tree.name.as_str(), assignment.tree.indirection.len()), (name, indirection), "{text}");
+        assert_eq!(
+            (assignment.tree.name.as_str(), assignment.tree.indirection.len()),
+            (name, indirection),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn every_condition_of_postgresql_is_known() {
     // A few of each class; the table itself belongs to the types.
-    for name in ["division_by_zero", "unique_violation", "no_data_found", "too_many_rows", "assert_failure",
-        "raise_exception", "serialization_failure", "deadlock_detected", "query_canceled", "lock_not_available",
-        "integrity_constraint_violation", "data_exception", "syntax_error", "undefined_table", "insufficient_privilege"]
-    {
+    for name in [
+        "division_by_zero",
+        "unique_violation",
+        "no_data_found",
+        "too_many_rows",
+        "assert_failure",
+        "raise_exception",
+        "serialization_failure",
+        "deadlock_detected",
+        "query_canceled",
+        "lock_not_available",
+        "integrity_constraint_violation",
+        "data_exception",
+        "syntax_error",
+        "undefined_table",
+        "insufficient_privilege",
+    ] {
         body(&format!("begin null; exception when {name} or sqlstate '22012' then null; end"));
     }
 }
@@ -222,10 +256,19 @@ fn nesting_is_bounded() {
     body(&nested(NESTING_MAX));
     let error = parse_body(&nested(NESTING_MAX + 1), "f").unwrap_err();
     assert_eq!(error.sqlstate().as_str(), "54001");
-    assert!(error.fields().context.as_ref().unwrap().starts_with("compilation of PL/pgSQL function \"f\" near line 1"));
+    assert!(
+        error
+            .fields()
+            .context
+            .as_ref()
+            .unwrap()
+            .starts_with("compilation of PL/pgSQL function \"f\" near line 1")
+    );
     for depth in [10_000, 100_000] {
         assert!(parse_body(&nested(depth), "f").is_err());
-        assert!(parse_body(&format!("begin x := {}1{}; end", "(".repeat(depth), ")".repeat(depth)), "f").is_err());
+        assert!(
+            parse_body(&format!("begin x := {}1{}; end", "(".repeat(depth), ")".repeat(depth)), "f").is_err()
+        );
     }
 }
 
@@ -249,6 +292,9 @@ fn errors_are_placed_in_the_statement_around() {
         assert_eq!(placed.fields().position, position, "{statement}");
         let context = placed.fields().context.as_deref();
         assert_eq!(context.is_some(), position.is_none());
-        assert!(context.is_none_or(|c| c == "compilation of PL/pgSQL function \"f\" near line 3"), "{context:?}");
+        assert!(
+            context.is_none_or(|c| c == "compilation of PL/pgSQL function \"f\" near line 3"),
+            "{context:?}"
+        );
     }
 }

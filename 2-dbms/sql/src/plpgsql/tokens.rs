@@ -19,7 +19,8 @@ pub(super) struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     pub fn new(body: &'a str) -> Tokens<'a> {
-        let newlines = body.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
+        let newlines =
+            body.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
         let lines = std::iter::once(0).chain(newlines).collect();
         Tokens { body, lexer: Lexer::new(body), scanned: Vec::new(), at: 0, lines }
     }
