@@ -288,7 +288,7 @@ impl Ord for Value {
 
 impl PartialOrd for Value {
     fn partial_cmp(&self, other: &Value) -> Option<Ordering> {
-        Some(compare(self, other))
+        Some(self.cmp(other))
     }
 }
 

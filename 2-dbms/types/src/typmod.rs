@@ -83,7 +83,7 @@ fn format_interval_type(typmod: i32) -> String {
         if let Some(first) = named.next() {
             let _ = write!(text, " {first}");
         }
-        if let Some(last) = named.last() {
+        if let Some(last) = named.next_back() {
             let _ = write!(text, " to {last}");
         }
     }

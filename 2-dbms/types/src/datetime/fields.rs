@@ -1,6 +1,6 @@
 //! `extract` and `date_trunc`.
 
-use super::civil::{Civil, civil_from_days, days_from_civil, iso_week, iso_year_start, weekday};
+use super::civil::{Civil, civil_from_days, days_from_civil, iso_week, weekday};
 use super::{
     DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeZone, UNIX_EPOCH_US, is_infinite_date, is_infinite_timestamp,
     timestamp_out_of_range,
@@ -112,6 +112,22 @@ fn unsupported(field: Field, ty: TypeId) -> SqlError {
     )
 }
 
+/// 22023: the field is a word that `date_trunc` does not know.
+fn unrecognized(field: Field, ty: TypeId) -> SqlError {
+    SqlError::new(
+        sqlstate::INVALID_PARAMETER_VALUE,
+        format!("unit \"{}\" not recognized for type {ty}", field.name()),
+    )
+}
+
+/// Whether `date_trunc` knows the word at all.
+fn is_unit(field: Field) -> bool {
+    !matches!(
+        field,
+        Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::IsoYear | Field::Julian | Field::Epoch
+    )
+}
+
 fn integer(value: i64) -> Numeric {
     Numeric::small(i128::from(value), 0)
 }
@@ -156,14 +172,23 @@ fn calendar_field(field: Field, days: i64) -> Option<Numeric> {
     }))
 }
 
-fn infinite(field: Field, positive: bool, ty: TypeId) -> Result<Option<Numeric>> {
+fn infinite(field: Field, positive: bool) -> Option<Numeric> {
     if field.grows() {
-        return Ok(Some(if positive { Numeric::INFINITY } else { Numeric::NEGATIVE_INFINITY }));
+        return Some(if positive { Numeric::INFINITY } else { Numeric::NEGATIVE_INFINITY });
     }
-    if matches!(field, Field::Timezone | Field::TimezoneHour | Field::TimezoneMinute) && ty != TypeId::TIMESTAMPTZ {
-        return Err(unsupported(field, ty));
+    None
+}
+
+/// Seconds since 1970.
+fn epoch(micros: i64) -> Result<Numeric> {
+    match micros.checked_add(UNIX_EPOCH_US) {
+        Some(micros) => Ok(Numeric::small(i128::from(micros), 6)),
+        // Far in the future PostgreSQL goes through a quotient, which rounds.
+        None => {
+            let exact = Numeric::small(i128::from(micros) + i128::from(UNIX_EPOCH_US), 0);
+            exact.div(&integer(SECOND_US))?.round(6)
+        }
     }
-    Ok(None)
 }
 
 /// The Julian day with the time as its fraction, as exact as PostgreSQL has it.
@@ -180,13 +205,13 @@ fn julian(micros: i64) -> Result<Numeric> {
 pub fn extract_timestamp(field: Field, micros: i64) -> Result<Option<Numeric>> {
     let ty = TypeId::TIMESTAMP;
     if is_infinite_timestamp(micros) {
-        return infinite(field, micros > 0, ty);
+        return Ok(infinite(field, micros > 0));
     }
     let time = micros.rem_euclid(DAY_US);
     let found = clock_field(field, time).or_else(|| calendar_field(field, micros.div_euclid(DAY_US)));
     match (found, field) {
         (Some(value), _) => Ok(Some(value)),
-        (None, Field::Epoch) => Ok(Some(Numeric::small(i128::from(micros) + i128::from(UNIX_EPOCH_US), 6))),
+        (None, Field::Epoch) => epoch(micros).map(Some),
         (None, Field::Julian) => julian(micros).map(Some),
         _ => Err(unsupported(field, ty)),
     }
@@ -198,7 +223,7 @@ pub fn extract_timestamp(field: Field, micros: i64) -> Result<Option<Numeric>> {
 /// 0A000 when timestamps have no such field.
 pub fn extract_timestamptz(field: Field, micros: i64, zone: TimeZone) -> Result<Option<Numeric>> {
     if is_infinite_timestamp(micros) {
-        return infinite(field, micros > 0, TypeId::TIMESTAMPTZ);
+        return Ok(infinite(field, micros > 0));
     }
     let east = i64::from(zone.east_s);
     match field {
@@ -221,7 +246,7 @@ pub fn extract_date(field: Field, days: i32) -> Result<Option<Numeric>> {
         return Err(unsupported(field, TypeId::DATE));
     }
     if is_infinite_date(days) {
-        return infinite(field, days > 0, TypeId::DATE);
+        return Ok(infinite(field, days > 0));
     }
     let days = i64::from(days);
     Ok(Some(match field {
@@ -295,6 +320,9 @@ pub fn date_trunc(field: Field, micros: i64) -> Result<i64> {
     if is_infinite_timestamp(micros) {
         return Ok(micros);
     }
+    if unit.is_none() && !is_unit(field) {
+        return Err(unrecognized(field, TypeId::TIMESTAMP));
+    }
     if let Some(unit) = unit {
         return Ok(micros - micros.rem_euclid(unit));
     }
@@ -307,7 +335,6 @@ pub fn date_trunc(field: Field, micros: i64) -> Result<i64> {
         Field::Year | Field::Decade | Field::Century | Field::Millennium => {
             days_from_civil(first_year(field, civil.year), 1, 1)
         }
-        Field::IsoYear => iso_year_start(iso_week(days).0),
         _ => return Err(unsupported(field, TypeId::TIMESTAMP)),
     };
     (start.checked_mul(DAY_US)).filter(|cut| super::is_valid_timestamp(*cut)).ok_or_else(timestamp_out_of_range)
@@ -334,6 +361,7 @@ pub fn date_trunc_interval(field: Field, interval: &Interval) -> Result<Interval
         Field::Decade => only_months(120),
         Field::Century => only_months(1200),
         Field::Millennium => only_months(12_000),
+        _ if !is_unit(field) => return Err(unrecognized(field, TypeId::INTERVAL)),
         _ => {
             let mut error = unsupported(field, TypeId::INTERVAL);
             if field == Field::Week {

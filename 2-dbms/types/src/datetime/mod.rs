@@ -97,6 +97,3 @@ pub fn is_infinite_timestamp(micros: i64) -> bool {
 pub fn is_infinite_date(days: i32) -> bool {
     days == DATE_INFINITY || days == DATE_NEGATIVE_INFINITY
 }
-
-#[cfg(test)]
-mod tests;

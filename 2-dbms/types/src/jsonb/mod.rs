@@ -159,6 +159,3 @@ impl std::fmt::Display for Jsonb {
         f.write_str(&text)
     }
 }
-
-#[cfg(test)]
-mod tests;

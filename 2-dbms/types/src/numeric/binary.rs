@@ -25,12 +25,13 @@ impl Numeric {
     /// Appends the wire form.
     pub fn send(&self, out: &mut Vec<u8>) {
         let Some((digits, exponent)) = self.significant_digits() else {
-            let sign = match self.signum() {
-                None => NAN,
-                Some(-1) => NEGATIVE_INFINITY,
-                Some(_) => INFINITY,
+            // The scale of an infinity is an accident of PostgreSQL's layout, kept to be equal byte by byte.
+            let (sign, scale) = match self.signum() {
+                None => (NAN, 0),
+                Some(-1) => (NEGATIVE_INFINITY, 0x20),
+                Some(_) => (INFINITY, 0x20),
             };
-            [0, 0, sign, 0].iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+            [0, 0, sign, scale].iter().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
             return;
         };
         // The first group of four ends at a multiple of four digits before the point.

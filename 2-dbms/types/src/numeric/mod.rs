@@ -16,6 +16,7 @@ use num_bigint::{BigInt, Sign};
 mod arith;
 mod binary;
 mod convert;
+mod math;
 mod text;
 
 pub use arith::{make_typmod, typmod_parts};

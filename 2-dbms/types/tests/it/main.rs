@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod binary_io;
+mod datetime;
+mod numeric;
+mod round_trips;
 mod text_io;
 mod types;
