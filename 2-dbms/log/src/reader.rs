@@ -133,6 +133,12 @@ impl LogReader {
         (segment.offset == SEGMENT_HEADER).then_some(segment.name.as_str())
     }
 
+    /// The last segment and its end, when zeros follow there.
+    pub(crate) fn unused_tail(&self) -> Option<(&str, u64)> {
+        let segment = self.segment.as_ref().filter(|_| self.cut.is_none())?;
+        (segment.offset < segment.bytes.len()).then_some((segment.name.as_str(), segment.offset as u64))
+    }
+
     fn load_next(&mut self) -> Result<bool> {
         if self.ended || self.next == self.names.len() {
             self.ended = true;

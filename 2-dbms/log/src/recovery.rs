@@ -90,6 +90,10 @@ impl Recovery {
             self.disk.remove(name)?;
             return self.disk.sync_dir("");
         }
+        if let Some((name, end)) = self.reader.unused_tail() {
+            // Reserved space that will not be used. Zeros do no harm, so this need not be durable.
+            self.disk.open(name, OpenMode::Write)?.truncate(end)?;
+        }
         if let Some(cut) = &self.report.cut {
             let file = self.disk.open(&cut.segment, OpenMode::Write)?;
             file.truncate(cut.offset)?;

@@ -47,7 +47,7 @@ pub struct Node {
 }
 
 pub fn config() -> Config {
-    Config { node_id: 7, segment_bytes: 1500, ..Config::default() }
+    Config { node_id: 7, segment_bytes: 1500, preallocate: false, ..Config::default() }
 }
 
 pub fn disk(machine: &Machine) -> Arc<dyn Disk> {

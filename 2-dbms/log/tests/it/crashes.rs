@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tuplix_log::Config;
 use tuplix_machine::{DiskImage, Faults, Outcome, Simulation};
 use tuplix_types::Result;
 
@@ -12,7 +13,8 @@ type SharedLedger = Arc<std::sync::Mutex<Ledger>>;
 /// Opens, commits and closes under `faults`.
 fn run(seed: u64, faults: Faults, disk: DiskImage, ledger: &SharedLedger) -> Outcome<Result<()>> {
     Simulation::new(seed, faults).with_disk(disk).run(|machine| {
-        let (node, state, _) = Node::open(&machine, 3, config(), true)?;
+        let config = Config { preallocate: seed.is_multiple_of(2), ..config() };
+        let (node, state, _) = Node::open(&machine, 3, config, true)?;
         check(&state, &ledger.lock().unwrap());
         // What is gone now never comes back.
         ledger.lock().unwrap().run = state.transactions;
