@@ -1,55 +1,10 @@
 //! `numeric`: arithmetic, rounding, conversions from and to the other numbers, `generate_series`.
 
-use num_bigint::BigInt;
 use tuplix_types::{Numeric, Result, Row, SqlError, Value, sqlstate};
 
-use super::args::{from_numeric, int4, numeric, out_of_range};
+use super::args::{from_numeric, int4, numeric};
 use super::{Scalars, Sets};
 use crate::registry::SetRows;
-
-/// A number as an integer of a type, rounded half away from zero.
-fn to_integer(value: &Numeric, type_name: &str) -> Result<BigInt> {
-    let cannot = |what: &str| {
-        let message = format!("cannot convert {what} to {type_name}");
-        SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
-    };
-    if value.is_nan() {
-        return Err(cannot("NaN"));
-    }
-    match value.round(0)?.parts() {
-        Some((integer, _)) => Ok(integer),
-        None => Err(cannot("infinity")),
-    }
-}
-
-fn to_int8(value: &Numeric) -> Result<Value> {
-    let integer = to_integer(value, "bigint")?;
-    i64::try_from(integer).map(Value::Int8).map_err(|_| out_of_range("bigint"))
-}
-
-fn to_int4(value: &Numeric) -> Result<Value> {
-    let integer = to_integer(value, "integer")?;
-    i32::try_from(integer).map(Value::Int4).map_err(|_| out_of_range("integer"))
-}
-
-fn to_int2(value: &Numeric) -> Result<Value> {
-    let integer = to_integer(value, "smallint")?;
-    i16::try_from(integer).map(Value::Int2).map_err(|_| out_of_range("smallint"))
-}
-
-/// The number that a float shows with this many significant digits, as C's `%.15g` does.
-pub(crate) fn from_float(value: f64, digits: usize) -> Result<Numeric> {
-    if value.is_nan() {
-        return Ok(Numeric::NAN);
-    }
-    if value.is_infinite() {
-        return Ok(if value > 0.0 { Numeric::INFINITY } else { Numeric::NEGATIVE_INFINITY });
-    }
-    let shown = format!("{value:.*e}", digits - 1);
-    let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
-    let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
-    Numeric::parse(&format!("{mantissa}e{exponent}"))
-}
 
 /// A whole number as `numeric`.
 pub(crate) fn from_i128(value: i128) -> Numeric {
@@ -91,6 +46,32 @@ fn series(a: &[Value]) -> Result<Box<dyn SetRows>> {
     Ok(Box::new(Series { next: start, stop, step }))
 }
 
+fn gcd(left: &Numeric, right: &Numeric) -> Result<Numeric> {
+    if !left.is_finite() || !right.is_finite() {
+        return Ok(Numeric::NAN);
+    }
+    let (mut x, mut y) = (left.abs(), right.abs());
+    while !y.is_zero() {
+        (x, y) = (y.clone(), x.rem(&y)?);
+    }
+    with_scale(x, left, right)
+}
+
+fn lcm(left: &Numeric, right: &Numeric) -> Result<Numeric> {
+    if !left.is_finite() || !right.is_finite() {
+        return Ok(Numeric::NAN);
+    }
+    if left.is_zero() || right.is_zero() {
+        return with_scale(Numeric::ZERO, left, right);
+    }
+    with_scale(left.div_trunc(&gcd(left, right)?)?.mul(right)?.abs(), left, right)
+}
+
+/// The number shown to the larger scale of two.
+fn with_scale(value: Numeric, left: &Numeric, right: &Numeric) -> Result<Numeric> {
+    value.round(left.scale().max(right.scale()).map_or(0, |scale| scale as i32))
+}
+
 fn with_typmod(value: &Numeric, typmod: i32) -> Result<Value> {
     Ok(from_numeric(if typmod < 0 { value.clone() } else { value.with_typmod(typmod)? }))
 }
@@ -120,17 +101,26 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("numeric_scale", |_, a| Ok(numeric(a, 0)?.scale().map_or(Value::Null, |scale| Value::Int4(scale as i32)))),
     ("numeric_min_scale", |_, a| Ok(numeric(a, 0)?.min_scale().map_or(Value::Null, |s| Value::Int4(s as i32)))),
     ("numeric_trim_scale", |_, a| Ok(from_numeric(numeric(a, 0)?.trim_scale()?))),
+    ("numeric_sqrt", |_, a| Ok(from_numeric(numeric(a, 0)?.sqrt()?))),
+    ("numeric_exp", |_, a| Ok(from_numeric(numeric(a, 0)?.exp()?))),
+    ("numeric_ln", |_, a| Ok(from_numeric(numeric(a, 0)?.ln()?))),
+    ("numeric_log", |_, a| Ok(from_numeric(Numeric::log(numeric(a, 0)?, numeric(a, 1)?)?))),
+    ("log_numeric", |_, a| Ok(from_numeric(Numeric::log(&from_i128(10), numeric(a, 0)?)?))),
+    ("log10_numeric", |_, a| Ok(from_numeric(Numeric::log(&from_i128(10), numeric(a, 0)?)?))),
+    ("numeric_power", |_, a| Ok(from_numeric(numeric(a, 0)?.power(numeric(a, 1)?)?))),
+    ("numeric_gcd", |_, a| gcd(numeric(a, 0)?, numeric(a, 1)?).map(from_numeric)),
+    ("numeric_lcm", |_, a| lcm(numeric(a, 0)?, numeric(a, 1)?).map(from_numeric)),
     ("numeric", |_, a| with_typmod(numeric(a, 0)?, int4(a, 1)?)),
-    ("numeric_int2", |_, a| to_int2(numeric(a, 0)?)),
-    ("numeric_int4", |_, a| to_int4(numeric(a, 0)?)),
-    ("numeric_int8", |_, a| to_int8(numeric(a, 0)?)),
-    ("numeric_float8", |_, a| tuplix_types::text_io::parse_float8(&numeric(a, 0)?.to_string()).map(Value::Float8)),
-    ("numeric_float4", |_, a| tuplix_types::text_io::parse_float4(&numeric(a, 0)?.to_string()).map(Value::Float4)),
+    ("numeric_int2", |_, a| numeric(a, 0)?.to_i16().map(Value::Int2)),
+    ("numeric_int4", |_, a| numeric(a, 0)?.to_i32().map(Value::Int4)),
+    ("numeric_int8", |_, a| numeric(a, 0)?.to_i64().map(Value::Int8)),
+    ("numeric_float8", |_, a| numeric(a, 0)?.to_f64().map(Value::Float8)),
+    ("numeric_float4", |_, a| numeric(a, 0)?.to_f32().map(Value::Float4)),
     ("int2_numeric", |_, a| integer(a)),
     ("int4_numeric", |_, a| integer(a)),
     ("int8_numeric", |_, a| integer(a)),
-    ("float8_numeric", |_, a| Ok(from_numeric(from_float(super::args::float8(a, 0)?, 15)?))),
-    ("float4_numeric", |_, a| Ok(from_numeric(from_float(f64::from(super::args::float4(a, 0)?), 6)?))),
+    ("float8_numeric", |_, a| Ok(from_numeric(Numeric::from_f64(super::args::float8(a, 0)?)?))),
+    ("float4_numeric", |_, a| Ok(from_numeric(Numeric::from_f32(super::args::float4(a, 0)?)?))),
 ];
 
 pub(crate) const SETS: Sets = &[

@@ -52,29 +52,10 @@ fn type_name(context: &CallContext<'_>, id: TypeId, typmod: Option<i32>) -> Stri
     if id.0 == 0 {
         return "-".to_owned();
     }
-    if let Some(element) = id.element() {
-        return format!("{}[]", type_name(context, element, typmod));
-    }
-    let Some(name) = id.display_name() else {
-        return context.session.type_name(id).map_or_else(|| "???".to_owned(), String::from);
-    };
-    let Some(modifier) = typmod.filter(|modifier| *modifier >= 0) else {
-        // A modifier of -1 says that there is none, and `character` alone would mean `character(1)`.
-        return if id == TypeId::BPCHAR && typmod.is_some() { "bpchar".to_owned() } else { name.to_owned() };
-    };
-    match id {
-        TypeId::BPCHAR | TypeId::VARCHAR if modifier >= 4 => format!("{name}({})", modifier - 4),
-        TypeId::NUMERIC if modifier >= 4 => {
-            let (precision, scale) = ((modifier - 4) >> 16 & 0xffff, (modifier - 4) & 0x7ff);
-            let scale = if scale > 1023 { scale - 2048 } else { scale };
-            format!("numeric({precision},{scale})")
-        }
-        TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ => {
-            let (word, rest) = name.split_once(' ').unwrap_or((name, ""));
-            format!("{word}({modifier}) {rest}")
-        }
-        TypeId::INTERVAL if modifier & 0xffff <= 6 => format!("interval({})", modifier & 0xffff),
-        _ => name.to_owned(),
+    match (id.display_name(), typmod) {
+        (None, _) => context.session.type_name(id).map_or_else(|| "???".to_owned(), String::from),
+        (Some(name), None) => name.to_owned(),
+        (Some(_), Some(typmod)) => tuplix_types::typmod::format_type(id, typmod),
     }
 }
 

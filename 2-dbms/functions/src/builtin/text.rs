@@ -2,7 +2,7 @@
 
 use ecow::EcoString;
 use tuplix_types::compare::trim_blanks;
-use tuplix_types::{Result, SqlError, Value, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate, text_io};
 
 use super::Scalars;
 use super::args::{boolean, int4, text};
@@ -177,44 +177,9 @@ fn initcap(text: &str) -> Value {
     Value::Text(mapped.collect())
 }
 
-/// `varchar(n)`: cuts when written as a cast, or when only blanks are cut; 22001 otherwise.
-fn varchar(text: &str, typmod: i32, explicit: bool) -> Result<Value> {
-    let Some(limit) = limit(typmod) else { return Ok(Value::text(text)) };
-    let end = char_offset(text, limit);
-    if !explicit && !text[end..].bytes().all(|b| b == b' ') {
-        return Err(right_truncation("character varying", limit));
-    }
-    Ok(Value::text(&text[..end]))
-}
-
-/// `char(n)`: as `varchar(n)`, and filled with blanks.
-fn bpchar(text: &str, typmod: i32, explicit: bool) -> Result<Value> {
-    let Some(limit) = limit(typmod) else { return Ok(Value::text(text)) };
-    let end = char_offset(text, limit);
-    if !explicit && !text[end..].bytes().all(|b| b == b' ') {
-        return Err(right_truncation("character", limit));
-    }
-    let missing = limit.saturating_sub(char_count(&text[..end]));
-    Ok(concat2(&text[..end], &" ".repeat(missing)))
-}
-
-/// The declared length in a type modifier, which counts four bytes of header.
-fn limit(typmod: i32) -> Option<usize> {
-    usize::try_from(typmod.checked_sub(4)?).ok()
-}
-
-fn right_truncation(type_name: &str, limit: usize) -> SqlError {
-    let message = format!("value too long for type {type_name}({limit})");
-    SqlError::new(sqlstate::STRING_DATA_RIGHT_TRUNCATION, message)
-}
-
-/// `name` holds 63 bytes; a cut never splits a character.
-fn name(text: &str) -> Value {
-    let mut end = text.len().min(63);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    Value::text(&text[..end])
+/// `varchar(n)` and `char(n)`
+fn fit(id: TypeId, a: &[Value]) -> Result<Value> {
+    Ok(Value::Text(text_io::fit_length(id, int4(a, 1)?, text(a, 0)?.clone(), boolean(a, 2)?)?))
 }
 
 /// `"char"` is one byte; the empty text is the byte 0, which shows as the empty text again.
@@ -263,15 +228,21 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("ascii", |_, a| Ok(Value::Int4(text(a, 0)?.chars().next().map_or(0, |c| c as i32)))),
     ("chr", |_, a| chr(int4(a, 0)?)),
     ("text_starts_with", |_, a| Ok(Value::Bool(text(a, 0)?.starts_with(text(a, 1)?.as_str())))),
-    ("varchar", |_, a| varchar(text(a, 0)?, int4(a, 1)?, boolean(a, 2)?)),
-    ("bpchar", |_, a| bpchar(text(a, 0)?, int4(a, 1)?, boolean(a, 2)?)),
-    ("text_name", |_, a| Ok(name(text(a, 0)?))),
-    ("bpchar_name", |_, a| Ok(name(trim_blanks(text(a, 0)?)))),
+    ("varchar", |_, a| fit(TypeId::VARCHAR, a)),
+    ("bpchar", |_, a| fit(TypeId::BPCHAR, a)),
+    ("text_name", |_, a| Ok(Value::text(text_io::truncate_name(text(a, 0)?)))),
+    ("bpchar_name", |_, a| Ok(Value::text(text_io::truncate_name(trim_blanks(text(a, 0)?))))),
     ("name_text", |_, a| Ok(a[0].clone())),
     ("name_bpchar", |_, a| Ok(a[0].clone())),
     ("rtrim1_bpchar", |_, a| Ok(Value::text(trim_blanks(text(a, 0)?)))),
     ("char_text", |_, a| Ok(a[0].clone())),
     ("char_bpchar", |_, a| Ok(a[0].clone())),
     ("text_char", |_, a| Ok(single_char(text(a, 0)?))),
+    ("text_regclass", |ctx, a| crate::cast::from_text(ctx, text(a, 0)?, TypeId::REGCLASS)),
+    ("chartoi4", |_, a| Ok(Value::Int4(i32::from(text_io::char_byte(text(a, 0)?) as i8)))),
+    ("i4tochar", |_, a| match i8::try_from(int4(a, 0)?) {
+        Ok(byte) => Ok(Value::Text(text_io::format_char(byte as u8))),
+        Err(_) => Err(super::args::out_of_range("\"char\"")),
+    }),
     ("nameconcatoid", |_, a| Ok(concat2(text(a, 0)?, &format!("_{}", super::args::oid(a, 1)?)))),
 ];
