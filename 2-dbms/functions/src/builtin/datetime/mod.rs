@@ -5,6 +5,7 @@ mod compare;
 mod fields;
 mod make;
 mod series;
+mod to_char;
 
 pub(crate) use series::SETS;
 
@@ -14,8 +15,13 @@ use super::Scalars;
 use crate::CallContext;
 
 /// The topic's tables.
-pub(crate) const FUNCTIONS: [Scalars; 4] =
-    [arithmetic::FUNCTIONS, compare::FUNCTIONS.as_flattened(), fields::FUNCTIONS, make::FUNCTIONS];
+pub(crate) const FUNCTIONS: [Scalars; 5] = [
+    arithmetic::FUNCTIONS,
+    compare::FUNCTIONS.as_flattened(),
+    fields::FUNCTIONS,
+    make::FUNCTIONS,
+    to_char::FUNCTIONS,
+];
 
 /// The session's time zone.
 fn zone(context: &CallContext<'_>) -> TimeZone {
