@@ -1,0 +1,241 @@
+//! How to find the rows of one table: which conditions an index or the distribution column answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tuplix_catalog::{IndexDef, IndexMethod};
+use tuplix_sql::plan::{Expr, ExprKind, RelationId};
+use tuplix_storage::Comparison;
+use tuplix_types::TypeId;
+
+use super::compare::{comparison_of, is_integer, swapped};
+use super::walk::Facts;
+use crate::layout::{Placement, TableAccess};
+
+/// The other side of a condition on a column.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'p> {
+    /// The value.
+    pub value: &'p Expr,
+    /// The condition's number.
+    pub condition: usize,
+    /// `<=`, `>=` rather than `<`, `>`.
+    pub inclusive: bool,
+}
+
+/// What conditions say of single columns of a table.
+#[derive(Default)]
+pub(crate) struct Keys<'p> {
+    /// column = value
+    pub equal: BTreeMap<usize, Key<'p>>,
+    /// column = ANY (array)
+    pub any: BTreeMap<usize, Key<'p>>,
+    /// column > value
+    pub lower: BTreeMap<usize, Key<'p>>,
+    /// column < value
+    pub upper: BTreeMap<usize, Key<'p>>,
+}
+
+/// A column by which rows are wanted in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrderWish {
+    pub column: usize,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+/// The order that a query wants of its first table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// Columns, most significant first.
+    pub columns: Vec<OrderWish>,
+    /// Only the first rows are wanted.
+    pub limited: bool,
+}
+
+/// A way to find rows.
+pub(crate) enum Choice {
+    /// Look at all rows of the bucket.
+    Scan,
+    /// Equality over all columns of an index; each key column's condition is in [`Keys::equal`].
+    Lookup { index: usize, unique: bool },
+    /// As `Lookup`, one column, `any`, by each element of an array.
+    Any { index: usize, any: usize },
+    /// An ordered index: equality over the first `equal` columns, then the bounds of the next, if any.
+    Range { index: usize, equal: usize, reverse: bool },
+}
+
+/// A choice with what it achieves.
+pub(crate) struct Path {
+    pub choice: Choice,
+    /// How good it is; 0 for a scan.
+    pub score: u32,
+    /// Rows come in the order that was wished.
+    pub ordered: bool,
+}
+
+/// The column of `relation` that an expression is, if its values are kept as the comparison sees them.
+pub(crate) fn plain_column(node: &Expr, relation: RelationId) -> Option<usize> {
+    match &node.kind {
+        ExprKind::Column { relation: of, column } if *of == relation => Some(*column),
+        ExprKind::Relabel(inner) if keeps_text_order(inner.ty) && keeps_text_order(node.ty) => {
+            plain_column(inner, relation)
+        }
+        _ => None,
+    }
+}
+
+fn keeps_text_order(ty: TypeId) -> bool {
+    ty.is_text_like() && ty != TypeId::BPCHAR
+}
+
+/// Whether a column of type `column` and a comparison of `operand`s order alike.
+fn compatible(column: TypeId, operand: TypeId) -> bool {
+    if column == TypeId::BPCHAR {
+        return false;
+    }
+    column == operand
+        || (is_integer(column) && is_integer(operand))
+        || (keeps_text_order(column) && keeps_text_order(operand))
+}
+
+/// A condition of the form `column comparison value`, sides swapped as needed.
+pub(crate) fn column_comparison<'p>(
+    node: &'p Expr,
+    relation: RelationId,
+    access: &TableAccess,
+) -> Option<(usize, Comparison, &'p Expr)> {
+    let ExprKind::Call { function, arguments } = &node.kind else { return None };
+    let [left, right] = &arguments[..] else { return None };
+    let comparison = comparison_of(function)?;
+    let (column, comparison, value, operand) = match (plain_column(left, relation), plain_column(right, relation)) {
+        (Some(column), None) => (column, comparison, right, function.args[0]),
+        (None, Some(column)) => (column, swapped(comparison), left, function.args[1]),
+        _ => return None,
+    };
+    let facts = Facts::of_expr(value);
+    if facts.volatile || facts.needed.relations().contains(&relation) {
+        return None;
+    }
+    let ty = access.table.columns.get(column)?.ty;
+    let matches = compatible(ty, operand) && (is_integer(ty) || compatible(value.ty, operand));
+    matches.then_some((column, comparison, value))
+}
+
+/// What the conditions say of single columns.
+pub(crate) fn keys_of<'p>(access: &TableAccess, relation: RelationId, conditions: &[&'p Expr]) -> Keys<'p> {
+    let mut keys = Keys::default();
+    for (condition, node) in conditions.iter().enumerate() {
+        if let ExprKind::AnyAll { left, array, function, all: false } = &node.kind
+            && comparison_of(function) == Some(Comparison::Equal)
+            && let Some(column) = plain_column(left, relation)
+            && let Some(element) = array.ty.element()
+            && access.table.columns.get(column).is_some_and(|c| compatible(c.ty, function.args[0]) && compatible(c.ty, element))
+        {
+            let facts = Facts::of_expr(array);
+            if !facts.volatile && !facts.needed.relations().contains(&relation) {
+                keys.any.entry(column).or_insert(Key { value: array, condition, inclusive: true });
+            }
+            continue;
+        }
+        let Some((column, comparison, value)) = column_comparison(node, relation, access) else { continue };
+        let key = |inclusive| Key { value, condition, inclusive };
+        match comparison {
+            Comparison::Equal => keys.equal.entry(column).or_insert(key(true)),
+            Comparison::Less => keys.upper.entry(column).or_insert(key(false)),
+            Comparison::LessOrEqual => keys.upper.entry(column).or_insert(key(true)),
+            Comparison::Greater => keys.lower.entry(column).or_insert(key(false)),
+            Comparison::GreaterOrEqual => keys.lower.entry(column).or_insert(key(true)),
+            Comparison::NotEqual => continue,
+        };
+    }
+    keys
+}
+
+impl Keys<'_> {
+    /// Whether only one bucket can have rows.
+    pub(crate) fn one_bucket(&self, access: &TableAccess) -> bool {
+        match access.placement {
+            Placement::Hash { column } => self.equal.contains_key(&column),
+            _ => true,
+        }
+    }
+
+    /// The best way to find the rows.
+    pub(crate) fn choose(&self, access: &TableAccess, wish: &Wish) -> Path {
+        let mut best = Path { choice: Choice::Scan, score: 0, ordered: false };
+        let one_bucket = self.one_bucket(access);
+        for (number, index) in access.table.indexes.iter().enumerate() {
+            for path in [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten() {
+                if path.score > best.score {
+                    best = path;
+                }
+            }
+        }
+        best
+    }
+
+    fn exact(&self, number: usize, index: &IndexDef) -> Option<Path> {
+        let mut any = None;
+        for key in &index.columns {
+            if self.equal.contains_key(&key.column) {
+                continue;
+            }
+            if any.is_some() || !self.any.contains_key(&key.column) {
+                return None;
+            }
+            any = Some(key.column);
+        }
+        let (choice, score) = match any {
+            None if index.unique => (Choice::Lookup { index: number, unique: true }, 1000),
+            None => (Choice::Lookup { index: number, unique: false }, 600),
+            Some(any) => (Choice::Any { index: number, any }, 500),
+        };
+        // A hash index is the cheaper one of two that answer the same.
+        let score = score + u32::from(index.method == IndexMethod::Hash);
+        Some(Path { choice, score, ordered: index.unique && any.is_none() })
+    }
+
+    fn range(&self, number: usize, index: &IndexDef, wish: &Wish, one_bucket: bool) -> Option<Path> {
+        if index.method != IndexMethod::Ordered {
+            return None;
+        }
+        let equal = index.columns.iter().take_while(|key| self.equal.contains_key(&key.column)).count();
+        let next = index.columns.get(equal).map(|key| key.column);
+        let bounds = next.map_or(0, |column| {
+            u32::from(self.lower.contains_key(&column)) + u32::from(self.upper.contains_key(&column))
+        });
+        let order = if one_bucket { self.order(index, equal, wish) } else { None };
+        let mut score = match (equal, bounds) {
+            (0, 0) if order.is_some() && wish.limited => 100,
+            (0, 0) => return None,
+            _ => 200 + 100 * equal.min(3) as u32 + 40 * bounds,
+        };
+        if order.is_some() {
+            score += if wish.limited { 130 } else { 20 };
+        }
+        let choice = Choice::Range { index: number, equal, reverse: order == Some(true) };
+        Some(Path { choice, score, ordered: order.is_some() })
+    }
+
+    /// Whether the index gives the order that is wished once its first `equal` columns are fixed: backwards or not.
+    fn order(&self, index: &IndexDef, equal: usize, wish: &Wish) -> Option<bool> {
+        if wish.columns.is_empty() {
+            return None;
+        }
+        let fixed: BTreeSet<usize> = self.equal.keys().copied().collect();
+        let mut rest = index.columns[equal..].iter();
+        let mut reverse = None;
+        for wanted in wish.columns.iter().filter(|wanted| !fixed.contains(&wanted.column)) {
+            let key = rest.by_ref().find(|key| !fixed.contains(&key.column))?;
+            if key.column != wanted.column {
+                return None;
+            }
+            let backwards = key.descending != wanted.descending;
+            if (key.nulls_first != wanted.nulls_first) != backwards || reverse.is_some_and(|r| r != backwards) {
+                return None;
+            }
+            reverse = Some(backwards);
+        }
+        Some(reverse.unwrap_or(false))
+    }
+}

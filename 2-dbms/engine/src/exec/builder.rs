@@ -1,0 +1,230 @@
+//! What the compiler knows while it turns a plan into closures: slots, scopes, and the code under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tuplix_catalog::{Catalog, TableDef, TableId};
+use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
+use tuplix_types::{Result, SqlError, TypeId};
+
+use super::cte::StoredCte;
+use super::walk::{Facts, Needed, Node};
+use crate::layout::{Layout, TableAccess};
+
+/// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
+pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TypeId) -> Result<(Expr, Vec<Relation>)> + 'a;
+
+/// What compiling needs to know.
+#[derive(Clone, Copy)]
+pub struct CompileContext<'a> {
+    /// The catalogue that the plan was bound under.
+    pub catalog: &'a Catalog,
+    /// Where its tables lie.
+    pub layout: &'a Layout,
+    /// Binds a CHECK or default: table, SQL text, type of the result.
+    pub bind_expression: &'a BindExpression<'a>,
+}
+
+/// Where the values of a relation lie.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RelationSlots {
+    /// The slot of each column; `None` for one that nobody reads.
+    pub columns: Vec<Option<usize>>,
+    /// The slot that tells which row it is, for tables whose rows are changed or locked.
+    pub row: Option<usize>,
+    /// The table, where it is one.
+    pub table: Option<TableAccess>,
+    /// A slot that is NULL exactly when an outer join made the row up; only where it is known.
+    pub present: Option<usize>,
+}
+
+/// Where the values of the current group lie.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupScope {
+    /// GROUP BY keys.
+    pub keys: Vec<usize>,
+    /// Aggregates.
+    pub aggregates: Vec<usize>,
+    /// Windows.
+    pub windows: Vec<usize>,
+}
+
+/// A CTE in scope.
+#[derive(Clone)]
+pub(crate) enum CteCode {
+    /// Read once only: compiled where it is read.
+    Inline(Arc<Query>),
+    /// Its rows are kept in a state.
+    Stored(Arc<StoredCte>),
+    /// The working table of a recursive CTE: the rows of the last round.
+    Working { state: usize, name: String },
+}
+
+/// See the module.
+pub(crate) struct Builder<'a> {
+    pub context: &'a CompileContext<'a>,
+    pub relations: BTreeMap<RelationId, RelationSlots>,
+    /// Columns read anywhere in the statement under way.
+    pub needed: Needed,
+    pub groups: Vec<GroupScope>,
+    pub ctes: BTreeMap<CteId, CteCode>,
+    /// Slots of the operands of the CASEs around, innermost last.
+    pub case_operands: Vec<usize>,
+    /// Slots of set-returning calls in the select list under way, by the call's address.
+    pub set_calls: BTreeMap<usize, usize>,
+    /// `$1` is this slot.
+    pub first_parameter: usize,
+    /// Types of `$1`, ...
+    pub parameters: Vec<TypeId>,
+    /// The slot of each PL/pgSQL variable.
+    pub variables: Vec<usize>,
+    /// CTEs whose rows change while the statement runs: of correlated subqueries, working tables.
+    pub changing_ctes: BTreeSet<CteId>,
+    /// The statement calls functions of the catalogue, which may change rows under its scans.
+    pub user_calls: bool,
+    /// Name and number of columns of each relation.
+    pub names: BTreeMap<RelationId, (String, usize)>,
+    next_slot: usize,
+    most_slots: usize,
+    next_state: usize,
+    most_states: usize,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(context: &'a CompileContext<'a>) -> Builder<'a> {
+        Builder {
+            context,
+            relations: BTreeMap::new(),
+            needed: Needed::default(),
+            groups: Vec::new(),
+            ctes: BTreeMap::new(),
+            case_operands: Vec::new(),
+            set_calls: BTreeMap::new(),
+            first_parameter: 0,
+            parameters: Vec::new(),
+            variables: Vec::new(),
+            changing_ctes: BTreeSet::new(),
+            user_calls: false,
+            names: BTreeMap::new(),
+            next_slot: 0,
+            most_slots: 0,
+            next_state: 0,
+            most_states: 0,
+        }
+    }
+
+    /// Fresh slots that follow each other.
+    pub(crate) fn slots(&mut self, count: usize) -> usize {
+        let first = self.next_slot;
+        self.next_slot += count;
+        self.most_slots = self.most_slots.max(self.next_slot);
+        first
+    }
+
+    /// A fresh slot.
+    pub(crate) fn slot(&mut self) -> usize {
+        self.slots(1)
+    }
+
+    /// A fresh state.
+    pub(crate) fn state(&mut self) -> usize {
+        self.next_state += 1;
+        self.most_states = self.most_states.max(self.next_state);
+        self.next_state - 1
+    }
+
+    /// How large the window must be: slots and states.
+    pub(crate) fn window(&self) -> (usize, usize) {
+        (self.most_slots, self.most_states)
+    }
+
+    /// Compiles a statement of a procedure: its slots are free again afterwards, its relations forgotten. Gives the
+    /// first state and the number of states that it uses.
+    pub(crate) fn statement<T>(
+        &mut self,
+        relations: &[Relation],
+        facts: &Facts,
+        compile: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, usize, usize)> {
+        let (slots, states) = (self.next_slot, self.next_state);
+        let outer_relations = std::mem::take(&mut self.relations);
+        let outer_names = std::mem::take(&mut self.names);
+        let outer_ctes = std::mem::take(&mut self.ctes);
+        let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
+        let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
+        let outer_groups = std::mem::take(&mut self.groups);
+        self.names = names_of(relations);
+        let result = compile(self);
+        let used = self.next_state - states;
+        (self.next_slot, self.next_state) = (slots, states);
+        self.relations = outer_relations;
+        self.names = outer_names;
+        self.ctes = outer_ctes;
+        self.needed = outer_needed;
+        self.user_calls = outer_calls;
+        self.groups = outer_groups;
+        Ok((result?, states, used))
+    }
+
+    /// Compiles code over a table's columns that lie in `columns`: a CHECK or a default from the catalogue.
+    pub(crate) fn over_columns<T>(
+        &mut self,
+        columns: &[Option<usize>],
+        expr: &Expr,
+        compile: impl FnOnce(&mut Self, &Expr) -> Result<T>,
+    ) -> Result<T> {
+        let outer = std::mem::take(&mut self.relations);
+        let mut needed = Needed::default();
+        super::walk::expr(expr, &mut |node: Node<'_>| needed.note(&node));
+        let outer_needed = std::mem::replace(&mut self.needed, needed);
+        for relation in self.needed.relations() {
+            let slots = RelationSlots { columns: columns.to_vec(), ..RelationSlots::default() };
+            self.relations.insert(relation, slots);
+        }
+        let result = compile(self, expr);
+        self.needed = outer_needed;
+        self.relations = outer;
+        result
+    }
+
+    /// Gives slots to the columns of a relation that somebody reads.
+    pub(crate) fn add_relation(&mut self, relation: RelationId, columns: usize) -> &mut RelationSlots {
+        let slots = (0..columns).map(|column| self.needed.contains(relation, column).then(|| self.slot())).collect();
+        let relation_slots = self.relations.entry(relation).or_default();
+        relation_slots.columns = slots;
+        relation_slots
+    }
+
+    /// Says that the columns of a relation lie in slots that follow each other.
+    pub(crate) fn add_relation_at(&mut self, relation: RelationId, first: usize, columns: usize) {
+        let columns = (first..first + columns).map(Some).collect();
+        self.relations.insert(relation, RelationSlots { columns, ..RelationSlots::default() });
+    }
+
+    /// The slot of a column.
+    pub(crate) fn column(&self, relation: RelationId, column: usize) -> Result<usize> {
+        let slots = self.relations.get(&relation).and_then(|slots| slots.columns.get(column).copied().flatten());
+        slots.ok_or_else(|| SqlError::internal(format!("column {column} of relation {} has no slot", relation.0)))
+    }
+
+    /// A table of the statement.
+    pub(crate) fn table(&self, table: TableId) -> Result<&'a TableAccess> {
+        let access = self.context.layout.table(table);
+        access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
+    }
+
+    /// What EXPLAIN calls a relation.
+    pub(crate) fn name(&self, relation: RelationId) -> String {
+        self.names.get(&relation).map_or_else(|| format!("relation {}", relation.0), |(name, _)| name.clone())
+    }
+
+    /// How many columns a relation has.
+    pub(crate) fn width(&self, relation: RelationId) -> usize {
+        self.names.get(&relation).map_or_else(|| self.needed.width(relation), |(_, width)| *width)
+    }
+}
+
+fn names_of(relations: &[Relation]) -> BTreeMap<RelationId, (String, usize)> {
+    let names = relations.iter().enumerate();
+    names.map(|(id, r)| (RelationId(id as u32), (r.name.clone(), r.columns.len()))).collect()
+}

@@ -1,0 +1,142 @@
+//! Calls out of compiled code: built-in functions and the surroundings that they ask for.
+
+use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
+use tuplix_types::datetime::TimeZone;
+use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
+use tuplix_types::{Result, TypeId, Value};
+
+use super::frame::Exec;
+use crate::stop::Run;
+
+/// What a polymorphic function wants to know of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct CallTypes {
+    /// The arguments' types.
+    pub arguments: Box<[TypeId]>,
+    /// The result's type.
+    pub result: TypeId,
+}
+
+/// Runs `body` with the surroundings of a call.
+#[inline]
+pub(crate) fn with_context<T>(
+    exec: &mut Exec<'_, '_>,
+    types: &CallTypes,
+    body: impl FnOnce(&mut CallContext<'_>) -> Result<T>,
+) -> Run<T> {
+    let services = exec.services;
+    prepare_io(exec);
+    let (now_us, statement_us) = (exec.tx.now_us(), exec.tx.statement_us());
+    let (tx, io) = (&mut *exec.tx, &exec.io);
+    let mut context = CallContext {
+        now_us,
+        statement_us,
+        random: &mut || tx.random(),
+        io: io.as_ref().expect("invariant: prepared above"),
+        session: services,
+        arg_types: &types.arguments,
+        result_type: types.result,
+    };
+    Ok(body(&mut context)?)
+}
+
+/// Calls a scalar function whose NULL arguments were dealt with.
+#[inline]
+pub(crate) fn call(exec: &mut Exec<'_, '_>, function: &Function, types: &CallTypes, arguments: &[Value]) -> Run<Value> {
+    if function.engine {
+        let services = exec.services;
+        return services.engine_function(function.symbol, arguments, exec.tx);
+    }
+    with_context(exec, types, |context| (function.call)(context, arguments))
+}
+
+/// Calls an immutable function when code is compiled; `None` when it fails, so that running it says why.
+pub(crate) fn fold(function: &Function, types: &CallTypes, arguments: &[Value]) -> Option<Value> {
+    if function.strict && arguments.iter().any(Value::is_null) {
+        return Some(Value::Null);
+    }
+    let mut context = CallContext {
+        now_us: 0,
+        statement_us: 0,
+        random: &mut || 0,
+        io: &IoContext::default(),
+        session: &NoSession,
+        arg_types: &types.arguments,
+        result_type: types.result,
+    };
+    (function.call)(&mut context, arguments).ok()
+}
+
+/// Looks up what reading and writing text depends on, at first use.
+#[inline]
+fn prepare_io(exec: &mut Exec<'_, '_>) {
+    if exec.io.is_none() {
+        exec.io = Some(io_context(exec));
+    }
+}
+
+/// What reading and writing the text form of values depends on.
+#[cold]
+fn io_context(exec: &Exec<'_, '_>) -> IoContext {
+    let zone = exec.services.setting("TimeZone").and_then(|name| TimeZone::parse(&name).ok()).unwrap_or(TimeZone::UTC);
+    let bytea_escape = exec.services.setting("bytea_output").is_some_and(|output| output == "escape");
+    IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape }
+}
+
+/// The text form of a value; the names of tables and other objects for their ids.
+pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String {
+    if let (TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGTYPE, Value::Oid(oid)) = (ty, value)
+        && let Some(name) = exec.services.object_name(ty, *oid)
+    {
+        return name.to_string();
+    }
+    match &exec.io {
+        Some(io) => tuplix_types::text_io::to_text(ty, value, io),
+        None => tuplix_types::text_io::to_text(ty, value, &io_context(exec)),
+    }
+}
+
+/// The value that a text spells.
+pub(crate) fn from_text(exec: &Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str) -> Result<Value> {
+    if matches!(ty, TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE)
+        && text.parse::<u32>().is_err()
+        && let Some(oid) = exec.services.object_id(ty, text)?
+    {
+        return Ok(Value::Oid(oid));
+    }
+    match &exec.io {
+        Some(io) => parse_text(ty, typmod, text, io),
+        None => parse_text(ty, typmod, text, &io_context(exec)),
+    }
+}
+
+/// A value as another type through its text form.
+pub(crate) fn via_text(exec: &mut Exec<'_, '_>, value: &Value, from: TypeId, to: TypeId, typmod: i32) -> Result<Value> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    prepare_io(exec);
+    match value {
+        Value::Text(text) if from.is_text_like() || from == TypeId::UNKNOWN => from_text(exec, to, typmod, text),
+        _ => from_text(exec, to, typmod, &to_text(exec, from, value)),
+    }
+}
+
+/// A value as another type where the types are known only when code runs (EXECUTE ... INTO): an assignment's cast.
+pub(crate) fn coerce(exec: &mut Exec<'_, '_>, value: Value, from: TypeId, to: TypeId, typmod: i32) -> Run<Value> {
+    if value.is_null() || (from == to && typmod < 0) || to == TypeId::RECORD {
+        return Ok(value);
+    }
+    let both_text = from.is_text_like() && to.is_text_like();
+    if both_text && typmod < 0 {
+        return Ok(value);
+    }
+    match tuplix_functions::find_cast(from, to, tuplix_functions::CastContext::Assignment) {
+        Some(tuplix_functions::CastMethod::Binary) if typmod < 0 => Ok(value),
+        Some(tuplix_functions::CastMethod::Function(function)) if function.args.len() == 1 && typmod < 0 => {
+            let types = CallTypes { arguments: [from].into(), result: to };
+            call(exec, function, &types, &[value])
+        }
+        _ => Ok(via_text(exec, &value, from, to, typmod)?),
+    }
+}

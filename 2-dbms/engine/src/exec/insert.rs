@@ -1,0 +1,263 @@
+//! INSERT, with ON CONFLICT and RETURNING.
+//!
+//! The new row lies in slots that follow each other, a slot a column, from where the transaction takes it; CHECKs,
+//! RETURNING and `excluded` read the same slots. One row of VALUES goes straight there; of more rows, or of a query, all
+//! are found before the first is inserted.
+
+use std::collections::BTreeSet;
+
+use tuplix_sql::plan::{ConflictAction, Insert, InsertSource};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+
+use super::builder::Builder;
+use super::code::{Code, TestFn, run_all};
+use super::constraint::{BoundCheck, Constraints, violation};
+use super::explain::Explain;
+use super::frame::{Exec, Flow, RowSet};
+use super::query::QueryCode;
+use super::rows::{Next, Rows};
+use super::update::Change;
+use crate::layout::TableAccess;
+use crate::stop::Run;
+use crate::transaction::RowRef;
+
+/// Where rows come from.
+enum Source {
+    /// One row, its values in the order of the target columns.
+    One(Vec<Code>),
+    /// Several rows.
+    Many(Vec<Vec<Code>>),
+    /// A query's.
+    Query(QueryCode),
+}
+
+/// ON CONFLICT.
+struct Conflict {
+    /// The unique index that decides, by its number in the table.
+    index: Option<usize>,
+    update: Option<ConflictUpdate>,
+}
+
+struct ConflictUpdate {
+    /// Columns of the row in place, with their slots.
+    columns: Vec<(usize, usize)>,
+    filter: Option<TestFn>,
+    change: Change,
+}
+
+struct InsertRows {
+    access: TableAccess,
+    source: Source,
+    /// The new row.
+    first: usize,
+    /// Slots of the source's columns.
+    targets: Vec<usize>,
+    /// Slots of the other columns, with their defaults.
+    defaults: Vec<(usize, Code)>,
+    /// Slots of columns without value or default.
+    unset: Vec<usize>,
+    constraints: Constraints,
+    conflict: Option<Conflict>,
+    /// Slots that RETURNING reads the row from, when they are not the new row's own.
+    copies: Vec<(usize, usize)>,
+    returning: Vec<Code>,
+    out: usize,
+}
+
+impl Builder<'_> {
+    /// Compiles an INSERT.
+    pub(crate) fn insert(&mut self, insert: &Insert, columns: Vec<TypeId>) -> Result<QueryCode> {
+        let access = self.table(insert.table)?.clone();
+        let width = access.table.columns.len();
+        let source = match &insert.source {
+            InsertSource::Values(rows) => match &rows[..] {
+                [row] => Source::One(self.exprs(row)?),
+                rows => Source::Many(rows.iter().map(|row| self.exprs(row)).collect::<Result<_>>()?),
+            },
+            InsertSource::Query(query) => Source::Query(self.query(query)?),
+            InsertSource::Defaults => Source::One(Vec::new()),
+        };
+        let first = self.slots(width);
+        let defaults = insert.defaults.iter().map(|(column, node)| Ok((first + column, self.expr(node)?)));
+        let defaults = defaults.collect::<Result<Vec<_>>>()?;
+        let targets: Vec<usize> = insert.columns.iter().map(|column| first + column).collect();
+        let given: BTreeSet<usize> = targets.iter().copied().chain(defaults.iter().map(|(slot, _)| *slot)).collect();
+        let unset = (first..first + width).filter(|slot| !given.contains(slot)).collect();
+        let checks = self.bound_checks(&access.table)?;
+        let slots: Vec<Option<usize>> = (first..first + width).map(Some).collect();
+        let constraints = self.constraints(&access.table, &checks, &slots, None)?;
+        let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
+        let returning = self.exprs(&insert.returning)?;
+        let out = self.slots(returning.len());
+        let code = InsertRows {
+            access, source, first, targets, defaults, unset, constraints, conflict, copies, returning, out,
+        };
+        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+    }
+
+    /// ON CONFLICT, and where RETURNING reads an inserted row: slots to copy from and to.
+    fn conflict(
+        &mut self,
+        insert: &Insert,
+        access: &TableAccess,
+        first: usize,
+        checks: &[BoundCheck],
+    ) -> Result<(Option<Conflict>, Vec<(usize, usize)>)> {
+        let width = access.table.columns.len();
+        let Some(conflict) = &insert.on_conflict else {
+            self.add_relation_at(insert.relation, first, width);
+            return Ok((None, Vec::new()));
+        };
+        let position = |id| access.table.indexes.iter().position(|index| index.id == id);
+        let index = match conflict.index {
+            Some(id) => Some(position(id).ok_or_else(|| SqlError::internal("ON CONFLICT names an index that is not there"))?),
+            None => None,
+        };
+        let ConflictAction::Update { excluded, assignments, filter } = &conflict.action else {
+            self.add_relation_at(insert.relation, first, width);
+            return Ok((Some(Conflict { index, update: None }), Vec::new()));
+        };
+        self.add_relation_at(*excluded, first, width);
+        let columns = self.change_relation(insert.relation, access, assignments, checks);
+        let copies = columns.iter().map(|(column, slot)| (first + column, *slot)).collect();
+        let filter = filter.as_ref().map(|filter| self.test(filter)).transpose()?;
+        let change = self.change(insert.relation, access, assignments, checks)?;
+        let update = Some(ConflictUpdate { columns, filter, change });
+        Ok((Some(Conflict { index, update }), copies))
+    }
+}
+
+impl InsertRows {
+    /// Inserts the row whose source columns are in place. False when a conflict made it nothing.
+    #[inline]
+    fn insert(&self, exec: &mut Exec<'_, '_>, touched: Option<&mut BTreeSet<RowRef>>) -> Run<bool> {
+        for (slot, default) in &self.defaults {
+            default.run_into(exec, *slot)?;
+        }
+        for slot in &self.unset {
+            exec.set(*slot, Value::Null);
+        }
+        let width = self.access.table.columns.len();
+        if let Some(violated) = self.constraints.violated(exec)? {
+            return Err(violation(exec, &self.access, violated, exec.slots(self.first, width)));
+        }
+        if let Some(conflict) = &self.conflict {
+            let (tx, values) = exec.tx_and_slots(self.first, width);
+            if let Some(row) = tx.find_conflict(&self.access, values, conflict.index)? {
+                return match &conflict.update {
+                    None => Ok(false),
+                    Some(update) => self.update(exec, row, update, touched),
+                };
+            }
+        }
+        let (tx, values) = exec.tx_and_slots(self.first, width);
+        let row = tx.insert(&self.access, values)?;
+        if let Some(touched) = touched {
+            touched.insert(row);
+        }
+        for (from, to) in &self.copies {
+            let value = exec.get(*from).clone();
+            exec.set(*to, value);
+        }
+        Ok(true)
+    }
+
+    /// DO UPDATE.
+    fn update(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        row: RowRef,
+        update: &ConflictUpdate,
+        touched: Option<&mut BTreeSet<RowRef>>,
+    ) -> Run<bool> {
+        if touched.as_ref().is_some_and(|touched| touched.contains(&row)) {
+            let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+            let hint = "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.";
+            return Err(SqlError::new(sqlstate::CARDINALITY_VIOLATION, message).hint(hint).into());
+        }
+        exec.read_row(row, &update.columns);
+        if let Some(filter) = &update.filter
+            && !filter(exec)?
+        {
+            return Ok(false);
+        }
+        update.change.compute(exec)?;
+        let row = update.change.apply(exec, row)?;
+        if let Some(touched) = touched {
+            touched.insert(row);
+        }
+        Ok(true)
+    }
+
+    fn give(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        for (number, code) in self.returning.iter().enumerate() {
+            code.run_into(exec, self.out + number)?;
+        }
+        next(exec)
+    }
+
+    #[inline]
+    fn one(&self, exec: &mut Exec<'_, '_>, codes: &[Code], next: &mut Next<'_>) -> Run<Flow> {
+        for (code, slot) in codes.iter().zip(&self.targets) {
+            code.run_into(exec, *slot)?;
+        }
+        let inserted = self.insert(exec, None)?;
+        exec.affected = u64::from(inserted);
+        if inserted && !self.returning.is_empty() { self.give(exec, next) } else { Ok(Flow::Continue) }
+    }
+
+    fn source_rows(&self, exec: &mut Exec<'_, '_>) -> Run<RowSet> {
+        match &self.source {
+            Source::Query(code) => code.collect(exec),
+            Source::One(codes) => {
+                let mut rows = RowSet::new(codes.len());
+                run_all(codes, exec, &mut rows.values)?;
+                rows.len = 1;
+                Ok(rows)
+            }
+            Source::Many(lists) => {
+                let mut rows = RowSet::new(self.targets.len());
+                for codes in lists {
+                    run_all(codes, exec, &mut rows.values)?;
+                    rows.len += 1;
+                }
+                Ok(rows)
+            }
+        }
+    }
+}
+
+impl Rows for InsertRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        if let Source::One(codes) = &self.source {
+            return self.one(exec, codes, next);
+        }
+        let rows = self.source_rows(exec)?;
+        let mut touched = BTreeSet::new();
+        let tracks = self.conflict.as_ref().is_some_and(|conflict| conflict.update.is_some());
+        let mut affected = 0;
+        let mut flow = Flow::Continue;
+        for (number, row) in rows.rows().enumerate() {
+            exec.scatter(&self.targets, row);
+            if self.insert(exec, tracks.then_some(&mut touched))? {
+                affected += 1;
+                // A consumer that has enough does not end the change.
+                if flow == Flow::Continue && !self.returning.is_empty() {
+                    flow = self.give(exec, next)?;
+                }
+            }
+            if number % 64 == 63 {
+                exec.check_interrupts()?;
+            }
+        }
+        exec.affected = affected;
+        Ok(flow)
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        out.line(format_args!("Insert on {}", self.access.table.name));
+        if let Source::Query(code) = &self.source {
+            out.child(&*code.rows);
+        }
+    }
+}

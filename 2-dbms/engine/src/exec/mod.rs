@@ -1,0 +1,183 @@
+//! The executor: typed plans and procedures become closures once; running them neither parses, plans nor looks up names.
+//!
+//! ```text
+//!   plan::Query ──builder──> operators (rows) and expressions (code) over slots of a frame
+//!     from, access_path, table      which relation first, which index, which bucket
+//!     scan, join, source, cte       operators that give rows
+//!     aggregate, sort, set_operation, subquery, query
+//!     insert, update, constraint    operators that change rows
+//!     expression, expression_more, fast, subquery    closures that give values
+//!   plan::Procedure ──procedure──> closures over the same frame
+//! ```
+//!
+//! Operators push: each calls the next one per row ([`rows`]). All values live in slots ([`frame`]).
+
+mod access_path;
+mod aggregate;
+mod builder;
+mod code;
+mod compare;
+mod constraint;
+mod cte;
+mod explain;
+mod expression;
+mod expression_more;
+mod fast;
+mod frame;
+mod from;
+mod hash_table;
+mod host;
+mod insert;
+mod join;
+mod procedure;
+mod query;
+mod rows;
+mod scan;
+mod set_operation;
+mod sort;
+mod source;
+mod subquery;
+mod table;
+mod update;
+mod walk;
+
+use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
+use tuplix_types::{Result, SqlError, Value};
+
+pub use builder::{BindExpression, CompileContext};
+pub use frame::{Exec, FrameStack};
+pub use procedure::{CompiledProcedure, compile_procedure};
+
+use builder::Builder;
+use explain::Explain;
+use frame::Flow;
+use query::QueryCode;
+use walk::Facts;
+
+use crate::stop::Run;
+
+/// What a statement did, for its command tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// SELECT and VALUES.
+    Select,
+    /// INSERT
+    Insert,
+    /// UPDATE
+    Update,
+    /// DELETE
+    Delete,
+}
+
+impl Tag {
+    /// The command tag's word.
+    pub fn command(self) -> &'static str {
+        match self {
+            Tag::Select => "SELECT",
+            Tag::Insert => "INSERT",
+            Tag::Update => "UPDATE",
+            Tag::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a statement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows given by a SELECT, changed by the others.
+    pub rows: u64,
+    /// Which statement it was.
+    pub tag: Tag,
+}
+
+/// A statement ready to run, any number of times and by any number of threads.
+pub struct CompiledStatement {
+    code: QueryCode,
+    columns: Vec<OutputColumn>,
+    slots: usize,
+    states: usize,
+    tag: Tag,
+    writes: bool,
+}
+
+/// Compiles a SELECT, VALUES, INSERT, UPDATE or DELETE.
+///
+/// # Errors
+/// 0A000 for what the executor lacks; what binding CHECKs finds.
+pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
+    let StatementKind::Query(query) = &statement.kind else {
+        return Err(SqlError::internal("only queries are compiled"));
+    };
+    let mut builder = Builder::new(context);
+    builder.slots(statement.parameters.len());
+    let facts = Facts::of_query(query);
+    let (code, ..) = builder.statement(&statement.relations, &facts, |builder| builder.query(query))?;
+    let (slots, states) = builder.window();
+    Ok(CompiledStatement {
+        code,
+        columns: query.columns.clone(),
+        slots,
+        states,
+        tag: tag_of(&query.body),
+        writes: walk::writes(query),
+    })
+}
+
+fn tag_of(body: &QueryBody) -> Tag {
+    match body {
+        QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. } => Tag::Select,
+        QueryBody::Insert(_) => Tag::Insert,
+        QueryBody::Update(_) => Tag::Update,
+        QueryBody::Delete(_) => Tag::Delete,
+    }
+}
+
+impl CompiledStatement {
+    /// The columns of its rows; none for a change without RETURNING.
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// Whether it changes rows. A function that it calls may do so whatever this says.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// Runs it and gives each row to `sink`.
+    ///
+    /// # Errors
+    /// The statement's, and those of `sink`.
+    pub fn run(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        parameters: &[Value],
+        sink: &mut dyn FnMut(&[Value]) -> Run<()>,
+    ) -> Run<Outcome> {
+        exec.check_depth()?;
+        let window = exec.enter(self.slots, self.states);
+        exec.fill(0, parameters);
+        let mut rows = 0;
+        exec.affected = 0;
+        let result = self.code.run(exec, &mut |exec| {
+            rows += 1;
+            sink(exec.slots(self.code.first, self.code.width))?;
+            Ok(Flow::Continue)
+        });
+        exec.leave(window);
+        result?;
+        Ok(Outcome { rows: if self.tag == Tag::Select { rows } else { exec.affected }, tag: self.tag })
+    }
+
+    /// How it runs, as EXPLAIN shows it.
+    pub fn explain(&self) -> Vec<String> {
+        let mut out = Explain::default();
+        self.code.explain(&mut out);
+        out.finish()
+    }
+}
+
+impl std::fmt::Debug for CompiledStatement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CompiledStatement({:?}, {} slots)", self.tag, self.slots)
+    }
+}

@@ -1,0 +1,277 @@
+//! PL/pgSQL as closures: variables are slots of the frame that embedded statements read like columns.
+//!
+//! ```text
+//!   block       declarations, EXCEPTION handlers          statement   assignment, IF, CASE, RETURN, ASSERT, ...
+//!   loops       LOOP, WHILE, FOR, FOREACH, EXIT           sql         embedded statements, INTO, EXECUTE
+//!   raise       RAISE, GET DIAGNOSTICS
+//! ```
+
+mod block;
+mod loops;
+mod raise;
+mod sql;
+mod statement;
+
+use tuplix_sql::plan::{OutputColumn, Procedure, Variable};
+use tuplix_types::{Result, SqlError, Value, sqlstate};
+
+use super::builder::{Builder, CompileContext};
+use super::frame::{Activation, Exec, RowSet};
+use crate::stop::{Run, Stop};
+
+/// Where control goes after a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// On to the next one.
+    Next,
+    /// Out of the loop or block with this number.
+    Exit(usize),
+    /// To the next round of the loop with this number.
+    Continue(usize),
+    /// Out of the procedure.
+    Return,
+}
+
+/// A compiled statement.
+pub(super) type Step = Box<dyn Fn(&mut Exec<'_, '_>) -> Run<Control> + Send + Sync>;
+
+/// A statement with its number in [`CompiledProcedure::places`].
+pub(super) struct Located {
+    place: usize,
+    step: Step,
+}
+
+/// Statements in order.
+pub(super) type Steps = Vec<Located>;
+
+/// Runs statements until one leads elsewhere.
+#[inline]
+pub(super) fn run_steps(steps: &[Located], exec: &mut Exec<'_, '_>) -> Run<Control> {
+    for located in steps {
+        exec.activation.place = located.place;
+        match (located.step)(exec)? {
+            Control::Next => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Control::Next)
+}
+
+/// Boxes a statement.
+pub(super) fn step(run: impl Fn(&mut Exec<'_, '_>) -> Run<Control> + Send + Sync + 'static) -> Step {
+    Box::new(run)
+}
+
+/// A line of the body and what stands there, for error contexts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    line: u32,
+    what: &'static str,
+}
+
+/// What the compiler of a body knows beside the [`Builder`].
+pub(super) struct Body<'b, 'a> {
+    builder: Builder<'a>,
+    procedure: &'b Procedure,
+    places: Vec<Place>,
+    /// Labels of the loops and blocks around, innermost last; whether it is a loop, and its number.
+    labels: Vec<(Option<String>, bool, usize)>,
+    next_label: usize,
+    /// The slot of the value that RETURN gave.
+    result: usize,
+}
+
+/// A function or procedure ready to run.
+pub struct CompiledProcedure {
+    steps: Steps,
+    places: std::sync::Arc<[Place]>,
+    signature: std::sync::Arc<str>,
+    columns: Vec<OutputColumn>,
+    outputs: Vec<usize>,
+    found: usize,
+    result: usize,
+    inputs: usize,
+    returns_set: bool,
+    slots: usize,
+    states: usize,
+}
+
+/// Compiles a procedure.
+///
+/// # Errors
+/// 0A000 for what the executor lacks.
+pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) -> Result<CompiledProcedure> {
+    let mut builder = Builder::new(context);
+    let first = builder.slots(procedure.variables.len());
+    builder.variables = (first..first + procedure.variables.len()).collect();
+    let result = builder.slot();
+    let mut body = Body { builder, procedure, places: Vec::new(), labels: Vec::new(), next_label: 0, result };
+    body.place(1, "statement block");
+    let steps = vec![Located { place: 0, step: body.block(&procedure.body)? }];
+    let (slots, states) = body.builder.window();
+    Ok(CompiledProcedure {
+        steps,
+        places: body.places.into(),
+        signature: procedure.signature.as_str().into(),
+        columns: procedure.columns.clone(),
+        outputs: procedure.outputs.clone(),
+        found: procedure.found,
+        result,
+        inputs: procedure.inputs,
+        returns_set: procedure.returns_set,
+        slots,
+        states,
+    })
+}
+
+impl Body<'_, '_> {
+    /// Notes a place; gives its number.
+    fn place(&mut self, line: u32, what: &'static str) -> usize {
+        self.places.push(Place { line, what });
+        self.places.len() - 1
+    }
+
+    fn variable(&self, number: usize) -> Result<&Variable> {
+        self.procedure.variables.get(number).ok_or_else(|| SqlError::internal("a variable that does not exist"))
+    }
+
+    /// The slot of `FOUND`.
+    fn found(&self) -> usize {
+        self.procedure.found
+    }
+}
+
+impl CompiledProcedure {
+    /// The columns of its rows; none for void.
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// Whether it gives any number of rows.
+    pub fn returns_set(&self) -> bool {
+        self.returns_set
+    }
+
+    /// Runs it and gives each row of its result to `sink`: one row unless it returns a set; none for void.
+    ///
+    /// # Errors
+    /// Those of its statements, and of `sink`.
+    pub fn call(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        arguments: &[Value],
+        sink: &mut dyn FnMut(&[Value]) -> Run<()>,
+    ) -> Run<()> {
+        if self.returns_set {
+            let rows = self.rows(exec, arguments)?;
+            return rows.rows().try_for_each(sink);
+        }
+        self.activate(exec, arguments, &mut |exec| match self.columns.len() {
+            0 => Ok(()),
+            _ if !self.outputs.is_empty() => {
+                let row: Vec<Value> = self.outputs.iter().map(|output| exec.get(*output).clone()).collect();
+                sink(&row)
+            }
+            1 => sink(exec.slots(self.result, 1)),
+            _ => match exec.get(self.result) {
+                Value::Record(fields) => sink(fields),
+                _ => sink(&vec![Value::Null; self.columns.len()]),
+            },
+        })
+    }
+
+    /// Runs it and gives its value: a record when it has several columns.
+    ///
+    /// # Errors
+    /// Those of its statements.
+    #[inline]
+    pub fn call_scalar(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<Value> {
+        let mut result = Value::Null;
+        self.activate(exec, arguments, &mut |exec| {
+            result = match &self.outputs[..] {
+                [] => exec.take(self.result),
+                [output] => exec.take(*output),
+                outputs => Value::Record(outputs.iter().map(|output| exec.get(*output).clone()).collect()),
+            };
+            Ok(())
+        })?;
+        Ok(result)
+    }
+
+    /// Runs it and gives all rows of its result.
+    pub(crate) fn rows(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<RowSet> {
+        let mut rows = RowSet::new(self.columns.len());
+        if self.returns_set {
+            self.activate(exec, arguments, &mut |exec| {
+                rows = std::mem::take(&mut exec.activation.rows);
+                Ok(())
+            })?;
+        } else {
+            self.call(exec, arguments, &mut |row| {
+                rows.push(row);
+                Ok(())
+            })?;
+        }
+        Ok(rows)
+    }
+
+    /// Opens a window, runs the body and calls `finish` while the window is still open.
+    #[inline]
+    fn activate(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        arguments: &[Value],
+        finish: &mut dyn FnMut(&mut Exec<'_, '_>) -> Run<()>,
+    ) -> Run<()> {
+        exec.check_depth()?;
+        if arguments.len() != self.inputs {
+            return Err(SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into());
+        }
+        let window = exec.enter(self.slots, self.states);
+        exec.fill(0, arguments);
+        exec.set(self.found, Value::Bool(false));
+        let activation = Activation { rows: RowSet::new(self.columns.len()), ..Activation::default() };
+        let caller = std::mem::replace(&mut exec.activation, activation);
+        let mut result = self.body(exec);
+        if result.is_ok() {
+            result = finish(exec);
+        }
+        let result = result.map_err(|stop| self.with_context(stop, exec.activation.place));
+        exec.activation = caller;
+        exec.leave(window);
+        result
+    }
+
+    #[inline]
+    fn body(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        let control = run_steps(&self.steps, exec)?;
+        let needs_value = !self.columns.is_empty() && self.outputs.is_empty() && !self.returns_set;
+        if needs_value && control != Control::Return {
+            let message = "control reached end of function without RETURN";
+            return Err(SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn with_context(&self, stop: Stop, place: usize) -> Stop {
+        match stop {
+            Stop::Error(error) => Stop::Error(error.context(context_line(&self.signature, self.places.get(place)))),
+            Stop::Restart => Stop::Restart,
+        }
+    }
+}
+
+/// A line of an error's context.
+fn context_line(signature: &str, place: Option<&Place>) -> String {
+    match place {
+        Some(place) => format!("PL/pgSQL function {signature} line {} at {}", place.line, place.what),
+        None => format!("PL/pgSQL function {signature}"),
+    }
+}
+
+impl std::fmt::Debug for CompiledProcedure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CompiledProcedure({}, {} slots)", self.signature, self.slots)
+    }
+}

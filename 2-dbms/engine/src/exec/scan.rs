@@ -1,0 +1,383 @@
+//! Scans of one table by the path that [`super::access_path`] chose.
+
+use std::ops::Bound;
+
+use arrayvec::ArrayVec;
+use tuplix_storage::{Comparison, SimplePredicate, Test};
+use tuplix_types::{TypeId, Value};
+
+use super::code::{Code, TestFn};
+use super::explain::Explain;
+use super::frame::{Exec, Flow, pack_row};
+use super::rows::{Next, Rows};
+use crate::layout::TableAccess;
+use crate::stop::Run;
+use crate::transaction::{KeyRange, RangeScan, RowBatch, RowRef, Scan};
+
+/// Tests that a scan hands to storage at most; more stay with the filter.
+pub(crate) const MAX_TESTS: usize = 8;
+
+/// A value that is looked up in a column.
+pub(crate) struct KeyPart {
+    /// The value.
+    pub code: Code,
+    /// The column's type.
+    pub ty: TypeId,
+}
+
+/// A value in a column's own representation; `None` when no value of the column equals it.
+pub(crate) fn fit(value: Value, ty: TypeId) -> Option<Value> {
+    match (ty, &value) {
+        (_, Value::Null) => None,
+        (TypeId::INT2, Value::Int4(_) | Value::Int8(_)) => i16::try_from(value.as_i64()?).ok().map(Value::Int2),
+        (TypeId::INT4, Value::Int2(_) | Value::Int8(_)) => i32::try_from(value.as_i64()?).ok().map(Value::Int4),
+        (TypeId::INT8, Value::Int2(_) | Value::Int4(_)) => value.as_i64().map(Value::Int8),
+        _ => Some(value),
+    }
+}
+
+impl KeyPart {
+    #[inline]
+    fn run(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Value>> {
+        Ok(fit(self.code.run(exec)?, self.ty))
+    }
+}
+
+/// A condition that storage tests itself.
+pub(crate) enum TestCode {
+    /// A finished test.
+    Fixed(SimplePredicate),
+    /// column comparison value.
+    Compare { column: usize, comparison: Comparison, value: Code },
+}
+
+/// Which buckets to look into.
+pub(crate) enum Bucket {
+    /// The only one.
+    Only,
+    /// That of a distribution column's value.
+    Of(Code),
+    /// All.
+    All,
+}
+
+/// One bound of a range.
+pub(crate) struct RangeBound {
+    /// The value.
+    pub key: KeyPart,
+    /// Rows with the very value too.
+    pub inclusive: bool,
+}
+
+/// How rows are found.
+pub(crate) enum Way {
+    /// All rows that pass the tests.
+    Scan(Vec<TestCode>),
+    /// The one row of a unique key.
+    Unique { index: usize, key: Vec<KeyPart> },
+    /// The rows of a key.
+    Lookup { index: usize, key: Vec<KeyPart> },
+    /// The rows of a key of which the column number `at` is each element of an array.
+    Any { index: usize, key: Vec<KeyPart>, at: usize },
+    /// The rows of a range of an ordered index, in its order.
+    Range {
+        index: usize,
+        prefix: Vec<KeyPart>,
+        lower: Option<RangeBound>,
+        upper: Option<RangeBound>,
+        nulls_first: bool,
+        reverse: bool,
+    },
+}
+
+/// See the module.
+pub(crate) struct TableScan {
+    pub access: TableAccess,
+    pub bucket: Bucket,
+    pub way: Way,
+    /// Columns to read, with their slots.
+    pub columns: Vec<(usize, usize)>,
+    /// Where to say which row it is.
+    pub row: Option<usize>,
+    /// Never NULL for a row of the table.
+    pub present: Option<usize>,
+    pub filter: Option<TestFn>,
+    /// Functions of the catalogue are called for each row; one may delete a row that is still to come.
+    pub recheck: bool,
+    /// Lines for EXPLAIN.
+    pub text: Vec<String>,
+}
+
+impl Rows for TableScan {
+    #[inline]
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let bucket = match &self.bucket {
+            Bucket::Only => 0,
+            Bucket::Of(code) => {
+                let value = code.run(exec)?;
+                if value.is_null() {
+                    return Ok(Flow::Continue);
+                }
+                exec.tx.bucket_of(&self.access, &value)
+            }
+            Bucket::All => return self.all_buckets(exec, next),
+        };
+        self.one_bucket(exec, bucket, next)
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        let mut lines = self.text.iter();
+        if let Some(first) = lines.next() {
+            out.line(first);
+        }
+        lines.for_each(|line| out.note(line));
+    }
+}
+
+impl TableScan {
+    #[cold]
+    fn all_buckets(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        exec.tx.require_all(&self.access)?;
+        for bucket in 0..self.access.buckets {
+            if self.one_bucket(exec, bucket, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    #[inline]
+    fn one_bucket(&self, exec: &mut Exec<'_, '_>, bucket: u16, next: &mut Next<'_>) -> Run<Flow> {
+        match &self.way {
+            Way::Unique { index, key } => self.unique(exec, bucket, *index, key, next),
+            Way::Scan(tests) => self.scan(exec, bucket, tests, next),
+            Way::Lookup { index, key } => self.lookup(exec, bucket, *index, key, next),
+            Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, next),
+            Way::Range { .. } => self.range(exec, bucket, next),
+        }
+    }
+
+    /// Gives one row on.
+    #[inline]
+    fn emit(&self, exec: &mut Exec<'_, '_>, row: RowRef, next: &mut Next<'_>) -> Run<Flow> {
+        if self.recheck && !exec.tx.is_live(row) {
+            return Ok(Flow::Continue);
+        }
+        exec.read_row(row, &self.columns);
+        if let Some(slot) = self.row {
+            exec.set(slot, pack_row(row));
+        }
+        if let Some(slot) = self.present {
+            exec.set(slot, Value::Bool(true));
+        }
+        if let Some(filter) = &self.filter
+            && !filter(exec)?
+        {
+            return Ok(Flow::Continue);
+        }
+        next(exec)
+    }
+
+    fn emit_batch(&self, exec: &mut Exec<'_, '_>, batch: &[RowRef], next: &mut Next<'_>) -> Run<Flow> {
+        for row in batch {
+            if self.emit(exec, *row, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The values of a key, `false` when one of them can equal no row's.
+    #[inline]
+    fn key(&self, exec: &mut Exec<'_, '_>, parts: &[KeyPart], key: &mut Vec<Value>) -> Run<bool> {
+        for part in parts {
+            match part.run(exec)? {
+                Some(value) => key.push(value),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn unique(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], next: &mut Next<'_>) -> Run<Flow> {
+        let mut key = exec.take_buffer();
+        let row = match self.key(exec, parts, &mut key)? {
+            true => exec.tx.lookup_unique(&self.access, bucket, index, &key)?,
+            false => None,
+        };
+        exec.give_buffer(key);
+        row.map_or(Ok(Flow::Continue), |row| self.emit(exec, row, next))
+    }
+
+    fn lookup(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], next: &mut Next<'_>) -> Run<Flow> {
+        let mut key = exec.take_buffer();
+        let mut flow = Flow::Continue;
+        if self.key(exec, parts, &mut key)? {
+            flow = self.rows_of(exec, bucket, index, &key, next)?;
+        }
+        exec.give_buffer(key);
+        Ok(flow)
+    }
+
+    fn rows_of(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, key: &[Value], next: &mut Next<'_>) -> Run<Flow> {
+        let mut rows = exec.stack.rows.pop().unwrap_or_default();
+        exec.tx.lookup(&self.access, bucket, index, key, &mut rows)?;
+        let flow = self.emit_batch(exec, &rows, next)?;
+        rows.clear();
+        exec.stack.rows.push(rows);
+        Ok(flow)
+    }
+
+    fn any(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        index: usize,
+        parts: &[KeyPart],
+        at: usize,
+        next: &mut Next<'_>,
+    ) -> Run<Flow> {
+        let Value::Array(array) = parts[at].code.run(exec)? else { return Ok(Flow::Continue) };
+        let mut key = Vec::with_capacity(parts.len());
+        for (number, part) in parts.iter().enumerate() {
+            let value = if number == at { Some(Value::Null) } else { part.run(exec)? };
+            let Some(value) = value else { return Ok(Flow::Continue) };
+            key.push(value);
+        }
+        let mut elements: Vec<Value> =
+            array.elements.iter().filter_map(|element| fit(element.clone(), parts[at].ty)).collect();
+        elements.sort();
+        elements.dedup();
+        for element in elements {
+            key[at] = element;
+            exec.check_interrupts()?;
+            if self.rows_of(exec, bucket, index, &key, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn scan(&self, exec: &mut Exec<'_, '_>, bucket: u16, tests: &[TestCode], next: &mut Next<'_>) -> Run<Flow> {
+        let mut predicates = ArrayVec::<SimplePredicate, MAX_TESTS>::new();
+        for test in tests {
+            match test {
+                TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
+                TestCode::Compare { column, comparison, value } => {
+                    let Some(test) = storage_test(*comparison, &value.run(exec)?) else { return Ok(Flow::Continue) };
+                    predicates.push(SimplePredicate { column: *column, test });
+                }
+            }
+        }
+        let mut scan = Scan::default();
+        let mut batch = RowBatch::new();
+        loop {
+            let more = exec.tx.scan(&self.access, bucket, &mut scan, &predicates, &mut batch)?;
+            if self.emit_batch(exec, &batch, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            if !more {
+                return Ok(Flow::Continue);
+            }
+            exec.check_interrupts()?;
+        }
+    }
+
+    fn range(&self, exec: &mut Exec<'_, '_>, bucket: u16, next: &mut Next<'_>) -> Run<Flow> {
+        let Way::Range { index, reverse, .. } = &self.way else { return Ok(Flow::Continue) };
+        let Some((lower, upper)) = self.bounds(exec)? else { return Ok(Flow::Continue) };
+        let range = KeyRange { lower, upper, reverse: *reverse };
+        let mut scan = RangeScan::default();
+        let mut batch = RowBatch::new();
+        loop {
+            let more = exec.tx.range(&self.access, bucket, *index, &range, &mut scan, &mut batch)?;
+            if self.emit_batch(exec, &batch, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            if !more {
+                return Ok(Flow::Continue);
+            }
+            exec.check_interrupts()?;
+        }
+    }
+
+    /// The bounds in the index's order; `None` when nothing can be between them.
+    fn bounds(&self, exec: &mut Exec<'_, '_>) -> Run<Option<(Bound<Vec<Value>>, Bound<Vec<Value>>)>> {
+        let Way::Range { prefix, lower, upper, nulls_first, .. } = &self.way else { return Ok(None) };
+        let mut key = Vec::with_capacity(prefix.len() + 1);
+        if !self.key(exec, prefix, &mut key)? {
+            return Ok(None);
+        }
+        let with = |value: Value| key.iter().cloned().chain([value]).collect::<Vec<_>>();
+        let mut bound = |bound: &RangeBound| -> Run<Option<Bound<Vec<Value>>>> {
+            let value = bound.key.code.run(exec)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            Ok(Some(match fit_bound(value, bound.key.ty) {
+                Some(value) if bound.inclusive => Bound::Included(with(value)),
+                Some(value) => Bound::Excluded(with(value)),
+                // Beyond the type's range: the filter above the scan decides.
+                None => whole(&key),
+            }))
+        };
+        let bounded = lower.is_some() || upper.is_some();
+        let nulls = || Bound::Excluded(with(Value::Null));
+        let lower = match lower {
+            Some(lower) => bound(lower)?,
+            None if bounded && *nulls_first => Some(nulls()),
+            None => Some(whole(&key)),
+        };
+        let upper = match upper {
+            Some(upper) => bound(upper)?,
+            None if bounded && !*nulls_first => Some(nulls()),
+            None => Some(whole(&key)),
+        };
+        Ok(lower.zip(upper))
+    }
+}
+
+/// Everything that begins with a key.
+fn whole(key: &[Value]) -> Bound<Vec<Value>> {
+    if key.is_empty() { Bound::Unbounded } else { Bound::Included(key.to_vec()) }
+}
+
+/// A bound in the column's representation; `None` when it lies outside of it.
+fn fit_bound(value: Value, ty: TypeId) -> Option<Value> {
+    fit(value, ty)
+}
+
+/// The test of a column against a value; `None` when no row can pass (NULL).
+#[inline]
+fn storage_test(comparison: Comparison, value: &Value) -> Option<Test> {
+    Some(match value {
+        Value::Int4(v) => Test::Integer(comparison, i64::from(*v)),
+        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => Test::Integer(comparison, *v),
+        Value::Int2(v) => Test::Integer(comparison, i64::from(*v)),
+        Value::Date(v) => Test::Integer(comparison, i64::from(*v)),
+        Value::Oid(v) => Test::Integer(comparison, i64::from(*v)),
+        Value::Bool(v) => Test::Bool(*v == (comparison == Comparison::Equal)),
+        Value::Text(v) if comparison == Comparison::Equal => Test::TextEqual(v.clone()),
+        Value::Text(v) => Test::TextNotEqual(v.clone()),
+        _ => return None,
+    })
+}
+
+/// Whether storage can test a column of this type by this comparison.
+pub(crate) fn storage_tests(ty: TypeId, comparison: Comparison) -> bool {
+    match ty {
+        TypeId::INT2
+        | TypeId::INT4
+        | TypeId::INT8
+        | TypeId::OID
+        | TypeId::DATE
+        | TypeId::TIME
+        | TypeId::TIMESTAMP
+        | TypeId::TIMESTAMPTZ => true,
+        TypeId::BOOL | TypeId::TEXT | TypeId::VARCHAR => {
+            matches!(comparison, Comparison::Equal | Comparison::NotEqual)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,249 @@
+//! FROM items other than tables and joins: subqueries, functions, system tables; set-returning calls in a select list.
+
+use tuplix_catalog::FunctionId;
+use tuplix_functions::Function;
+use tuplix_sql::plan::{Expr, ExprKind, Query, RelationId};
+use tuplix_types::{Result, Row, SqlError, Value};
+
+use super::builder::Builder;
+use super::code::{Code, run_all};
+use super::explain::Explain;
+use super::frame::{Exec, Flow, RowSet};
+use super::host::{self, CallTypes};
+use super::query::QueryCode;
+use super::rows::{Next, Rows, RowsBox};
+use crate::stop::Run;
+
+impl Builder<'_> {
+    /// A subquery: its columns lie where it puts them.
+    pub(crate) fn from_subquery(&mut self, relation: RelationId, query: &Query) -> Result<RowsBox> {
+        let code = self.query(query)?;
+        self.add_relation_at(relation, code.first, code.width);
+        Ok(Box::new(SubqueryRows { code }))
+    }
+
+    /// A table that the engine computes.
+    pub(crate) fn from_system(&mut self, relation: RelationId, schema: &str, name: &str) -> Result<RowsBox> {
+        let width = self.width(relation);
+        let slots = self.add_relation(relation, width).columns.clone();
+        Ok(Box::new(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots }))
+    }
+
+    /// A function in FROM.
+    pub(crate) fn from_function(&mut self, relation: RelationId, call: &Expr, ordinality: bool) -> Result<RowsBox> {
+        let code = self.set_code(call)?;
+        let width = self.width(relation);
+        let slots = self.add_relation(relation, width).columns.clone();
+        let text = self.text(call);
+        Ok(Box::new(FunctionRows { code, slots, ordinality, text }))
+    }
+
+    /// A call that gives rows; a scalar one gives one.
+    pub(crate) fn set_code(&mut self, call: &Expr) -> Result<SetCode> {
+        match &call.kind {
+            ExprKind::Call { function, arguments } if function.returns_set => {
+                let types =
+                    CallTypes { arguments: arguments.iter().map(|argument| argument.ty).collect(), result: call.ty };
+                if function.set_returning.is_none() {
+                    return Err(SqlError::unsupported(format_args!("function {}", function.signature())).at(call.position));
+                }
+                Ok(SetCode::BuiltIn { function, types, arguments: self.exprs(arguments)? })
+            }
+            ExprKind::UserCall { function, arguments } => {
+                let definition = self.context.catalog.function(*function);
+                let strict = definition.is_some_and(|definition| definition.strict);
+                Ok(SetCode::User { function: *function, strict, arguments: self.exprs(arguments)? })
+            }
+            _ => Ok(SetCode::One(self.expr(call)?)),
+        }
+    }
+}
+
+/// The rows of a subquery.
+struct SubqueryRows {
+    code: QueryCode,
+}
+
+impl Rows for SubqueryRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        self.code.run(exec, next)
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        self.code.explain(out);
+    }
+}
+
+/// The rows of a table that the engine computes.
+struct SystemRows {
+    schema: String,
+    name: String,
+    slots: Vec<Option<usize>>,
+}
+
+/// Puts a row into the slots of the columns that somebody reads.
+fn put_row(exec: &mut Exec<'_, '_>, slots: &[Option<usize>], row: &[Value]) {
+    for (number, slot) in slots.iter().enumerate() {
+        if let Some(slot) = slot {
+            exec.set(*slot, row.get(number).cloned().unwrap_or_default());
+        }
+    }
+}
+
+impl Rows for SystemRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        for row in exec.services.system_table(&self.schema, &self.name)? {
+            put_row(exec, &self.slots, &row);
+            if next(exec)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        out.line(format_args!("System Scan on {}.{}", self.schema, self.name));
+    }
+}
+
+/// A call that gives rows.
+pub(crate) enum SetCode {
+    /// A built-in set-returning function.
+    BuiltIn { function: &'static Function, types: CallTypes, arguments: Vec<Code> },
+    /// A function of the catalogue.
+    User { function: FunctionId, strict: bool, arguments: Vec<Code> },
+    /// A scalar: one row.
+    One(Code),
+}
+
+impl SetCode {
+    /// Calls `each` with each row; false ends it.
+    pub(crate) fn run(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        each: &mut dyn FnMut(&mut Exec<'_, '_>, &[Value]) -> Run<Flow>,
+    ) -> Run<Flow> {
+        match self {
+            SetCode::One(code) => {
+                let value = code.run(exec)?;
+                match &value {
+                    Value::Record(fields) => each(exec, fields),
+                    _ => each(exec, std::slice::from_ref(&value)),
+                }
+            }
+            SetCode::BuiltIn { function, types, arguments } => {
+                let mut values = exec.take_buffer();
+                run_all(arguments, exec, &mut values)?;
+                let Some(code) = function.set_returning else { return Ok(Flow::Continue) };
+                if function.strict && values.iter().any(Value::is_null) {
+                    exec.give_buffer(values);
+                    return Ok(Flow::Continue);
+                }
+                let mut rows = host::with_context(exec, types, |context| code(context, &values))?;
+                exec.give_buffer(values);
+                let mut row = Row::new();
+                let mut count = 0_u32;
+                while rows.next(&mut row)? {
+                    count = count.wrapping_add(1);
+                    if count.is_multiple_of(64) {
+                        exec.check_interrupts()?;
+                    }
+                    if each(exec, &row)? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Ok(Flow::Continue)
+            }
+            SetCode::User { function, strict, arguments } => {
+                let mut values = exec.take_buffer();
+                run_all(arguments, exec, &mut values)?;
+                let code = exec.services.compiled_function(*function)?;
+                if *strict && values.iter().any(Value::is_null) {
+                    if code.returns_set() {
+                        return Ok(Flow::Continue);
+                    }
+                    return each(exec, &vec![Value::Null; code.columns().len()]);
+                }
+                let rows = code.rows(exec, &values)?;
+                exec.give_buffer(values);
+                for row in rows.rows() {
+                    if each(exec, row)? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Ok(Flow::Continue)
+            }
+        }
+    }
+}
+
+/// The rows of a function call.
+struct FunctionRows {
+    code: SetCode,
+    slots: Vec<Option<usize>>,
+    ordinality: bool,
+    text: String,
+}
+
+impl Rows for FunctionRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let mut number = 0;
+        let (columns, ordinal) = match (self.ordinality, self.slots.split_last()) {
+            (true, Some((ordinal, columns))) => (columns, *ordinal),
+            _ => (&self.slots[..], None),
+        };
+        self.code.run(exec, &mut |exec, row| {
+            number += 1;
+            put_row(exec, columns, row);
+            if let Some(slot) = ordinal {
+                exec.set(slot, Value::Int8(number));
+            }
+            next(exec)
+        })
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        out.line(format_args!("Function Scan on {}", self.text));
+    }
+}
+
+/// Set-returning calls in a select list: as many rows as the longest one gives, NULLs after the end of the others.
+pub(crate) struct ProjectSet {
+    pub source: RowsBox,
+    pub sets: Vec<(SetCode, usize)>,
+}
+
+impl Rows for ProjectSet {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        self.source.run(exec, &mut |exec| {
+            let mut columns: Vec<RowSet> = Vec::with_capacity(self.sets.len());
+            for (code, _) in &self.sets {
+                let mut rows = RowSet::new(1);
+                code.run(exec, &mut |_, row| {
+                    rows.values.push(match row {
+                        [value] => value.clone(),
+                        fields => Value::Record(fields.into()),
+                    });
+                    rows.len += 1;
+                    Ok(Flow::Continue)
+                })?;
+                columns.push(rows);
+            }
+            let most = columns.iter().map(|rows| rows.len).max().unwrap_or(0);
+            for number in 0..most {
+                for ((_, slot), rows) in self.sets.iter().zip(&columns) {
+                    exec.set(*slot, rows.values.get(number).cloned().unwrap_or_default());
+                }
+                if next(exec)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+            Ok(Flow::Continue)
+        })
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        out.line("ProjectSet");
+        out.child(&*self.source);
+    }
+}

@@ -1,0 +1,227 @@
+//! Compiles the scan of one table: path, key values, tests for storage, filter.
+
+use std::collections::BTreeSet;
+
+use tuplix_catalog::TableId;
+use tuplix_sql::plan::{Expr, ExprKind, RelationId};
+use tuplix_storage::{SimplePredicate, Test};
+use tuplix_types::{Result, TypeId};
+
+use super::access_path::{Choice, Key, Keys, Wish, column_comparison, keys_of, plain_column};
+use super::builder::Builder;
+use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Way, storage_tests};
+use super::walk::Facts;
+use crate::layout::{Placement, TableAccess};
+
+impl Builder<'_> {
+    /// Compiles the scan of a table under conditions that may also read relations bound before. Says whether rows come
+    /// in the wished order.
+    pub(crate) fn table_scan(
+        &mut self,
+        relation: RelationId,
+        table: TableId,
+        conditions: &[&Expr],
+        wish: &Wish,
+    ) -> Result<(TableScan, bool)> {
+        let access = self.table(table)?.clone();
+        self.add_table(relation, &access);
+        let keys = keys_of(&access, relation, conditions);
+        let path = keys.choose(&access, wish);
+        let mut used = BTreeSet::new();
+        let mut text = vec![String::new()];
+        let bucket = self.bucket(&access, &keys, &mut text)?;
+        let way = match &path.choice {
+            Choice::Scan => self.tests(&access, relation, conditions, &mut used)?,
+            choice => self.way(&access, &keys, choice, &mut used)?,
+        };
+        let name = self.name(relation);
+        let label = if name == access.table.name { name } else { format!("{} {name}", access.table.name) };
+        text[0] = match way_index(&way) {
+            None => format!("Seq Scan on {label}"),
+            Some(index) => format!("Index Scan using {} on {label}", access.table.indexes[index].name),
+        };
+        let condition = |(_, condition): (usize, &&Expr)| self.text(condition);
+        let by_index: Vec<String> = conditions.iter().enumerate().filter(|(n, _)| used.contains(n)).map(condition).collect();
+        if !by_index.is_empty() {
+            let verb = if way_index(&way).is_some() { "Index Cond" } else { "Chunk Test" };
+            text.push(format!("{verb}: {}", by_index.join(" AND ")));
+        }
+        let rest: Vec<&Expr> =
+            conditions.iter().enumerate().filter(|(n, _)| !used.contains(n)).map(|(_, condition)| *condition).collect();
+        if !rest.is_empty() {
+            let rest: Vec<String> = rest.iter().map(|condition| self.text(condition)).collect();
+            text.push(format!("Filter: {}", rest.join(" AND ")));
+        }
+        let filter = self.filter(&rest)?;
+        let slots = self.relations.get(&relation).cloned().unwrap_or_default();
+        let columns = slots.columns.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot)));
+        let scan = TableScan {
+            access,
+            bucket,
+            way,
+            columns: columns.collect(),
+            row: slots.row,
+            present: slots.present,
+            filter,
+            recheck: self.user_calls,
+            text,
+        };
+        Ok((scan, path.ordered))
+    }
+
+    /// Gives a table's relation its slots, once.
+    pub(crate) fn add_table(&mut self, relation: RelationId, access: &TableAccess) {
+        let row = self.relations.get(&relation).and_then(|slots| slots.row);
+        let whole = self.needed.is_whole(relation).then(|| self.slot());
+        let slots = self.add_relation(relation, access.table.columns.len());
+        slots.table = Some(access.clone());
+        slots.row = row;
+        slots.present = whole;
+    }
+
+    fn bucket(&mut self, access: &TableAccess, keys: &Keys<'_>, text: &mut Vec<String>) -> Result<Bucket> {
+        let Placement::Hash { column } = access.placement else { return Ok(Bucket::Only) };
+        match keys.equal.get(&column) {
+            Some(key) => {
+                text.push(format!("Bucket: of {}", self.text(key.value)));
+                Ok(Bucket::Of(self.expr(key.value)?))
+            }
+            None => {
+                text.push(format!("Buckets: all {}", access.buckets));
+                Ok(Bucket::All)
+            }
+        }
+    }
+
+    /// A scan with the conditions that storage can test itself.
+    fn tests(
+        &mut self,
+        access: &TableAccess,
+        relation: RelationId,
+        conditions: &[&Expr],
+        used: &mut BTreeSet<usize>,
+    ) -> Result<Way> {
+        let mut tests = Vec::new();
+        for (number, condition) in conditions.iter().enumerate() {
+            if tests.len() == MAX_TESTS {
+                break;
+            }
+            if let Some(test) = self.storage_test(access, relation, condition)? {
+                tests.push(test);
+                used.insert(number);
+            }
+        }
+        Ok(Way::Scan(tests))
+    }
+
+    fn storage_test(&mut self, access: &TableAccess, relation: RelationId, node: &Expr) -> Result<Option<TestCode>> {
+        let fixed = |column, test| Ok(Some(TestCode::Fixed(SimplePredicate { column, test })));
+        match &node.kind {
+            ExprKind::IsNull { argument, negated } if argument.ty != TypeId::RECORD => {
+                let Some(column) = plain_column(argument, relation) else { return Ok(None) };
+                return fixed(column, if *negated { Test::IsNotNull } else { Test::IsNull });
+            }
+            ExprKind::Column { .. } if node.ty == TypeId::BOOL => {
+                let Some(column) = plain_column(node, relation) else { return Ok(None) };
+                return fixed(column, Test::Bool(true));
+            }
+            ExprKind::Not(inner) if inner.ty == TypeId::BOOL => {
+                let Some(column) = plain_column(inner, relation) else { return Ok(None) };
+                return fixed(column, Test::Bool(false));
+            }
+            _ => {}
+        }
+        let Some((column, comparison, value)) = column_comparison(node, relation, access) else { return Ok(None) };
+        // A value that costs more than reading a slot may fail where no row would have asked for it.
+        let cheap = matches!(
+            value.kind,
+            ExprKind::Constant(_) | ExprKind::Parameter(_) | ExprKind::Variable(_) | ExprKind::Column { .. }
+        );
+        if !cheap || !storage_tests(access.table.columns[column].ty, comparison) {
+            return Ok(None);
+        }
+        Ok(Some(TestCode::Compare { column, comparison, value: self.expr(value)? }))
+    }
+
+    fn key_part(&mut self, access: &TableAccess, column: usize, key: &Key<'_>) -> Result<KeyPart> {
+        Ok(KeyPart { code: self.expr(key.value)?, ty: access.table.columns[column].ty })
+    }
+
+    fn way(&mut self, access: &TableAccess, keys: &Keys<'_>, choice: &Choice, used: &mut BTreeSet<usize>) -> Result<Way> {
+        let (index, equal, any) = match choice {
+            Choice::Scan => return Ok(Way::Scan(Vec::new())),
+            Choice::Lookup { index, .. } => (*index, usize::MAX, None),
+            Choice::Any { index, any } => (*index, usize::MAX, Some(*any)),
+            Choice::Range { index, equal, .. } => (*index, *equal, None),
+        };
+        let definition = access.table.indexes[index].clone();
+        let mut key = Vec::new();
+        let mut at = 0;
+        for (number, part) in definition.columns.iter().take(equal).enumerate() {
+            let source = if any == Some(part.column) {
+                at = number;
+                keys.any.get(&part.column)
+            } else {
+                keys.equal.get(&part.column)
+            };
+            let source = source.expect("invariant: the chosen index has a condition for each key column");
+            used.insert(source.condition);
+            key.push(self.key_part(access, part.column, source)?);
+        }
+        Ok(match choice {
+            Choice::Lookup { unique: true, .. } => Way::Unique { index, key },
+            Choice::Any { .. } => Way::Any { index, key, at },
+            Choice::Range { reverse, .. } => {
+                let next = definition.columns.get(equal);
+                let bound = |key: Option<&Key<'_>>, builder: &mut Self| -> Result<Option<RangeBound>> {
+                    let Some((key, next)) = key.zip(next) else { return Ok(None) };
+                    let inclusive = key.inclusive;
+                    Ok(Some(RangeBound { key: builder.key_part(access, next.column, key)?, inclusive }))
+                };
+                let above = bound(next.and_then(|next| keys.lower.get(&next.column)), self)?;
+                let below = bound(next.and_then(|next| keys.upper.get(&next.column)), self)?;
+                let descending = next.is_some_and(|next| next.descending);
+                let (lower, upper) = if descending { (below, above) } else { (above, below) };
+                let nulls_first = next.is_some_and(|next| next.nulls_first);
+                Way::Range { index, prefix: key, lower, upper, nulls_first, reverse: *reverse }
+            }
+            Choice::Lookup { .. } | Choice::Scan => Way::Lookup { index, key },
+        })
+    }
+
+    /// Whether the path that conditions give reads one of `bound`: then the scan is cheap for each row of those.
+    pub(crate) fn is_keyed_by(
+        &self,
+        relation: RelationId,
+        table: TableId,
+        conditions: &[&Expr],
+        bound: &BTreeSet<RelationId>,
+    ) -> Result<bool> {
+        let access = self.table(table)?;
+        let keys = keys_of(access, relation, conditions);
+        let reads = |key: &Key<'_>| !Facts::of_expr(key.value).needed.relations().is_disjoint(bound);
+        let index = match keys.choose(access, &Wish::default()).choice {
+            Choice::Scan => return Ok(false),
+            Choice::Lookup { index, .. } | Choice::Any { index, .. } | Choice::Range { index, .. } => index,
+        };
+        let columns = access.table.indexes[index].columns.iter().map(|key| key.column);
+        let sources = |column: usize| {
+            [&keys.equal, &keys.any, &keys.lower, &keys.upper].into_iter().filter_map(move |map| map.get(&column))
+        };
+        // The distribution column narrows a scan to a bucket; that alone does not make it cheap.
+        let distribution = match access.placement {
+            Placement::Hash { column } => Some(column),
+            _ => None,
+        };
+        Ok(columns.filter(|column| Some(*column) != distribution).flat_map(sources).any(reads))
+    }
+}
+
+fn way_index(way: &Way) -> Option<usize> {
+    match way {
+        Way::Scan(_) => None,
+        Way::Unique { index, .. } | Way::Lookup { index, .. } | Way::Any { index, .. } | Way::Range { index, .. } => {
+            Some(*index)
+        }
+    }
+}

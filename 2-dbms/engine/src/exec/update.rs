@@ -1,0 +1,314 @@
+//! UPDATE and DELETE: first all rows are found, then they are changed, so that no row is met twice.
+
+use std::collections::BTreeSet;
+
+use tuplix_sql::plan::{Delete, Expr, From, RelationId, Update};
+use tuplix_types::{Result, TypeId, Value};
+
+use super::access_path::Wish;
+use super::builder::Builder;
+use super::code::Code;
+use super::constraint::{BoundCheck, Constraints, violation};
+use super::explain::Explain;
+use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
+use super::from::RelationWish;
+use super::query::QueryCode;
+use super::rows::{Next, Rows, RowsBox};
+use super::scan::{Bucket, Way};
+use super::walk;
+use crate::layout::TableAccess;
+use crate::stop::Run;
+use crate::transaction::RowRef;
+
+/// The assignments of an UPDATE or ON CONFLICT DO UPDATE.
+pub(crate) struct Change {
+    access: TableAccess,
+    /// Assigned columns.
+    columns: Vec<usize>,
+    codes: Vec<Code>,
+    /// The new values' first slot.
+    pub first: usize,
+    /// Slots of new values with the slots of the relation's columns that CHECKs and RETURNING read.
+    write_back: Vec<(usize, usize)>,
+    constraints: Constraints,
+}
+
+impl Change {
+    /// How many columns are assigned.
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Computes the new values.
+    #[inline]
+    pub(crate) fn compute(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        for (number, code) in self.codes.iter().enumerate() {
+            code.run_into(exec, self.first + number)?;
+        }
+        Ok(())
+    }
+
+    /// Changes a row to the new values.
+    #[inline]
+    pub(crate) fn apply(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<RowRef> {
+        for (from, to) in &self.write_back {
+            let value = exec.get(*from).clone();
+            exec.set(*to, value);
+        }
+        if let Some(violated) = self.constraints.violated(exec)? {
+            let mut values: Vec<Value> =
+                (0..self.access.table.columns.len()).map(|column| exec.tx.read(row, column)).collect();
+            for (number, column) in self.columns.iter().enumerate() {
+                values[*column] = exec.get(self.first + number).clone();
+            }
+            return Err(violation(exec, &self.access, violated, &values));
+        }
+        let mut changes = std::mem::take(&mut exec.stack.changes);
+        changes.clear();
+        changes.extend(self.columns.iter().enumerate().map(|(number, column)| (*column, exec.get(self.first + number).clone())));
+        let changed = exec.tx.update(&self.access, row, &changes);
+        changes.clear();
+        exec.stack.changes = changes;
+        changed
+    }
+}
+
+impl Builder<'_> {
+    /// Gives the relation of a table to be changed its slots: what the statement reads, and what CHECKs read. Gives columns
+    /// with their slots.
+    pub(crate) fn change_relation(
+        &mut self,
+        relation: RelationId,
+        access: &TableAccess,
+        assignments: &[(usize, Expr)],
+        checks: &[BoundCheck],
+    ) -> Vec<(usize, usize)> {
+        self.need_checks(relation, assignments, checks);
+        self.add_table(relation, access);
+        let slots = self.relations.get(&relation).cloned().unwrap_or_default().columns;
+        slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect()
+    }
+
+    fn need_checks(&mut self, relation: RelationId, assignments: &[(usize, Expr)], checks: &[BoundCheck]) {
+        for check in checks {
+            if assignments.iter().any(|(column, _)| check.columns.contains(column)) {
+                check.columns.iter().for_each(|column| self.needed.add(relation, *column));
+            }
+        }
+    }
+
+    /// Compiles assignments over a relation that has its slots.
+    pub(crate) fn change(
+        &mut self,
+        relation: RelationId,
+        access: &TableAccess,
+        assignments: &[(usize, Expr)],
+        checks: &[BoundCheck],
+    ) -> Result<Change> {
+        let codes = assignments.iter().map(|(_, value)| self.expr(value)).collect::<Result<Vec<_>>>()?;
+        let columns: Vec<usize> = assignments.iter().map(|(column, _)| *column).collect();
+        let first = self.slots(columns.len());
+        let slots = self.relations.get(&relation).cloned().unwrap_or_default().columns;
+        let write_back = columns.iter().enumerate();
+        let write_back = write_back.filter_map(|(number, column)| slots[*column].map(|slot| (first + number, slot)));
+        let write_back = write_back.collect();
+        let assigned: BTreeSet<usize> = columns.iter().copied().collect();
+        // NOT NULL looks at the new values themselves: their columns need no slot of their own.
+        let mut new_slots = slots.clone();
+        for (number, column) in columns.iter().enumerate() {
+            new_slots[*column].get_or_insert(first + number);
+        }
+        let constraints = self.constraints(&access.table, checks, &new_slots, Some(&assigned))?;
+        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints })
+    }
+
+    /// The rows of the table to change. True when there is one at most.
+    fn rows_to_change(
+        &mut self,
+        target: &From,
+        from: &[From],
+        filter: Option<&Expr>,
+        row: usize,
+    ) -> Result<(RowsBox, bool)> {
+        let From::Table { relation, table } = target else {
+            return Err(tuplix_types::SqlError::internal("a change of something that is no table"));
+        };
+        self.relations.entry(*relation).or_default().row = Some(row);
+        let mut conditions = Vec::new();
+        filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));
+        if from.is_empty() {
+            let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
+            let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
+            return Ok((Box::new(scan), single));
+        }
+        let items: Vec<&From> = std::iter::once(target).chain(from).collect();
+        Ok((self.from(&items, &conditions, &RelationWish::default())?.0, false))
+    }
+
+    /// Compiles an UPDATE.
+    pub(crate) fn update(&mut self, update: &Update, columns: Vec<TypeId>) -> Result<QueryCode> {
+        let access = self.table(update.table)?.clone();
+        let checks = self.bound_checks(&access.table)?;
+        self.need_checks(update.relation, &update.assignments, &checks);
+        let row = self.slot();
+        let target = From::Table { relation: update.relation, table: update.table };
+        let (source, single) = self.rows_to_change(&target, &update.from, update.filter.as_ref(), row)?;
+        let change = self.change(update.relation, &access, &update.assignments, &checks)?;
+        let mut items = vec![&target];
+        items.extend(&update.from);
+        self.changing(ChangeParts {
+            source, single, access, row, change: Some(change), items: &items, returning: &update.returning, columns,
+        })
+    }
+
+    /// Compiles a DELETE.
+    pub(crate) fn delete(&mut self, delete: &Delete, columns: Vec<TypeId>) -> Result<QueryCode> {
+        let access = self.table(delete.table)?.clone();
+        let row = self.slot();
+        let target = From::Table { relation: delete.relation, table: delete.table };
+        let (source, single) = self.rows_to_change(&target, &delete.using, delete.filter.as_ref(), row)?;
+        let mut items = vec![&target];
+        items.extend(&delete.using);
+        self.changing(ChangeParts {
+            source, single, access, row, change: None, items: &items, returning: &delete.returning, columns,
+        })
+    }
+
+    fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
+        let ChangeParts { source, single, access, row, change, items, returning, columns } = parts;
+        let returning = self.exprs(returning)?;
+        let out = self.slots(returning.len());
+        let mut saved = vec![row];
+        if let Some(change) = &change {
+            saved.extend(change.first..change.first + change.len());
+        }
+        let reads_back = !returning.is_empty() || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
+        if reads_back {
+            saved.extend(self.visible_slots(items).into_iter().filter(|slot| *slot != row));
+        }
+        let joins = items.len() > 1;
+        let recheck = self.user_calls;
+        let code = ChangeRows { source, single, access, row, change, saved, joins, recheck, returning, out };
+        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+    }
+}
+
+struct ChangeParts<'p> {
+    source: RowsBox,
+    single: bool,
+    access: TableAccess,
+    row: usize,
+    change: Option<Change>,
+    items: &'p [&'p From],
+    returning: &'p [Expr],
+    columns: Vec<TypeId>,
+}
+
+struct ChangeRows {
+    source: RowsBox,
+    /// There is one row at most: it is changed where it is found.
+    single: bool,
+    access: TableAccess,
+    /// The slot that says which row.
+    row: usize,
+    /// `None` deletes.
+    change: Option<Change>,
+    /// What is kept of each found row until it is changed, the row itself first.
+    saved: Vec<usize>,
+    /// Other relations are joined: a row may be found several times and is changed once.
+    joins: bool,
+    /// Functions are called that may have changed rows in between.
+    recheck: bool,
+    returning: Vec<Code>,
+    out: usize,
+}
+
+impl ChangeRows {
+    #[inline]
+    fn change(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else { return Ok(false) };
+        if self.recheck && !exec.tx.is_live(row) {
+            return Ok(false);
+        }
+        match &self.change {
+            Some(change) => {
+                let row = change.apply(exec, row)?;
+                exec.set(self.row, pack_row(row));
+            }
+            None => exec.tx.delete(&self.access, row)?,
+        }
+        Ok(true)
+    }
+
+    fn give(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        for (number, code) in self.returning.iter().enumerate() {
+            code.run_into(exec, self.out + number)?;
+        }
+        next(exec)
+    }
+
+    #[inline]
+    fn run_single(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let mut affected = 0;
+        let mut flow = Flow::Continue;
+        self.source.run(exec, &mut |exec| {
+            if let Some(change) = &self.change {
+                change.compute(exec)?;
+            }
+            if self.change(exec)? {
+                affected += 1;
+                if !self.returning.is_empty() {
+                    flow = self.give(exec, next)?;
+                }
+            }
+            Ok(Flow::Stop)
+        })?;
+        exec.affected = affected;
+        Ok(flow)
+    }
+}
+
+impl Rows for ChangeRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        if self.single {
+            return self.run_single(exec, next);
+        }
+        let mut rows = RowSet { width: self.saved.len(), values: exec.take_buffer(), len: 0 };
+        let mut met = BTreeSet::new();
+        self.source.run(exec, &mut |exec| {
+            if self.joins && !met.insert(exec.get(self.row).as_i64()) {
+                return Ok(Flow::Continue);
+            }
+            if let Some(change) = &self.change {
+                change.compute(exec)?;
+            }
+            exec.gather(&self.saved, &mut rows.values);
+            rows.len += 1;
+            Ok(Flow::Continue)
+        })?;
+        let mut affected = 0;
+        let mut flow = Flow::Continue;
+        for number in 0..rows.len {
+            exec.scatter(&self.saved, rows.row(number));
+            if self.change(exec)? {
+                affected += 1;
+                // A consumer that has enough does not end the change.
+                if flow == Flow::Continue && !self.returning.is_empty() {
+                    flow = self.give(exec, next)?;
+                }
+            }
+            if number % 64 == 63 {
+                exec.check_interrupts()?;
+            }
+        }
+        exec.give_buffer(rows.values);
+        exec.affected = affected;
+        Ok(flow)
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        let verb = if self.change.is_some() { "Update" } else { "Delete" };
+        out.line(format_args!("{verb} on {}", self.access.table.name));
+        out.child(&*self.source);
+    }
+}
