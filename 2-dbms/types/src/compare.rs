@@ -36,17 +36,42 @@ pub fn hash_int(value: i64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// The hash of a byte string.
+/// The product's halves folded.
+#[inline]
+fn fold(left: u64, right: u64) -> u64 {
+    let product = u128::from(left) * u128::from(right);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => 0,
+    }
+}
+
+/// The hash of a byte string: sixteen bytes a multiplication, in the manner of wyhash.
 #[inline]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
-    let mut hash = SEED_BYTES ^ (bytes.len() as u64).wrapping_mul(MULTIPLIER);
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for chunk in chunks {
-        hash = mix(hash, u64::from_le_bytes(*chunk));
+    let mut hash = SEED_BYTES;
+    let mut rest = bytes;
+    while rest.len() > 16 {
+        hash = fold(word(rest) ^ SEED, word(&rest[8..]) ^ hash);
+        rest = &rest[16..];
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    mix(hash, u64::from_le_bytes(last))
+    let length = rest.len();
+    let (first, last) = if length >= 8 {
+        (word(rest), word(&rest[length - 8..]))
+    } else if let (Some(head), Some(tail)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)))
+    } else if length > 0 {
+        (u64::from(rest[0]) << 16 | u64::from(rest[length / 2]) << 8 | u64::from(rest[length - 1]), 0)
+    } else {
+        (0, 0)
+    };
+    let total = bytes.len() as u64;
+    fold(MULTIPLIER ^ total, fold(first ^ SEED, last ^ hash) ^ SEED_BYTES)
 }
 
 #[inline]

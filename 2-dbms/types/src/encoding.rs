@@ -90,6 +90,17 @@ pub fn put_varint(mut value: u64, out: &mut Vec<u8>) {
 /// When the bytes end, or the integer does not fit 64 bits.
 #[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
+    // Most are one byte long.
+    if let Some((&byte, rest)) = bytes.split_first()
+        && byte < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(byte));
+    }
+    take_long_varint(bytes)
+}
+
+fn take_long_varint(bytes: &mut &[u8]) -> Result<u64> {
     let mut value = 0u64;
     let mut shift = 0;
     loop {

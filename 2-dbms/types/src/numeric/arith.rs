@@ -124,6 +124,17 @@ impl Numeric {
 
     /// The position of the first digit and its value in base 10000, as PostgreSQL weighs numbers.
     pub(super) fn base_weight(&self) -> (i64, i64) {
+        if let Repr::Small { unscaled, scale } = &self.0 {
+            let magnitude = unscaled.unsigned_abs();
+            let Some(digits) = magnitude.checked_ilog10() else { return (0, 0) };
+            let position = i64::from(digits) - i64::from(*scale);
+            let length = position.rem_euclid(BASE_DIGITS) as u32 + 1;
+            let first = match digits + 1 {
+                have if have >= length => magnitude / 10u128.pow(have - length),
+                have => magnitude * 10u128.pow(length - have),
+            };
+            return (position.div_euclid(BASE_DIGITS), first as i64);
+        }
         let Some((digits, exponent)) = self.significant_digits() else { return (0, 0) };
         if digits.is_empty() {
             return (0, 0);
@@ -263,6 +274,12 @@ impl Numeric {
     /// # Errors
     /// 22003 when rounding up needs a digit too many.
     pub fn round(&self, digits: i32) -> Result<Numeric> {
+        if let (Repr::Small { unscaled, scale }, Ok(shown)) = (&self.0, u32::try_from(digits))
+            && let Some(power) = scale.checked_sub(shown).and_then(pow10_i128)
+            && let Some(rounded) = round_i128(*unscaled, power)
+        {
+            return Ok(Numeric::small(rounded, shown));
+        }
         self.cut(digits, divide_rounded)
     }
 

@@ -76,24 +76,24 @@ impl Fixed {
         Fixed::double_atanh(&Fixed { value: (BigInt::from(1) << bits) / 3, bits })
     }
 
-    /// The natural logarithm of a positive number.
-    fn ln(&self) -> Fixed {
-        // x = m * 2^e with m near 1.
+    /// The natural logarithm of a positive number, with so many bits after the point.
+    fn ln(&self, bits: u64) -> Fixed {
+        // x = m * 2^e with m near 1; m needs no more bits than the result.
         let length = self.value.bits() as i64;
         let exponent = length - self.bits as i64;
-        let mut mantissa = Fixed { value: shift(&self.value, -exponent), bits: self.bits };
+        let mut mantissa = Fixed { value: shift(&self.value, bits as i64 - length), bits };
         // Some square roots bring m nearer to 1, where the series is short.
         let roots = 8;
         for _ in 0..roots {
-            let root: BigUint = (mantissa.value.magnitude() << self.bits).sqrt();
+            let root: BigUint = (mantissa.value.magnitude() << bits).sqrt();
             mantissa.value = BigInt::from(root);
         }
-        let one = Fixed::one(self.bits);
-        let below = Fixed { value: &mantissa.value - &one.value, bits: self.bits };
-        let above = Fixed { value: &mantissa.value + &one.value, bits: self.bits };
+        let one = Fixed::one(bits);
+        let below = Fixed { value: &mantissa.value - &one.value, bits };
+        let above = Fixed { value: &mantissa.value + &one.value, bits };
         let series = Fixed::double_atanh(&below.div(&above));
-        let value = (series.value << roots) + Fixed::ln_2(self.bits).value * exponent;
-        Fixed { value, bits: self.bits }
+        let value = (series.value << roots) + Fixed::ln_2(bits).value * exponent;
+        Fixed { value, bits }
     }
 
     /// `e` to this power.
@@ -212,10 +212,10 @@ fn ln_weight(number: &Numeric) -> i64 {
 
 /// `ln(number)` with so many digits after the point.
 fn ln_to_scale(number: &Numeric, scale: i64) -> Fixed {
-    // Tiny numbers need the bits that their leading zeros take.
+    // Tiny numbers also need the bits that their leading zeros take.
     let exponent = number.significant_digits().map_or(0, |(_, exponent)| exponent);
-    let bits = bits_for(scale + (-exponent).max(0) + 16);
-    Fixed::from_numeric(number, bits).ln()
+    let bits = bits_for(scale + 16);
+    Fixed::from_numeric(number, bits_for(scale + (-exponent).max(0) + 16)).ln(bits)
 }
 
 fn logarithm_argument(number: &Numeric) -> Result<()> {

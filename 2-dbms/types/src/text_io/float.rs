@@ -14,6 +14,8 @@ trait Float: Copy + LowerExp + FromStr + PartialEq {
     const SCIENTIFIC_FROM: i32;
     /// Numbers below this can be no neighbour's midpoint in decimal.
     fn has_exact_midpoints(self) -> bool;
+    /// The number in the wider type.
+    fn widen(self) -> f64;
 }
 
 impl Float for f64 {
@@ -21,12 +23,18 @@ impl Float for f64 {
     fn has_exact_midpoints(self) -> bool {
         self.abs() >= 9_007_199_254_740_992.0
     }
+    fn widen(self) -> f64 {
+        self
+    }
 }
 
 impl Float for f32 {
     const SCIENTIFIC_FROM: i32 = 6;
     fn has_exact_midpoints(self) -> bool {
         self.abs() >= 16_777_216.0
+    }
+    fn widen(self) -> f64 {
+        f64::from(self)
     }
 }
 
@@ -74,6 +82,9 @@ fn format_finite<F: Float>(value: F, out: &mut String) {
             }
         }
     }
+    if let Some(even) = even_tie(&text, value) {
+        text = even;
+    }
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = match mantissa.strip_prefix('-') {
@@ -120,6 +131,24 @@ fn strictly_inside<F: Float>(text: &str, value: F) -> bool {
     };
     let reads_back = |text: &str| text.parse::<F>().is_ok_and(|back| back == value);
     reads_back(&above) && reads_back(&below)
+}
+
+/// Where the number lies exactly between two texts of the same length, PostgreSQL takes the one with
+/// an even last digit, and the standard library the larger one.
+fn even_tie<F: Float>(text: &str, value: F) -> Option<ecow::EcoString> {
+    // Such a number has at most 18 digits, so not more than 18 bits after the point.
+    let wide = value.widen();
+    if wide.abs() >= 1e19 || (wide * 262_144.0).fract() != 0.0 {
+        return None;
+    }
+    let (mantissa, exponent) = text.split_once('e')?;
+    let last = mantissa.bytes().next_back().filter(|digit| digit.is_ascii_digit() && digit % 2 == 1)?;
+    let digits = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exact = format!("{value:.30e}");
+    let even = format!("{}{}", &mantissa[..mantissa.len() - 1], char::from(last - 1));
+    let point = if digits == 0 { "." } else { "" };
+    let zeros = 30 - digits - 1;
+    (exact == format!("{even}{point}5{:0<zeros$}e{exponent}", "")).then(|| ecow::eco_format!("{even}e{exponent}"))
 }
 
 /// How many bytes at the front of `text` spell a number in the syntax of C's `strtod`
@@ -246,6 +275,9 @@ mod tests {
             (0.0, "0"),
             (123_456.789, "123456.789"),
             (-1.5, "-1.5"),
+            (-145_360_241_606_786.125, "-145360241606786.12"),
+            (578_075_984_725_227.25, "578075984725227.2"),
+            (1_072_012_167_405_248.25, "1.0720121674052482e+15"),
             (2f64.powi(60), "1.152921504606847e+18"),
             (9_007_199_254_740_992.0, "9.007199254740992e+15"),
             (f64::NAN, "NaN"),
