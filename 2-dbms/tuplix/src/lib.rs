@@ -1,1 +1,160 @@
-//! Tuplix: a database operating system. Everything is a tuple
+//! Tuplix: a database operating system. Everything is a tuple.
+//!
+//! This crate is the way in for programs: a node in the same process, a function call away.
+//!
+//! ```
+//! use tuplix::{Tuplix, Value};
+//!
+//! # fn main() -> Result<(), tuplix::SqlError> {
+//! # let dir = std::env::temp_dir().join(format!("tuplix-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir).expect("a folder");
+//! let node = Tuplix::open(&dir)?;
+//! let mut session = node.session(&Default::default())?;
+//! session.execute("CREATE TABLE worker (p_key int, worker_id int, unused_capacity int NOT NULL,
+//!                                       PRIMARY KEY (p_key, worker_id));
+//!                  SELECT create_distributed_table('worker', 'p_key');
+//!                  INSERT INTO worker VALUES (1, 1, 10), (1, 2, 0)")?;
+//! let rows = session.query("SELECT worker_id FROM worker WHERE p_key = $1 AND unused_capacity > 0", &[Value::Int4(1)])?;
+//! assert_eq!(rows.get(0, 0).and_then(Value::as_i64), Some(1));
+//! # drop(session);
+//! # node.close()?;
+//! # std::fs::remove_dir_all(&dir).expect("the folder");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A statement that runs often is prepared once and called: [`Session::call`] neither parses nor plans. The call
+//! returns before the commit is on disk; [`Commit::wait`] waits for it, so that thousands of callers share one fsync.
+//!
+//! [`Tuplix::connect`] reaches a PostgreSQL server through the same interface; the services run unchanged on it.
+
+mod commit;
+mod options;
+mod session;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use commit::Commit;
+pub use options::{LogMode, Options};
+pub use session::{Parsed, Prepared, Session};
+pub use tuplix_engine::{
+    CutTail, Notification, RecoveryReport, SERVER_VERSION, SessionOptions, TransactionStatus, Waker,
+};
+pub use tuplix_machine::Machine;
+pub use tuplix_types::{
+    Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag, TypeId, Value,
+    sqlstate,
+};
+
+/// A node, embedded in this process or a PostgreSQL server. Cloning it is cheap and names the same node.
+#[derive(Clone)]
+pub struct Tuplix {
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Embedded { node: Arc<tuplix_engine::Node>, report: Arc<RecoveryReport> },
+    Postgres(tuplix_postgres::Server),
+}
+
+impl Tuplix {
+    /// Opens the node whose data directory is `dir`, which is made when it does not exist.
+    ///
+    /// # Errors
+    /// As [`Tuplix::open_with`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Tuplix> {
+        Tuplix::open_with(&Options { dir: Some(dir.as_ref().to_owned()), ..Options::default() })
+    }
+
+    /// Opens a node.
+    ///
+    /// # Errors
+    /// 55006 when another process has the directory open; XX001 when its log is damaged in the middle; 22023 when the
+    /// options are out of bounds or not the directory's; 58030 and 53100 when the disk fails or is full.
+    pub fn open_with(options: &Options) -> Result<Tuplix> {
+        let machine = options.machine.clone().unwrap_or_else(Machine::linux);
+        let shape = options.shape(&machine);
+        let in_memory = options.dir.is_none() || options.log == LogMode::Off;
+        if in_memory {
+            let node = tuplix_engine::open_in_memory(&machine, &shape)?;
+            return Ok(Tuplix { engine: Engine::Embedded { node, report: Arc::default() } });
+        }
+        let dir = options.dir.as_deref().unwrap_or(Path::new("."));
+        let disk = options.disk(&machine, dir)?;
+        let opened = tuplix_engine::open(&machine, disk, &shape)?;
+        Ok(Tuplix { engine: Engine::Embedded { node: opened.node, report: Arc::new(opened.report) } })
+    }
+
+    /// Reaches a PostgreSQL server (alone, or a Citus coordinator): `postgres://user@host:port/database`.
+    ///
+    /// # Errors
+    /// 08006 when it cannot be reached, 28000 and 28P01 when it does not let us in.
+    pub fn connect(url: &str) -> Result<Tuplix> {
+        Ok(Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::connect(url)?) })
+    }
+
+    /// A new session.
+    ///
+    /// # Errors
+    /// 57P01 while the node closes; what connecting finds on PostgreSQL.
+    pub fn session(&self, options: &SessionOptions) -> Result<Session> {
+        Ok(match &self.engine {
+            Engine::Embedded { node, .. } => Session::embedded(tuplix_engine::Session::new(node, options)?),
+            Engine::Postgres(server) => Session::postgres(server.session(&options.user, &options.application_name)?),
+        })
+    }
+
+    /// What recovery replayed, and what it cut from the log's end; empty on PostgreSQL.
+    pub fn recovery_report(&self) -> RecoveryReport {
+        match &self.engine {
+            Engine::Embedded { report, .. } => RecoveryReport::clone(report),
+            Engine::Postgres(_) => RecoveryReport::default(),
+        }
+    }
+
+    /// Cancels the running statement of a session; false when there is no such session or the secret is wrong.
+    pub fn cancel(&self, session_id: u32, secret: i32) -> bool {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.cancel(session_id, secret),
+            Engine::Postgres(_) => false,
+        }
+    }
+
+    /// Partitions of the buckets; 1 on PostgreSQL.
+    pub fn partitions(&self) -> usize {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.partitions(),
+            Engine::Postgres(_) => 1,
+        }
+    }
+
+    /// The epoch up to which everything is on disk; 0 on PostgreSQL.
+    pub fn durable_epoch(&self) -> u64 {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.durable_epoch(),
+            Engine::Postgres(_) => 0,
+        }
+    }
+
+    /// Ends the node: running statements are cancelled, everything committed goes to disk.
+    ///
+    /// # Errors
+    /// The log's: what was acknowledged with `synchronous_commit` off may be lost then.
+    pub fn close(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => tuplix_engine::close(node),
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tuplix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.engine {
+            Engine::Embedded { node, .. } => write!(f, "Tuplix({node:?})"),
+            Engine::Postgres(_) => f.write_str("Tuplix(PostgreSQL)"),
+        }
+    }
+}

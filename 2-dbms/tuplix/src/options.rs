@@ -1,0 +1,61 @@
+//! How a node is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tuplix_engine::Shape;
+use tuplix_machine::{Disk, Machine};
+use tuplix_types::{Result, SqlError, sqlstate};
+
+/// How a node is opened. The default is a node in memory with a partition for each core.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory; `None` for a node that lives in memory only.
+    pub dir: Option<PathBuf>,
+    /// Partitions of the buckets; 0 for one per core.
+    pub partitions: usize,
+    /// Buckets; fixed when a directory is made.
+    pub buckets: u16,
+    /// Whether commits are logged.
+    pub log: LogMode,
+    /// The machine to run on; `None` for this computer.
+    pub machine: Option<Machine>,
+}
+
+/// Whether commits are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogMode {
+    /// To the data directory; each session's `synchronous_commit` says whether replies wait for the disk.
+    #[default]
+    On,
+    /// Not at all: nothing survives the node, the data directory is not touched.
+    Off,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { dir: None, partitions: 0, buckets: 64, log: LogMode::On, machine: None }
+    }
+}
+
+impl Options {
+    pub(crate) fn shape(&self, machine: &Machine) -> Shape {
+        let cores = machine.cores().clamp(1, usize::from(self.buckets).max(1));
+        let partitions = if self.partitions == 0 { cores } else { self.partitions };
+        Shape { partitions, buckets: self.buckets }
+    }
+
+    pub(crate) fn disk(&self, machine: &Machine, dir: &Path) -> Result<Arc<dyn Disk>> {
+        let Some(name) = dir.to_str() else {
+            let message = format!("the path {} is not UTF-8", dir.display());
+            return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+        };
+        if !machine.is_simulated() {
+            std::fs::create_dir_all(dir).map_err(|error| {
+                let message = format!("could not create directory \"{name}\": {error}");
+                SqlError::new(sqlstate::IO_ERROR, message)
+            })?;
+        }
+        Ok(machine.disk(name))
+    }
+}

@@ -1,0 +1,294 @@
+//! Sessions: the contract, by enum over the engines.
+
+use std::sync::Arc;
+
+use tuplix_engine::{Notification, TransactionStatus, Waker};
+use tuplix_types::{OutputColumn, Result, Rows, SqlError, TypeId, Value};
+
+use crate::commit::Commit;
+
+/// One client's session: settings, prepared statements, a transaction.
+#[derive(Debug)]
+pub struct Session {
+    engine: Engine,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Embedded(Box<tuplix_engine::Session>),
+    Postgres(Box<tuplix_postgres::Session>),
+}
+
+/// One statement of a text, parsed.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    kind: ParsedKind,
+}
+
+#[derive(Clone, Debug)]
+enum ParsedKind {
+    Embedded(tuplix_engine::Parsed),
+    /// PostgreSQL parses for itself.
+    Postgres(Arc<str>),
+}
+
+/// A prepared statement of the session that prepared it. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    kind: PreparedKind,
+}
+
+#[derive(Clone, Debug)]
+enum PreparedKind {
+    Embedded(tuplix_engine::Prepared),
+    Postgres(tuplix_postgres::Prepared),
+}
+
+impl Parsed {
+    /// The statement's text.
+    pub fn text(&self) -> &str {
+        match &self.kind {
+            ParsedKind::Embedded(parsed) => parsed.text(),
+            ParsedKind::Postgres(text) => text,
+        }
+    }
+}
+
+impl Prepared {
+    /// The parameters' types.
+    pub fn parameters(&self) -> &[TypeId] {
+        match &self.kind {
+            PreparedKind::Embedded(prepared) => prepared.parameters(),
+            PreparedKind::Postgres(prepared) => prepared.parameters(),
+        }
+    }
+
+    /// The result's columns; none when it gives no rows.
+    pub fn columns(&self) -> &[OutputColumn] {
+        match &self.kind {
+            PreparedKind::Embedded(prepared) => prepared.columns(),
+            PreparedKind::Postgres(prepared) => prepared.columns(),
+        }
+    }
+
+    /// The statement's text.
+    pub fn text(&self) -> &str {
+        match &self.kind {
+            PreparedKind::Embedded(prepared) => prepared.text(),
+            PreparedKind::Postgres(prepared) => prepared.text(),
+        }
+    }
+
+    /// Whether it is COMMIT, ROLLBACK or their kin, accepted in a failed transaction.
+    pub fn ends_transaction(&self) -> bool {
+        match &self.kind {
+            PreparedKind::Embedded(prepared) => prepared.ends_transaction(),
+            PreparedKind::Postgres(_) => false,
+        }
+    }
+}
+
+fn foreign() -> SqlError {
+    SqlError::internal("a statement was prepared by a session of another engine")
+}
+
+impl Session {
+    pub(crate) fn embedded(session: tuplix_engine::Session) -> Session {
+        Session { engine: Engine::Embedded(Box::new(session)) }
+    }
+
+    pub(crate) fn postgres(session: tuplix_postgres::Session) -> Session {
+        Session { engine: Engine::Postgres(Box::new(session)) }
+    }
+
+    /// Its number: what clients see as the server process's id.
+    pub fn id(&self) -> u32 {
+        match &self.engine {
+            Engine::Embedded(session) => session.id(),
+            Engine::Postgres(session) => session.id(),
+        }
+    }
+
+    /// What a cancel request has to know.
+    pub fn secret(&self) -> i32 {
+        match &self.engine {
+            Engine::Embedded(session) => session.secret(),
+            Engine::Postgres(_) => 0,
+        }
+    }
+
+    /// Parses a text of any number of statements.
+    ///
+    /// # Errors
+    /// A syntax error anywhere is one for the whole text.
+    pub fn parse(&mut self, sql: &str) -> Result<Vec<Parsed>> {
+        Ok(match &mut self.engine {
+            Engine::Embedded(session) => {
+                let parsed = session.parse(sql)?.into_iter();
+                parsed.map(|parsed| Parsed { kind: ParsedKind::Embedded(parsed) }).collect()
+            }
+            Engine::Postgres(_) => vec![Parsed { kind: ParsedKind::Postgres(sql.into()) }],
+        })
+    }
+
+    /// Prepares one statement. Types that are missing or 0 are inferred.
+    ///
+    /// # Errors
+    /// What parsing, analysing and compiling find.
+    pub fn prepare(&mut self, sql: &str, parameter_types: &[TypeId]) -> Result<Prepared> {
+        let kind = match &mut self.engine {
+            Engine::Embedded(session) => PreparedKind::Embedded(session.prepare(sql, parameter_types)?),
+            Engine::Postgres(session) => PreparedKind::Postgres(session.prepare(sql, parameter_types)?),
+        };
+        Ok(Prepared { kind })
+    }
+
+    /// Prepares a statement that [`Session::parse`] gave.
+    ///
+    /// # Errors
+    /// What analysing and compiling find.
+    pub fn prepare_parsed(&mut self, parsed: &Parsed, parameter_types: &[TypeId]) -> Result<Prepared> {
+        let kind = match (&mut self.engine, &parsed.kind) {
+            (Engine::Embedded(session), ParsedKind::Embedded(parsed)) => {
+                PreparedKind::Embedded(session.prepare_parsed(parsed, parameter_types)?)
+            }
+            (Engine::Postgres(session), ParsedKind::Postgres(text)) => {
+                PreparedKind::Postgres(session.prepare(text, parameter_types)?)
+            }
+            _ => return Err(foreign()),
+        };
+        Ok(Prepared { kind })
+    }
+
+    /// Executes a prepared statement: its rows and tag go into `out`, in place of what was there. The commit may still
+    /// be on its way to the disk.
+    ///
+    /// # Errors
+    /// The statement's; nothing of it remains then.
+    pub fn call(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<Commit> {
+        match (&mut self.engine, &statement.kind) {
+            (Engine::Embedded(session), PreparedKind::Embedded(statement)) => {
+                let epoch = session.call(statement, arguments, out)?.epoch();
+                Ok(Commit::embedded(session.node(), epoch))
+            }
+            (Engine::Postgres(session), PreparedKind::Postgres(statement)) => {
+                session.call(statement, arguments, out)?;
+                Ok(Commit::done())
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    /// Executes all statements of a text and waits for their commits; several are one transaction, as in PostgreSQL's
+    /// simple protocol.
+    ///
+    /// # Errors
+    /// That of the first statement that fails; later ones are not tried.
+    pub fn execute(&mut self, sql: &str) -> Result<Vec<Rows>> {
+        match &mut self.engine {
+            Engine::Embedded(session) => session.execute(sql),
+            Engine::Postgres(session) => session.execute(sql),
+        }
+    }
+
+    /// Prepares and executes one statement, and waits for its commit.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`] and [`Session::call`].
+    pub fn query(&mut self, sql: &str, arguments: &[Value]) -> Result<Rows> {
+        let prepared = self.prepare(sql, &[])?;
+        let mut rows = Rows::new();
+        self.call(&prepared, arguments, &mut rows)?.wait()?;
+        Ok(rows)
+    }
+
+    /// Opens the transaction that the protocol puts around several statements.
+    pub fn begin_implicit(&mut self) {
+        if let Engine::Embedded(session) = &mut self.engine {
+            session.begin_implicit();
+        }
+    }
+
+    /// Ends it, unless BEGIN made it the client's own.
+    ///
+    /// # Errors
+    /// What committing finds, for example 40001.
+    pub fn end_implicit(&mut self) -> Result<Commit> {
+        match &mut self.engine {
+            Engine::Embedded(session) => {
+                let epoch = session.end_implicit()?.epoch();
+                Ok(Commit::embedded(session.node(), epoch))
+            }
+            Engine::Postgres(_) => Ok(Commit::done()),
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match &self.engine {
+            Engine::Embedded(session) => session.transaction_status(),
+            Engine::Postgres(_) => TransactionStatus::Idle,
+        }
+    }
+
+    /// Takes the notices since the last call.
+    pub fn take_notices(&mut self) -> Vec<SqlError> {
+        match &mut self.engine {
+            Engine::Embedded(session) => session.take_notices(),
+            Engine::Postgres(session) => session.take_notices(),
+        }
+    }
+
+    /// Takes the notifications that wait.
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        match &mut self.engine {
+            Engine::Embedded(session) => session.take_notifications(),
+            Engine::Postgres(_) => Vec::new(),
+        }
+    }
+
+    /// Has `waker` called whenever a notification comes.
+    pub fn on_notification(&mut self, waker: Waker) {
+        if let Engine::Embedded(session) = &mut self.engine {
+            session.on_notification(waker);
+        }
+    }
+
+    /// A setting's value.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        match &self.engine {
+            Engine::Embedded(session) => session.setting(name),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Sets a setting for the session, as start-up options do.
+    ///
+    /// # Errors
+    /// 42704 for an unknown setting, 22023 for a value that does not fit.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        match &mut self.engine {
+            Engine::Embedded(session) => session.set(name, value),
+            Engine::Postgres(session) => {
+                let (name, value) = (name.replace('"', "\"\""), value.replace('\'', "''"));
+                session.execute(&format!("SET \"{name}\" = '{value}'")).map(|_| ())
+            }
+        }
+    }
+
+    /// All settings that clients are told of when they connect.
+    pub fn reported_settings(&self) -> Vec<(String, String)> {
+        match &self.engine {
+            Engine::Embedded(session) => session.reported_settings(),
+            Engine::Postgres(_) => Vec::new(),
+        }
+    }
+
+    /// Those of them that changed since the last call.
+    pub fn take_changed_settings(&mut self) -> Vec<(String, String)> {
+        match &mut self.engine {
+            Engine::Embedded(session) => session.take_changed_settings(),
+            Engine::Postgres(_) => Vec::new(),
+        }
+    }
+}

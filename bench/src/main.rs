@@ -1,0 +1,83 @@
+//! `tuplix-bench SUITE`: Tuplix beside its peers, all in one run on this machine.
+//!
+//! Each result is a row of fixed fields ([`report::Figure`]); `--json` prints one JSON object a line. Every case runs
+//! several times after a warm-up and prints the minimum, median and maximum of the runs.
+
+mod fifo;
+mod measure;
+mod procedure;
+mod report;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use report::Report;
+
+/// Measures Tuplix beside its peers, all in one run.
+#[derive(Parser)]
+#[command(version, about, after_help = "Examples:\n  tuplix-bench fifo --seconds 30\n  tuplix-bench procedure --json")]
+struct Arguments {
+    #[command(subcommand)]
+    suite: Suite,
+    /// Seconds of each run.
+    #[arg(long, global = true, default_value_t = 5.0)]
+    seconds: f64,
+    /// Runs of each case; the median is the one to quote.
+    #[arg(long, global = true, default_value_t = 3)]
+    runs: usize,
+    /// One JSON object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Folder for data directories; a folder on the disk to be measured.
+    #[arg(long, global = true)]
+    dir: Option<std::path::PathBuf>,
+    /// Only cases of this system, for example tuplix.
+    #[arg(long, global = true)]
+    system: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// The papers' FIFO scheduler (VLDB 2022, figure 2), beside SQLite in memory and PostgreSQL.
+    Fifo,
+    /// An empty call, a point read, an update and an insert, in process.
+    Procedure,
+}
+
+/// How long and how often.
+pub struct Plan {
+    /// Length of a run.
+    pub run: Duration,
+    /// Number of runs.
+    pub runs: usize,
+    /// Where data directories go.
+    pub dir: std::path::PathBuf,
+    system: Option<String>,
+}
+
+impl Plan {
+    /// Whether cases of this system are to run.
+    pub fn wants(&self, system: &str) -> bool {
+        self.system.as_deref().is_none_or(|wanted| wanted == system)
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    anyhow::ensure!(arguments.seconds > 0.0 && arguments.seconds.is_finite(), "--seconds must be more than 0");
+    anyhow::ensure!(arguments.runs > 0, "--runs must be more than 0");
+    let plan = Plan {
+        run: Duration::from_secs_f64(arguments.seconds),
+        runs: arguments.runs,
+        dir: arguments.dir.unwrap_or_else(std::env::temp_dir),
+        system: arguments.system,
+    };
+    let mut report = Report::new(arguments.json);
+    match arguments.suite {
+        Suite::Fifo => fifo::run(&plan, &mut report)?,
+        Suite::Procedure => procedure::run(&plan, &mut report)?,
+    }
+    report.ratios();
+    Ok(())
+}
