@@ -2,8 +2,8 @@
 //!
 //! Everything is named as PostgreSQL names it: a function has its `pg_proc` object id and its
 //! `prosrc` symbol (`int4pl`), by which the executor knows it and specialises. The tables come from
-//! PostgreSQL's own catalogue (`catalog/`), the code is in [`builtin`], a topic a file, and
-//! [`resolve`] chooses by the rules of the manual's chapter 10. What PostgreSQL has and Tuplix
+//! PostgreSQL's own catalogue (`catalog/`), the code is in `builtin`, a topic a file, and
+//! `resolve` chooses by the rules of the manual's chapter 10. What PostgreSQL has and Tuplix
 //! lacks is refused by name (0A000), never replaced by a neighbour.
 //!
 //! ```text

@@ -1,7 +1,7 @@
 //! The tables of functions, operators and casts, joined from PostgreSQL's catalogue and our code.
 //!
 //! `catalog/*.tsv` holds what PostgreSQL 15 knows of every function, operator and cast over the types
-//! that Tuplix has (`catalog/extract.sql` writes them). [`crate::builtin`] maps `pg_proc.prosrc` symbols
+//! that Tuplix has (`catalog/extract.sql` writes them). `crate::builtin` maps `pg_proc.prosrc` symbols
 //! to code. Functions without code stay in the table, so that resolution picks what PostgreSQL
 //! would pick and then refuses it by name instead of silently picking something else.
 

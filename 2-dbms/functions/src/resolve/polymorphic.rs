@@ -114,9 +114,10 @@ impl Resolver<'_> {
                 let message = format!("type matched to anynonarray is an array type: {}", self.name(id));
                 return Err(mismatch(message, String::new()));
             }
-            if only_enum && let Some(id) = element.filter(|id| !self.types.is_enum(*id)) {
-                let message = format!("type matched to anyenum is not an enum type: {}", self.name(id));
-                return Err(mismatch(message, String::new()));
+            // Untyped literals alone never are enum labels.
+            if only_enum && !element.is_some_and(|id| self.types.is_enum(id)) {
+                let name = self.name(element.unwrap_or(TypeId::UNKNOWN));
+                return Err(mismatch(format!("type matched to anyenum is not an enum type: {name}"), String::new()));
             }
         }
         if has_compatible {

@@ -70,3 +70,49 @@ fn common_types() {
     let error = select_common_type("UNION", &[T::INT4, T::TEXT]).unwrap_err();
     assert_eq!(error.message(), "UNION types integer and text cannot be matched");
 }
+
+/// An enum, its array, and a domain over `integer`.
+struct UserTypes;
+
+const MOOD: TypeId = TypeId(16400);
+const MOODS: TypeId = TypeId(16401);
+const POSITIVE: TypeId = TypeId(16402);
+
+impl Types for UserTypes {
+    fn category(&self, id: TypeId) -> char {
+        match id {
+            MOOD => 'E',
+            MOODS => 'A',
+            _ => BuiltInTypes.category(self.base(id)),
+        }
+    }
+    fn element(&self, id: TypeId) -> Option<TypeId> {
+        if id == MOODS { Some(MOOD) } else { BuiltInTypes.element(id) }
+    }
+    fn array_of(&self, id: TypeId) -> Option<TypeId> {
+        if id == MOOD { Some(MOODS) } else { BuiltInTypes.array_of(id) }
+    }
+    fn base(&self, id: TypeId) -> TypeId {
+        if id == POSITIVE { TypeId::INT4 } else { id }
+    }
+    fn is_enum(&self, id: TypeId) -> bool {
+        id == MOOD
+    }
+}
+
+#[test]
+fn enums_domains_and_their_arrays() {
+    let resolver = Resolver::new(&UserTypes);
+    let equal = resolver.operator("=", Some(MOOD), TypeId::UNKNOWN).unwrap();
+    assert_eq!((equal.function.symbol, &equal.args[..]), ("enum_eq", &[MOOD, MOOD][..]));
+    assert!(resolver.operator("=", Some(MOOD), TypeId::TEXT).is_err());
+    let sum = resolver.operator("+", Some(POSITIVE), TypeId::INT8).unwrap();
+    assert_eq!(sum.function.symbol, "int48pl");
+    let call = CallShape { args: &[MOOD], ..CallShape::default() };
+    assert_eq!(resolver.function("array_agg", call, &[]).unwrap().result, MOODS);
+    let call = CallShape { args: &[MOODS], ..CallShape::default() };
+    assert_eq!(resolver.function("unnest", call, &[]).unwrap().result, MOOD);
+    assert!(matches!(resolver.find_cast(TypeId::TEXT, MOOD, CastContext::Explicit), Some(CastMethod::InOut)));
+    assert!(resolver.find_cast(TypeId::TEXT, MOOD, CastContext::Assignment).is_none());
+    assert!(matches!(resolver.find_cast(MOOD, TypeId::TEXT, CastContext::Assignment), Some(CastMethod::InOut)));
+}
