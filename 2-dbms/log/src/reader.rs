@@ -5,10 +5,11 @@
 //! and nobody was told that it had succeeded. Anything else that is not as written is damage, and an error.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use tuplix_machine::Disk;
+use tuplix_machine::{Disk, DiskResult, OpenMode};
 use tuplix_types::encoding::DecodeError;
 use tuplix_types::{Result, SqlError};
 
@@ -59,6 +60,8 @@ pub struct LogReader {
     disk: Arc<dyn Disk>,
     names: Vec<String>,
     next: usize,
+    /// The memory of the segment before, to be filled again.
+    spare: Vec<u8>,
     pub(crate) segment: Option<Segment>,
     /// Where the epoch handed out last lies.
     frame: (FrameHeader, std::ops::Range<usize>),
@@ -84,6 +87,7 @@ impl LogReader {
             next: first_needed(&names, after),
             disk,
             names,
+            spare: Vec::new(),
             segment: None,
             frame: (FrameHeader { epoch: 0, previous_epoch: 0, closed_us: 0, payload: 0, records: 0, sections: 0 }, 0..0),
             after,
@@ -109,7 +113,7 @@ impl LogReader {
                 if self.ended {
                     return Ok(None);
                 }
-                self.segment = None;
+                self.spare = self.segment.take().map(|segment| segment.bytes).unwrap_or_default();
                 continue;
             }
             // A checkpoint has these already; their definitions of contexts still count.
@@ -147,7 +151,8 @@ impl LogReader {
         let name = self.names[self.next].clone();
         self.next += 1;
         let is_last = self.next == self.names.len();
-        let bytes = self.disk.read(&name).map_err(|error| error::disk(&error))?;
+        let mut bytes = std::mem::take(&mut self.spare);
+        read_into(&*self.disk, &name, &mut bytes).map_err(|error| error::disk(&error))?;
         let path = join(self.disk.root(), &name);
         let Some(header) = SegmentHeader::decode(&bytes, &path)? else {
             return self.no_header(name, &path, &bytes, is_last);
@@ -270,6 +275,12 @@ impl LogReader {
     }
 }
 
+fn read_into(disk: &dyn Disk, name: &str, bytes: &mut Vec<u8>) -> DiskResult<()> {
+    let file = disk.open(name, OpenMode::Read)?;
+    bytes.resize(usize::try_from(file.len()?).unwrap_or(usize::MAX), 0);
+    file.read_exact_at(0, bytes)
+}
+
 fn join(root: &str, name: &str) -> String {
     if root.is_empty() { name.to_owned() } else { format!("{root}/{name}") }
 }
@@ -360,7 +371,9 @@ impl<'a> Epoch<'a> {
             failed: None,
         };
         for section in 0..records.rest.len() {
-            records.load(section);
+            if let Some(record) = records.take_record(section) {
+                records.heads.push(Reverse(Head { section, record }));
+            }
         }
         records
     }
@@ -410,22 +423,23 @@ impl Ord for Head<'_> {
     }
 }
 
-impl Records<'_> {
-    fn load(&mut self, section: usize) {
+impl<'a> Records<'a> {
+    /// The next record of a lane, `None` when there is none.
+    fn take_record(&mut self, section: usize) -> Option<Record<'a>> {
         let Section { lane, records, bytes } = &mut self.rest[section];
         let problem = match (*records, bytes.is_empty()) {
-            (0, true) => return,
+            (0, true) => return None,
             (0, false) => "bytes follow a lane's last record".to_owned(),
             _ => match Record::take(*lane, bytes) {
                 Ok(record) => {
                     *records -= 1;
-                    self.heads.push(Reverse(Head { section, record }));
-                    return;
+                    return Some(record);
                 }
                 Err(reason) => format!("a record of lane {lane}: {reason}"),
             },
         };
         self.failed.get_or_insert_with(|| error::damaged(self.path, self.offset, problem));
+        None
     }
 }
 
@@ -437,8 +451,14 @@ impl<'a> Iterator for Records<'a> {
             self.heads.clear();
             return Some(Err(error));
         }
-        let Reverse(head) = self.heads.pop()?;
-        self.load(head.section);
-        Some(Ok(head.record))
+        let section = self.heads.peek()?.0.section;
+        let following = self.take_record(section);
+        // The lane's next record takes its place in the heap; often it stays on top.
+        let mut top = self.heads.peek_mut()?;
+        let record = match following {
+            Some(following) => std::mem::replace(&mut top.0.record, following),
+            None => PeekMut::pop(top).0.record,
+        };
+        Some(Ok(record))
     }
 }

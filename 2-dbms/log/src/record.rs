@@ -178,7 +178,11 @@ fn take_columns(bytes: &mut &[u8], columns: &mut Vec<u16>) -> Result<(), DecodeE
     for group in (0..MAX_COLUMNS as u16).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
         *bytes = rest;
-        columns.extend((0..7).filter(|bit| byte & 1 << bit != 0).map(|bit| group + bit));
+        let mut bits = byte & 0x7f;
+        while bits != 0 {
+            columns.push(group + bits.trailing_zeros() as u16);
+            bits &= bits - 1;
+        }
         if byte < 0x80 {
             return Ok(());
         }

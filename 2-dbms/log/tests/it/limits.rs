@@ -67,3 +67,23 @@ fn a_full_buffer_makes_commits_wait_then_fail() {
     });
     assert_eq!(outcome.value, Some(0));
 }
+
+struct Broken;
+
+impl Lanes for Broken {
+    fn visit(&self, _visit: &mut dyn FnMut(&mut Lane)) {
+        panic!("a latch is broken");
+    }
+}
+
+#[test]
+fn a_panic_while_an_epoch_is_taken_stops_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::linux();
+    let disk = machine.disk(folder.path().to_str().unwrap());
+    let (log, _) = Recovery::start(&machine, disk, config()).unwrap().finish().unwrap();
+    log.start(Arc::new(Broken), false);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.flush())).is_err());
+    assert_eq!(log.check().unwrap_err().sqlstate().as_str(), "XX000");
+    assert_eq!(log.wait_durable(1).unwrap_err(), log.check().unwrap_err());
+}
