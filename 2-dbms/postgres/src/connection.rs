@@ -1,0 +1,202 @@
+//! One socket to a server: messages in and out.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use postgres_protocol::message::backend::Message;
+use tuplix_types::datetime::TimeZone;
+use tuplix_types::text_io::IoContext;
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use crate::errors;
+
+/// Notices kept until somebody takes them; the oldest go first.
+const MAX_NOTICES: usize = 1000;
+
+/// Bytes asked of the socket at once.
+const READ_SIZE: usize = 32 * 1024;
+
+/// Bytes of a buffer kept from call to call.
+const KEPT_SIZE: usize = 1024 * 1024;
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A socket to a server and what was said about the session on the way.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: Stream,
+    input: BytesMut,
+    chunk: Box<[u8]>,
+    /// What is to be sent; [`Connection::send`] sends it.
+    pub(crate) output: BytesMut,
+    broken: bool,
+    notices: VecDeque<SqlError>,
+    /// How the server writes and reads times in text.
+    pub(crate) text: IoContext,
+}
+
+/// 08006: the connection is gone.
+pub(crate) fn lost(why: impl std::fmt::Display) -> SqlError {
+    SqlError::new(sqlstate::CONNECTION_FAILURE, format!("connection to the PostgreSQL server was lost: {why}"))
+}
+
+/// 08P01: the server sent what it must not send here.
+pub(crate) fn unexpected(what: &str) -> SqlError {
+    SqlError::new(sqlstate::PROTOCOL_VIOLATION, format!("unexpected message from the PostgreSQL server {what}"))
+}
+
+impl Connection {
+    /// Connects over TCP.
+    pub(crate) fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
+        let failed = |why: std::io::Error| {
+            let message = format!("could not connect to the PostgreSQL server at {host}:{port}: {why}");
+            SqlError::new(sqlstate::CONNECTION_FAILURE, message)
+        };
+        let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+        for address in (host, port).to_socket_addrs().map_err(failed)? {
+            match TcpStream::connect_timeout(&address, timeout) {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(failed)?;
+                    return Ok(Connection::new(Stream::Tcp(stream)));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(failed(last))
+    }
+
+    /// Connects to the socket of the server with this port in a folder.
+    pub(crate) fn unix(folder: &Path, port: u16) -> Result<Connection> {
+        let path = folder.join(format!(".s.PGSQL.{port}"));
+        let stream = UnixStream::connect(&path).map_err(|error| {
+            let message = format!("could not connect to the PostgreSQL server at {}: {error}", path.display());
+            SqlError::new(sqlstate::CONNECTION_FAILURE, message)
+        })?;
+        Ok(Connection::new(Stream::Unix(stream)))
+    }
+
+    fn new(stream: Stream) -> Connection {
+        Connection {
+            stream,
+            input: BytesMut::new(),
+            chunk: vec![0; READ_SIZE].into_boxed_slice(),
+            output: BytesMut::new(),
+            broken: false,
+            notices: VecDeque::new(),
+            text: IoContext::default(),
+        }
+    }
+
+    /// Sends what was put into `output`.
+    pub(crate) fn send(&mut self) -> Result<()> {
+        if self.broken {
+            self.output.clear();
+            return Err(lost("an earlier call found it closed"));
+        }
+        let written = match &mut self.stream {
+            Stream::Tcp(stream) => stream.write_all(&self.output),
+            Stream::Unix(stream) => stream.write_all(&self.output),
+        };
+        self.output.clear();
+        if self.output.capacity() > KEPT_SIZE {
+            self.output = BytesMut::new();
+        }
+        match written {
+            Ok(()) => Ok(()),
+            // The server may have said why before it hung up.
+            Err(error) => Err(self.farewell().unwrap_or_else(|| self.fail(error))),
+        }
+    }
+
+    /// The next message; notices and settings are kept aside.
+    pub(crate) fn receive(&mut self) -> Result<Message> {
+        loop {
+            let message = match Message::parse(&mut self.input) {
+                Ok(Some(message)) => message,
+                Ok(None) => {
+                    self.fill()?;
+                    continue;
+                }
+                Err(error) => return Err(self.fail(error)),
+            };
+            match message {
+                Message::NoticeResponse(body) => {
+                    let notice = errors::from_fields(body.fields()).unwrap_or_else(|error| self.fail(error));
+                    if self.notices.len() == MAX_NOTICES {
+                        self.notices.pop_front();
+                    }
+                    self.notices.push_back(notice);
+                }
+                Message::ParameterStatus(body) => {
+                    if let (Ok("TimeZone"), Ok(zone)) = (body.name(), body.value()) {
+                        self.text.zone = TimeZone::parse(zone).unwrap_or(TimeZone::UTC);
+                    }
+                }
+                Message::NotificationResponse(_) => {}
+                message => return Ok(message),
+            }
+        }
+    }
+
+    /// Takes the notices since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<SqlError> {
+        self.notices.drain(..).collect()
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        let read = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(&mut self.chunk),
+            Stream::Unix(stream) => stream.read(&mut self.chunk),
+        };
+        match read {
+            Ok(0) => Err(self.fail("the server closed it")),
+            Ok(length) => {
+                self.input.extend_from_slice(&self.chunk[..length]);
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// The error with which the server ended the connection, when it said one.
+    fn farewell(&mut self) -> Option<SqlError> {
+        while let Ok(message) = self.receive() {
+            if let Message::ErrorResponse(body) = message {
+                self.broken = true;
+                return errors::from_fields(body.fields()).ok();
+            }
+        }
+        None
+    }
+
+    /// Marks the connection unusable.
+    pub(crate) fn fail(&mut self, why: impl std::fmt::Display) -> SqlError {
+        self.broken = true;
+        lost(why)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.broken {
+            return;
+        }
+        self.output.clear();
+        postgres_protocol::message::frontend::terminate(&mut self.output);
+        // A courtesy: the server sees the closed socket too.
+        let _ = match &mut self.stream {
+            Stream::Tcp(stream) => stream.write_all(&self.output),
+            Stream::Unix(stream) => stream.write_all(&self.output),
+        };
+    }
+}

@@ -1,0 +1,110 @@
+//! Greeting and authentication.
+
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::authentication::{md5_hash, sasl};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
+use postgres_protocol::message::frontend;
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use crate::connection::{Connection, unexpected};
+use crate::errors;
+
+/// Who connects to what.
+pub(crate) struct Greeting<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) password: Option<&'a [u8]>,
+    pub(crate) database: &'a str,
+    pub(crate) application_name: &'a str,
+    pub(crate) options: Option<&'a str>,
+}
+
+/// Greets the server and authenticates; the process id of the backend.
+///
+/// Settings that shape text are fixed to the embedded engine's defaults, so that one text means one value on both.
+pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Result<u32> {
+    let mut parameters = vec![
+        ("user", greeting.user),
+        ("database", greeting.database),
+        ("application_name", greeting.application_name),
+        ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"),
+        ("IntervalStyle", "postgres"),
+        ("TimeZone", "UTC"),
+    ];
+    parameters.extend(greeting.options.map(|options| ("options", options)));
+    frontend::startup_message(parameters, &mut connection.output).map_err(zero_byte)?;
+    connection.send()?;
+    let mut id = 0;
+    loop {
+        match connection.receive()? {
+            Message::AuthenticationOk => {}
+            Message::AuthenticationCleartextPassword => {
+                let password = password(greeting)?;
+                frontend::password_message(password, &mut connection.output).map_err(zero_byte)?;
+                connection.send()?;
+            }
+            Message::AuthenticationMd5Password(body) => {
+                let hash = md5_hash(greeting.user.as_bytes(), password(greeting)?, body.salt());
+                frontend::password_message(hash.as_bytes(), &mut connection.output).map_err(zero_byte)?;
+                connection.send()?;
+            }
+            Message::AuthenticationSasl(body) => scram(connection, greeting, &body)?,
+            Message::BackendKeyData(body) => id = body.process_id().unsigned_abs(),
+            Message::ReadyForQuery(_) => return Ok(id),
+            Message::ErrorResponse(body) => {
+                return Err(errors::from_fields(body.fields()).unwrap_or_else(|error| connection.fail(error)));
+            }
+            Message::AuthenticationGss | Message::AuthenticationKerberosV5 | Message::AuthenticationSspi => {
+                return Err(SqlError::unsupported("the authentication that the PostgreSQL server asks for"));
+            }
+            _ => return Err(unexpected("while connecting")),
+        }
+    }
+}
+
+fn password<'a>(greeting: &Greeting<'a>) -> Result<&'a [u8]> {
+    greeting.password.ok_or_else(|| {
+        let message = format!("the PostgreSQL server asks for a password of user \"{}\"", greeting.user);
+        SqlError::new(sqlstate::INVALID_PASSWORD, message).hint("Put it into the address: postgres://user:password@host.")
+    })
+}
+
+fn scram(connection: &mut Connection, greeting: &Greeting<'_>, body: &AuthenticationSaslBody) -> Result<()> {
+    let mut mechanisms = body.mechanisms();
+    let mut offered = false;
+    while let Some(mechanism) = mechanisms.next().map_err(|error| connection.fail(error))? {
+        offered |= mechanism == sasl::SCRAM_SHA_256;
+    }
+    if !offered {
+        return Err(SqlError::unsupported("the authentication that the PostgreSQL server asks for"));
+    }
+    let mut scram = sasl::ScramSha256::new(password(greeting)?, sasl::ChannelBinding::unsupported());
+    let output = &mut connection.output;
+    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), output).map_err(zero_byte)?;
+    connection.send()?;
+    loop {
+        match connection.receive()? {
+            Message::AuthenticationSaslContinue(body) => {
+                scram.update(body.data()).map_err(|error| refused(&error))?;
+                frontend::sasl_response(scram.message(), &mut connection.output).map_err(zero_byte)?;
+                connection.send()?;
+            }
+            Message::AuthenticationSaslFinal(body) => {
+                return scram.finish(body.data()).map_err(|error| refused(&error));
+            }
+            Message::ErrorResponse(body) => {
+                return Err(errors::from_fields(body.fields()).unwrap_or_else(|error| connection.fail(error)));
+            }
+            _ => return Err(unexpected("while authenticating")),
+        }
+    }
+}
+
+fn refused(error: &std::io::Error) -> SqlError {
+    SqlError::new(sqlstate::INVALID_PASSWORD, format!("the PostgreSQL server did not prove who it is: {error}"))
+}
+
+/// 22021: the protocol ends texts with a zero byte, none can hold one.
+pub(crate) fn zero_byte(_: std::io::Error) -> SqlError {
+    SqlError::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0x00")
+}
