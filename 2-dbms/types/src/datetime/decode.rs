@@ -75,6 +75,7 @@ const DATE: u32 = YEAR | MONTH | DAY;
 const AM_PM: u32 = 64;
 const ERA: u32 = 128;
 const WEEKDAY: u32 = 256;
+const RESERVED: u32 = 512;
 
 /// What the text says apart from fields.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -169,7 +170,7 @@ fn offset(text: &str) -> Step<TimeZone> {
         parts.push(if part.is_empty() { Ok(0) } else { part.parse::<i32>() }.map_err(|_| Refusal::ZoneOverflow)?);
     }
     let (hour, minute, second) = match parts[..] {
-        [run_together] if rest.len() > 2 => (run_together / 100, run_together % 100, 0),
+        [run_together] if junk.is_empty() && rest.len() > 2 => (run_together / 100, run_together % 100, 0),
         [hour] => (hour, 0, 0),
         [hour, minute] => (hour, minute, 0),
         [hour, minute, second] => (hour, minute, second),
@@ -494,8 +495,9 @@ impl Decoder<'_> {
     }
 
     fn reserved(&mut self, meaning: Meaning) -> Step {
+        // Other fields beside the word are read and forgotten, as in PostgreSQL.
         self.meaning = meaning;
-        self.note(DATE | TIME | ZONE)
+        self.note(RESERVED)
     }
 
     /// The checks that need all fields.

@@ -20,7 +20,7 @@ enum Unit {
     Week,
     /// Months and multiples of a year, in months.
     Months(i64),
-    /// After a field with a unit of its own: what is left of it has the next larger default.
+    /// No unit: the whole interval is negated; a number before it must have a unit of its own.
     Ago,
 }
 
@@ -239,11 +239,8 @@ fn from_tokens(tokens: &[Token], range: i32) -> Step<Interval> {
             }
             Kind::Word | Kind::SignedWord => {
                 let found = Unit::find(text).ok_or(Refusal::BadFormat)?;
-                if found == Unit::Ago {
-                    ago = true;
-                } else {
-                    unit = Some(found);
-                }
+                ago |= found == Unit::Ago;
+                unit = Some(found);
                 0
             }
         };
@@ -271,9 +268,14 @@ fn number(sum: &mut Sum, text: &str, unit: Unit) -> Step<(u32, Unit)> {
     let signed = |value: i64| if negative { -value } else { value };
     if let Some(months) = rest.strip_prefix('-') {
         // The standard's years-months.
-        let months: i64 = months.parse().map_err(|_| Refusal::BadFormat)?;
+        let end = months.find(|c: char| !c.is_ascii_digit()).unwrap_or(months.len());
+        let (figures, junk) = months.split_at(end);
+        let months: i64 = if figures.is_empty() { Ok(0) } else { figures.parse() }.map_err(|_| Refusal::FieldOverflow)?;
         if months >= 12 {
             return Err(Refusal::FieldOverflow);
+        }
+        if !junk.is_empty() {
+            return Err(Refusal::BadFormat);
         }
         let total = scaled(whole, 12)?.checked_add(months).ok_or(Refusal::FieldOverflow)?;
         sum.add_months(signed(total))?;

@@ -137,8 +137,8 @@ impl Shape<'_> {
         Ok(())
     }
 
-    /// Reads the literal that starts at `start`; the answer is the lengths, none for an empty array.
-    fn measure(text: &str, start: usize) -> Result<Vec<i32>> {
+    /// Reads a literal from its first brace on; the answer is the lengths, none for an empty array.
+    fn measure(text: &str) -> Result<Vec<i32>> {
         let mut shape = Shape {
             text,
             state: State::NoLevel,
@@ -151,7 +151,7 @@ impl Shape<'_> {
         };
         let bytes = text.as_bytes();
         let end_of_input = || malformed(text, "Unexpected end of input.");
-        let mut at = start;
+        let mut at = 0;
         loop {
             match *bytes.get(at).ok_or_else(end_of_input)? {
                 b'\\' => {
@@ -305,7 +305,7 @@ pub fn parse_array_with(
     parse_element: &mut dyn FnMut(&str) -> Result<Value>,
 ) -> Result<Value> {
     let (mut dimensions, start) = bounds(text)?;
-    let lengths = Shape::measure(text, start)?;
+    let lengths = Shape::measure(&text[start..])?;
     if dimensions.is_empty() {
         dimensions = lengths.iter().map(|length| ArrayDimension { length: *length, lower: 1 }).collect();
     } else if !dimensions.iter().map(|dimension| dimension.length).eq(lengths) {
