@@ -172,7 +172,11 @@ pub struct Cast {
 /// Every function, in the order of object ids.
 static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let code = crate::builtin::implementations();
-    include_str!("../catalog/pg_proc.tsv").lines().map(|line| read_function(line, &code)).collect()
+    // PostgreSQL's, then ours: distribution in Citus's words.
+    let lines = include_str!("../catalog/pg_proc.tsv").lines().chain(include_str!("../catalog/tuplix_proc.tsv").lines());
+    let mut functions: Vec<Function> = lines.map(|line| read_function(line, &code)).collect();
+    functions.sort_by_key(|function| function.oid);
+    functions
 });
 
 static BY_NAME: LazyLock<BTreeMap<&'static str, Vec<&'static Function>>> = LazyLock::new(|| {

@@ -2,6 +2,10 @@
 
 /// Their symbols.
 pub(crate) const SYMBOLS: &[&str] = &[
+    // distribution
+    "create_distributed_table",
+    "create_reference_table",
+    "create_distributed_function",
     // sequences
     "nextval_oid",
     "currval_oid",
