@@ -1,1 +1,42 @@
-//! The embedded engine: partitions, transactions, compiled plans and procedures
+//! The embedded engine: partitions, transactions, compiled plans and procedures.
+//!
+//! ```text
+//!   session      a client's settings, prepared statements, transaction state
+//!   exec         plans and procedures as closures; reads and writes rows through ...
+//!   transaction  ... one door: latched partitions, undo, private overlay, locks, redo
+//!   partition    rows (storage::Fragment per table and bucket) behind one latch
+//!   node         the partitions, the catalogue, the log; recovery
+//! ```
+
+mod advisory;
+mod bind;
+mod ddl;
+mod domain;
+mod engine_functions;
+pub mod exec;
+mod hash;
+mod layout;
+mod lock_table;
+mod node;
+mod notify;
+mod open;
+mod redo;
+mod services;
+mod session;
+mod settings;
+mod statement;
+mod stop;
+mod system;
+mod text;
+pub mod transaction;
+
+pub use layout::{Domain, Layout, Placement, TableAccess};
+pub use node::{Node, Shape};
+pub use notify::{Notification, Waker};
+pub use open::{Opened, close, open, open_in_memory};
+pub use services::Services;
+pub use session::{Session, SessionOptions, TransactionStatus};
+pub use settings::SERVER_VERSION;
+pub use statement::{Commit, Parsed, Prepared};
+pub use stop::{Run, Stop};
+pub use tuplix_log::{CutTail, RecoveryReport};

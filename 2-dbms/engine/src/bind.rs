@@ -1,0 +1,69 @@
+//! From text to compiled code: parser, analyzer and compiler in a row.
+
+use tuplix_catalog::TableDef;
+use tuplix_sql::analyze::{AnalyzeContext, TableExpression, analyze_statement, analyze_table_expression};
+use tuplix_sql::parser::{self, ParsedStatement};
+use tuplix_sql::plan::{Expr, Relation, Statement};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use crate::exec::{CompileContext, CompiledStatement, compile_statement};
+use crate::node::Schema;
+use crate::system::SystemTables;
+
+/// Binds text under one catalogue and search path.
+pub struct Binder<'a> {
+    schema: &'a Schema,
+    search_path: &'a [String],
+}
+
+impl<'a> Binder<'a> {
+    /// A binder.
+    pub fn new(schema: &'a Schema, search_path: &'a [String]) -> Binder<'a> {
+        Binder { schema, search_path }
+    }
+
+    /// What the analyzer takes.
+    pub fn context(&self) -> AnalyzeContext<'_> {
+        AnalyzeContext { catalog: &self.schema.catalog, search_path: self.search_path, system: &SystemTables }
+    }
+
+    /// The typed plan of a statement.
+    ///
+    /// # Errors
+    /// The analyzer's.
+    pub fn analyze(&self, parsed: &ParsedStatement, types: &[TypeId]) -> Result<Statement> {
+        analyze_statement(&self.context(), parsed, types)
+    }
+
+    /// Calls `compile` with what the compiler takes.
+    pub fn with_compiler<T>(&self, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
+        let bind = |table: &TableDef, text: &str, _: TypeId| self.table_expression(table, text, TableExpression::Check);
+        compile(&CompileContext {
+            catalog: &self.schema.catalog,
+            layout: &self.schema.layout,
+            bind_expression: &bind,
+        })
+    }
+
+    /// An expression that the catalogue keeps as text: a default, a check.
+    ///
+    /// # Errors
+    /// The analyzer's: what the expression used may have been dropped.
+    pub fn table_expression(&self, table: &TableDef, text: &str, kind: TableExpression) -> Result<(Expr, Vec<Relation>)> {
+        analyze_table_expression(&self.context(), table, text, kind)
+    }
+}
+
+/// Compiles the one statement in `text`; utility statements are refused.
+///
+/// # Errors
+/// The parser's, analyzer's and compiler's; 42601 when there is not exactly one statement.
+pub fn bind_statement(schema: &Schema, path: &[String], text: &str, types: &[TypeId]) -> Result<CompiledStatement> {
+    let mut parsed = parser::parse(text)?;
+    let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else {
+        return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "EXECUTE takes exactly one statement"));
+    };
+    let binder = Binder::new(schema, path);
+    let statement = binder.analyze(&one, types)?;
+    binder.with_compiler(|compiler| compile_statement(compiler, &statement))
+}

@@ -1,0 +1,86 @@
+//! CREATE FUNCTION and CREATE PROCEDURE.
+
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, Language};
+use tuplix_sql::analyze::analyze_procedure;
+use tuplix_sql::plan::CreateFunction;
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use super::Work;
+use crate::bind::Binder;
+use crate::layout::Layout;
+use crate::node::Schema;
+use crate::stop::Run;
+
+impl Work<'_, '_> {
+    pub(super) fn create_function(&mut self, create: &CreateFunction) -> Run<&'static str> {
+        let schema = self.target_schema(&create.name)?;
+        let mut function = FunctionDef {
+            id: FunctionId(0),
+            schema,
+            name: create.name.name.clone(),
+            version: 1,
+            arguments: create.arguments.clone(),
+            returns: create.returns,
+            returns_set: create.returns_set,
+            is_procedure: create.is_procedure,
+            language: create.language,
+            body: create.body.clone(),
+            volatility: create.volatility,
+            strict: create.strict,
+            security_definer: create.security_definer,
+            distribution_argument: None,
+        };
+        match self.existing(&function) {
+            None => function.id = FunctionId(self.catalog.allocate_oid()),
+            Some(old) => {
+                check_replacement(create, &old)?;
+                function.id = old.id;
+                function.version = old.version + 1;
+                function.distribution_argument = old.distribution_argument;
+            }
+        }
+        self.check_body(&function)?;
+        self.change(CatalogChange::PutFunction(function));
+        Ok(if create.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" })
+    }
+
+    fn existing(&self, function: &FunctionDef) -> Option<FunctionDef> {
+        let inputs = |function: &FunctionDef| function.inputs().map(|input| input.ty).collect::<Vec<_>>();
+        let wanted = inputs(function);
+        self.catalog
+            .functions_named(&function.schema, &function.name)
+            .find(|other| inputs(other) == wanted)
+            .map(|other| FunctionDef::clone(other))
+    }
+
+    /// PL/pgSQL is parsed; a LANGUAGE sql body is bound, as PostgreSQL does both.
+    fn check_body(&self, function: &FunctionDef) -> Result<()> {
+        if function.language == Language::Plpgsql {
+            tuplix_sql::plpgsql::parse_body(&function.body, &function.name)?;
+            return Ok(());
+        }
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutFunction(function.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let binder = Binder::new(&schema, &self.search_path);
+        analyze_procedure(&binder.context(), function).map(|_| ())
+    }
+}
+
+fn check_replacement(create: &CreateFunction, old: &FunctionDef) -> Result<()> {
+    if !create.or_replace {
+        let message = format!("function \"{}\" already exists with same argument types", create.name.name);
+        return Err(SqlError::new(sqlstate::DUPLICATE_FUNCTION, message));
+    }
+    if create.is_procedure != old.is_procedure {
+        let kind = if old.is_procedure { "procedure" } else { "function" };
+        return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, "cannot change routine kind")
+            .detail(format!("\"{}\" is a {kind}.", old.name)));
+    }
+    if create.returns != old.returns || create.returns_set != old.returns_set {
+        let hint = format!("Use DROP FUNCTION {} first.", old.signature());
+        let message = "cannot change return type of existing function";
+        return Err(SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message).hint(hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! CREATE TABLE and constraints.
+
+use tuplix_catalog::{
+    CatalogChange, CheckDef, Distribution, IndexColumn, IndexDef, IndexId, IndexMethod, TableDef, TableId,
+};
+use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::plan::{Constraint, ConstraintKind, CreateTable};
+use tuplix_types::{Result, SqlError, sqlstate};
+
+use super::Work;
+use super::names::{object_name, relation_exists, unused};
+use crate::bind::Binder;
+use crate::layout::Layout;
+use crate::node::Schema;
+use crate::stop::Run;
+
+/// Columns of a table.
+const MAX_COLUMNS: usize = 1600;
+/// Columns of an index.
+const MAX_INDEX_COLUMNS: usize = 32;
+/// Indexes of a table.
+const MAX_INDEXES: usize = 64;
+
+impl Work<'_, '_> {
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Run<&'static str> {
+        let schema = self.target_schema(&create.name)?;
+        let name = &create.name.name;
+        if relation_exists(&self.catalog, &schema, name) {
+            if create.if_not_exists {
+                self.skip(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists, skipping"));
+                return Ok("CREATE TABLE");
+            }
+            let message = format!("relation \"{name}\" already exists");
+            return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
+        }
+        if create.columns.len() > MAX_COLUMNS {
+            let message = format!("tables can have at most {MAX_COLUMNS} columns");
+            return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message).into());
+        }
+        for (position, column) in create.columns.iter().enumerate() {
+            if create.columns[..position].iter().any(|other| other.name == column.name) {
+                let message = format!("column \"{}\" specified more than once", column.name);
+                return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).into());
+            }
+        }
+        let mut table = TableDef {
+            id: TableId(self.catalog.allocate_oid()),
+            schema,
+            name: name.clone(),
+            columns: create.columns.clone(),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            distribution: Distribution::Local,
+        };
+        for constraint in &create.constraints {
+            self.add_constraint(&mut table, constraint)?;
+        }
+        self.check_expressions(&table)?;
+        self.change(CatalogChange::PutTable(table));
+        Ok("CREATE TABLE")
+    }
+
+    /// Adds a constraint to a table definition.
+    pub(super) fn add_constraint(&mut self, table: &mut TableDef, constraint: &Constraint) -> Result<()> {
+        match &constraint.kind {
+            ConstraintKind::PrimaryKey(columns) => {
+                if table.primary_key().is_some() {
+                    let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+                    return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(constraint.position));
+                }
+                let key = self.key_columns(table, columns, constraint)?;
+                for column in &key {
+                    table.columns[column.column].not_null = true;
+                }
+                let name = self.constraint_name(table, constraint, None, "pkey")?;
+                self.push_index(table, name, key, true)
+            }
+            ConstraintKind::Unique(columns) => {
+                let key = self.key_columns(table, columns, constraint)?;
+                let joined = columns.join("_");
+                let name = self.constraint_name(table, constraint, Some(&joined), "key")?;
+                self.push_index(table, name, key, false)
+            }
+            ConstraintKind::Check { expression, column } => {
+                let name = self.constraint_name(table, constraint, column.as_deref(), "check")?;
+                table.checks.push(CheckDef { name, expression: expression.clone() });
+                Ok(())
+            }
+        }
+    }
+
+    fn key_columns(&self, table: &TableDef, names: &[String], constraint: &Constraint) -> Result<Vec<IndexColumn>> {
+        if names.len() > MAX_INDEX_COLUMNS {
+            let message = format!("cannot use more than {MAX_INDEX_COLUMNS} columns in an index");
+            return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
+        }
+        let mut key: Vec<IndexColumn> = Vec::new();
+        for name in names {
+            let Some(column) = table.column(name) else {
+                let message = format!("column \"{name}\" named in key does not exist");
+                return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(constraint.position));
+            };
+            if key.iter().any(|other| other.column == column) {
+                let what = match constraint.kind {
+                    ConstraintKind::PrimaryKey(_) => "primary key",
+                    _ => "unique",
+                };
+                let message = format!("column \"{name}\" appears twice in {what} constraint");
+                return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(constraint.position));
+            }
+            key.push(IndexColumn { column, descending: false, nulls_first: false });
+        }
+        Ok(key)
+    }
+
+    fn constraint_name(
+        &self,
+        table: &TableDef,
+        constraint: &Constraint,
+        column: Option<&str>,
+        suffix: &str,
+    ) -> Result<String> {
+        let is_index = !matches!(constraint.kind, ConstraintKind::Check { .. });
+        let in_table = |name: &str| {
+            table.checks.iter().any(|check| check.name == name) || table.indexes.iter().any(|index| index.name == name)
+        };
+        let taken = |name: &str| {
+            in_table(name) || (is_index && (name == table.name || relation_exists(&self.catalog, &table.schema, name)))
+        };
+        match &constraint.name {
+            None => Ok(unused(object_name(&table.name, column, suffix), taken)),
+            Some(name) if in_table(name) => {
+                let message = format!("constraint \"{name}\" for relation \"{}\" already exists", table.name);
+                Err(SqlError::new(sqlstate::DUPLICATE_OBJECT, message).at(constraint.position))
+            }
+            Some(name) if taken(name) => {
+                let message = format!("relation \"{name}\" already exists");
+                Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).at(constraint.position))
+            }
+            Some(name) => Ok(name.clone()),
+        }
+    }
+
+    fn push_index(&mut self, table: &mut TableDef, name: String, columns: Vec<IndexColumn>, primary: bool) -> Result<()> {
+        check_distribution_in_key(table, &name, &columns)?;
+        let id = IndexId(self.catalog.allocate_oid());
+        let index =
+            IndexDef { id, name, method: IndexMethod::Hash, columns, unique: true, primary, constraint: true };
+        self.append_index(table, index)
+    }
+
+    pub(super) fn append_index(&mut self, table: &mut TableDef, index: IndexDef) -> Result<()> {
+        if table.indexes.len() >= MAX_INDEXES {
+            let message = format!("tables can have at most {MAX_INDEXES} indexes");
+            return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        table.indexes.push(index);
+        Ok(())
+    }
+
+    /// Binds defaults and checks once, so that what is wrong in them is said now.
+    pub(super) fn check_expressions(&self, table: &TableDef) -> Result<()> {
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutTable(table.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let binder = Binder::new(&schema, &self.search_path);
+        for (position, column) in table.columns.iter().enumerate() {
+            if let Some(default) = &column.default {
+                binder.table_expression(table, default, TableExpression::Default(position))?;
+            }
+        }
+        for check in &table.checks {
+            binder.table_expression(table, &check.expression, TableExpression::Check)?;
+        }
+        Ok(())
+    }
+}
+
+/// Citus's rule, which makes a unique key checkable inside one bucket.
+pub(crate) fn check_distribution_in_key(table: &TableDef, name: &str, key: &[IndexColumn]) -> Result<()> {
+    match table.distribution {
+        Distribution::Hash { column } if !key.iter().any(|part| part.column == column) => {
+            let message = format!("cannot create constraint on \"{}\"", table.name);
+            let detail = format!(
+                "Distributed relations cannot have UNIQUE, EXCLUDE, or PRIMARY KEY constraints that do not include \
+                 the partition column (with an equality operator if EXCLUDE): \"{name}\" leaves out \"{}\".",
+                table.columns[column].name
+            );
+            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).detail(detail))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,194 @@
+//! A domain: rows behind one latch.
+//!
+//! A domain is a partition of the buckets, or one undistributed table, or the reference tables. Its state may only be
+//! touched by who holds its latch; reference tables may also be read by who holds any latch, since they are
+//! written with all latches held.
+
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tuplix_log::Lane;
+use tuplix_machine::{Latch, Machine};
+use tuplix_storage::{Fragment, FragmentSchema, IndexSchema};
+
+use crate::layout::Domain;
+use crate::lock_table::LockTable;
+
+/// What a domain's latch guards.
+#[derive(Debug)]
+pub struct DomainState {
+    /// Tables by slot; `None` where the slot is free.
+    pub tables: Vec<Option<TableData>>,
+    /// Redo of committed transactions until the log's writer takes it.
+    pub lane: Lane,
+    /// The last commit's timestamp; a later commit here has a larger one.
+    pub last_commit: u64,
+    /// The last epoch in which something was written here: what a read-only reply waits for.
+    pub last_epoch: u64,
+    /// Locks of interactive transactions.
+    pub locks: LockTable,
+}
+
+/// A table's rows in one domain.
+#[derive(Debug)]
+pub struct TableData {
+    /// Columns and indexes, shared by the fragments.
+    pub schema: Arc<FragmentSchema>,
+    /// Fragments by bucket; `None` until a row comes.
+    pub fragments: Vec<Option<Box<Fragment>>>,
+}
+
+impl TableData {
+    /// A table without rows.
+    pub fn new(schema: Arc<FragmentSchema>, buckets: usize) -> TableData {
+        TableData { schema, fragments: std::iter::repeat_with(|| None).take(buckets).collect() }
+    }
+
+    /// Takes over a changed definition: adds and drops indexes so that they are those of `schema`, in its order.
+    pub fn change_schema(&mut self, schema: Arc<FragmentSchema>) {
+        let same = |left: &IndexSchema, right: &IndexSchema| {
+            left.kind == right.kind && left.unique == right.unique && left.columns == right.columns
+        };
+        let kept = self.schema.indexes.iter().zip(&schema.indexes).take_while(|(old, new)| same(old, new)).count();
+        for fragment in self.fragments.iter_mut().flatten() {
+            for number in (kept..self.schema.indexes.len()).rev() {
+                fragment.drop_index(number);
+            }
+            for (offset, index) in schema.indexes[kept..].iter().enumerate() {
+                let number = fragment.add_index(index.clone());
+                assert_eq!(number.ok(), Some(kept + offset), "DDL keeps the number of indexes in bounds");
+            }
+        }
+        self.schema = schema;
+    }
+
+    /// The fragment of `bucket`, made when it is not there yet.
+    #[inline]
+    pub fn fragment_mut(&mut self, bucket: u16) -> &mut Fragment {
+        let schema = &self.schema;
+        self.fragments[usize::from(bucket)].get_or_insert_with(|| Box::new(Fragment::new(schema)))
+    }
+}
+
+impl DomainState {
+    /// The table in this slot.
+    #[inline]
+    pub fn table(&self, slot: u32) -> Option<&TableData> {
+        self.tables.get(slot as usize)?.as_ref()
+    }
+
+    /// The fragment, when rows were ever put there.
+    #[inline]
+    pub fn fragment(&self, slot: u32, bucket: u16) -> Option<&Fragment> {
+        self.table(slot)?.fragments.get(usize::from(bucket))?.as_deref()
+    }
+
+    /// The fragment that a row lies in.
+    ///
+    /// # Panics
+    /// When the table has no slot here: the layout and the domain disagree, a bug.
+    #[inline]
+    pub fn fragment_mut(&mut self, slot: u32, bucket: u16) -> &mut Fragment {
+        match self.tables.get_mut(slot as usize) {
+            Some(Some(table)) => table.fragment_mut(bucket),
+            _ => panic!("slot {slot} has no table in this domain"),
+        }
+    }
+
+    /// Puts a table into `slot`.
+    pub fn put_table(&mut self, slot: u32, table: TableData) {
+        let slot = slot as usize;
+        if self.tables.len() <= slot {
+            self.tables.resize_with(slot + 1, || None);
+        }
+        self.tables[slot] = Some(table);
+    }
+}
+
+/// A domain.
+#[derive(Debug)]
+pub struct DomainCell {
+    latch: Latch,
+    state: UnsafeCell<DomainState>,
+    /// Who waits for the latch now; the bound on it is admission control's.
+    waiting: AtomicU64,
+}
+
+// SAFETY: `state` is reached only through `Guard`, which holds the latch, through `shared`, whose contract says so,
+// and through `get_mut`.
+unsafe impl Sync for DomainCell {}
+
+impl DomainCell {
+    /// An empty domain.
+    pub fn new(machine: &Machine, lane: Lane) -> DomainCell {
+        let state = DomainState {
+            tables: Vec::new(),
+            lane,
+            last_commit: 0,
+            last_epoch: 0,
+            locks: LockTable::default(),
+        };
+        DomainCell { latch: Latch::new(machine), state: UnsafeCell::new(state), waiting: AtomicU64::new(0) }
+    }
+
+    /// Waits for the latch.
+    #[inline]
+    pub fn lock(&self, domain: Domain) -> Guard<'_> {
+        if !self.latch.try_lock() {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.latch.lock();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        Guard { cell: self, domain }
+    }
+
+    /// Takes the latch if it is free.
+    #[inline]
+    pub fn try_lock(&self, domain: Domain) -> Option<Guard<'_>> {
+        self.latch.try_lock().then_some(Guard { cell: self, domain })
+    }
+
+    /// The state for reading without this domain's latch.
+    ///
+    /// # Safety
+    /// Nobody may write the state meanwhile: this is the reference domain and the caller holds some domain's latch,
+    /// while writers of the reference domain hold all of them.
+    pub unsafe fn shared(&self) -> &DomainState {
+        // SAFETY: the caller's contract.
+        unsafe { &*self.state.get() }
+    }
+}
+
+/// The right to a domain's state until it is dropped.
+#[derive(Debug)]
+pub struct Guard<'n> {
+    cell: &'n DomainCell,
+    /// Which domain.
+    pub domain: Domain,
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = DomainState;
+
+    #[inline]
+    fn deref(&self) -> &DomainState {
+        // SAFETY: this guard holds the latch.
+        unsafe { &*self.cell.state.get() }
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut DomainState {
+        // SAFETY: this guard holds the latch and is borrowed for writing.
+        unsafe { &mut *self.cell.state.get() }
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.cell.latch.unlock();
+    }
+}

@@ -1,0 +1,70 @@
+//! Where the rows of each table live: which latch guards them, and which storage slot holds them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tuplix_catalog::{Catalog, Distribution, TableDef, TableId};
+
+/// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Domain(pub u32);
+
+impl Domain {
+    /// The domain of all reference tables.
+    pub const REFERENCE: Domain = Domain(0);
+}
+
+/// Where a table's rows live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// All rows in one fragment (bucket 0) of a domain of its own.
+    Local(Domain),
+    /// All rows in one fragment (bucket 0), readable under any latch, written under all.
+    Reference,
+    /// A fragment a bucket, by the integer in this column.
+    Hash {
+        /// The distribution column's position.
+        column: usize,
+    },
+}
+
+/// A table as compiled code names it.
+#[derive(Clone, Debug)]
+pub struct TableAccess {
+    /// Definition.
+    pub table: Arc<TableDef>,
+    /// Dense number of the table in every domain's storage.
+    pub slot: u32,
+    /// Where its rows live.
+    pub placement: Placement,
+    /// Fragments: the number of buckets, or 1.
+    pub buckets: u16,
+}
+
+/// The placement of every table under one catalogue.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    tables: BTreeMap<TableId, TableAccess>,
+}
+
+impl Layout {
+    /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain.
+    pub fn new(catalog: &Catalog, buckets: u16, mut slot_of: impl FnMut(&TableDef) -> (u32, Domain)) -> Layout {
+        let tables = catalog.tables().map(|table| {
+            let (slot, domain) = slot_of(table);
+            let placement = match table.distribution {
+                Distribution::Local => Placement::Local(domain),
+                Distribution::Reference => Placement::Reference,
+                Distribution::Hash { column } => Placement::Hash { column },
+            };
+            let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
+            (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
+        });
+        Layout { tables: tables.collect() }
+    }
+
+    /// The table with this id.
+    pub fn table(&self, id: TableId) -> Option<&TableAccess> {
+        self.tables.get(&id)
+    }
+}

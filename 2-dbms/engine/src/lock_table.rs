@@ -1,0 +1,210 @@
+//! Row, key and advisory locks of interactive transactions.
+//!
+//! Each domain has its own table, guarded by the domain's latch; who waits for whom is one small graph of the node.
+//! One-shot transactions hold no locks: they only look whether somebody else does, and where no interactive
+//! transaction holds any, looking is one branch.
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use tuplix_machine::{Event, Machine, Mutex};
+use tuplix_sql::plan::LockStrength;
+use tuplix_storage::RowId;
+use tuplix_types::{SqlError, sqlstate};
+
+use crate::hash::FixedState;
+
+/// An interactive transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+/// What can be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LockKey {
+    /// A committed row.
+    Row {
+        /// The table's slot in the domain.
+        slot: u32,
+        /// Bucket.
+        bucket: u16,
+        /// Row.
+        row: RowId,
+    },
+    /// A key of a unique index that a transaction has inserted but not committed.
+    Key {
+        /// The table's slot in the domain.
+        slot: u32,
+        /// Bucket.
+        bucket: u16,
+        /// Index number.
+        index: u16,
+        /// Hash of the key; two keys of one hash wait for each other, which is harmless.
+        hash: u64,
+    },
+    /// pg_advisory_lock: one of PostgreSQL's two key spaces.
+    Advisory {
+        /// Two `int4` keys rather than one `int8`.
+        two_keys: bool,
+        /// The key or both keys.
+        key: i64,
+    },
+}
+
+/// The locks of one domain.
+#[derive(Debug, Default)]
+pub struct LockTable {
+    entries: HashMap<LockKey, Vec<Holder>, FixedState>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    transaction: TransactionId,
+    strength: LockStrength,
+}
+
+impl LockTable {
+    /// Whether nobody holds anything: the one branch that a domain without interactive transactions pays.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Who holds `key` in a way that keeps `me` from `strength`.
+    pub fn conflict(&self, key: &LockKey, me: Option<TransactionId>, strength: LockStrength) -> Option<TransactionId> {
+        let holders = self.entries.get(key)?;
+        let conflicting = holders.iter().find(|holder| {
+            Some(holder.transaction) != me
+                && (holder.strength == LockStrength::Update || strength == LockStrength::Update)
+        });
+        conflicting.map(|holder| holder.transaction)
+    }
+
+    /// Takes `key`, after [`LockTable::conflict`] found nobody in the way. True when it was not held before.
+    pub fn acquire(&mut self, key: LockKey, me: TransactionId, strength: LockStrength) -> bool {
+        let holders = self.entries.entry(key).or_default();
+        match holders.iter_mut().find(|holder| holder.transaction == me) {
+            Some(holder) => {
+                holder.strength = holder.strength.max(strength);
+                false
+            }
+            None => {
+                holders.push(Holder { transaction: me, strength });
+                true
+            }
+        }
+    }
+
+    /// Gives `key` back.
+    pub fn release(&mut self, key: LockKey, me: TransactionId) {
+        if let Entry::Occupied(mut entry) = self.entries.entry(key) {
+            entry.get_mut().retain(|holder| holder.transaction != me);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+}
+
+/// Which interactive transactions live, and whom each waits for.
+#[derive(Debug)]
+pub struct WaitGraph {
+    live: Mutex<Live>,
+    /// Signalled whenever a transaction ends or a statement is cancelled.
+    changed: Event,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    next: u64,
+    waits_for: HashMap<TransactionId, Option<TransactionId>, FixedState>,
+}
+
+/// Why a wait ended without the holder ending.
+#[derive(Debug)]
+pub enum WaitEnd {
+    /// The holder ended; try again.
+    HolderEnded,
+    /// The deadline came first.
+    TimedOut,
+    /// The waiter was told to stop.
+    Cancelled,
+}
+
+impl WaitGraph {
+    /// A graph without transactions.
+    pub fn new(machine: &Machine) -> WaitGraph {
+        WaitGraph { live: Mutex::new(machine, Live::default()), changed: Event::new(machine) }
+    }
+
+    /// A new transaction.
+    pub fn begin(&self) -> TransactionId {
+        let mut live = self.live.lock();
+        live.next += 1;
+        let id = TransactionId(live.next);
+        live.waits_for.insert(id, None);
+        id
+    }
+
+    /// The transaction ended and its locks are free.
+    pub fn end(&self, id: TransactionId) {
+        self.live.lock().waits_for.remove(&id);
+        self.changed.signal();
+    }
+
+    /// Lets waiters look at their cancel flags.
+    pub fn wake_all(&self) {
+        self.changed.signal();
+    }
+
+    /// Waits until `holder` ended.
+    ///
+    /// # Errors
+    /// 40P01 when `me` and others would wait for each other in a circle.
+    pub fn wait(
+        &self,
+        me: Option<TransactionId>,
+        holder: TransactionId,
+        deadline_ns: Option<u64>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<WaitEnd, SqlError> {
+        let seen = self.changed.sequence();
+        {
+            let mut live = self.live.lock();
+            if !live.waits_for.contains_key(&holder) {
+                return Ok(WaitEnd::HolderEnded);
+            }
+            if let Some(me) = me {
+                live.check_circle(me, holder)?;
+                live.waits_for.insert(me, Some(holder));
+            }
+        }
+        let end = if cancelled() {
+            WaitEnd::Cancelled
+        } else if !self.changed.wait(seen, deadline_ns) {
+            WaitEnd::TimedOut
+        } else if cancelled() {
+            WaitEnd::Cancelled
+        } else {
+            WaitEnd::HolderEnded
+        };
+        if let Some(me) = me {
+            self.live.lock().waits_for.insert(me, None);
+        }
+        Ok(end)
+    }
+}
+
+impl Live {
+    fn check_circle(&self, me: TransactionId, holder: TransactionId) -> Result<(), SqlError> {
+        let mut next = Some(holder);
+        while let Some(transaction) = next {
+            if transaction == me {
+                let detail = format!("Transaction {} waits for transaction {}; blocked by transaction {}.", me.0, holder.0, me.0);
+                return Err(SqlError::new(sqlstate::DEADLOCK_DETECTED, "deadlock detected")
+                    .detail(detail)
+                    .hint("Run the transaction again; it lost to another one that locked the same rows in another order."));
+            }
+            next = self.waits_for.get(&transaction).copied().flatten();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,423 @@
+//! A node: its domains, its catalogue, its log, and what sessions share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tuplix_catalog::{Catalog, CatalogChange, Distribution, FunctionId, TableDef, TableId};
+use tuplix_log::{Lane, Lanes, Log};
+use tuplix_machine::{DirectoryLock, Machine, Mutex};
+use tuplix_types::{SqlError, sqlstate};
+
+use crate::domain::{DomainCell, TableData};
+use crate::exec::CompiledProcedure;
+use crate::layout::{Domain, Layout};
+use crate::lock_table::WaitGraph;
+use crate::notify::Listeners;
+use crate::transaction::fragment_schema;
+
+/// Undistributed tables (and so domains) a node can have.
+pub const MAX_DOMAINS: usize = 16_384;
+/// Buckets a node can have.
+pub const MAX_BUCKETS: u16 = 4096;
+/// Partitions of the buckets a node can have.
+pub const MAX_PARTITIONS: usize = 64;
+
+/// The catalogue and the placement that follows from it, at one version.
+#[derive(Debug)]
+pub struct Schema {
+    /// What exists.
+    pub catalog: Catalog,
+    /// Where it lies.
+    pub layout: Layout,
+    /// Goes up with each change.
+    pub version: u64,
+}
+
+/// A node of the embedded engine.
+pub struct Node {
+    pub(crate) machine: Machine,
+    pub(crate) log: Log,
+    domains: Arc<Domains>,
+    bucket_domains: Box<[Domain]>,
+    partitions: usize,
+    schema: Mutex<Arc<Schema>>,
+    version: AtomicU64,
+    slots: Mutex<Slots>,
+    pub(crate) waits: WaitGraph,
+    pub(crate) procedures: Mutex<ProcedureCache>,
+    pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
+    pub(crate) listeners: Listeners,
+    next_session: AtomicU32,
+    pub(crate) closing: AtomicBool,
+    pub(crate) directory: Option<Box<dyn DirectoryLock>>,
+}
+
+/// All domains. The log visits them to take their redo.
+#[derive(Debug)]
+struct Domains {
+    cells: Box<[OnceLock<Box<DomainCell>>]>,
+    count: AtomicU32,
+}
+
+impl Lanes for Domains {
+    fn visit(&self, visit: &mut dyn FnMut(&mut Lane)) {
+        for number in 0..self.count.load(Ordering::Acquire) {
+            if let Some(cell) = self.cells[number as usize].get() {
+                visit(&mut cell.lock(Domain(number)).lane);
+            }
+        }
+    }
+}
+
+/// Compiled procedures with the catalogue version they were compiled under.
+pub(crate) type ProcedureCache = BTreeMap<FunctionId, (u64, Arc<CompiledProcedure>)>;
+
+/// What others may do to a session.
+#[derive(Debug, Default)]
+pub struct SessionFlags {
+    /// The secret that a cancel request must know.
+    pub secret: i32,
+    /// Cancel the running statement.
+    pub cancel: AtomicBool,
+}
+
+/// Which slot and domain each table has.
+#[derive(Debug, Default)]
+struct Slots {
+    of: BTreeMap<TableId, (u32, Domain, Distribution)>,
+    hash: Vec<bool>,
+    reference: Vec<bool>,
+    free_domains: Vec<Domain>,
+}
+
+/// How many and what; see the public crate's options.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Partitions of the buckets.
+    pub partitions: usize,
+    /// Buckets.
+    pub buckets: u16,
+}
+
+impl Node {
+    /// A node without tables.
+    ///
+    /// # Errors
+    /// 22023 when the shape is out of bounds.
+    pub(crate) fn new(
+        machine: Machine,
+        shape: &Shape,
+        log: Log,
+        directory: Option<Box<dyn DirectoryLock>>,
+    ) -> Result<Node, SqlError> {
+        shape.check()?;
+        let catalog = Catalog::new();
+        let schema = Schema { layout: Layout::default(), version: 1, catalog };
+        let bucket_domains =
+            (0..shape.buckets).map(|bucket| Domain(1 + u32::from(bucket) % shape.partitions as u32)).collect();
+        let cells: Vec<OnceLock<Box<DomainCell>>> = std::iter::repeat_with(OnceLock::new).take(MAX_DOMAINS).collect();
+        let domains = Arc::new(Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0) });
+        let node = Node {
+            log,
+            domains,
+            bucket_domains,
+            partitions: shape.partitions,
+            schema: Mutex::new(&machine, Arc::new(schema)),
+            version: AtomicU64::new(1),
+            slots: Mutex::new(&machine, Slots::default()),
+            waits: WaitGraph::new(&machine),
+            procedures: Mutex::new(&machine, BTreeMap::new()),
+            sessions: Mutex::new(&machine, BTreeMap::new()),
+            listeners: Listeners::new(&machine),
+            next_session: AtomicU32::new(1),
+            closing: AtomicBool::new(false),
+            directory,
+            machine,
+        };
+        for _ in 0..=shape.partitions {
+            node.add_domain()?;
+        }
+        Ok(node)
+    }
+
+    fn add_domain(&self) -> Result<Domain, SqlError> {
+        let number = self.domain_count();
+        let Some(place) = self.domains.cells.get(number as usize) else {
+            let message = format!("a node cannot have more than {MAX_DOMAINS} undistributed tables");
+            return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message)
+                .hint("Distribute tables with create_distributed_table, or drop some."));
+        };
+        place.get_or_init(|| Box::new(DomainCell::new(&self.machine, self.log.lane(number))));
+        self.domains.count.store(number + 1, Ordering::Release);
+        Ok(Domain(number))
+    }
+
+    /// A domain.
+    ///
+    /// # Panics
+    /// When there is none of this number: it did not come from this node.
+    #[inline]
+    pub(crate) fn domain(&self, domain: Domain) -> &DomainCell {
+        match self.domains.cells[domain.0 as usize].get() {
+            Some(cell) => cell,
+            None => panic!("{domain:?} does not exist"),
+        }
+    }
+
+    /// Which partition has a bucket.
+    #[inline]
+    pub(crate) fn domain_of_bucket(&self, bucket: u16) -> Domain {
+        self.bucket_domains[usize::from(bucket)]
+    }
+
+    /// The partitions of the buckets.
+    pub(crate) fn bucket_domains(&self) -> impl Iterator<Item = Domain> + use<> {
+        (1..=self.partitions as u32).map(Domain)
+    }
+
+    /// All domains in latching order.
+    pub(crate) fn all_domains(&self) -> Vec<Domain> {
+        (0..self.domain_count()).map(Domain).collect()
+    }
+
+    /// How many domains there are.
+    pub(crate) fn domain_count(&self) -> u32 {
+        self.domains.count.load(Ordering::Acquire)
+    }
+
+    /// How many buckets.
+    pub fn buckets(&self) -> u16 {
+        self.bucket_domains.len() as u16
+    }
+
+    /// How many partitions of the buckets.
+    pub fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// The machine it runs on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The catalogue's version.
+    #[inline]
+    pub(crate) fn catalog_version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The catalogue and layout.
+    pub fn schema(&self) -> Arc<Schema> {
+        self.schema.lock().clone()
+    }
+
+    /// The epoch that commits go into now.
+    #[inline]
+    pub(crate) fn current_epoch(&self) -> u64 {
+        self.log.current_epoch()
+    }
+
+    /// Gives a node that recovery has filled its log; commits go on after `last_commit`.
+    pub(crate) fn adopt(mut self, log: Log, directory: Box<dyn DirectoryLock>, last_commit: u64) -> Node {
+        for domain in self.all_domains() {
+            let mut state = self.domain(domain).lock(domain);
+            state.lane = log.lane(domain.0);
+            state.last_commit = last_commit;
+        }
+        self.log = log;
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Starts the log's writer.
+    pub(crate) fn start_log(&self) {
+        self.log.start(self.domains.clone(), true);
+    }
+
+    /// Cancels the running statement of a session; false when there is none with this number and secret.
+    pub fn cancel(&self, session_id: u32, secret: i32) -> bool {
+        let flags = self.sessions.lock().get(&session_id).cloned();
+        match flags.filter(|flags| flags.secret == secret) {
+            Some(flags) => {
+                flags.cancel.store(true, Ordering::Relaxed);
+                self.waits.wake_all();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The epoch up to which everything is on disk.
+    pub fn durable_epoch(&self) -> u64 {
+        self.log.durable_epoch()
+    }
+
+    /// Waits until `epoch` is on disk.
+    ///
+    /// # Errors
+    /// The log's error when it stopped.
+    pub fn wait_durable(&self, epoch: u64) -> Result<(), SqlError> {
+        self.log.wait_durable(epoch)
+    }
+
+    /// Calls `callback` once `epoch` is on disk or the log has stopped.
+    pub fn on_durable(&self, epoch: u64, callback: Box<dyn FnOnce(Result<(), SqlError>) + Send>) {
+        self.log.on_durable(epoch, callback);
+    }
+
+    pub(crate) fn new_session_id(&self) -> u32 {
+        self.next_session.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Applies catalogue changes and the storage that goes with them. The caller holds all latches (or is alone, as
+    /// recovery is); rows of a table whose distribution changes are dropped, the caller puts them back.
+    ///
+    /// # Errors
+    /// 54000 when there are too many tables; nothing is changed then.
+    pub(crate) fn publish(&self, changes: &[CatalogChange], storage: &mut dyn StorageAccess) -> Result<(), SqlError> {
+        let before = self.schema();
+        let mut catalog = before.catalog.clone();
+        for change in changes {
+            catalog.apply(change.clone());
+        }
+        let mut slots = self.slots.lock();
+        for change in changes {
+            match change {
+                CatalogChange::PutTable(table) => self.put_table(&mut slots, storage, table)?,
+                CatalogChange::DropTable(id) => self.drop_table(&mut slots, storage, *id),
+                CatalogChange::TruncateTable(id) => self.truncate(&slots, storage, *id),
+                _ => {}
+            }
+        }
+        let layout = Layout::new(&catalog, self.buckets(), |table| match slots.of.get(&table.id) {
+            Some((slot, domain, _)) => (*slot, *domain),
+            None => panic!("table {} has no slot", table.qualified_name()),
+        });
+        let version = before.version + 1;
+        *self.schema.lock() = Arc::new(Schema { catalog, layout, version });
+        self.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    fn homes(&self, distribution: &Distribution, domain: Domain) -> Vec<Domain> {
+        match distribution {
+            Distribution::Hash { .. } => self.bucket_domains().collect(),
+            Distribution::Reference | Distribution::Local => vec![domain],
+        }
+    }
+
+    fn put_table(&self, slots: &mut Slots, storage: &mut dyn StorageAccess, table: &TableDef) -> Result<(), SqlError> {
+        let schema = fragment_schema(table);
+        let known = slots.of.get(&table.id).cloned();
+        if let Some((slot, domain, distribution)) = &known
+            && *distribution == table.distribution
+        {
+            for home in self.homes(distribution, *domain) {
+                storage.with(home, &mut |state| {
+                    if let Some(Some(data)) = state.tables.get_mut(*slot as usize) {
+                        data.change_schema(schema.clone());
+                    }
+                }, self);
+            }
+            return Ok(());
+        }
+        let (slot, domain) = self.take_slot(slots, &table.distribution)?;
+        if known.is_some() {
+            self.drop_table(slots, storage, table.id);
+        }
+        let fragments = match table.distribution {
+            Distribution::Hash { .. } => usize::from(self.buckets()),
+            Distribution::Reference | Distribution::Local => 1,
+        };
+        slots.of.insert(table.id, (slot, domain, table.distribution.clone()));
+        for home in self.homes(&table.distribution, domain) {
+            storage.with(home, &mut |state| state.put_table(slot, TableData::new(schema.clone(), fragments)), self);
+        }
+        Ok(())
+    }
+
+    fn take_slot(&self, slots: &mut Slots, distribution: &Distribution) -> Result<(u32, Domain), SqlError> {
+        Ok(match distribution {
+            Distribution::Hash { .. } => (take_free(&mut slots.hash), Domain(1)),
+            Distribution::Reference => (take_free(&mut slots.reference), Domain::REFERENCE),
+            Distribution::Local => match slots.free_domains.pop() {
+                Some(domain) => (0, domain),
+                None => (0, self.add_domain()?),
+            },
+        })
+    }
+
+    fn drop_table(&self, slots: &mut Slots, storage: &mut dyn StorageAccess, id: TableId) {
+        let Some((slot, domain, distribution)) = slots.of.remove(&id) else { return };
+        for home in self.homes(&distribution, domain) {
+            storage.with(home, &mut |state| {
+                if let Some(place) = state.tables.get_mut(slot as usize) {
+                    *place = None;
+                }
+            }, self);
+        }
+        match distribution {
+            Distribution::Hash { .. } => slots.hash[slot as usize] = false,
+            Distribution::Reference => slots.reference[slot as usize] = false,
+            Distribution::Local => slots.free_domains.push(domain),
+        }
+    }
+
+    fn truncate(&self, slots: &Slots, storage: &mut dyn StorageAccess, id: TableId) {
+        let Some((slot, domain, distribution)) = slots.of.get(&id) else { return };
+        for home in self.homes(distribution, *domain) {
+            storage.with(home, &mut |state| {
+                if let Some(Some(table)) = state.tables.get_mut(*slot as usize) {
+                    table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
+                }
+            }, self);
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({} partitions, {} buckets)", self.partitions, self.buckets())
+    }
+}
+
+/// How [`Node::publish`] reaches the domains' states: through a transaction's latches, or by latching each.
+pub(crate) trait StorageAccess {
+    /// Calls `change` with the state of `domain`.
+    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut crate::domain::DomainState), node: &Node);
+}
+
+/// Latches each domain for itself: for who is alone on the node.
+pub(crate) struct Alone;
+
+impl StorageAccess for Alone {
+    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut crate::domain::DomainState), node: &Node) {
+        change(&mut node.domain(domain).lock(domain));
+    }
+}
+
+fn take_free(taken: &mut Vec<bool>) -> u32 {
+    let free = taken.iter().position(|taken| !taken).unwrap_or_else(|| {
+        taken.push(false);
+        taken.len() - 1
+    });
+    taken[free] = true;
+    free as u32
+}
+
+impl Shape {
+    fn check(&self) -> Result<(), SqlError> {
+        let refuse = |message: String| Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+        if self.partitions == 0 || self.partitions > MAX_PARTITIONS {
+            return refuse(format!("partitions must be 1 to {MAX_PARTITIONS}, not {}", self.partitions));
+        }
+        if self.buckets == 0 || self.buckets > MAX_BUCKETS || usize::from(self.buckets) < self.partitions {
+            return refuse(format!(
+                "buckets must be 1 to {MAX_BUCKETS} and not fewer than the partitions ({}), not {}",
+                self.partitions, self.buckets
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Preparing: from a parsed statement to code, and again when the catalogue changes.
+
+use std::sync::Arc;
+
+use tuplix_sql::plan::{ExprKind, OutputColumn, Query, QueryBody, Statement, StatementKind};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::{Session, shift_position};
+use crate::bind::Binder;
+use crate::exec::compile_statement;
+use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
+
+impl Session {
+    /// Prepares a statement of a text that [`Session::parse`] gave.
+    ///
+    /// # Errors
+    /// What analysing and compiling find; a transaction block has failed then.
+    pub fn prepare_parsed(&mut self, parsed: &Parsed, types: &[TypeId]) -> Result<Prepared> {
+        let search_path = self.services.search_path();
+        match self.bind(parsed, types, &search_path) {
+            Ok(bound) => {
+                self.next_prepared += 1;
+                let (parsed, given) = (parsed.clone(), types.to_vec());
+                let inner = Inner { id: self.next_prepared, parsed, given, search_path, bound };
+                Ok(Prepared { inner: Arc::new(inner) })
+            }
+            Err(error) => {
+                if let Some(block) = &mut self.block {
+                    block.failed = true;
+                }
+                Err(shift_position(error, parsed.first_character))
+            }
+        }
+    }
+
+    pub(super) fn bind(&self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
+        self.services.refresh();
+        let schema = self.services.schema();
+        let binder = Binder::new(&schema, search_path);
+        let types: Vec<TypeId> =
+            types.iter().map(|ty| if ty.0 == 0 { TypeId::UNKNOWN } else { *ty }).collect();
+        let statement = binder.analyze(&parsed.statement, &types)?;
+        self.refuse_in_failed_block(&statement)?;
+        let parameters: Arc<[TypeId]> = statement.parameters.as_slice().into();
+        let bound = |code, columns: &[OutputColumn]| Bound {
+            version: schema.version,
+            parameters: parameters.clone(),
+            columns: columns.into(),
+            code,
+            changes_catalog: false,
+        };
+        if let StatementKind::Query(query) = &statement.kind {
+            if let Some(call) = self.direct_call(query)? {
+                return Ok(bound(Code::Call(Arc::new(call)), &query.columns));
+            }
+            let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+            let columns = compiled.columns().to_vec();
+            let changes_catalog = changes_catalog(query);
+            return Ok(Bound { changes_catalog, ..bound(Code::Query(Arc::new(compiled)), &columns) });
+        }
+        let columns = super::utility::columns(&statement, &self.services)?;
+        Ok(bound(Code::Utility(Arc::new(statement)), &columns))
+    }
+
+    /// The code to run now: bound again when the catalogue has changed.
+    pub(super) fn current(&mut self, prepared: &Prepared) -> Result<Bound> {
+        let inner = &prepared.inner;
+        if let Some(bound) = self.rebound.get(&inner.id)
+            && bound.version == self.node.catalog_version()
+        {
+            return Ok(bound.clone());
+        }
+        let bound = self.bind(&inner.parsed, &inner.given, &inner.search_path)?;
+        let same_shape = bound.columns.iter().map(|column| column.ty).eq(inner.bound.columns.iter().map(|column| column.ty));
+        if !same_shape {
+            let message = "cached plan must not change result type";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        self.rebound.insert(inner.id, bound.clone());
+        Ok(bound)
+    }
+
+    fn refuse_in_failed_block(&self, statement: &Statement) -> Result<()> {
+        use tuplix_sql::plan::TransactionStatement as T;
+        let failed = self.block.as_ref().is_some_and(|block| block.failed);
+        let ends = matches!(
+            statement.kind,
+            StatementKind::Transaction(T::Commit { .. } | T::Rollback { .. } | T::RollbackTo(_))
+        );
+        if failed && !ends { Err(in_failed_block()) } else { Ok(()) }
+    }
+
+    /// `SELECT f($1, $2, ...)` of one scalar function, parameters in order and nothing else: the shape in which clients
+    /// call procedures needs no query around the call.
+    fn direct_call(&self, query: &Query) -> Result<Option<ProcedureCall>> {
+        let QueryBody::Select(select) = &query.body else { return Ok(None) };
+        let plain = query.ctes.is_empty()
+            && query.order_by.is_empty()
+            && query.limit.is_none()
+            && query.offset.is_none()
+            && select.from.is_empty()
+            && select.filter.is_none()
+            && select.having.is_none()
+            && !select.grouped
+            && select.windows.is_empty()
+            && select.targets.len() == 1;
+        if !plain {
+            return Ok(None);
+        }
+        let ExprKind::UserCall { function, arguments } = &select.targets[0].kind else { return Ok(None) };
+        let in_order = arguments
+            .iter()
+            .enumerate()
+            .all(|(number, argument)| matches!(argument.kind, ExprKind::Parameter(parameter) if parameter == number));
+        let schema = self.services.schema();
+        let Some(definition) = schema.catalog.function(*function) else { return Ok(None) };
+        if !in_order || definition.returns_set || definition.strict || query.columns.len() != 1 {
+            return Ok(None);
+        }
+        let procedure = self.services.compiled_function(*function)?;
+        Ok(Some(ProcedureCall { procedure, function: function.0, function_version: definition.version }))
+    }
+}
+
+/// Whether the select list calls a function that changes the catalogue.
+fn changes_catalog(query: &Query) -> bool {
+    let QueryBody::Select(select) = &query.body else { return false };
+    select.targets.iter().any(|target| match &target.kind {
+        ExprKind::Call { function, .. } => crate::engine_functions::changes_catalog(function.symbol),
+        _ => false,
+    })
+}
+
+pub(super) fn in_failed_block() -> SqlError {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message)
+}

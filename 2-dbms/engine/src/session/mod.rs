@@ -1,0 +1,328 @@
+//! A session: one client's settings, prepared statements and transaction.
+//!
+//! [`Session::call`] is the hot path: it looks at one number to know that the compiled code is still good, starts a run,
+//! and commits. The restart rule lives in [`run`], transaction control in [`control`].
+
+mod bind;
+mod control;
+mod run;
+mod utility;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tuplix_log::{Context, SessionContext};
+use tuplix_sql::parser;
+use tuplix_types::{Result, Rows, SqlError, TypeId, Value, sqlstate};
+
+use crate::exec::FrameStack;
+use crate::node::{Node, SessionFlags};
+use crate::notify::{Notification, Waker};
+use crate::services::Services;
+use crate::statement::{Bound, Commit, Parsed, Prepared};
+use crate::transaction::{Interactive, Scratch};
+
+/// Who connects, and as what.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// User.
+    pub user: String,
+    /// Database; any name is the one database there is.
+    pub database: String,
+    /// `application_name`
+    pub application_name: String,
+}
+
+impl Default for SessionOptions {
+    fn default() -> SessionOptions {
+        SessionOptions {
+            user: "tuplix".to_owned(),
+            database: "tuplix".to_owned(),
+            application_name: String::new(),
+        }
+    }
+}
+
+/// What a session may do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Not in a transaction block.
+    Idle,
+    /// In a transaction block.
+    InTransaction,
+    /// In a transaction block that has failed: only its end is accepted.
+    Failed,
+}
+
+/// A transaction block.
+#[derive(Debug)]
+struct Block {
+    interactive: Interactive,
+    failed: bool,
+    /// Begun by the protocol around several statements rather than by BEGIN.
+    implicit: bool,
+    read_only: bool,
+    /// A statement has run: isolation can no longer change.
+    used: bool,
+    now_us: i64,
+    savepoints: Vec<Savepoint>,
+    /// To be delivered once it commits.
+    notifications: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    undo_len: usize,
+    notifications: usize,
+}
+
+/// One client's session. See the module.
+pub struct Session {
+    node: Arc<Node>,
+    services: Services,
+    scratch: Scratch,
+    frames: FrameStack,
+    block: Option<Block>,
+    /// Statements prepared by PREPARE.
+    named: BTreeMap<String, Prepared>,
+    /// Prepared statements bound again after the catalogue changed, by their id.
+    rebound: BTreeMap<u64, Bound>,
+    next_prepared: u64,
+    context: Context,
+    /// The newest epoch that this session has seen: what an error's reply waits for.
+    seen_epoch: u64,
+    random_state: u64,
+    notices: Vec<SqlError>,
+    /// `synchronous_commit`
+    synchronous: bool,
+    /// `statement_timeout`
+    statement_limit_ns: Option<u64>,
+}
+
+impl Session {
+    /// A new session of a node.
+    ///
+    /// # Errors
+    /// 57P01 while the node closes.
+    pub fn new(node: &Arc<Node>, options: &SessionOptions) -> Result<Session> {
+        if node.closing.load(Ordering::Acquire) {
+            return Err(SqlError::new(sqlstate::ADMIN_SHUTDOWN, "the node is shutting down"));
+        }
+        let id = node.new_session_id();
+        let random_state = node.machine().random_u64();
+        let flags = Arc::new(SessionFlags { secret: random_state as i32, ..SessionFlags::default() });
+        node.sessions.lock().insert(id, flags.clone());
+        let services = Services::new(node.clone(), id, options.user.clone(), options.database.clone(), flags);
+        services.settings.borrow_mut().set("application_name", &options.application_name, false, false)?;
+        let context = node.log.intern(&SessionContext { role: options.user.clone(), ..SessionContext::default() });
+        Ok(Session {
+            node: node.clone(),
+            services,
+            scratch: Scratch::default(),
+            frames: FrameStack::default(),
+            block: None,
+            named: BTreeMap::new(),
+            rebound: BTreeMap::new(),
+            next_prepared: 0,
+            context,
+            seen_epoch: 0,
+            random_state,
+            notices: Vec::new(),
+            synchronous: true,
+            statement_limit_ns: None,
+        })
+    }
+
+    /// Its number, what clients see as the server process's id.
+    pub fn id(&self) -> u32 {
+        self.services.session_id
+    }
+
+    /// What a cancel request has to know.
+    pub fn secret(&self) -> i32 {
+        self.services.flags.secret
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Parses a text of any number of statements.
+    ///
+    /// # Errors
+    /// A syntax error anywhere is one for the whole text, as in PostgreSQL.
+    pub fn parse(&mut self, sql: &str) -> Result<Vec<Parsed>> {
+        let statements = parser::parse(sql)?;
+        let parsed = statements.into_iter().map(|statement| Parsed {
+            first_character: sql[..statement.offset].chars().count() as u32,
+            statement: Arc::new(statement),
+        });
+        Ok(parsed.collect())
+    }
+
+    /// Prepares the one statement in `sql`. Types that are missing or [`TypeId::UNKNOWN`] are inferred.
+    ///
+    /// # Errors
+    /// 42601 for more than one statement; what parsing, analysing and compiling find.
+    pub fn prepare(&mut self, sql: &str, types: &[TypeId]) -> Result<Prepared> {
+        let mut parsed = self.parse(sql)?;
+        match (parsed.pop(), parsed.is_empty()) {
+            (Some(one), true) => self.prepare_parsed(&one, types),
+            (None, _) => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "the query is empty")),
+            (Some(_), false) => {
+                let message = "cannot insert multiple commands into a prepared statement";
+                Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
+            }
+        }
+    }
+
+    /// Executes a prepared statement: its rows and tag go into `out`, in place of what was there. The commit is not yet
+    /// waited for, unless the statement fails.
+    ///
+    /// # Errors
+    /// The statement's; nothing of it remains then, and a transaction block has failed.
+    pub fn call(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<Commit<'_>> {
+        out.clear();
+        let outcome = self.call_statement(statement, arguments, out);
+        match outcome {
+            Ok(epoch) => {
+                self.seen_epoch = self.seen_epoch.max(epoch);
+                let epoch = if self.synchronous { epoch } else { 0 };
+                Ok(Commit { log: &self.node.log, epoch })
+            }
+            Err(error) => Err(self.fail(error, &statement.inner.parsed)),
+        }
+    }
+
+    /// Executes all statements of a text and waits for their commits. Several statements are one transaction, as in
+    /// PostgreSQL's simple protocol, unless the text controls transactions itself.
+    ///
+    /// # Errors
+    /// That of the first statement that fails; later ones are not tried.
+    pub fn execute(&mut self, sql: &str) -> Result<Vec<Rows>> {
+        let parsed = self.parse(sql)?;
+        let implicit = parsed.len() > 1;
+        if implicit {
+            self.begin_implicit();
+        }
+        let mut results = Vec::with_capacity(parsed.len());
+        let outcome = parsed.iter().try_for_each(|one| {
+            let prepared = self.prepare_parsed(one, &[])?;
+            let mut rows = Rows::new();
+            self.call(&prepared, &[], &mut rows)?.wait()?;
+            results.push(rows);
+            Ok(())
+        });
+        let ended = if implicit { self.end_implicit().and_then(|commit| commit.wait()) } else { Ok(()) };
+        outcome.and(ended)?;
+        Ok(results)
+    }
+
+    /// Prepares and executes one statement, and waits for its commit.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`] and [`Session::call`].
+    pub fn query(&mut self, sql: &str, arguments: &[Value]) -> Result<Rows> {
+        let prepared = self.prepare(sql, &[])?;
+        let mut rows = Rows::new();
+        self.call(&prepared, arguments, &mut rows)?.wait()?;
+        Ok(rows)
+    }
+
+    /// An error's reply, too, leaves only after what it could have seen is on disk.
+    fn fail(&mut self, error: SqlError, parsed: &Parsed) -> SqlError {
+        if let Some(block) = &mut self.block {
+            block.failed = true;
+        }
+        self.services.flags.cancel.store(false, Ordering::Relaxed);
+        if self.synchronous
+            && let Err(stopped) = self.node.log.wait_durable(self.seen_epoch)
+        {
+            return stopped;
+        }
+        shift_position(error, parsed.first_character)
+    }
+
+    /// Whether a transaction is open.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match &self.block {
+            None => TransactionStatus::Idle,
+            Some(block) if block.failed => TransactionStatus::Failed,
+            Some(block) if block.implicit => TransactionStatus::Idle,
+            Some(_) => TransactionStatus::InTransaction,
+        }
+    }
+
+    /// Takes the notices of the statements since the last call.
+    pub fn take_notices(&mut self) -> Vec<SqlError> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Takes the notifications that wait for this session.
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        self.node.listeners.take(self.id())
+    }
+
+    /// Has `waker` called whenever a notification comes.
+    pub fn on_notification(&mut self, waker: Waker) {
+        self.node.listeners.set_waker(self.id(), waker);
+    }
+
+    /// A setting's value.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.services.settings.borrow().get(name).map(str::to_owned)
+    }
+
+    /// Sets a setting for the session.
+    ///
+    /// # Errors
+    /// 42704 for an unknown setting, 22023 for a value that does not fit.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        self.services.settings.borrow_mut().set(name, value, false, false)?;
+        self.refresh_settings();
+        Ok(())
+    }
+
+    /// All settings that clients are told of when they connect.
+    pub fn reported_settings(&self) -> Vec<(String, String)> {
+        self.services.settings.borrow().reported()
+    }
+
+    /// Those of them that changed since the last call.
+    pub fn take_changed_settings(&mut self) -> Vec<(String, String)> {
+        self.services.settings.borrow_mut().take_changed()
+    }
+
+    fn refresh_settings(&mut self) {
+        let settings = self.services.settings.borrow();
+        self.synchronous = settings.synchronous_commit();
+        self.statement_limit_ns = settings.nanoseconds("statement_timeout");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.roll_back_block();
+        self.node.listeners.forget(self.id());
+        self.node.sessions.lock().remove(&self.id());
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({}, {:?})", self.id(), self.transaction_status())
+    }
+}
+
+/// Positions are in the whole text that the client sent.
+fn shift_position(mut error: SqlError, by: u32) -> SqlError {
+    if by > 0
+        && let Some(position) = &mut error.fields_mut().position
+    {
+        *position += by;
+    }
+    error
+}

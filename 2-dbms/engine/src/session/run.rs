@@ -1,0 +1,230 @@
+//! Running code under the restart rule.
+
+use std::sync::atomic::Ordering;
+
+use tuplix_types::{Result, Rows, SqlError, Tag, Value, sqlstate};
+
+use super::Session;
+use super::bind::in_failed_block;
+use crate::exec::Exec;
+use crate::lock_table::{TransactionId, WaitEnd};
+use crate::redo::Origin;
+use crate::statement::{Bound, Code, Prepared};
+use crate::stop::{Run, Stop};
+use crate::transaction::{Committed, RestartCause, Start, Transaction};
+
+/// How long a commit waits for room in the log's buffer before it is refused.
+const LOG_ROOM_NS: u64 = 10_000_000_000;
+
+impl Session {
+    pub(super) fn call_statement(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+        self.node.log.check()?;
+        let inner = statement.inner.clone();
+        if inner.bound.version == self.node.catalog_version() {
+            return self.call_bound(statement, &inner.bound, arguments, out);
+        }
+        let bound = self.current(statement)?;
+        self.call_bound(statement, &bound, arguments, out)
+    }
+
+    fn call_bound(&mut self, statement: &Prepared, bound: &Bound, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+        if arguments.len() != bound.parameters.len() {
+            let message = format!(
+                "bind message supplies {} parameters, but prepared statement requires {}",
+                arguments.len(),
+                bound.parameters.len()
+            );
+            return Err(SqlError::new(sqlstate::PROTOCOL_VIOLATION, message));
+        }
+        if let Code::Utility(utility) = &bound.code {
+            return self.call_utility(&utility.clone(), arguments, out);
+        }
+        if bound.changes_catalog && self.block.as_ref().is_some_and(|block| block.implicit && !block.failed) {
+            let (statement, bound) = (statement.clone(), bound.clone());
+            return self.outside_implicit_block(|session| session.call_bound(&statement, &bound, arguments, out));
+        }
+        if self.block.as_ref().is_some_and(|block| block.failed) {
+            return Err(in_failed_block());
+        }
+        if !std::sync::Arc::ptr_eq(&out.columns, &bound.columns) {
+            out.columns = bound.columns.clone();
+        }
+        self.run_code(statement, bound.clone(), arguments, out)
+    }
+
+    fn run_code(&mut self, statement: &Prepared, mut bound: Bound, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+        loop {
+            let origin = self.origin(&bound.code);
+            let version = bound.version;
+            let code = &bound.code;
+            let outcome = self.run_once(version, &origin, |exec, rows| execute(code, exec, arguments, rows), out);
+            match outcome {
+                Ok((tag, committed)) => {
+                    out.tag = tag;
+                    return Ok(committed.epoch);
+                }
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Restart) => {
+                    out.clear();
+                    if self.node.catalog_version() != version {
+                        self.services.refresh();
+                        bound = self.current(statement)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn origin(&self, code: &Code) -> Origin {
+        let (procedure, version) = match code {
+            Code::Call(call) => (call.function, call.function_version),
+            _ => (0, 0),
+        };
+        Origin { context: self.context.id(), procedure, version }
+    }
+
+    /// One run: a one-shot with its commit, or one statement of the open block. A restart has been waited for when it
+    /// returns [`Stop::Restart`].
+    pub(super) fn run_once<T>(
+        &mut self,
+        version: u64,
+        origin: &Origin,
+        body: impl FnOnce(&mut Exec<'_, '_>, &mut Rows) -> Run<T>,
+        out: &mut Rows,
+    ) -> Run<(T, Committed)> {
+        let now_us = self.node.machine().now_us();
+        let in_block = self.block.is_some();
+        self.start_deadline();
+        let random_seed = self.next_random();
+        let start = self.start_of_run(version, now_us, random_seed);
+        let mut tx = Transaction::start(start.0);
+        let outcome = tx
+            .check_start()
+            .and_then(|()| tx.validate_own_reads())
+            .and_then(|()| body(&mut Exec::new(&mut tx, start.1), out))
+            .and_then(|value| if in_block { tx.finish_statement() } else { tx.commit(origin) }.map(|c| (value, c)));
+        let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
+        drop(tx);
+        self.after_run(outcome.is_ok());
+        match outcome {
+            Err(Stop::Restart) => {
+                self.wait_before_restart(cause.unwrap_or_default())?;
+                Err(Stop::Restart)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_of_run(&mut self, version: u64, now_us: i64, random_seed: u64) -> (Start<'_>, &mut crate::exec::FrameStack) {
+        let Session { node, services, scratch, frames, block, .. } = self;
+        let read_only = block.as_ref().is_some_and(|block| block.read_only);
+        let transaction_us = block.as_ref().map_or(now_us, |block| block.now_us);
+        let interactive = block.as_mut().map(|block| {
+            block.used = true;
+            block.interactive.statement_start = block.interactive.overlay.undo_len();
+            if block.interactive.validates_reads() {
+                scratch.want(block.interactive.reads.keys().map(|key| key.domain));
+            }
+            &mut block.interactive
+        });
+        let start = Start {
+            node,
+            services,
+            scratch,
+            interactive,
+            catalog_version: version,
+            now_us: transaction_us,
+            statement_us: now_us,
+            random_seed,
+            read_only,
+        };
+        (start, frames)
+    }
+
+    /// Moves what a run said to the session: notices, and notifications to where they wait for the commit.
+    fn after_run(&mut self, succeeded: bool) {
+        if !succeeded {
+            return;
+        }
+        if !self.scratch.notices.is_empty() {
+            self.notices.append(&mut self.scratch.notices);
+        }
+        if self.scratch.notifications.is_empty() {
+            return;
+        }
+        match &mut self.block {
+            Some(block) => block.notifications.append(&mut self.scratch.notifications),
+            None => {
+                let sent = std::mem::take(&mut self.scratch.notifications);
+                self.node.listeners.deliver(self.services.session_id, sent.into_iter());
+            }
+        }
+    }
+
+    fn start_deadline(&mut self) {
+        let deadline = self.statement_limit_ns.map(|limit| self.node.machine().monotonic_ns() + limit);
+        self.services.deadline_ns.set(deadline);
+    }
+
+    pub(super) fn next_random(&mut self) -> u64 {
+        self.random_state = self.random_state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random_state
+    }
+
+    pub(super) fn wait_before_restart(&mut self, cause: RestartCause) -> Result<()> {
+        match cause {
+            RestartCause::Latch | RestartCause::Catalog => Ok(()),
+            RestartCause::LogFull => {
+                let deadline = self.node.machine().monotonic_ns() + LOG_ROOM_NS;
+                self.node.log.wait_for_room(deadline)
+            }
+            RestartCause::Lock(holder) => self.wait_for_lock(holder),
+        }
+    }
+
+    fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
+        let me = self.block.as_ref().map(|block| block.interactive.id);
+        let now = self.node.machine().monotonic_ns();
+        let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);
+        let statement_limit = self.services.deadline_ns.get();
+        let deadline = match (lock_limit, statement_limit) {
+            (Some(lock), Some(statement)) => Some(lock.min(statement)),
+            (lock, statement) => lock.or(statement),
+        };
+        let flags = self.services.flags.clone();
+        let cancelled = move || flags.cancel.load(Ordering::Relaxed);
+        match self.node.waits.wait(me, holder, deadline, &cancelled)? {
+            WaitEnd::HolderEnded => Ok(()),
+            WaitEnd::Cancelled => {
+                let message = "canceling statement due to user request";
+                Err(SqlError::new(sqlstate::QUERY_CANCELED, message))
+            }
+            WaitEnd::TimedOut if statement_limit.is_some_and(|limit| deadline == Some(limit)) => {
+                Err(crate::services::timed_out())
+            }
+            WaitEnd::TimedOut => {
+                let message = "canceling statement due to lock timeout";
+                Err(SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, message))
+            }
+        }
+    }
+}
+
+/// Executes compiled code in a run.
+fn execute(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
+    match code {
+        Code::Call(call) => {
+            let value = call.procedure.call_scalar(exec, arguments)?;
+            out.push(std::slice::from_ref(&value));
+            Ok(Tag { command: "SELECT", rows: Some(1) })
+        }
+        Code::Query(query) => {
+            let outcome = query.run(exec, arguments, &mut |row| {
+                out.push(row);
+                Ok(())
+            })?;
+            Ok(Tag { command: outcome.tag.command(), rows: Some(outcome.rows) })
+        }
+        Code::Utility(_) => Err(SqlError::internal("a utility statement is not code").into()),
+    }
+}

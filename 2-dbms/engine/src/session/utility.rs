@@ -1,0 +1,297 @@
+//! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
+
+use std::sync::Arc;
+
+use tuplix_sql::analyze::analyze_do;
+use tuplix_sql::plan::{Expr, ExprKind, OutputColumn, SettingStatement, Statement, StatementKind};
+use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
+
+use super::bind::in_failed_block;
+use super::{Session, TransactionStatus};
+use crate::bind::Binder;
+use crate::ddl;
+use crate::exec::{compile_procedure, compile_statement};
+use crate::redo::Origin;
+use crate::services::Services;
+use crate::stop::Stop;
+
+fn text_column(name: &str) -> OutputColumn {
+    OutputColumn { name: name.to_owned(), ty: TypeId::TEXT, typmod: -1 }
+}
+
+/// The columns of a utility statement's result.
+///
+/// # Errors
+/// 42883 and its kin when what it calls is not there.
+pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<OutputColumn>> {
+    Ok(match &statement.kind {
+        StatementKind::Setting(SettingStatement::Show(name)) if name == "all" => {
+            vec![text_column("name"), text_column("setting"), text_column("description")]
+        }
+        StatementKind::Setting(SettingStatement::Show(name)) => vec![text_column(name)],
+        StatementKind::Explain { .. } => vec![text_column("QUERY PLAN")],
+        StatementKind::Call { function, .. } => {
+            let schema = services.schema();
+            let outputs = schema.catalog.function(*function).map(|definition| {
+                let column = |output: &tuplix_catalog::ArgumentDef| OutputColumn {
+                    name: output.name.clone(),
+                    ty: output.ty,
+                    typmod: -1,
+                };
+                definition.outputs().map(column).collect()
+            });
+            outputs.unwrap_or_default()
+        }
+        _ => Vec::new(),
+    })
+}
+
+impl Session {
+    pub(super) fn call_utility(&mut self, statement: &Statement, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+        if let StatementKind::Transaction(control) = &statement.kind {
+            return self.control(control, out);
+        }
+        if self.transaction_status() == TransactionStatus::Failed {
+            return Err(in_failed_block());
+        }
+        out.columns = columns(statement, &self.services)?.into();
+        let tag = |command| Tag { command, rows: None };
+        match &statement.kind {
+            StatementKind::Ddl(change) => {
+                return self.outside_implicit_block(|session| session.run_ddl(change, out));
+            }
+            StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
+            StatementKind::Explain { analyze, options, statement } => {
+                out.tag = self.explain(*analyze, options, statement, out)?;
+            }
+            StatementKind::Call { function, arguments: given } => {
+                let values = evaluate(given, arguments)?;
+                return self.call_procedure(*function, &values, out);
+            }
+            StatementKind::Do { body } => return self.run_do(body, out),
+            StatementKind::Listen(channel) => {
+                self.node.listeners.listen(self.id(), channel);
+                out.tag = tag("LISTEN");
+            }
+            StatementKind::Unlisten(channel) => {
+                self.node.listeners.unlisten(self.id(), channel.as_deref());
+                out.tag = tag("UNLISTEN");
+            }
+            StatementKind::Notify(channel, payload) => {
+                let (channel, payload) = (channel.clone(), payload.clone());
+                match &mut self.block {
+                    Some(block) => block.notifications.push((channel, payload)),
+                    None => self.node.listeners.deliver(self.id(), std::iter::once((channel, payload))),
+                }
+                out.tag = tag("NOTIFY");
+            }
+            StatementKind::Prepare { name, types, text } => {
+                if self.named.contains_key(name) {
+                    let message = format!("prepared statement \"{name}\" already exists");
+                    return Err(SqlError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
+                }
+                let prepared = self.prepare(text, types)?;
+                self.named.insert(name.clone(), prepared);
+                out.tag = tag("PREPARE");
+            }
+            StatementKind::Execute { name, arguments: given } => {
+                let Some(prepared) = self.named.get(name).cloned() else { return Err(no_such_statement(name)) };
+                let values = evaluate(given, arguments)?;
+                let values = coerce_arguments(&values, given, prepared.parameters(), name)?;
+                return self.call_statement(&prepared, &values, out);
+            }
+            StatementKind::Deallocate(Some(name)) => {
+                if self.named.remove(name).is_none() {
+                    return Err(no_such_statement(name));
+                }
+                out.tag = tag("DEALLOCATE");
+            }
+            StatementKind::Deallocate(None) => {
+                self.named.clear();
+                out.tag = tag("DEALLOCATE ALL");
+            }
+            StatementKind::DiscardAll => {
+                self.named.clear();
+                self.node.listeners.unlisten(self.id(), None);
+                self.services.settings.borrow_mut().reset(None, false)?;
+                self.refresh_settings();
+                out.tag = tag("DISCARD ALL");
+            }
+            StatementKind::Query(_) | StatementKind::Transaction(_) => {
+                return Err(SqlError::internal("a query is not a utility statement"));
+            }
+        }
+        Ok(0)
+    }
+
+    fn run_ddl(&mut self, change: &tuplix_sql::plan::Ddl, out: &mut Rows) -> Result<u64> {
+        let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
+        loop {
+            self.services.refresh();
+            let version = self.services.schema_version();
+            let outcome = self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change), out);
+            match outcome {
+                Ok((command, committed)) => {
+                    self.services.refresh();
+                    out.tag = Tag { command, rows: None };
+                    return Ok(committed.epoch);
+                }
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Restart) => {}
+            }
+        }
+    }
+
+    fn setting_statement(&mut self, setting: &SettingStatement, out: &mut Rows) -> Result<Tag> {
+        let in_block = self.block.is_some();
+        let command = match setting {
+            SettingStatement::Set { name, values, local } => {
+                if *local && !in_block {
+                    self.notices.push(
+                        SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks")
+                            .severity(tuplix_types::Severity::Warning),
+                    );
+                    return Ok(Tag { command: "SET", rows: None });
+                }
+                self.services.settings.borrow_mut().set(name, &values.join(", "), *local, in_block)?;
+                "SET"
+            }
+            SettingStatement::Reset(name) => {
+                self.services.settings.borrow_mut().reset(name.as_deref(), in_block)?;
+                "RESET"
+            }
+            SettingStatement::Show(name) if name == "all" => {
+                for (name, value) in self.services.settings.borrow().all() {
+                    out.push(&[Value::text(name), Value::text(value), Value::text("")]);
+                }
+                "SHOW"
+            }
+            SettingStatement::Show(name) => {
+                let value = self.services.settings.borrow().show(name)?.to_owned();
+                out.push(&[Value::text(value)]);
+                "SHOW"
+            }
+        };
+        self.refresh_settings();
+        Ok(Tag { command, rows: None })
+    }
+
+    fn explain(
+        &mut self,
+        analyze: bool,
+        options: &[(String, String)],
+        statement: &Statement,
+        out: &mut Rows,
+    ) -> Result<Tag> {
+        if analyze {
+            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
+        }
+        if let Some((name, _)) = options.iter().find(|(name, value)| name == "format" && value != "text") {
+            return Err(SqlError::unsupported(format_args!("EXPLAIN option {name} other than text")));
+        }
+        if !matches!(statement.kind, StatementKind::Query(_)) {
+            out.push(&[Value::text("Utility Statement")]);
+            return Ok(Tag { command: "EXPLAIN", rows: None });
+        }
+        self.services.refresh();
+        let schema = self.services.schema();
+        let path = self.services.search_path();
+        let compiled = Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
+        for line in compiled.explain() {
+            out.push(&[Value::text(line)]);
+        }
+        Ok(Tag { command: "EXPLAIN", rows: None })
+    }
+
+    fn call_procedure(&mut self, function: tuplix_catalog::FunctionId, values: &[Value], out: &mut Rows) -> Result<u64> {
+        loop {
+            self.services.refresh();
+            let schema = self.services.schema();
+            let version = schema.catalog.function(function).map_or(0, |definition| definition.version);
+            let compiled = self.services.compiled_function(function)?;
+            let origin = Origin { context: self.context.id(), procedure: function.0, version };
+            let has_outputs = !out.columns.is_empty();
+            let outcome = self.run_once(
+                schema.version,
+                &origin,
+                |exec, rows| {
+                    compiled.call(exec, values, &mut |row| {
+                        if has_outputs {
+                            rows.push(row);
+                        }
+                        Ok(())
+                    })
+                },
+                out,
+            );
+            match outcome {
+                Ok(((), committed)) => {
+                    out.tag = Tag { command: "CALL", rows: None };
+                    return Ok(committed.epoch);
+                }
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Restart) => out.clear(),
+            }
+        }
+    }
+
+    fn run_do(&mut self, body: &str, out: &mut Rows) -> Result<u64> {
+        let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
+        loop {
+            self.services.refresh();
+            let schema = self.services.schema();
+            let path = self.services.search_path();
+            let binder = Binder::new(&schema, &path);
+            let procedure = analyze_do(&binder.context(), body)?;
+            let compiled = binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?;
+            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| compiled.call(exec, &[], &mut |_| Ok(()));
+            match self.run_once(schema.version, &origin, run, out) {
+                Ok(((), committed)) => {
+                    out.tag = Tag { command: "DO", rows: None };
+                    return Ok(committed.epoch);
+                }
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Restart) => {}
+            }
+        }
+    }
+}
+
+fn no_such_statement(name: &str) -> SqlError {
+    SqlError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+}
+
+/// The values of constants and parameters, the arguments that CALL and EXECUTE take.
+fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
+    let value = |expr: &Expr| match &expr.kind {
+        ExprKind::Constant(value) => Ok(value.clone()),
+        ExprKind::Parameter(number) => Ok(parameters.get(*number).cloned().unwrap_or_default()),
+        _ => Err(SqlError::unsupported("an argument that is neither a constant nor a parameter").at(expr.position)),
+    };
+    given.iter().map(value).collect()
+}
+
+/// EXECUTE's arguments as the statement's parameter types.
+fn coerce_arguments(values: &[Value], given: &[Expr], types: &[TypeId], name: &str) -> Result<Vec<Value>> {
+    if values.len() != types.len() {
+        let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+        let detail = format!("Expected {} parameters but got {}.", types.len(), values.len());
+        return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).detail(detail));
+    }
+    let context = tuplix_types::text_io::IoContext::default();
+    let coerced = values.iter().zip(given).zip(types).map(|((value, expr), ty)| {
+        if value.is_null() || expr.ty == *ty {
+            return Ok(value.clone());
+        }
+        let text = tuplix_types::text_io::to_text(expr.ty, value, &context);
+        tuplix_types::text_io::parse_text(*ty, -1, &text, &context)
+    });
+    coerced.collect()
+}
+
+impl Session {
+    /// Statements prepared by PREPARE, for `pg_prepared_statements`.
+    pub fn prepared_statements(&self) -> impl Iterator<Item = (&String, Arc<str>)> {
+        self.named.iter().map(|(name, prepared)| (name, Arc::from(prepared.text())))
+    }
+}

@@ -1,0 +1,275 @@
+//! Session settings: PostgreSQL's names, the few that change what we do and those that clients expect to exist.
+
+use std::collections::BTreeMap;
+
+use tuplix_sql::plan::Isolation;
+use tuplix_types::{Result, SqlError, sqlstate};
+
+/// One setting: its name, default, whether clients are told of changes, and how values are checked.
+struct Definition {
+    name: &'static str,
+    default: &'static str,
+    reported: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Bool,
+    Milliseconds,
+    Integer,
+    OneOf(&'static [&'static str]),
+    ReadOnly,
+}
+
+const ISOLATION: &[&str] = &["read uncommitted", "read committed", "repeatable read", "serializable"];
+const SYNCHRONOUS: &[&str] = &["on", "off", "local", "remote_write", "remote_apply"];
+
+const fn setting(name: &'static str, default: &'static str, reported: bool, kind: Kind) -> Definition {
+    Definition { name, default, reported, kind }
+}
+
+/// The version in `server_version`: the dialect is PostgreSQL 15's.
+pub const SERVER_VERSION: &str = "15.18";
+
+const DEFINITIONS: &[Definition] = &[
+    setting("application_name", "", true, Kind::Text),
+    setting("bytea_output", "hex", false, Kind::OneOf(&["hex"])),
+    setting("client_encoding", "UTF8", true, Kind::OneOf(&["UTF8", "UNICODE", "utf8", "utf-8", "UTF-8"])),
+    setting("client_min_messages", "notice", false, Kind::Text),
+    setting("DateStyle", "ISO, MDY", true, Kind::OneOf(&["ISO, MDY", "ISO", "ISO,MDY", "iso, mdy", "iso"])),
+    setting("default_transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
+    setting("default_transaction_read_only", "off", true, Kind::Bool),
+    setting("extra_float_digits", "1", false, Kind::Integer),
+    setting("idle_in_transaction_session_timeout", "0", false, Kind::Milliseconds),
+    setting("in_hot_standby", "off", true, Kind::ReadOnly),
+    setting("integer_datetimes", "on", true, Kind::ReadOnly),
+    setting("IntervalStyle", "postgres", true, Kind::OneOf(&["postgres"])),
+    setting("is_superuser", "on", true, Kind::ReadOnly),
+    setting("lock_timeout", "0", false, Kind::Milliseconds),
+    setting("max_identifier_length", "63", false, Kind::ReadOnly),
+    setting("search_path", "\"$user\", public", false, Kind::Text),
+    setting("server_encoding", "UTF8", true, Kind::ReadOnly),
+    setting("server_version", SERVER_VERSION, true, Kind::ReadOnly),
+    setting("server_version_num", "150018", false, Kind::ReadOnly),
+    setting("session_authorization", "tuplix", true, Kind::ReadOnly),
+    setting("standard_conforming_strings", "on", true, Kind::OneOf(&["on", "true", "1"])),
+    setting("statement_timeout", "0", false, Kind::Milliseconds),
+    setting("synchronous_commit", "on", false, Kind::OneOf(SYNCHRONOUS)),
+    setting("TimeZone", "UTC", true, Kind::Text),
+    setting("transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
+    setting("transaction_read_only", "off", false, Kind::Bool),
+    setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
+];
+
+/// The settings of one session.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+    changed: Vec<(String, String)>,
+    /// Values to put back when the transaction ends: SET LOCAL, and SET when it rolls back.
+    before: Vec<(String, Option<String>, bool)>,
+}
+
+fn definition(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+}
+
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+impl Settings {
+    /// The value, `None` when there is no such setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let set = self.values.get(&key(name)).map(String::as_str);
+        set.or_else(|| definition(name).map(|definition| definition.default))
+    }
+
+    /// The value, 42704 when there is no such setting.
+    pub fn show(&self, name: &str) -> Result<&str> {
+        self.get(name).ok_or_else(|| unknown(name))
+    }
+
+    /// All settings by name.
+    pub fn all(&self) -> Vec<(String, String)> {
+        let mut all: BTreeMap<String, String> = DEFINITIONS
+            .iter()
+            .map(|definition| (definition.name.to_owned(), self.get(definition.name).unwrap_or_default().to_owned()))
+            .collect();
+        for (name, value) in self.values.iter().filter(|(name, _)| definition(name).is_none()) {
+            all.insert(name.clone(), value.clone());
+        }
+        all.into_iter().collect()
+    }
+
+    /// SET. `local`: until the transaction ends.
+    ///
+    /// # Errors
+    /// 42704 for a name that is neither known nor of the form `prefix.name`; 22023 for a value that does not fit; 55P02
+    /// for a read-only one.
+    pub fn set(&mut self, name: &str, value: &str, local: bool, in_transaction: bool) -> Result<()> {
+        let value = check(name, value)?;
+        self.put(name, Some(value), local, in_transaction);
+        Ok(())
+    }
+
+    /// RESET.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub fn reset(&mut self, name: Option<&str>, in_transaction: bool) -> Result<()> {
+        let names = match name {
+            Some(name) if self.get(name).is_none() => return Err(unknown(name)),
+            Some(name) => vec![name.to_owned()],
+            None => self.values.keys().cloned().collect(),
+        };
+        for name in names {
+            self.put(&name, None, false, in_transaction);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, name: &str, value: Option<String>, local: bool, in_transaction: bool) {
+        let key = key(name);
+        let before = match value {
+            Some(value) => self.values.insert(key.clone(), value),
+            None => self.values.remove(&key),
+        };
+        if in_transaction {
+            self.before.push((key, before, local));
+        }
+        self.report(name);
+    }
+
+    fn report(&mut self, name: &str) {
+        if let Some(definition) = definition(name).filter(|definition| definition.reported) {
+            let value = self.get(name).unwrap_or_default().to_owned();
+            self.changed.push((definition.name.to_owned(), value));
+        }
+    }
+
+    /// The transaction ended: SET LOCAL ends with it, SET too when it rolled back.
+    pub fn end_transaction(&mut self, committed: bool) {
+        for (name, before, local) in std::mem::take(&mut self.before).into_iter().rev() {
+            if committed && !local {
+                continue;
+            }
+            match before {
+                Some(before) => self.values.insert(name.clone(), before),
+                None => self.values.remove(&name),
+            };
+            self.report(&name);
+        }
+    }
+
+    /// Settings whose changes clients are to be told of, since the last call.
+    pub fn take_changed(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// All settings that clients are told of at the start.
+    pub fn reported(&self) -> Vec<(String, String)> {
+        let reported = DEFINITIONS.iter().filter(|definition| definition.reported);
+        reported.map(|d| (d.name.to_owned(), self.get(d.name).unwrap_or_default().to_owned())).collect()
+    }
+
+    /// A time setting in nanoseconds; `None` for 0, which means no limit.
+    pub fn nanoseconds(&self, name: &str) -> Option<u64> {
+        let milliseconds = parse_milliseconds(self.get(name)?)?;
+        (milliseconds > 0).then_some(milliseconds.saturating_mul(1_000_000))
+    }
+
+    /// Whether a reply waits for the disk.
+    pub fn synchronous_commit(&self) -> bool {
+        self.get("synchronous_commit") != Some("off")
+    }
+
+    /// The isolation level of the next transaction.
+    pub fn default_isolation(&self) -> Isolation {
+        parse_isolation(self.get("default_transaction_isolation").unwrap_or_default())
+    }
+
+    /// The schemas to look in, in order.
+    pub fn search_path(&self, user: &str) -> Vec<String> {
+        let text = self.get("search_path").unwrap_or_default();
+        text.split(',')
+            .map(|part| part.trim().trim_matches('"'))
+            .filter(|part| !part.is_empty())
+            .map(|part| if part == "$user" { user.to_owned() } else { part.to_owned() })
+            .collect()
+    }
+}
+
+/// An isolation level as the settings spell it.
+pub fn parse_isolation(text: &str) -> Isolation {
+    match text.to_ascii_lowercase().as_str() {
+        "serializable" => Isolation::Serializable,
+        "repeatable read" => Isolation::RepeatableRead,
+        "read uncommitted" => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
+    }
+}
+
+fn unknown(name: &str) -> SqlError {
+    SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+fn check(name: &str, value: &str) -> Result<String> {
+    let Some(definition) = definition(name) else {
+        return if name.contains('.') { Ok(value.to_owned()) } else { Err(unknown(name)) };
+    };
+    let bad = || {
+        let message = format!("invalid value for parameter \"{}\": \"{value}\"", definition.name);
+        SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+    };
+    match definition.kind {
+        Kind::Text => Ok(value.to_owned()),
+        Kind::Bool => parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(bad),
+        Kind::Milliseconds => parse_milliseconds(value).map(show_milliseconds).ok_or_else(bad),
+        Kind::Integer => value.parse::<i64>().map(|number| number.to_string()).map_err(|_| bad()),
+        Kind::OneOf(options) => {
+            let found = options.iter().find(|option| option.eq_ignore_ascii_case(value));
+            found.map(|option| (*option).to_owned()).ok_or_else(|| {
+                bad().hint(format!("Available values: {}.", options.join(", ")))
+            })
+        }
+        Kind::ReadOnly => {
+            let message = format!("parameter \"{}\" cannot be changed", definition.name);
+            Err(SqlError::new(sqlstate::SqlState(*b"55P02"), message))
+        }
+    }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
+        _ => None,
+    }
+}
+
+fn parse_milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let factor = match text[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor).filter(|ms| *ms <= i32::MAX as u64)
+}
+
+fn show_milliseconds(ms: u64) -> String {
+    match ms {
+        0 => "0".to_owned(),
+        ms if ms % 60_000 == 0 => format!("{}min", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}

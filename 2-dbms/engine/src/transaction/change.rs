@@ -1,0 +1,302 @@
+//! Changing rows, in place or in the overlay, with unique constraints and locks.
+
+use tuplix_catalog::IndexDef;
+use tuplix_sql::plan::{LockStrength, LockWait};
+use tuplix_types::{SqlError, Value, sqlstate};
+
+use super::{RowRef, SHARED_REFERENCE, Transaction, Undo, bucket_of_value};
+use crate::layout::{Domain, Placement, TableAccess};
+use crate::lock_table::LockKey;
+use crate::redo;
+use crate::stop::{Run, Stop};
+
+impl Transaction<'_> {
+    /// Adds a row: values of all columns in order. NOT NULL and CHECK are the caller's.
+    ///
+    /// # Errors
+    /// 23505 when a unique constraint has the key already; 23502 for a NULL distribution column.
+    pub fn insert(&mut self, access: &TableAccess, values: &[Value]) -> Run<RowRef> {
+        self.refuse_read_only("INSERT")?;
+        let bucket = self.bucket_of_row(access, values)?;
+        let held = self.place_for_write(access, bucket)?;
+        for (number, index) in access.table.indexes.iter().enumerate() {
+            if index.unique && let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)? {
+                return Err(self.conflict_error(access, index, conflict, values));
+            }
+        }
+        if self.is_interactive() {
+            return self.insert_private(held, access, bucket, values);
+        }
+        let fragment = self.held.get_mut(held).fragment_mut(access.slot, bucket);
+        let row = fragment.insert(values).map_err(SqlError::from)?;
+        if self.logs {
+            redo::insert(&mut self.scratch.redo, access.table.id, bucket, row, values);
+        }
+        let row = RowRef { slot: access.slot, bucket, held, private: false, row };
+        self.scratch.undo.push(Undo::Inserted(row));
+        Ok(row)
+    }
+
+    fn bucket_of_row(&self, access: &TableAccess, values: &[Value]) -> Run<u16> {
+        let Placement::Hash { column } = access.placement else { return Ok(0) };
+        if values[column].is_null() {
+            let name = &access.table.columns[column].name;
+            let message = "cannot perform an INSERT with NULL in the partition column";
+            return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message).column(name).into());
+        }
+        Ok(bucket_of_value(access, &values[column]))
+    }
+
+    /// A row that has the key that `values` would have in unique index number `index`, or in any unique index.
+    pub fn find_conflict(
+        &mut self,
+        access: &TableAccess,
+        values: &[Value],
+        index: Option<usize>,
+    ) -> Run<Option<RowRef>> {
+        let bucket = self.bucket_of_row(access, values)?;
+        let held = self.place_for_write(access, bucket)?;
+        for (number, definition) in access.table.indexes.iter().enumerate() {
+            if definition.unique && index.is_none_or(|index| index == number) {
+                let found = self.conflicting(held, access, bucket, number, definition, values, None)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The row in the way of `values` in one unique index. Waits (by restart) when whether it is in the way
+    /// depends on somebody else's interactive transaction.
+    #[allow(clippy::too_many_arguments)]
+    fn conflicting(
+        &mut self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        number: usize,
+        index: &IndexDef,
+        values: &[Value],
+        except: Option<RowRef>,
+    ) -> Run<Option<RowRef>> {
+        let mut key = std::mem::take(&mut self.scratch.key);
+        key.clear();
+        key.extend(index.columns.iter().map(|column| values[column.column].clone()));
+        let outcome = if key.iter().any(Value::is_null) {
+            Ok(None)
+        } else {
+            self.conflicting_key(held, access, bucket, number, &key, except)
+        };
+        key.clear();
+        self.scratch.key = key;
+        outcome
+    }
+
+    #[inline]
+    fn conflicting_key(
+        &mut self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        number: usize,
+        key: &[Value],
+        except: Option<RowRef>,
+    ) -> Run<Option<RowRef>> {
+        let found = self.find_key(held, access, bucket, number, key).filter(|found| Some(*found) != except);
+        if self.no_locks(held) && !self.is_interactive() {
+            return Ok(found);
+        }
+        if let Some(found) = found.filter(|found| !found.private) {
+            // Its holder may be about to delete it or change its key.
+            self.wait_unless_free(held, row_lock(found))?;
+        }
+        let hash = crate::hash::of_values(key);
+        let lock = LockKey::Key { slot: access.slot, bucket, index: number as u16, hash };
+        self.wait_unless_free(held, lock)?;
+        Ok(found)
+    }
+
+    fn no_locks(&self, held: u16) -> bool {
+        self.domain_state(held).locks.is_empty()
+    }
+
+    fn wait_unless_free(&mut self, held: u16, key: LockKey) -> Run<()> {
+        match self.domain_state(held).locks.conflict(&key, self.id(), LockStrength::Update) {
+            Some(holder) => Err(self.restart_after(holder)),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn conflict_error(&self, access: &TableAccess, index: &IndexDef, _conflict: RowRef, values: &[Value]) -> Stop {
+        let names: Vec<&str> =
+            index.columns.iter().map(|key| access.table.columns[key.column].name.as_str()).collect();
+        let mut shown = Vec::new();
+        for key in &index.columns {
+            shown.push(crate::text::show(access.table.columns[key.column].ty, &values[key.column]));
+        }
+        SqlError::new(
+            sqlstate::UNIQUE_VIOLATION,
+            format!("duplicate key value violates unique constraint \"{}\"", index.name),
+        )
+        .detail(format!("Key ({})=({}) already exists.", names.join(", "), shown.join(", ")))
+        .table(&access.table.schema, &access.table.name)
+        .constraint(&index.name)
+        .into()
+    }
+
+    /// Changes columns of a row, and gives the row as it is to be named from now on.
+    ///
+    /// # Errors
+    /// 23505; 0A000 when the change would move the row to another bucket.
+    pub fn update(&mut self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<RowRef> {
+        self.refuse_read_only("UPDATE")?;
+        if row.held == SHARED_REFERENCE {
+            self.hold_all()?;
+        }
+        self.refuse_move(access, row, changes)?;
+        self.check_unique_after(access, row, changes)?;
+        if self.is_interactive() {
+            return self.update_private(access, row, changes);
+        }
+        self.wait_for_row(row)?;
+        let first = self.scratch.undo_values.len();
+        self.scratch.undo_values.extend_from_slice(changes);
+        let values = &mut self.scratch.undo_values[first..];
+        let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
+        fragment.exchange(row.row, values);
+        if self.logs {
+            redo::update(&mut self.scratch.redo, access, fragment, row, changes);
+        }
+        self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
+        Ok(row)
+    }
+
+    fn refuse_move(&self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<()> {
+        let Placement::Hash { column } = access.placement else { return Ok(()) };
+        let moved = changes
+            .iter()
+            .find(|(changed, value)| *changed == column && !tuplix_types::equal(value, &self.read(row, column)));
+        match moved {
+            None => Ok(()),
+            Some(_) => {
+                let message = "modifying the partition value of rows is not allowed";
+                let hint = "Move a row with DELETE ... RETURNING and INSERT.";
+                Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).hint(hint).into())
+            }
+        }
+    }
+
+    fn check_unique_after(&mut self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<()> {
+        for (number, index) in access.table.indexes.iter().enumerate() {
+            let touched = |key: &tuplix_catalog::IndexColumn| changes.iter().any(|(column, _)| *column == key.column);
+            if !index.unique || !index.columns.iter().any(touched) {
+                continue;
+            }
+            let mut values = self.read_row(row);
+            for (column, value) in changes {
+                values[*column] = value.clone();
+            }
+            let found = self.conflicting(row.held, access, row.bucket, number, index, &values, Some(row))?;
+            if let Some(conflict) = found {
+                return Err(self.conflict_error(access, index, conflict, &values));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a row.
+    pub fn delete(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
+        self.refuse_read_only("DELETE")?;
+        if row.held == SHARED_REFERENCE {
+            self.hold_all()?;
+        }
+        if self.is_interactive() {
+            return self.delete_private(access, row);
+        }
+        self.wait_for_row(row)?;
+        let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
+        if self.logs {
+            redo::delete(&mut self.scratch.redo, access, fragment, row);
+        }
+        fragment.delete(row.row);
+        self.scratch.undo.push(Undo::Deleted(row));
+        Ok(())
+    }
+
+    /// Waits (by restart) for whoever has locked the row.
+    #[inline]
+    fn wait_for_row(&mut self, row: RowRef) -> Run<()> {
+        if self.no_locks(row.held) {
+            return Ok(());
+        }
+        self.wait_unless_free(row.held, row_lock(row))
+    }
+
+    /// FOR UPDATE and FOR SHARE. `None`: the row is locked and was to be skipped.
+    ///
+    /// A one-shot takes no lock, since nothing can come between its statements.
+    ///
+    /// # Errors
+    /// 55P03 when the row is locked and waiting was refused.
+    #[inline]
+    pub fn lock_row(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        strength: LockStrength,
+        wait: LockWait,
+    ) -> Run<Option<RowRef>> {
+        if row.private || (self.no_locks(row.held) && !self.is_interactive()) {
+            return Ok(Some(row));
+        }
+        self.lock_row_slowly(access, row, strength, wait)
+    }
+
+    fn lock_row_slowly(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        strength: LockStrength,
+        wait: LockWait,
+    ) -> Run<Option<RowRef>> {
+        if access.placement == Placement::Reference {
+            self.hold_all()?;
+        }
+        let row = RowRef { held: self.place(access, row.bucket)?, ..row };
+        let holder = self.domain_state(row.held).locks.conflict(&row_lock(row), self.id(), strength);
+        match (holder, wait) {
+            (Some(_), LockWait::Skip) => Ok(None),
+            (Some(_), LockWait::Error) => {
+                let message = format!("could not obtain lock on row in relation \"{}\"", access.table.name);
+                Err(SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, message).into())
+            }
+            (Some(holder), LockWait::Block) => Err(self.restart_after(holder)),
+            (None, _) => {
+                self.take_lock(row.held, row_lock(row), strength);
+                Ok(Some(row))
+            }
+        }
+    }
+}
+
+impl Transaction<'_> {
+    /// An advisory lock until the transaction ends; false when it was not to wait and somebody holds it.
+    pub(crate) fn advisory_lock(&mut self, domain: Domain, key: LockKey, strength: LockStrength, waits: bool) -> Run<bool> {
+        let held = self.hold(domain)?;
+        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
+            Some(holder) if waits => Err(self.restart_after(holder)),
+            Some(_) => Ok(false),
+            None => {
+                self.take_lock(held, key, strength);
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// The lock of a committed row.
+pub(super) fn row_lock(row: RowRef) -> LockKey {
+    LockKey::Row { slot: row.slot, bucket: row.bucket, row: row.row }
+}

@@ -1,0 +1,264 @@
+//! Commit: one redo record, and what a reply has to wait for.
+
+use tuplix_catalog::CatalogChange;
+use tuplix_log::RecordHeader;
+use tuplix_storage::RowId;
+use tuplix_types::Value;
+
+use super::interactive::PrivateFragment;
+use super::{FragmentKey, Held, Interactive, RestartCause, RowBatch, RowRef, Scan, Transaction, Undo};
+use crate::domain::DomainState;
+use crate::layout::{Domain, TableAccess};
+use crate::node::StorageAccess;
+use crate::redo::{self, Origin};
+use crate::stop::Run;
+
+/// A committed run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Committed {
+    /// The reply may leave once this epoch is on disk; 0: there is nothing to wait for.
+    pub epoch: u64,
+}
+
+impl Transaction<'_> {
+    /// Publishes the run's changes and releases the latches. `origin` says in the log who changed the rows.
+    ///
+    /// # Errors
+    /// [`crate::stop::Stop::Restart`] when the log's buffer is full; 54000 when the changes are too many for one record, or too
+    /// many tables. The caller abandons the run then.
+    pub(crate) fn commit(&mut self, origin: &Origin) -> Run<Committed> {
+        let committed = self.commit_keeping_latches(origin)?;
+        self.held.release();
+        Ok(committed)
+    }
+
+    /// As [`Transaction::commit`], with the latches kept: an interactive transaction still has locks to give back.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub(crate) fn commit_keeping_latches(&mut self, origin: &Origin) -> Run<Committed> {
+        if self.held.len() > 0 && !self.held.get(0).lane.has_room() {
+            let stop = self.restart_with(&[]);
+            self.cause = RestartCause::LogFull;
+            return Err(stop);
+        }
+        if !self.scratch.catalog_changes.is_empty() {
+            self.publish_catalog()?;
+        }
+        let committed = if self.scratch.undo.is_empty() && self.scratch.redo.is_empty() {
+            Committed { epoch: self.seen_epoch() }
+        } else {
+            self.commit_changes(origin)?
+        };
+        self.release_deleted();
+        self.scratch.undo.clear();
+        self.scratch.undo_values.clear();
+        self.scratch.redo.clear();
+        Ok(committed)
+    }
+
+    /// The newest epoch whose effects this run can have seen.
+    pub(super) fn seen_epoch(&self) -> u64 {
+        let held = self.held.iter().map(|guard| guard.last_epoch).max();
+        let reference = match held {
+            // SAFETY: some latch is held, and the reference domain is written with all latches held.
+            Some(_) => unsafe { self.node.domain(Domain::REFERENCE).shared() }.last_epoch,
+            None => 0,
+        };
+        held.unwrap_or(0).max(reference)
+    }
+
+    fn commit_changes(&mut self, origin: &Origin) -> Run<Committed> {
+        let timestamp = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0) + 1;
+        // Read while all latches are held: an epoch closes only when no domain can still commit into it.
+        let epoch = self.node.current_epoch();
+        let header = RecordHeader {
+            commit_ts: timestamp,
+            context: origin.context,
+            procedure: origin.procedure,
+            version: origin.version,
+        };
+        let Transaction { held, scratch, .. } = self;
+        held.get_mut(0).lane.append(epoch, &header, |record| record.extend(&scratch.redo))?;
+        for guard in held.iter_mut() {
+            guard.last_commit = timestamp;
+            guard.last_epoch = epoch;
+        }
+        Ok(Committed { epoch })
+    }
+
+    /// Makes the catalogue changes of this run real. Rows of a table that is distributed anew move to their buckets.
+    fn publish_catalog(&mut self) -> Run<()> {
+        self.hold_all()?;
+        let changes = std::mem::take(&mut self.scratch.catalog_changes);
+        let before = self.node.schema();
+        let mut moving = Vec::new();
+        for change in &changes {
+            if let CatalogChange::PutTable(table) = change
+                && let Some(old) = before.layout.table(table.id)
+                && old.table.distribution != table.distribution
+            {
+                moving.push((table.id, self.all_rows(old)?));
+            }
+        }
+        let node = self.node;
+        node.publish(&changes, &mut Latched(&mut self.held))?;
+        for change in &changes {
+            redo::catalog(&mut self.scratch.redo, change)?;
+        }
+        // New tables brought new domains, which nobody else can know yet.
+        let after = node.schema();
+        self.catalog_version = after.version;
+        for domain in node.all_domains() {
+            self.hold(domain)?;
+        }
+        for (id, rows) in moving {
+            if let Some(access) = after.layout.table(id) {
+                for row in rows {
+                    self.insert(access, &row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn all_rows(&mut self, access: &TableAccess) -> Run<Vec<Vec<Value>>> {
+        let mut rows = Vec::new();
+        let mut batch = RowBatch::new();
+        for bucket in 0..access.buckets {
+            let mut scan = Scan::default();
+            loop {
+                let more = self.scan(access, bucket, &mut scan, &[], &mut batch)?;
+                rows.extend(batch.iter().map(|row| self.read_row(*row)));
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    fn release_deleted(&mut self) {
+        for position in 0..self.scratch.undo.len() {
+            if let Undo::Deleted(row) = self.scratch.undo[position] {
+                self.base_mut(row).release_deleted();
+            }
+        }
+    }
+
+    /// Puts an interactive transaction's changes in place. Its locks kept everybody else from what it changes.
+    pub(crate) fn apply(&mut self, interactive: &Interactive) -> Run<()> {
+        if interactive.validates_reads() && !interactive.overlay.is_empty() {
+            self.validate_reads(&interactive.reads)?;
+        }
+        for (key, private) in interactive.overlay.fragments() {
+            if private.access.placement == crate::layout::Placement::Reference {
+                self.hold_all()?;
+            }
+            self.hold(key.domain)?;
+        }
+        for (key, private) in interactive.overlay.fragments() {
+            self.apply_fragment(key, private)?;
+        }
+        Ok(())
+    }
+
+    fn apply_fragment(&mut self, key: &FragmentKey, private: &PrivateFragment) -> Run<()> {
+        let held = self.hold(key.domain)?;
+        let row = |row: RowId| RowRef { slot: key.slot, bucket: key.bucket, held, private: false, row };
+        // Deletions first: they may free the keys of what follows.
+        for (base, _) in private.hidden.iter().filter(|(_, version)| version.is_none()) {
+            self.apply_delete(private, row(*base));
+        }
+        for (base, version) in &private.hidden {
+            if let Some(version) = version {
+                self.apply_update(private, row(*base), *version);
+            }
+        }
+        for version in live_rows(private).filter(|version| !private.origin.contains_key(version)) {
+            self.apply_insert(private, row(version))?;
+        }
+        Ok(())
+    }
+
+    fn apply_delete(&mut self, private: &PrivateFragment, row: RowRef) {
+        let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
+        redo::delete(&mut self.scratch.redo, &private.access, fragment, row);
+        fragment.delete(row.row);
+        self.scratch.undo.push(Undo::Deleted(row));
+    }
+
+    fn apply_update(&mut self, private: &PrivateFragment, row: RowRef, version: RowId) {
+        let columns = private.fragment.column_types().len();
+        let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
+        let first = self.scratch.undo_values.len();
+        for column in 0..columns {
+            let new = private.fragment.read(version, column);
+            if !same_integer(&new, &fragment.read(row.row, column)) {
+                self.scratch.undo_values.push((column, new));
+            }
+        }
+        let changes = self.scratch.undo_values[first..].to_vec();
+        fragment.exchange(row.row, &mut self.scratch.undo_values[first..]);
+        redo::update(&mut self.scratch.redo, &private.access, fragment, row, &changes);
+        self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
+    }
+
+    fn apply_insert(&mut self, private: &PrivateFragment, at: RowRef) -> Run<()> {
+        let columns = private.fragment.column_types().len();
+        let values: Vec<_> = (0..columns).map(|column| private.fragment.read(at.row, column)).collect();
+        let fragment = self.held.get_mut(at.held).fragment_mut(at.slot, at.bucket);
+        let row = fragment.insert(&values).map_err(tuplix_types::SqlError::from)?;
+        redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);
+        self.scratch.undo.push(Undo::Inserted(RowRef { row, ..at }));
+        Ok(())
+    }
+
+    /// Latches every domain in which an interactive transaction has locks.
+    pub(crate) fn hold_lock_domains(&mut self, interactive: &Interactive) -> Run<()> {
+        interactive.locks.iter().try_for_each(|(domain, _)| self.hold(*domain).map(|_| ()))
+    }
+
+    /// Gives an ending interactive transaction's locks back; their domains are latched.
+    pub(crate) fn free_locks(&mut self, interactive: &mut Interactive) {
+        for (domain, key) in interactive.locks.drain(..) {
+            match self.held.position(domain) {
+                Some(held) => self.held.get_mut(held).locks.release(key, interactive.id),
+                None => panic!("{domain:?} of a lock is not latched"),
+            }
+        }
+        self.held.release();
+    }
+}
+
+/// Reaches domains through the latches of a run that holds them all.
+struct Latched<'h, 'n>(&'h mut Held<'n>);
+
+impl StorageAccess for Latched<'_, '_> {
+    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut DomainState), node: &crate::node::Node) {
+        match self.0.position(domain) {
+            Some(held) => change(self.0.get_mut(held)),
+            // A domain made a moment ago for a new table: nobody else knows it.
+            None => change(&mut node.domain(domain).lock(domain)),
+        }
+    }
+}
+
+/// Whether a column need not be written again; only said of what is cheap to compare.
+fn same_integer(new: &Value, old: &Value) -> bool {
+    matches!((new, old), (Value::Null, Value::Null)) || (new.as_i64().is_some() && new.as_i64() == old.as_i64())
+}
+
+fn live_rows(private: &PrivateFragment) -> impl Iterator<Item = RowId> + '_ {
+    let mut cursor = tuplix_storage::ScanCursor::new();
+    let mut batch = tuplix_storage::RowBatch::new();
+    let mut rows = Vec::with_capacity(private.fragment.row_count());
+    loop {
+        batch.clear();
+        let more = private.fragment.scan_batch(&mut cursor, &[], &mut batch);
+        rows.extend(batch.iter().copied());
+        if !more {
+            return rows.into_iter();
+        }
+    }
+}

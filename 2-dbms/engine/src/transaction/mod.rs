@@ -1,0 +1,560 @@
+//! The one door to rows: latched domains, undo, an interactive transaction's private overlay, locks, redo.
+//!
+//! A [`Transaction`] is one run of a one-shot transaction, or of one statement of an interactive one. It latches
+//! a domain when code first touches it: the first one by waiting, a further one only if it is free. When that
+//! fails, or a row is locked by somebody else, the run stops with [`Stop::Restart`]; its driver undoes it, releases,
+//! latches the larger set in order or waits, and runs it again. So nothing ever waits while it holds a latch out of order.
+//!
+//! ```text
+//!   one-shot      changes rows in place, undo list in hand; commit appends one redo record
+//!   interactive   changes go to a private overlay: per fragment a private Fragment of new versions, and the
+//!                 set of committed rows that they hide; commit applies it in place as a one-shot does
+//! ```
+
+mod change;
+mod commit;
+mod interactive;
+mod read;
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use tuplix_storage::{BATCH_ROWS, RowId};
+use tuplix_types::{SqlError, Value, sqlstate};
+
+use crate::domain::{DomainState, Guard};
+use crate::layout::{Domain, Placement, TableAccess};
+use crate::lock_table::TransactionId;
+use crate::node::Node;
+use crate::services::Services;
+use crate::stop::{Run, Stop};
+
+pub use commit::Committed;
+pub use interactive::{FragmentKey, Interactive, Overlay};
+pub use read::{KeyRange, RangeScan, Scan};
+
+/// A row that a running statement found. It is good until the statement or the latch period ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowRef {
+    /// The table's slot.
+    pub slot: u32,
+    /// Its fragment.
+    pub bucket: u16,
+    /// Which of the transaction's latched domains; [`SHARED_REFERENCE`] for a reference table read under another's latch.
+    pub held: u16,
+    /// A version of this transaction's own, in its overlay.
+    pub private: bool,
+    /// The row in the fragment.
+    pub row: RowId,
+}
+
+/// The value of [`RowRef::held`] for reference tables.
+pub const SHARED_REFERENCE: u16 = u16::MAX;
+
+/// Rows of one batch.
+pub type RowBatch = ArrayVec<RowRef, BATCH_ROWS>;
+
+/// A place to roll back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    undo: usize,
+    redo: usize,
+    private_undo: usize,
+    notices: usize,
+}
+
+/// Buffers that a session reuses from run to run, so that a run allocates nothing.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// What to undo, oldest first.
+    undo: Vec<Undo>,
+    /// Old values of updated columns.
+    undo_values: Vec<(usize, Value)>,
+    /// Row changes in the log's form.
+    redo: Vec<u8>,
+    /// Domains that the next run latches before it starts, in order.
+    wanted: Vec<Domain>,
+    /// Buffered until commit.
+    pub notices: Vec<SqlError>,
+    /// Buffered until commit: channel and payload.
+    pub notifications: Vec<(String, String)>,
+    /// Changes of the catalogue, made real by the commit.
+    pub catalog_changes: Vec<tuplix_catalog::CatalogChange>,
+    /// Key values being looked up.
+    key: Vec<Value>,
+    /// Rows that an index gave.
+    rows: Vec<RowId>,
+}
+
+/// One thing to undo in place.
+#[derive(Clone, Copy, Debug)]
+enum Undo {
+    Inserted(RowRef),
+    /// Old values are `undo_values[first..first + count]`.
+    Updated { row: RowRef, first: u32, count: u32 },
+    Deleted(RowRef),
+}
+
+/// Why a run asked to be restarted.
+#[derive(Debug, Default)]
+pub enum RestartCause {
+    /// The wanted domains could not all be latched.
+    #[default]
+    Latch,
+    /// Somebody holds a lock.
+    Lock(TransactionId),
+    /// The catalogue changed since the code was compiled.
+    Catalog,
+    /// The log's buffer is full.
+    LogFull,
+}
+
+/// One run. See the module.
+pub struct Transaction<'n> {
+    pub(crate) node: &'n Node,
+    services: &'n Services,
+    held: Held<'n>,
+    pub(crate) scratch: &'n mut Scratch,
+    interactive: Option<&'n mut Interactive>,
+    pub(crate) cause: RestartCause,
+    catalog_version: u64,
+    now_us: i64,
+    statement_us: i64,
+    random_state: u64,
+    read_only: bool,
+    /// Whether changes are noted for the log.
+    logs: bool,
+}
+
+/// Latched domains. The first few need no heap.
+struct Held<'n> {
+    first: ArrayVec<Guard<'n>, 4>,
+    more: Vec<Guard<'n>>,
+}
+
+impl<'n> Held<'n> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.first.len() + self.more.len()
+    }
+
+    #[inline]
+    fn position(&self, domain: Domain) -> Option<u16> {
+        let position = self.first.iter().position(|guard| guard.domain == domain);
+        let position = match position {
+            Some(position) => Some(position),
+            None if self.more.is_empty() => None,
+            None => self.more.iter().position(|guard| guard.domain == domain).map(|found| found + 4),
+        };
+        position.and_then(|position| u16::try_from(position).ok())
+    }
+
+    #[inline]
+    fn get(&self, held: u16) -> &Guard<'n> {
+        let held = usize::from(held);
+        if held < 4 { &self.first[held] } else { &self.more[held - 4] }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, held: u16) -> &mut Guard<'n> {
+        let held = usize::from(held);
+        if held < 4 { &mut self.first[held] } else { &mut self.more[held - 4] }
+    }
+
+    fn release(&mut self) {
+        self.first.clear();
+        self.more.clear();
+    }
+
+    fn push(&mut self, guard: Guard<'n>) -> u16 {
+        if self.first.is_full() {
+            self.more.push(guard);
+        } else {
+            self.first.push(guard);
+        }
+        (self.len() - 1) as u16
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Guard<'n>> {
+        self.first.iter().chain(self.more.iter())
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Guard<'n>> {
+        self.first.iter_mut().chain(self.more.iter_mut())
+    }
+}
+
+/// What a run is given at its start.
+pub(crate) struct Start<'n> {
+    pub node: &'n Node,
+    pub services: &'n Services,
+    pub scratch: &'n mut Scratch,
+    pub interactive: Option<&'n mut Interactive>,
+    /// The catalogue's version that the code was compiled under.
+    pub catalog_version: u64,
+    /// `now()`: the transaction's start.
+    pub now_us: i64,
+    /// The statement's start.
+    pub statement_us: i64,
+    /// Seed of `random()`.
+    pub random_seed: u64,
+    /// READ ONLY
+    pub read_only: bool,
+}
+
+impl<'n> Transaction<'n> {
+    /// Starts a run. It latches what an earlier run of the same transaction found that it needs.
+    pub(crate) fn start(start: Start<'n>) -> Transaction<'n> {
+        let mut transaction = Transaction {
+            node: start.node,
+            services: start.services,
+            held: Held { first: ArrayVec::new(), more: Vec::new() },
+            scratch: start.scratch,
+            interactive: start.interactive,
+            cause: RestartCause::Latch,
+            catalog_version: start.catalog_version,
+            now_us: start.now_us,
+            statement_us: start.statement_us,
+            random_state: start.random_seed | 1,
+            read_only: start.read_only,
+            logs: start.node.log.is_on(),
+        };
+        debug_assert!(transaction.scratch.undo.is_empty() && transaction.scratch.redo.is_empty());
+        transaction.latch_wanted();
+        transaction
+    }
+
+    fn latch_wanted(&mut self) {
+        if self.scratch.wanted.is_empty() {
+            return;
+        }
+        let mut wanted = std::mem::take(&mut self.scratch.wanted);
+        wanted.sort_unstable();
+        wanted.dedup();
+        for &domain in &wanted {
+            self.held.push(self.node.domain(domain).lock(domain));
+        }
+        wanted.clear();
+        self.scratch.wanted = wanted;
+    }
+
+    /// Latches `domain`, and says under which number.
+    #[inline]
+    pub(crate) fn hold(&mut self, domain: Domain) -> Run<u16> {
+        match self.held.position(domain) {
+            Some(held) => Ok(held),
+            None => self.hold_another(domain),
+        }
+    }
+
+    fn hold_another(&mut self, domain: Domain) -> Run<u16> {
+        let cell = self.node.domain(domain);
+        let held = if self.held.len() == 0 {
+            self.held.push(cell.lock(domain))
+        } else if let Some(guard) = cell.try_lock(domain) {
+            self.held.push(guard)
+        } else {
+            return Err(self.restart_with(&[domain]));
+        };
+        self.check_catalog()?;
+        Ok(held)
+    }
+
+    /// Checks, once a run has started with latches in hand, that the code is still good.
+    pub(crate) fn check_start(&mut self) -> Run<()> {
+        if self.held.len() > 0 { self.check_catalog() } else { Ok(()) }
+    }
+
+    /// DDL publishes with all latches held, so under any latch the version stands still.
+    #[inline]
+    fn check_catalog(&mut self) -> Run<()> {
+        if self.node.catalog_version() != self.catalog_version {
+            self.cause = RestartCause::Catalog;
+            return Err(Stop::Restart);
+        }
+        Ok(())
+    }
+
+    /// Asks for a restart with more domains.
+    #[cold]
+    fn restart_with(&mut self, more: &[Domain]) -> Stop {
+        self.cause = RestartCause::Latch;
+        self.scratch.wanted.clear();
+        self.scratch.wanted.extend(self.held.iter().map(|guard| guard.domain));
+        self.scratch.wanted.extend_from_slice(more);
+        Stop::Restart
+    }
+
+    /// Asks for a restart after the holder of a lock has ended, with the domains held now.
+    #[cold]
+    fn restart_after(&mut self, holder: TransactionId) -> Stop {
+        self.restart_with(&[]);
+        self.cause = RestartCause::Lock(holder);
+        Stop::Restart
+    }
+
+    /// Latches every domain there is: what a write to a reference table and DDL need.
+    pub(crate) fn hold_all(&mut self) -> Run<()> {
+        let all = self.node.all_domains();
+        if all.iter().all(|domain| self.held.position(*domain).is_some()) {
+            return Ok(());
+        }
+        if self.held.len() == 0 {
+            for domain in all {
+                self.held.push(self.node.domain(domain).lock(domain));
+            }
+            return self.check_catalog();
+        }
+        Err(self.restart_with(&all))
+    }
+
+    /// Latches where `bucket` of the table lies.
+    #[inline]
+    pub(crate) fn place(&mut self, access: &TableAccess, bucket: u16) -> Run<u16> {
+        match access.placement {
+            Placement::Hash { .. } => self.hold(self.node.domain_of_bucket(bucket)),
+            Placement::Local(domain) => self.hold(domain),
+            Placement::Reference if self.held.len() > 0 => {
+                Ok(self.held.position(Domain::REFERENCE).unwrap_or(SHARED_REFERENCE))
+            }
+            Placement::Reference => self.hold(Domain::REFERENCE),
+        }
+    }
+
+    /// Latches for a write: as [`Transaction::place`], and everything for a reference table.
+    fn place_for_write(&mut self, access: &TableAccess, bucket: u16) -> Run<u16> {
+        if access.placement == Placement::Reference {
+            self.hold_all()?;
+        }
+        self.place(access, bucket)
+    }
+
+    #[inline]
+    fn domain_state(&self, held: u16) -> &DomainState {
+        if held == SHARED_REFERENCE {
+            assert!(self.held.len() > 0, "a reference table is read under some latch");
+            // SAFETY: this transaction holds a latch, and reference tables are written with all latches held.
+            return unsafe { self.node.domain(Domain::REFERENCE).shared() };
+        }
+        self.held.get(held)
+    }
+
+    /// The bucket of a distribution column's value: itself when it is a bucket number (as `p_key` is), wrapped otherwise.
+    #[inline]
+    pub fn bucket_of(&self, access: &TableAccess, value: &Value) -> u16 {
+        bucket_of_value(access, value)
+    }
+
+    /// The transaction's start, `now()`.
+    pub fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    /// The statement's start.
+    pub fn statement_us(&self) -> i64 {
+        self.statement_us
+    }
+
+    /// The next 64 bits of the transaction's own random sequence (xorshift64*).
+    pub fn random(&mut self) -> u64 {
+        let mut state = self.random_state;
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.random_state = state;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// Says something to the client once the transaction has committed.
+    pub fn notice(&mut self, notice: SqlError) {
+        self.scratch.notices.push(notice);
+    }
+
+    /// Wakes the listeners of a channel once the transaction has committed.
+    pub fn notify(&mut self, channel: String, payload: String) {
+        let same = |(other, text): &(String, String)| *other == channel && *text == payload;
+        if !self.scratch.notifications.iter().any(same) {
+            self.scratch.notifications.push((channel, payload));
+        }
+    }
+
+    /// The session's side: catalogue, compiled functions, settings, cancel.
+    pub fn services(&self) -> &'n Services {
+        self.services
+    }
+
+    /// The interactive transaction whose statement this is.
+    pub(crate) fn id(&self) -> Option<TransactionId> {
+        self.interactive.as_deref().map(|interactive| interactive.id)
+    }
+
+    /// Whether writes must stay private.
+    #[inline]
+    fn is_interactive(&self) -> bool {
+        self.interactive.is_some()
+    }
+
+    fn refuse_read_only(&self, verb: &str) -> Run<()> {
+        if self.read_only {
+            let message = format!("cannot execute {verb} in a read-only transaction");
+            return Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message).into());
+        }
+        Ok(())
+    }
+
+    /// A place to roll back to.
+    pub fn mark(&mut self) -> Mark {
+        Mark {
+            undo: self.scratch.undo.len(),
+            redo: self.scratch.redo.len(),
+            private_undo: self.interactive.as_deref().map_or(0, |interactive| interactive.overlay.undo_len()),
+            notices: self.scratch.notices.len(),
+        }
+    }
+
+    /// Undoes everything since `mark`. Notices stay, as in PostgreSQL, where they are already sent.
+    pub fn rollback_to(&mut self, mark: Mark) {
+        debug_assert!(mark.notices <= self.scratch.notices.len());
+        while self.scratch.undo.len() > mark.undo {
+            if let Some(undo) = self.scratch.undo.pop() {
+                self.undo_one(undo);
+            }
+        }
+        self.scratch.redo.truncate(mark.redo);
+        if let Some(interactive) = self.interactive.as_deref_mut() {
+            interactive.overlay.rollback_to(mark.private_undo);
+        }
+    }
+
+    fn undo_one(&mut self, undo: Undo) {
+        match undo {
+            Undo::Inserted(row) => self.base_mut(row).undo_insert(row.row),
+            Undo::Deleted(row) => self.base_mut(row).undelete(row.row),
+            Undo::Updated { row, first, count } => {
+                let mut values = std::mem::take(&mut self.scratch.undo_values);
+                let (first, end) = (first as usize, (first + count) as usize);
+                self.base_mut(row).exchange(row.row, &mut values[first..end]);
+                values.truncate(first);
+                self.scratch.undo_values = values;
+            }
+        }
+    }
+
+    #[inline]
+    fn base_mut(&mut self, row: RowRef) -> &mut tuplix_storage::Fragment {
+        self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket)
+    }
+
+    /// Undoes the whole run and releases the latches; says why, and leaves what the run learnt for the next one.
+    pub(crate) fn take_cause_and_abandon(&mut self) -> RestartCause {
+        self.undo_run();
+        self.held.release();
+        std::mem::take(&mut self.cause)
+    }
+
+    /// Ends a statement of an interactive transaction: latches go, private versions and locks stay.
+    pub(crate) fn finish_statement(&mut self) -> Run<Committed> {
+        if !self.scratch.catalog_changes.is_empty() {
+            return Err(ddl_in_block().into());
+        }
+        assert!(self.scratch.undo.is_empty() && self.scratch.redo.is_empty(), "an interactive statement writes privately");
+        let epoch = self.seen_epoch();
+        self.held.release();
+        Ok(Committed { epoch })
+    }
+
+    /// DDL takes effect at once, so it cannot be part of a transaction block yet.
+    pub(crate) fn refuse_ddl_in_block(&self) -> Run<()> {
+        if self.is_interactive() { Err(ddl_in_block().into()) } else { Ok(()) }
+    }
+
+    fn undo_run(&mut self) {
+        let private_undo = self.interactive.as_deref().map_or(0, |interactive| interactive.statement_start);
+        self.rollback_to(Mark { undo: 0, redo: 0, private_undo, notices: 0 });
+        self.scratch.catalog_changes.clear();
+        self.scratch.undo_values.clear();
+        self.scratch.notices.clear();
+        self.scratch.notifications.clear();
+    }
+
+    /// Latches all domains in which the table has rows.
+    pub fn require_all(&mut self, access: &TableAccess) -> Run<()> {
+        if !matches!(access.placement, Placement::Hash { .. }) {
+            return self.place(access, 0).map(|_| ());
+        }
+        let missing: ArrayVec<Domain, 64> =
+            self.node.bucket_domains().filter(|domain| self.held.position(*domain).is_none()).take(64).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.held.len() == 0 {
+            for domain in self.node.bucket_domains() {
+                self.held.push(self.node.domain(domain).lock(domain));
+            }
+            return self.check_catalog();
+        }
+        Err(self.restart_with(&missing))
+    }
+
+    pub(crate) fn overlay(&self) -> Option<&Overlay> {
+        self.interactive.as_deref().map(|interactive| &interactive.overlay)
+    }
+
+    fn fragment_key(&self, held: u16, slot: u32, bucket: u16) -> FragmentKey {
+        let domain = if held == SHARED_REFERENCE { Domain::REFERENCE } else { self.held.get(held).domain };
+        FragmentKey { domain, slot, bucket }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    /// A run that ends without commit or abandon (a panic, an error on the way) leaves no trace.
+    fn drop(&mut self) {
+        if !self.scratch.undo.is_empty() || !self.scratch.redo.is_empty() {
+            self.undo_run();
+        }
+    }
+}
+
+fn ddl_in_block() -> SqlError {
+    SqlError::unsupported("DDL inside a transaction block").hint("Run it by itself, outside BEGIN ... COMMIT.")
+}
+
+impl Scratch {
+    /// Domains that the next run latches before it starts.
+    pub(crate) fn want(&mut self, domains: impl Iterator<Item = Domain>) {
+        self.wanted.extend(domains);
+    }
+}
+
+/// See [`Transaction::bucket_of`].
+#[inline]
+pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
+    match value.as_i64() {
+        Some(key) => key.rem_euclid(i64::from(access.buckets)) as u16,
+        None => 0,
+    }
+}
+
+/// The schema of the fragments of a table.
+pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_storage::FragmentSchema> {
+    use tuplix_catalog::IndexMethod;
+    use tuplix_storage::{FragmentSchema, IndexColumn, IndexSchema};
+    let indexes = table.indexes.iter().map(|index| {
+        let columns: Vec<IndexColumn> = index
+            .columns
+            .iter()
+            .map(|key| IndexColumn { column: key.column, descending: key.descending, nulls_first: key.nulls_first })
+            .collect();
+        Arc::new(match index.method {
+            IndexMethod::Ordered => IndexSchema::ordered(index.unique, columns),
+            IndexMethod::Hash => {
+                let columns: Vec<usize> = columns.iter().map(|key| key.column).collect();
+                IndexSchema::hash(index.unique, &columns)
+            }
+        })
+    });
+    Arc::new(FragmentSchema {
+        columns: table.columns.iter().map(|column| column.ty).collect(),
+        indexes: indexes.collect(),
+    })
+}
