@@ -25,6 +25,7 @@ mod join;
 mod nodes;
 mod operators;
 mod parameters;
+mod procedure;
 mod records;
 mod rows;
 mod scope;
@@ -54,6 +55,7 @@ use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
 use parameters::Parameters;
 use scope::Scope;
+pub use procedure::{analyze_do, analyze_procedure};
 pub use table::{TableExpression, analyze_table_expression};
 use variables::Variables;
 
@@ -171,6 +173,12 @@ impl<'a> Analyzer<'a> {
         self.relations.push(Relation { name: name.to_owned(), columns });
         self.origins.push(Origin { level: self.scopes.len().saturating_sub(1), table });
         id
+    }
+
+    /// Goes on with the relations of a statement analysed before.
+    fn adopt_relations(&mut self, relations: Vec<Relation>) {
+        self.origins = vec![Origin { level: 0, table: None }; relations.len()];
+        self.relations = relations;
     }
 
     fn relation(&self, id: RelationId) -> &Relation {

@@ -161,10 +161,12 @@ impl Analyzer<'_> {
 
     /// The select list of a query, to be changed and put back; other queries get a SELECT around them first.
     pub(super) fn take_targets(&mut self, query: &mut Query) -> Result<Vec<Expr>> {
+        // Without hidden targets the select list can also grow.
         let direct = query.order_by.is_empty()
             && query.limit.is_none()
             && query.offset.is_none()
-            && matches!(&query.body, QueryBody::Select(select) if matches!(select.distinct, Distinct::No));
+            && matches!(&query.body, QueryBody::Select(select)
+                if matches!(select.distinct, Distinct::No) && select.targets.len() == query.columns.len());
         if !direct {
             let types: Vec<TypeId> = query.columns.iter().map(|column| column.ty).collect();
             self.wrap(query, &types)?;

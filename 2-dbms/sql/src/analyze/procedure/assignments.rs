@@ -1,0 +1,219 @@
+//! Where values go: variables, fields, whole records, INTO.
+
+use pg_query::protobuf::node::Node as NodeEnum;
+use tuplix_types::{Result, SqlError, SqlState, TypeId, sqlstate};
+
+use super::Binder;
+use super::embedded::statement_columns;
+use crate::analyze::functions::null;
+use crate::analyze::variables::Shape;
+use crate::analyze::{Analyzer, nodes};
+use crate::plan::{Embedded, Into, OutputColumn, PlStatement, QueryBody, Statement, StatementKind, Target};
+use crate::plpgsql::{self, Name};
+
+/// `error_in_assignment`
+const ERROR_IN_ASSIGNMENT: SqlState = SqlState(*b"22005");
+
+impl Binder<'_> {
+    /// The place that a name means.
+    pub(super) fn target(&self, name: &Name) -> Result<Target> {
+        let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
+        self.target_of(&parts)
+    }
+
+    fn target_of(&self, parts: &[&str]) -> Result<Target> {
+        let variables = &self.variables;
+        let unknown = || {
+            let message = format!("\"{}\" is not a known variable", parts.join("."));
+            SqlError::new(sqlstate::SYNTAX_ERROR, message)
+        };
+        let (variable, field) = match *parts {
+            [name] => (variables.lookup(name), None),
+            [first, second] => match variables.lookup_in(first, second) {
+                Some(variable) => (Some(variable), None),
+                None => (variables.lookup(first), Some(second)),
+            },
+            [label, record, field] => (variables.lookup_in(label, record), Some(field)),
+            _ => (None, None),
+        };
+        let variable = variable.ok_or_else(unknown)?;
+        let def = &variables.list[variable];
+        if self.constants.contains(&variable) {
+            let message = format!("variable \"{}\" is declared CONSTANT", def.name);
+            return Err(SqlError::new(ERROR_IN_ASSIGNMENT, message));
+        }
+        match field {
+            None if def.ty == TypeId::RECORD => Ok(Target::Record(variable)),
+            None => Ok(Target::Variable(variable)),
+            Some(_) if def.ty != TypeId::RECORD => Err(unknown()),
+            Some(field) => {
+                let (found, _) = self.analyze(|analyzer| analyzer.variable_field(variable, field, None))?;
+                match found.kind {
+                    crate::plan::ExprKind::Field { index, .. } => Ok(Target::Field(variable, index)),
+                    _ => Err(nodes::missing()),
+                }
+            }
+        }
+    }
+
+    /// The type of what a target holds.
+    pub(super) fn target_type(&self, target: &Target) -> (TypeId, i32) {
+        match target {
+            Target::Variable(variable) | Target::Record(variable) => {
+                let def = &self.variables.list[*variable];
+                (def.ty, def.typmod)
+            }
+            Target::Field(variable, index) => {
+                let column = self.variables.shape(*variable).and_then(|columns| columns.get(*index).cloned());
+                column.map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod))
+            }
+        }
+    }
+
+    /// `target := expression`
+    pub(super) fn assign(&mut self, assignment: &plpgsql::Assignment) -> Result<PlStatement> {
+        let tree = &assignment.tree;
+        let mut parts = vec![tree.name.as_str()];
+        for node in &tree.indirection {
+            match nodes::inner(node)? {
+                NodeEnum::String(name) => parts.push(&name.sval),
+                _ => {
+                    return Err(SqlError::unsupported("assigning to an element of an array")
+                        .hint("Build the new array and assign it as a whole."));
+                }
+            }
+        }
+        let target = self.target_of(&parts)?;
+        let (ty, typmod) = self.target_type(&target);
+        let select = tree.val.as_deref().ok_or_else(nodes::missing)?;
+        let text = assigned_text(&assignment.text);
+        if let Target::Record(variable) = target {
+            let value = self.converted_select(select, text, |_, value| Ok(value))?;
+            let columns = self.analyze(|analyzer| Ok(analyzer.record_columns(&value.expr)))?.0;
+            if value.expr.ty != TypeId::RECORD && value.expr.ty != TypeId::TEXT {
+                let message = "cannot assign non-composite value to a record variable";
+                return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+            }
+            self.assign_shape(variable, columns)?;
+            return Ok(PlStatement::Assign { target, value });
+        }
+        let value =
+            self.converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod))?;
+        Ok(PlStatement::Assign { target, value })
+    }
+
+    /// Notes the structure that a record variable gets.
+    pub(super) fn assign_shape(&mut self, variable: usize, columns: Option<Vec<OutputColumn>>) -> Result<()> {
+        if let Some(fields) = &self.variables.list[variable].fields {
+            let fits = |columns: &Vec<OutputColumn>| {
+                columns.len() == fields.len() && columns.iter().zip(fields).all(|(a, b)| a.ty == b.ty)
+            };
+            if columns.as_ref().is_some_and(|columns| !fits(columns)) {
+                let name = &self.variables.list[variable].name;
+                return Err(SqlError::unsupported(format_args!(
+                    "assigning a record of another structure to the row variable \"{name}\""
+                )));
+            }
+            return Ok(());
+        }
+        self.variables.shapes[variable] = columns.map_or(Shape::Unclear, Shape::Known);
+        Ok(())
+    }
+
+    /// INTO targets for the columns of a statement, which gets NULL columns for targets without one.
+    pub(super) fn into(&mut self, names: &[Name], strict: bool, statement: &mut Embedded) -> Result<Into> {
+        let targets: Result<Vec<Target>> = names.iter().map(|name| self.target(name)).collect();
+        let mut targets = targets?;
+        let columns = statement_columns(&statement.statement);
+        if let [Target::Record(variable)] = targets[..] {
+            if !self.is_row(variable) {
+                self.assign_shape(variable, Some(columns))?;
+                return Ok(Into { strict, targets: vec![(Target::Record(variable), None)] });
+            }
+            let fields = self.variables.list[variable].fields.clone().unwrap_or_default();
+            targets = (0..fields.len()).map(|index| Target::Field(variable, index)).collect();
+        } else if let Some(Target::Record(variable)) =
+            targets.iter().find(|target| matches!(target, Target::Record(_)))
+        {
+            let name = &self.variables.list[*variable].name;
+            let message = format!("\"{name}\" is not a scalar variable");
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+        }
+        self.pad(statement, &targets)?;
+        let columns = statement_columns(&statement.statement);
+        let mut into = Vec::with_capacity(targets.len());
+        for (target, column) in targets.into_iter().zip(&columns) {
+            let (ty, typmod) = self.target_type(&target);
+            let cast = self.operand_cast(column, ty, typmod)?;
+            into.push((target, cast));
+        }
+        Ok(Into { strict, targets: into })
+    }
+
+    /// Gives a query NULL columns until it has one for each target.
+    fn pad(&self, statement: &mut Embedded, targets: &[Target]) -> Result<()> {
+        let Statement { kind: StatementKind::Query(query), relations, .. } = &mut statement.statement else {
+            return Ok(());
+        };
+        let missing: Vec<(TypeId, i32)> =
+            targets.iter().skip(query.columns.len()).map(|target| self.target_type(target)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let nulls = missing.iter().map(|(ty, _)| null(*ty));
+        match &mut query.body {
+            QueryBody::Insert(insert) => insert.returning.extend(nulls),
+            QueryBody::Update(update) => update.returning.extend(nulls),
+            QueryBody::Delete(delete) => delete.returning.extend(nulls),
+            _ => {
+                let given = std::mem::take(relations);
+                let ((), all) = self.analyze(|analyzer| {
+                    analyzer.adopt_relations(given);
+                    let mut values = analyzer.take_targets(query)?;
+                    values.extend(nulls);
+                    analyzer.put_targets(query, values);
+                    Ok(())
+                })?;
+                *relations = all;
+            }
+        }
+        let column = |(ty, typmod)| OutputColumn { name: "?column?".to_owned(), ty, typmod };
+        query.columns.extend(missing.into_iter().map(column));
+        Ok(())
+    }
+
+    /// Targets of rows whose columns are known only when they come.
+    pub(super) fn dynamic_into(&mut self, names: &[Name], strict: bool) -> Result<Into> {
+        let mut targets = Vec::with_capacity(names.len());
+        for name in names {
+            let target = self.target(name)?;
+            if let Target::Record(variable) = target
+                && !self.is_row(variable)
+            {
+                self.assign_shape(variable, None)?;
+            }
+            targets.push((target, None));
+        }
+        Ok(Into { strict, targets })
+    }
+
+    /// Targets of rows of known columns that no statement gives: array elements.
+    pub(super) fn element_target(&self, name: &Name, element: &OutputColumn) -> Result<(Target, Option<crate::plan::Expr>)> {
+        let target = self.target(name)?;
+        let (ty, typmod) = self.target_type(&target);
+        let cast = self.operand_cast(element, ty, typmod)?;
+        Ok((target, cast))
+    }
+}
+
+/// The part after `:=` or `=`, for error contexts.
+fn assigned_text(text: &str) -> &str {
+    text.split_once(":=").or_else(|| text.split_once('=')).map_or(text, |(_, value)| value.trim())
+}
+
+impl Analyzer<'_> {
+    /// The type of an array's elements.
+    pub(in crate::analyze) fn element_column(ty: TypeId) -> Option<OutputColumn> {
+        ty.element().map(|element| OutputColumn { name: "element".to_owned(), ty: element, typmod: -1 })
+    }
+}

@@ -1,0 +1,188 @@
+//! Function bodies: from the PL/pgSQL tree, or SQL text, to a [`Procedure`].
+//!
+//! Every expression and statement of SQL inside is analysed where it stands, with the variables that are visible
+//! there. A record variable has the structure of what was last assigned to it in the order of the text
+//! ([`super::variables::Shape`]); where ways with different structures meet, using its fields is refused.
+
+mod assignments;
+mod embedded;
+mod loops;
+mod messages;
+mod sql_body;
+mod statements;
+
+use tuplix_catalog::{ArgumentMode, FunctionDef, Language};
+use tuplix_types::{Result, TypeId};
+
+use super::variables::{Conflict, Namespace, Shape, Variables};
+use super::{AnalyzeContext, nodes};
+use crate::plan::{OutputColumn, Procedure, Variable};
+use crate::plpgsql::{self, VariableConflict};
+
+/// Analyses the body of a function or procedure of the catalogue.
+///
+/// # Errors
+/// Those of the statements inside, with the line as context; 0A000 for what is not supported.
+pub fn analyze_procedure(context: &AnalyzeContext<'_>, function: &FunctionDef) -> Result<Procedure> {
+    let binder = Binder::of_function(context, function);
+    match function.language {
+        Language::Plpgsql => {
+            let body = plpgsql::parse_body(&function.body, &function.name)?;
+            binder.plpgsql_body(&body)
+        }
+        Language::Sql => binder.sql_body(&function.body),
+    }
+}
+
+/// Analyses the block of a DO statement.
+///
+/// # Errors
+/// As [`analyze_procedure`].
+pub fn analyze_do(context: &AnalyzeContext<'_>, body: &str) -> Result<Procedure> {
+    let parsed = plpgsql::parse_body(body, plpgsql::INLINE_NAME)?;
+    Binder::new(context, plpgsql::INLINE_NAME.to_owned()).plpgsql_body(&parsed)
+}
+
+/// The state of one body's analysis.
+struct Binder<'a> {
+    context: &'a AnalyzeContext<'a>,
+    function: Option<&'a FunctionDef>,
+    signature: String,
+    variables: Variables,
+    /// The variables that may not be assigned to.
+    constants: Vec<usize>,
+    inputs: usize,
+    outputs: Vec<usize>,
+    found: usize,
+    /// The type of RETURN's value; `VOID` for none.
+    returns: TypeId,
+    returns_set: bool,
+    columns: Vec<OutputColumn>,
+}
+
+impl<'a> Binder<'a> {
+    fn new(context: &'a AnalyzeContext<'a>, signature: String) -> Binder<'a> {
+        let mut binder = Binder {
+            context,
+            function: None,
+            signature,
+            variables: Variables::default(),
+            constants: Vec::new(),
+            inputs: 0,
+            outputs: Vec::new(),
+            found: 0,
+            returns: TypeId::VOID,
+            returns_set: false,
+            columns: Vec::new(),
+        };
+        binder.variables.namespaces.push(Namespace::default());
+        binder.found = binder.add_found();
+        binder
+    }
+
+    fn of_function(context: &'a AnalyzeContext<'a>, function: &'a FunctionDef) -> Binder<'a> {
+        let mut binder = Binder::new(context, function.signature());
+        binder.variables = Variables::default();
+        binder.variables.namespaces.push(Namespace { label: Some(function.name.clone()), names: Vec::new() });
+        // Input arguments first, then those that only go out: `$n` counts them as declared.
+        let mut places: Vec<Option<usize>> = vec![None; function.arguments.len()];
+        for inputs in [true, false] {
+            for (index, argument) in function.arguments.iter().enumerate() {
+                let is_input =
+                    matches!(argument.mode, ArgumentMode::In | ArgumentMode::InOut | ArgumentMode::Variadic);
+                if is_input == inputs {
+                    places[index] = Some(binder.add_variable(&argument.name, argument.ty, -1));
+                }
+            }
+        }
+        binder.inputs = function.inputs().count();
+        binder.variables.parameters = places.iter().flatten().copied().collect();
+        let is_output = |mode: ArgumentMode| {
+            matches!(mode, ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table)
+        };
+        let outputs = function.arguments.iter().zip(&places).filter(|(argument, _)| is_output(argument.mode));
+        binder.outputs = outputs.filter_map(|(_, place)| *place).collect();
+        binder.found = binder.add_found();
+        binder.returns = function.returns;
+        binder.returns_set = function.returns_set;
+        binder.columns = result_columns(function);
+        binder.function = Some(function);
+        binder
+    }
+
+    fn add_found(&mut self) -> usize {
+        self.add_variable("found", TypeId::BOOL, -1)
+    }
+
+    /// A new variable, in sight under its name unless that is empty.
+    fn add_variable(&mut self, name: &str, ty: TypeId, typmod: i32) -> usize {
+        let index = self.variables.list.len();
+        self.variables.list.push(Variable { name: name.to_owned(), ty, typmod, not_null: false, fields: None });
+        self.variables.shapes.push(Shape::Unassigned);
+        if !name.is_empty()
+            && let Some(namespace) = self.variables.namespaces.last_mut()
+        {
+            namespace.names.push((name.to_owned(), index));
+        }
+        index
+    }
+
+    /// A new record variable of a fixed structure.
+    fn add_row(&mut self, name: &str, columns: Vec<OutputColumn>) -> usize {
+        let index = self.add_variable(name, TypeId::RECORD, -1);
+        self.variables.list[index].fields = Some(columns.clone());
+        self.variables.shapes[index] = Shape::Known(columns);
+        index
+    }
+
+    /// Whether a record variable was declared with its structure.
+    fn is_row(&self, variable: usize) -> bool {
+        self.variables.list[variable].fields.is_some()
+    }
+
+    fn plpgsql_body(mut self, body: &plpgsql::Body) -> Result<Procedure> {
+        self.variables.conflict = match body.variable_conflict {
+            VariableConflict::Error => Conflict::Error,
+            VariableConflict::UseVariable => Conflict::Variable,
+            VariableConflict::UseColumn => Conflict::Column,
+        };
+        let block = self.block(&body.block)?;
+        Ok(self.finish(block))
+    }
+
+    fn finish(self, body: crate::plan::Block) -> Procedure {
+        Procedure {
+            function: self.function.map(|function| function.id),
+            signature: self.signature,
+            variables: self.variables.list,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            found: self.found,
+            columns: self.columns,
+            returns_set: self.returns_set,
+            body,
+        }
+    }
+
+    /// The function, for what only functions have.
+    fn is_procedure(&self) -> bool {
+        self.function.is_none_or(|function| function.is_procedure)
+    }
+}
+
+/// What a call of the function gives.
+fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
+    let mut columns: Vec<OutputColumn> = function
+        .outputs()
+        .enumerate()
+        .map(|(index, argument)| OutputColumn {
+            name: nodes::non_empty(&argument.name).map_or_else(|| format!("column{}", index + 1), str::to_owned),
+            ty: argument.ty,
+            typmod: -1,
+        })
+        .collect();
+    if columns.is_empty() && function.returns != TypeId::VOID {
+        columns.push(OutputColumn { name: function.name.clone(), ty: function.returns, typmod: -1 });
+    }
+    columns
+}
