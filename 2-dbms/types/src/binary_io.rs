@@ -8,7 +8,9 @@ use ecow::EcoString;
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
 use crate::numeric::Numeric;
-use crate::{Array, ArrayDimension, Interval, MAX_DIMENSIONS, TypeId, Value, datetime, sqlstate, text_io, typmod};
+use crate::{
+    Array, ArrayDimension, Interval, MAX_DIMENSIONS, TypeId, Value, datetime, sqlstate, text_io, typmod,
+};
 
 /// 08P01: the bytes end too early.
 #[cold]
@@ -175,7 +177,10 @@ impl<'a> Reader<'a> {
     fn sized(&mut self) -> Result<Option<&'a [u8]>> {
         match self.i32()? {
             -1 => Ok(None),
-            length => usize::try_from(length).map_err(|_| insufficient()).and_then(|length| self.bytes(length)).map(Some),
+            length => usize::try_from(length)
+                .map_err(|_| insufficient())
+                .and_then(|length| self.bytes(length))
+                .map(Some),
         }
     }
 
@@ -244,7 +249,9 @@ fn receive_timestamp(micros: i64) -> Result<i64> {
 /// The types whose values take all bytes there are.
 fn receive_variable(ty: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Result<Value> {
     let value = match ty {
-        TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::UNKNOWN => Value::Text(EcoString::from(utf8(bytes)?)),
+        TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::UNKNOWN => {
+            Value::Text(EcoString::from(utf8(bytes)?))
+        }
         TypeId::NAME => Value::text(text_io::truncate_name(utf8(bytes)?)),
         TypeId::BYTEA => Value::bytea(bytes),
         TypeId::NUMERIC => Value::Numeric(Arc::new(Numeric::receive(bytes)?)),
@@ -286,7 +293,8 @@ fn receive_array(element: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Re
     let count = reader.i32()?;
     let flags = reader.i32()?;
     let sent = TypeId(u32::from_be_bytes(reader.array()?));
-    let count = usize::try_from(count).map_err(|_| incorrect(format!("invalid number of dimensions: {count}")))?;
+    let count =
+        usize::try_from(count).map_err(|_| incorrect(format!("invalid number of dimensions: {count}")))?;
     if count > MAX_DIMENSIONS {
         return Err(SqlError::new(
             sqlstate::PROGRAM_LIMIT_EXCEEDED,

@@ -412,7 +412,10 @@ fn decode_array(bytes: &mut &[u8], depth: usize) -> Result<Array> {
     for _ in 0..count {
         let length: i32 = narrow(take_zigzag(bytes)?)?;
         let lower = narrow(take_zigzag(bytes)?)?;
-        size = size.checked_mul(i64::from(length)).filter(|_| length > 0).ok_or(DecodeError::Malformed("array"))?;
+        size = size
+            .checked_mul(i64::from(length))
+            .filter(|_| length > 0)
+            .ok_or(DecodeError::Malformed("array"))?;
         dimensions.push(ArrayDimension { length, lower });
     }
     let elements = decode_list(bytes, depth)?;

@@ -3,6 +3,11 @@
 //! What every crate of level 2 speaks: [`Value`], the SQL value in transit between storage, the
 //! executor and the client; [`TypeId`], a type named by PostgreSQL's own object id; and
 //! [`SqlError`], an error with SQLSTATE, position and PostgreSQL's wording.
+//!
+//! Around a value: [`compare`](mod@compare) orders and hashes it, [`key`] makes index keys of it,
+//! [`encoding`] writes it to the log, [`text_io`] and [`binary_io`] are its forms for clients, and
+//! [`typmod`] fits it to a column. [`numeric`], [`datetime`] and [`jsonb`] compute.
+//! `tests/it/data` holds PostgreSQL 15's answers, against which all of it is checked.
 
 pub mod binary_io;
 pub mod compare;

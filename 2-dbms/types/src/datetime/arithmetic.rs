@@ -49,7 +49,9 @@ pub fn add_interval_to_timestamp(micros: i64, interval: &Interval) -> Result<i64
             .filter(|sum| is_valid_timestamp(*sum))
             .ok_or_else(timestamp_out_of_range)?;
     }
-    sum.checked_add(interval.microseconds).filter(|sum| is_valid_timestamp(*sum)).ok_or_else(timestamp_out_of_range)
+    sum.checked_add(interval.microseconds)
+        .filter(|sum| is_valid_timestamp(*sum))
+        .ok_or_else(timestamp_out_of_range)
 }
 
 /// As [`add_interval_to_timestamp`], with the interval's parts negated.
@@ -145,9 +147,9 @@ pub fn date_to_timestamp(date: i32) -> Result<i64> {
     match date {
         DATE_INFINITY => Ok(TIMESTAMP_INFINITY),
         DATE_NEGATIVE_INFINITY => Ok(TIMESTAMP_NEGATIVE_INFINITY),
-        _ => (i64::from(date).checked_mul(DAY_US)).filter(|micros| is_valid_timestamp(*micros)).ok_or_else(|| {
-            SqlError::new(sqlstate::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")
-        }),
+        _ => (i64::from(date).checked_mul(DAY_US)).filter(|micros| is_valid_timestamp(*micros)).ok_or_else(
+            || SqlError::new(sqlstate::DATETIME_FIELD_OVERFLOW, "date out of range for timestamp"),
+        ),
     }
 }
 

@@ -42,7 +42,9 @@ impl Refusal {
                 )
             }
             Refusal::FieldOverflow => overflow(),
-            Refusal::MonthDayOverflow => overflow().hint("Perhaps you need a different \"datestyle\" setting."),
+            Refusal::MonthDayOverflow => {
+                overflow().hint("Perhaps you need a different \"datestyle\" setting.")
+            }
             Refusal::IntervalOverflow => super::interval_out_of_range(),
             Refusal::IntervalFieldOverflow => SqlError::new(
                 sqlstate::INTERVAL_FIELD_OVERFLOW,
@@ -167,7 +169,9 @@ fn offset(text: &str) -> Step<TimeZone> {
     let (figures, junk) = rest.split_at(end);
     let mut parts = Vec::with_capacity(3);
     for part in figures.split(':') {
-        parts.push(if part.is_empty() { Ok(0) } else { part.parse::<i32>() }.map_err(|_| Refusal::ZoneOverflow)?);
+        parts.push(
+            if part.is_empty() { Ok(0) } else { part.parse::<i32>() }.map_err(|_| Refusal::ZoneOverflow)?,
+        );
     }
     let (hour, minute, second) = match parts[..] {
         [run_together] if junk.is_empty() && rest.len() > 2 => (run_together / 100, run_together % 100, 0),
@@ -255,12 +259,15 @@ impl Decoder<'_> {
         }
         let starts_with_digit = text.starts_with(|c: char| c.is_ascii_digit());
         let date_allowed = !self.time_only
-            || (at == 0 && tokens.len() >= 2 && (tokens[tokens.len() - 1].kind == Kind::Date || tokens[1].kind == Kind::Time));
+            || (at == 0
+                && tokens.len() >= 2
+                && (tokens[tokens.len() - 1].kind == Kind::Date || tokens[1].kind == Kind::Time));
         if self.expected.is_none() && self.seen & (MONTH | DAY) != (MONTH | DAY) && date_allowed {
             return self.date(text);
         }
         if !starts_with_digit && self.expected.is_none() {
-            self.zone = Some(TimeZone::from_abbreviation(text).ok_or_else(|| Refusal::UnknownZone(text.into()))?);
+            self.zone =
+                Some(TimeZone::from_abbreviation(text).ok_or_else(|| Refusal::UnknownZone(text.into()))?);
             return self.note(ZONE);
         }
         // A time run together with its zone: 040506-08.
@@ -283,7 +290,8 @@ impl Decoder<'_> {
             let end = rest.find(|c| !same(c)).unwrap_or(rest.len());
             parts.push(&rest[..end]);
             // One character between parts is thrown away, even a letter, as in PostgreSQL.
-            rest = rest[end..].get(1..).unwrap_or("").trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+            rest =
+                rest[end..].get(1..).unwrap_or("").trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
         }
         // Names of months first: they decide what the numbers are.
         for part in &parts {
@@ -351,7 +359,11 @@ impl Decoder<'_> {
     fn number(&mut self, text: &str) -> Step {
         if let Some(point) = text.find('.') {
             // `2001.360` and such went elsewhere; what is left is a time run together.
-            return if point > 2 { self.run_together(text, self.has_date()) } else { Err(Refusal::BadFormat) };
+            return if point > 2 {
+                self.run_together(text, self.has_date())
+            } else {
+                Err(Refusal::BadFormat)
+            };
         }
         let value: i64 = i64::from(digits::<i32>(text)?);
         let length = text.len();
@@ -450,8 +462,13 @@ impl Decoder<'_> {
             Some(Word::Epoch) => self.reserved(Meaning::Epoch),
             Some(Word::Infinity) => self.reserved(Meaning::Infinity),
             Some(Word::NegativeInfinity) => self.reserved(Meaning::NegativeInfinity),
+            Some(Word::Month(_) | Word::Weekday) if self.time_only => Err(Refusal::BadFormat),
             Some(Word::Month(month)) => {
-                if self.seen & MONTH != 0 && !self.text_month && self.seen & DAY == 0 && (1..=31).contains(&self.month) {
+                if self.seen & MONTH != 0
+                    && !self.text_month
+                    && self.seen & DAY == 0
+                    && (1..=31).contains(&self.month)
+                {
                     // The number taken for the month was the day.
                     self.day = self.month;
                     self.seen = (self.seen & !MONTH) | DAY;
@@ -611,7 +628,8 @@ fn timestamp(ty: TypeId, text: &str, typmod: i32, ctx: &IoContext) -> Result<i64
         Meaning::Infinity => return Ok(TIMESTAMP_INFINITY),
         Meaning::NegativeInfinity => return Ok(TIMESTAMP_NEGATIVE_INFINITY),
         Meaning::Moment => {
-            let zone = if ty == TypeId::TIMESTAMPTZ { decoder.zone.unwrap_or(ctx.zone) } else { TimeZone::UTC };
+            let zone =
+                if ty == TypeId::TIMESTAMPTZ { decoder.zone.unwrap_or(ctx.zone) } else { TimeZone::UTC };
             (decoder.days().checked_mul(DAY_US))
                 .and_then(|micros| micros.checked_add(decoder.time))
                 .and_then(|micros| micros.checked_sub(zone.east_us()))

@@ -99,7 +99,13 @@ impl Field {
     fn grows(self) -> bool {
         matches!(
             self,
-            Field::Year | Field::Decade | Field::Century | Field::Millennium | Field::Julian | Field::IsoYear | Field::Epoch
+            Field::Year
+                | Field::Decade
+                | Field::Century
+                | Field::Millennium
+                | Field::Julian
+                | Field::IsoYear
+                | Field::Epoch
         )
     }
 }
@@ -124,7 +130,12 @@ fn unrecognized(field: Field, ty: TypeId) -> SqlError {
 fn is_unit(field: Field) -> bool {
     !matches!(
         field,
-        Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::IsoYear | Field::Julian | Field::Epoch
+        Field::DayOfWeek
+            | Field::IsoDayOfWeek
+            | Field::DayOfYear
+            | Field::IsoYear
+            | Field::Julian
+            | Field::Epoch
     )
 }
 
@@ -154,14 +165,32 @@ fn calendar_field(field: Field, days: i64) -> Option<Numeric> {
         Field::Quarter => i64::from((month - 1) / 3 + 1),
         Field::Week => iso_week(days).1,
         // There is no year 0: 1 BC is -1.
-        Field::Year => if year > 0 { year } else { year - 1 },
+        Field::Year => {
+            if year > 0 {
+                year
+            } else {
+                year - 1
+            }
+        }
         Field::IsoYear => {
             let iso = iso_week(days).0;
             if iso > 0 { iso } else { iso - 1 }
         }
         Field::Decade => year.div_euclid(10),
-        Field::Century => if year > 0 { (year + 99) / 100 } else { -((99 - (year - 1)) / 100) },
-        Field::Millennium => if year > 0 { (year + 999) / 1000 } else { -((999 - (year - 1)) / 1000) },
+        Field::Century => {
+            if year > 0 {
+                (year + 99) / 100
+            } else {
+                -((99 - (year - 1)) / 100)
+            }
+        }
+        Field::Millennium => {
+            if year > 0 {
+                (year + 999) / 1000
+            } else {
+                -((999 - (year - 1)) / 1000)
+            }
+        }
         Field::DayOfWeek => i64::from(weekday(days)),
         Field::IsoDayOfWeek => match weekday(days) {
             0 => 7,
@@ -286,7 +315,8 @@ pub fn extract_interval(field: Field, interval: &Interval) -> Result<Numeric> {
         Field::Millennium => integer(years / 1000),
         Field::Epoch => {
             // A year counts as 365.25 days, a month as 30.
-            let days_x4 = i128::from(years) * 1461 + (i128::from(months) * 30 + i128::from(interval.days)) * 4;
+            let days_x4 =
+                i128::from(years) * 1461 + (i128::from(months) * 30 + i128::from(interval.days)) * 4;
             Numeric::small(days_x4 * i128::from(DAY_US / 4) + i128::from(interval.microseconds), 6)
         }
         _ => return Err(unsupported(field, TypeId::INTERVAL)),
@@ -337,7 +367,9 @@ pub fn date_trunc(field: Field, micros: i64) -> Result<i64> {
         }
         _ => return Err(unsupported(field, TypeId::TIMESTAMP)),
     };
-    (start.checked_mul(DAY_US)).filter(|cut| super::is_valid_timestamp(*cut)).ok_or_else(timestamp_out_of_range)
+    (start.checked_mul(DAY_US))
+        .filter(|cut| super::is_valid_timestamp(*cut))
+        .ok_or_else(timestamp_out_of_range)
 }
 
 /// `date_trunc(field, interval)`.

@@ -134,6 +134,7 @@ pub fn format_interval(interval: &Interval, out: &mut String) {
     }
     let micros = interval.microseconds.unsigned_abs();
     let hours = micros / HOUR_US as u64;
-    let _ = write!(out, "{hours:02}:{:02}:{:02}", micros / MINUTE_US as u64 % 60, micros / SECOND_US as u64 % 60);
+    let _ =
+        write!(out, "{hours:02}:{:02}:{:02}", micros / MINUTE_US as u64 % 60, micros / SECOND_US as u64 % 60);
     put_fraction((micros % SECOND_US as u64) as i64, out);
 }

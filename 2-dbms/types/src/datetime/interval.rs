@@ -141,7 +141,8 @@ impl Sum {
                 self.add_fraction_days(fraction, 30)
             }
             Unit::Months(months) => {
-                self.years = (scaled(value, months / 12)?.checked_add(self.years)).ok_or(Refusal::FieldOverflow)?;
+                self.years =
+                    (scaled(value, months / 12)?.checked_add(self.years)).ok_or(Refusal::FieldOverflow)?;
                 self.add_months((fraction * months as f64).round_ties_even() as i64)
             }
             Unit::Ago => Err(Refusal::BadFormat),
@@ -264,13 +265,15 @@ fn number(sum: &mut Sum, text: &str, unit: Unit) -> Step<(u32, Unit)> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
     let (whole, rest) = unsigned.split_at(end);
-    let whole: i64 = if whole.is_empty() { Ok(0) } else { whole.parse() }.map_err(|_| Refusal::FieldOverflow)?;
+    let whole: i64 =
+        if whole.is_empty() { Ok(0) } else { whole.parse() }.map_err(|_| Refusal::FieldOverflow)?;
     let signed = |value: i64| if negative { -value } else { value };
     if let Some(months) = rest.strip_prefix('-') {
         // The standard's years-months.
         let end = months.find(|c: char| !c.is_ascii_digit()).unwrap_or(months.len());
         let (figures, junk) = months.split_at(end);
-        let months: i64 = if figures.is_empty() { Ok(0) } else { figures.parse() }.map_err(|_| Refusal::FieldOverflow)?;
+        let months: i64 =
+            if figures.is_empty() { Ok(0) } else { figures.parse() }.map_err(|_| Refusal::FieldOverflow)?;
         if months >= 12 {
             return Err(Refusal::FieldOverflow);
         }
@@ -447,7 +450,8 @@ impl Interval {
         }
         let (months, mut days) = (exact_months as i32, exact_days as i32);
         let month_rest = round_small((exact_months - f64::from(months)) * 30.0);
-        let mut seconds = round_small((exact_days - f64::from(days) + month_rest - month_rest.trunc()) * DAY_S);
+        let mut seconds =
+            round_small((exact_days - f64::from(days) + month_rest - month_rest.trunc()) * DAY_S);
         if seconds.abs() >= DAY_S {
             let whole = (seconds / DAY_S).trunc();
             days = days.checked_add(whole as i32).ok_or_else(interval_out_of_range)?;

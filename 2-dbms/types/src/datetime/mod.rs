@@ -21,9 +21,10 @@ mod tokens;
 mod zone;
 
 pub use arithmetic::{
-    add_interval_to_time, add_interval_to_timestamp, add_interval_to_timestamptz, age, date_from_parts, date_plus_days,
-    date_to_timestamp, interval_between, round_microseconds, subtract_interval_from_timestamp,
-    subtract_interval_from_timestamptz, timestamp_to_date, timestamp_to_timestamptz, timestamptz_to_timestamp,
+    add_interval_to_time, add_interval_to_timestamp, add_interval_to_timestamptz, age, date_from_parts,
+    date_plus_days, date_to_timestamp, interval_between, round_microseconds,
+    subtract_interval_from_timestamp, subtract_interval_from_timestamptz, timestamp_to_date,
+    timestamp_to_timestamptz, timestamptz_to_timestamp,
 };
 pub use civil::{Civil, days_from_civil, days_in_month};
 pub use decode::{parse_date, parse_time, parse_timestamp, parse_timestamptz};

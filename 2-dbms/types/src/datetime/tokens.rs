@@ -85,7 +85,9 @@ impl Scanner<'_> {
         if !joined {
             return Kind::Word;
         }
-        self.take(field, |b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'/' | b'_' | b'.' | b':'));
+        self.take(field, |b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'/' | b'_' | b'.' | b':')
+        });
         Kind::Date
     }
 
@@ -192,8 +194,10 @@ impl Word {
             "oct" | "october" => Word::Month(10),
             "nov" | "november" => Word::Month(11),
             "dec" | "december" => Word::Month(12),
-            "sun" | "sunday" | "mon" | "monday" | "tue" | "tues" | "tuesday" | "wed" | "weds" | "wednesday" | "thu"
-            | "thur" | "thurs" | "thursday" | "fri" | "friday" | "sat" | "saturday" => Word::Weekday,
+            "sun" | "sunday" | "mon" | "monday" | "tue" | "tues" | "tuesday" | "wed" | "weds"
+            | "wednesday" | "thu" | "thur" | "thurs" | "thursday" | "fri" | "friday" | "sat" | "saturday" => {
+                Word::Weekday
+            }
             "am" => Word::Am,
             "pm" => Word::Pm,
             "ad" => Word::Ad,

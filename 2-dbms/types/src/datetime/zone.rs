@@ -80,8 +80,21 @@ impl TimeZone {
 fn is_utc_name(lower: &str) -> bool {
     matches!(
         lower,
-        "utc" | "gmt" | "ut" | "uct" | "z" | "zulu" | "universal" | "greenwich" | "etc/utc" | "etc/gmt" | "etc/uct"
-            | "etc/zulu" | "etc/universal" | "gmt0" | "etc/gmt0"
+        "utc"
+            | "gmt"
+            | "ut"
+            | "uct"
+            | "z"
+            | "zulu"
+            | "universal"
+            | "greenwich"
+            | "etc/utc"
+            | "etc/gmt"
+            | "etc/uct"
+            | "etc/zulu"
+            | "etc/universal"
+            | "gmt0"
+            | "etc/gmt0"
     )
 }
 

@@ -262,7 +262,13 @@ impl Parser<'_> {
     }
 
     /// Takes a UTF-16 unit; `end` is where its escape ends.
-    fn push_unit(&mut self, unit: u32, high: &mut Option<u32>, value: &mut EcoString, end: usize) -> Result<()> {
+    fn push_unit(
+        &mut self,
+        unit: u32,
+        high: &mut Option<u32>,
+        value: &mut EcoString,
+        end: usize,
+    ) -> Result<()> {
         match (unit, high.take()) {
             (0, _) => {
                 self.end = end;

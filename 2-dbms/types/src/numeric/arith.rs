@@ -23,7 +23,8 @@ pub(super) fn checked(unscaled: BigInt, scale: u32) -> Result<Numeric> {
     let number = Numeric::new(unscaled, scale);
     if let Repr::Big { unscaled, scale } = &number.0 {
         // 3.33 bits a digit: only huge numbers need their digits counted.
-        let may_overflow = unscaled.bits() > (u64::from(MAX_INTEGER_DIGITS) + u64::from(*scale)) * 3321 / 1000;
+        let may_overflow =
+            unscaled.bits() > (u64::from(MAX_INTEGER_DIGITS) + u64::from(*scale)) * 3321 / 1000;
         if may_overflow && *unscaled.magnitude() >= *pow10(MAX_INTEGER_DIGITS + scale).magnitude() {
             return Err(overflow());
         }
@@ -52,7 +53,9 @@ impl Numeric {
     }
 
     fn small_aligned(&self, other: &Numeric) -> Option<(i128, i128, u32)> {
-        let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) = (&self.0, &other.0) else {
+        let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) =
+            (&self.0, &other.0)
+        else {
             return None;
         };
         if s == t {
@@ -103,7 +106,8 @@ impl Numeric {
     /// # Errors
     /// 22003 beyond the type's limits.
     pub fn mul(&self, other: &Numeric) -> Result<Numeric> {
-        if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) = (&self.0, &other.0)
+        if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) =
+            (&self.0, &other.0)
             && let Some(product) = a.checked_mul(*b)
             && s + t <= MAX_SCALE
         {
@@ -175,7 +179,8 @@ impl Numeric {
 
     /// The quotient of finite numbers with `scale` digits after the point.
     pub(super) fn div_to_scale(&self, divisor: &Numeric, scale: u32) -> Result<Numeric> {
-        if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) = (&self.0, &divisor.0)
+        if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) =
+            (&self.0, &divisor.0)
             && let Some(power) = (scale + t).checked_sub(*s).and_then(pow10_i128)
             && let Some(dividend) = a.checked_mul(power)
             && let Some(quotient) = round_i128(dividend, *b)
@@ -314,7 +319,9 @@ impl Numeric {
                     None => checked(BigInt::from(*unscaled) * pow10(scale - old), scale),
                 }
             }
-            Repr::Big { unscaled, scale: old } if *old <= scale => checked(unscaled * pow10(scale - old), scale),
+            Repr::Big { unscaled, scale: old } if *old <= scale => {
+                checked(unscaled * pow10(scale - old), scale)
+            }
             Repr::Small { .. } | Repr::Big { .. } => self.round(scale as i32),
             _ => Ok(self.clone()),
         }

@@ -85,7 +85,8 @@ impl Numeric {
 
     fn narrow<T: TryFrom<i128>>(&self, ty: TypeId) -> Result<T> {
         let integer = self.to_integer(ty)?.and_then(|integer| T::try_from(integer).ok());
-        integer.ok_or_else(|| SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, format!("{ty} out of range")))
+        integer
+            .ok_or_else(|| SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, format!("{ty} out of range")))
     }
 
     /// The nearest `smallint`.

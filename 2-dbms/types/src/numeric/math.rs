@@ -169,7 +169,8 @@ impl Float {
         let up = shift(&BigInt::from(1), self.exponent.max(0));
         let down = shift(&BigInt::from(1), (-self.exponent).max(0));
         let (numerator, denominator) = (&self.mantissa * up, down);
-        let (numerator, denominator) = if inverse { (denominator, numerator) } else { (numerator, denominator) };
+        let (numerator, denominator) =
+            if inverse { (denominator, numerator) } else { (numerator, denominator) };
         checked(divide_rounded(&(numerator * pow10(scale)), &denominator), scale)
     }
 }
@@ -205,7 +206,8 @@ fn ln_weight(number: &Numeric) -> i64 {
         taken += 4;
         power -= BASE_DIGITS;
     }
-    let first: f64 = digits.chars().chain(std::iter::repeat('0')).take(taken).collect::<String>().parse().unwrap_or(1.0);
+    let first: f64 =
+        digits.chars().chain(std::iter::repeat('0')).take(taken).collect::<String>().parse().unwrap_or(1.0);
     let logarithm = first.ln() + power as f64 * LN_10;
     logarithm.abs().log10() as i64
 }
@@ -330,7 +332,9 @@ impl Numeric {
             return Err(power_error("zero raised to a negative power is undefined"));
         }
         if self.signum() == Some(-1) && !exponent.is_integral() {
-            return Err(power_error("a negative number raised to a non-integer power yields a complex result"));
+            return Err(power_error(
+                "a negative number raised to a non-integer power yields a complex result",
+            ));
         }
         if exponent.is_integral()
             && let Ok(integer) = exponent.to_i32()
@@ -347,7 +351,11 @@ impl Numeric {
         let rough = ln_to_scale(&base, i64::from(rough_scale) + 8).to_numeric(rough_scale)?;
         let value = to_double(&rough.mul(exponent)?.with_scale(rough_scale)?);
         if value.abs() > MAX_RESULT_SCALE * 3.01 {
-            return if value > 0.0 { Err(overflow()) } else { Ok(Numeric::small(0, MAX_DISPLAY_SCALE as u32)) };
+            return if value > 0.0 {
+                Err(overflow())
+            } else {
+                Ok(Numeric::small(0, MAX_DISPLAY_SCALE as u32))
+            };
         }
         let weight = (value * LOG10_E) as i64;
         let scale = display_scale(MIN_SIGNIFICANT_DIGITS - weight, &[self, exponent]);
@@ -409,12 +417,16 @@ impl Numeric {
         if exponent.is_zero() || *self == Numeric::ONE {
             return Ok(Numeric::ONE);
         }
-        let (Some(base_sign), Some(sign)) = (self.signum(), exponent.signum()) else { return Ok(Numeric::NAN) };
+        let (Some(base_sign), Some(sign)) = (self.signum(), exponent.signum()) else {
+            return Ok(Numeric::NAN);
+        };
         if base_sign == 0 && sign < 0 {
             return Err(power_error("zero raised to a negative power is undefined"));
         }
         if base_sign < 0 && !exponent.is_integral() {
-            return Err(power_error("a negative number raised to a non-integer power yields a complex result"));
+            return Err(power_error(
+                "a negative number raised to a non-integer power yields a complex result",
+            ));
         }
         if exponent.is_infinite() {
             let magnitude = self.abs();

@@ -22,7 +22,6 @@ mod text;
 pub use arith::{make_typmod, typmod_parts};
 pub(crate) use text::is_space;
 
-
 /// Most digits before the decimal point.
 pub const MAX_INTEGER_DIGITS: u32 = 131_072;
 /// Most digits after the decimal point.
@@ -200,7 +199,9 @@ pub(crate) fn pow10(n: u32) -> BigInt {
 }
 
 fn compare_finite(left: &Numeric, right: &Numeric) -> Ordering {
-    if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) = (&left.0, &right.0) {
+    if let (Repr::Small { unscaled: a, scale: s }, Repr::Small { unscaled: b, scale: t }) =
+        (&left.0, &right.0)
+    {
         if s == t {
             return a.cmp(b);
         }

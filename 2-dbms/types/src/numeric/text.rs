@@ -51,7 +51,12 @@ impl std::fmt::Write for StackText {
     }
 }
 
-fn write_scaled(f: &mut std::fmt::Formatter<'_>, negative: bool, digits: &str, scale: usize) -> std::fmt::Result {
+fn write_scaled(
+    f: &mut std::fmt::Formatter<'_>,
+    negative: bool,
+    digits: &str,
+    scale: usize,
+) -> std::fmt::Result {
     if negative {
         f.write_char('-')?;
     }
@@ -115,7 +120,8 @@ struct Literal<'a> {
 }
 
 fn split(text: &str) -> Option<Literal<'_>> {
-    let digits_end = |from: usize| from + text.as_bytes()[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits_end =
+        |from: usize| from + text.as_bytes()[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     let integer_end = digits_end(0);
     let integer = &text[..integer_end];
     let mut at = integer_end;
@@ -154,7 +160,9 @@ impl Literal<'_> {
         let all = format!("{}{}", self.integer, self.fraction);
         let digits = all.trim_start_matches('0');
         let integer_digits = digits.len() as i64 - self.fraction.len() as i64 + self.exponent;
-        if scale > i64::from(MAX_SCALE) || (!digits.is_empty() && integer_digits > i64::from(MAX_INTEGER_DIGITS)) {
+        if scale > i64::from(MAX_SCALE)
+            || (!digits.is_empty() && integer_digits > i64::from(MAX_INTEGER_DIGITS))
+        {
             return Err(overflow());
         }
         let scale = scale as u32;
@@ -169,7 +177,8 @@ impl Literal<'_> {
         {
             return Ok(Numeric::small(if negative { -unscaled } else { unscaled }, scale));
         }
-        let magnitude = BigInt::parse_bytes(digits.as_bytes(), 10).ok_or_else(overflow)? * super::pow10(zeros);
+        let magnitude =
+            BigInt::parse_bytes(digits.as_bytes(), 10).ok_or_else(overflow)? * super::pow10(zeros);
         Ok(Numeric::new(if negative { -magnitude } else { magnitude }, scale))
     }
 }

@@ -12,7 +12,8 @@ use crate::numeric::is_space;
 use crate::{Array, ArrayDimension, MAX_DIMENSIONS, TypeId, Value, sqlstate};
 
 fn malformed(text: &str, detail: impl Into<String>) -> SqlError {
-    SqlError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\"")).detail(detail)
+    SqlError::new(sqlstate::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\""))
+        .detail(detail)
 }
 
 fn too_many_dimensions(count: usize) -> SqlError {
@@ -188,7 +189,8 @@ impl Shape<'_> {
 fn bounds(text: &str) -> Result<(Vec<ArrayDimension>, usize)> {
     let bytes = text.as_bytes();
     let skip_space = |at: usize| at + bytes[at..].iter().take_while(|b| is_space(**b)).count();
-    let number_end = |at: usize| at + bytes[at..].iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+')).count();
+    let number_end =
+        |at: usize| at + bytes[at..].iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+')).count();
     let number = |from: usize, to: usize| text[from..to].parse::<i32>().unwrap_or(0);
     let mut dimensions = Vec::new();
     let mut at = skip_space(0);
@@ -221,7 +223,10 @@ fn bounds(text: &str) -> Result<(Vec<ArrayDimension>, usize)> {
             ));
         }
         let length = (upper.checked_sub(lower).and_then(|span| span.checked_add(1))).ok_or_else(|| {
-            SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed (134217727)")
+            SqlError::new(
+                sqlstate::PROGRAM_LIMIT_EXCEEDED,
+                "array size exceeds the maximum allowed (134217727)",
+            )
         })?;
         dimensions.push(ArrayDimension { length, lower });
         at = skip_space(end + 1);
@@ -321,7 +326,10 @@ pub fn parse_array_with(
     }
     let size: i64 = dimensions.iter().map(|dimension| i64::from(dimension.length)).product();
     if !dimensions.is_empty() && size != elements.len() as i64 {
-        return Err(malformed(text, "Multidimensional arrays must have sub-arrays with matching dimensions."));
+        return Err(malformed(
+            text,
+            "Multidimensional arrays must have sub-arrays with matching dimensions.",
+        ));
     }
     Ok(Value::Array(Arc::new(Array { element, dimensions, elements })))
 }

@@ -148,7 +148,8 @@ fn even_tie<F: Float>(text: &str, value: F) -> Option<ecow::EcoString> {
     let even = format!("{}{}", &mantissa[..mantissa.len() - 1], char::from(last - 1));
     let point = if digits == 0 { "." } else { "" };
     let zeros = 30 - digits - 1;
-    (exact == format!("{even}{point}5{:0<zeros$}e{exponent}", "")).then(|| ecow::eco_format!("{even}e{exponent}"))
+    (exact == format!("{even}{point}5{:0<zeros$}e{exponent}", ""))
+        .then(|| ecow::eco_format!("{even}e{exponent}"))
 }
 
 /// How many bytes at the front of `text` spell a number in the syntax of C's `strtod`
@@ -174,7 +175,9 @@ fn number_length(text: &str) -> usize {
     }
     if matches!(bytes.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let exponent = bytes.get(at + 1 + sign..).map_or(0, |rest| rest.iter().take_while(|b| b.is_ascii_digit()).count());
+        let exponent = bytes
+            .get(at + 1 + sign..)
+            .map_or(0, |rest| rest.iter().take_while(|b| b.is_ascii_digit()).count());
         if exponent > 0 {
             at += 1 + sign + exponent;
         }
@@ -207,7 +210,8 @@ fn out_of_range(ty: TypeId, text: &str) -> SqlError {
 
 fn lost(number: &str, is_infinite: bool, is_zero: bool) -> bool {
     let mantissa = number.split(['e', 'E']).next().unwrap_or(number);
-    (is_infinite && !number.contains(['f', 'F'])) || (is_zero && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b)))
+    (is_infinite && !number.contains(['f', 'F']))
+        || (is_zero && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b)))
 }
 
 /// The `double precision` that `text` spells.
@@ -240,7 +244,8 @@ pub fn parse_float4(text: &str) -> Result<f32> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    // Halfway cases are written with all their digits.
+    #![allow(clippy::unwrap_used, clippy::excessive_precision)]
     use super::*;
 
     fn double(value: f64) -> String {
@@ -315,8 +320,14 @@ mod tests {
             "\"1e-400\" is out of range for type double precision"
         );
         assert_eq!(parse_float4("1e40").unwrap_err().message(), "\"1e40\" is out of range for type real");
-        assert_eq!(parse_float8("").unwrap_err().message(), "invalid input syntax for type double precision: \"\"");
-        assert_eq!(parse_float8("1 2").unwrap_err().message(), "invalid input syntax for type double precision: \"1 2\"");
+        assert_eq!(
+            parse_float8("").unwrap_err().message(),
+            "invalid input syntax for type double precision: \"\""
+        );
+        assert_eq!(
+            parse_float8("1 2").unwrap_err().message(),
+            "invalid input syntax for type double precision: \"1 2\""
+        );
         assert_eq!(parse_float8(" 12.5e1 ").unwrap(), 125.0);
         assert_eq!(parse_float8("-inf").unwrap(), f64::NEG_INFINITY);
         assert_eq!(parse_float8("0e999").unwrap(), 0.0);

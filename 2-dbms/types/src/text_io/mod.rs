@@ -23,11 +23,11 @@ mod scalar;
 pub use array::{format_array, parse_array, parse_array_with};
 pub use float::{format_float4, format_float8, parse_float4, parse_float8};
 pub use record::{format_record, split_record};
+pub(crate) use scalar::trim;
 pub use scalar::{
     NAME_LENGTH, char_byte, decode_escape, decode_hex, encode_escape, encode_hex, fit_length, format_char,
     invalid_syntax, truncate_name,
 };
-pub(crate) use scalar::trim;
 
 /// How ambiguous dates such as `1/2/2023` are read (the second half of `DateStyle`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -79,7 +79,9 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
             Value::Numeric(Arc::new(if typmod >= 0 { number.with_typmod(typmod)? } else { number }))
         }
         TypeId::TEXT | TypeId::UNKNOWN => Value::text(text),
-        TypeId::VARCHAR | TypeId::BPCHAR => Value::Text(fit_length(ty, typmod, EcoString::from(text), false)?),
+        TypeId::VARCHAR | TypeId::BPCHAR => {
+            Value::Text(fit_length(ty, typmod, EcoString::from(text), false)?)
+        }
         TypeId::NAME => Value::text(truncate_name(text)),
         TypeId::CHAR => Value::Text(scalar::parse_char(text)),
         TypeId::BYTEA => scalar::parse_bytea(text)?,
@@ -110,7 +112,9 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
                     format!("cannot accept a value of type {}", ty.internal_name().unwrap_or("unknown")),
                 ));
             }
-            None => return Err(SqlError::unsupported(format_args!("text input of {ty} without the catalogue"))),
+            None => {
+                return Err(SqlError::unsupported(format_args!("text input of {ty} without the catalogue")));
+            }
         },
     })
 }
@@ -124,7 +128,9 @@ fn parse_reg(ty: TypeId, text: &str) -> Result<Value> {
         return Ok(Value::Oid(scalar::parse_oid(trimmed)?));
     }
     if ty != TypeId::REGTYPE {
-        return Err(SqlError::unsupported(format_args!("text input of a name for {ty} without the catalogue")));
+        return Err(SqlError::unsupported(format_args!(
+            "text input of a name for {ty} without the catalogue"
+        )));
     }
     let lower = trimmed.to_ascii_lowercase();
     let found = TypeId::from_internal_name(&lower).or_else(|| from_display_name(&lower));

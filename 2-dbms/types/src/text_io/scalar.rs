@@ -167,7 +167,9 @@ pub fn encode_escape(bytes: &[u8], out: &mut String) {
 
 /// The UUID that `text` spells: 32 hexadecimal digits, a hyphen allowed after every four, braces too.
 pub(super) fn parse_uuid(text: &str) -> Result<Value> {
-    parse_uuid_bytes(text).map(|bytes| Value::Uuid(Arc::new(bytes))).ok_or_else(|| invalid_syntax(TypeId::UUID, text))
+    parse_uuid_bytes(text)
+        .map(|bytes| Value::Uuid(Arc::new(bytes)))
+        .ok_or_else(|| invalid_syntax(TypeId::UUID, text))
 }
 
 fn parse_uuid_bytes(text: &str) -> Option<[u8; 16]> {
@@ -190,7 +192,9 @@ fn parse_uuid_bytes(text: &str) -> Option<[u8; 16]> {
 
 /// Appends a UUID in its usual form.
 pub(super) fn format_uuid(bytes: &[u8; 16], out: &mut String) {
-    for (at, part) in [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].into_iter().enumerate() {
+    for (at, part) in
+        [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].into_iter().enumerate()
+    {
         if at > 0 {
             out.push('-');
         }
@@ -226,7 +230,9 @@ pub fn format_char(byte: u8) -> EcoString {
 /// The byte in the text of a `"char"`.
 pub fn char_byte(text: &str) -> u8 {
     match text.as_bytes() {
-        [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'),
+        [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7'] => {
+            (a - b'0') << 6 | (b - b'0') << 3 | (c - b'0')
+        }
         [byte, ..] => *byte,
         [] => 0,
     }
@@ -247,7 +253,9 @@ pub fn fit_length(ty: TypeId, typmod: i32, text: EcoString, explicit: bool) -> R
     }
     match text.char_indices().nth(limit) {
         None => Ok(pad(ty, limit, text)),
-        Some((end, _)) if explicit || text[end..].bytes().all(|b| b == b' ') => Ok(EcoString::from(&text[..end])),
+        Some((end, _)) if explicit || text[end..].bytes().all(|b| b == b' ') => {
+            Ok(EcoString::from(&text[..end]))
+        }
         Some(_) => Err(SqlError::new(
             sqlstate::STRING_DATA_RIGHT_TRUNCATION,
             format!("value too long for type {ty}({limit})"),

@@ -36,7 +36,11 @@ fn malformed_bytes_are_refused() {
     check(TypeId::TEXT, &[b'a', 0], "22021 invalid byte sequence for encoding \"UTF8\": 0x00");
     check(TypeId::TEXT, &[0xc3, 0x28], "22021 invalid byte sequence for encoding \"UTF8\": 0xc3 0x28");
     check(TypeId::NUMERIC, &[0, 0, 0, 0, 0x12, 0, 0, 0], "22P03 invalid sign in external \"numeric\" value");
-    check(TypeId::NUMERIC, &[0, 1, 0, 0, 0, 0, 0, 0, 0x27, 0x10], "22P03 invalid digit in external \"numeric\" value");
+    check(
+        TypeId::NUMERIC,
+        &[0, 1, 0, 0, 0, 0, 0, 0, 0x27, 0x10],
+        "22P03 invalid digit in external \"numeric\" value",
+    );
     check(TypeId::TIME, &[0xff; 8], "22008 time out of range");
     check(TypeId::JSONB, &[2, b'1'], "XX000 unsupported jsonb version number 2");
     let mut nested = vec![0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 23];

@@ -34,7 +34,10 @@ impl Machine {
         let optional = |number: Option<Numeric>| number.map_or("NULL".into(), |number| number.to_string());
         let interval = |value: Interval| Value::Interval(Arc::new(value));
         let value = match operation {
-            "ts+iv" => Value::Timestamp(datetime::add_interval_to_timestamp(self.timestamp(left)?, &self.interval(right)?)?),
+            "ts+iv" => Value::Timestamp(datetime::add_interval_to_timestamp(
+                self.timestamp(left)?,
+                &self.interval(right)?,
+            )?),
             "ts-iv" => Value::Timestamp(datetime::subtract_interval_from_timestamp(
                 self.timestamp(left)?,
                 &self.interval(right)?,
@@ -50,7 +53,9 @@ impl Machine {
                 let time = datetime::parse_time(left, -1, &self.ctx)?;
                 Value::Time(datetime::add_interval_to_time(time, &self.interval(right)?))
             }
-            "extract_ts" => return Ok(optional(datetime::extract_timestamp(field(), self.timestamp(right)?)?)),
+            "extract_ts" => {
+                return Ok(optional(datetime::extract_timestamp(field(), self.timestamp(right)?)?));
+            }
             "extract_tz" => {
                 let micros = datetime::parse_timestamptz(right, -1, &self.ctx)?;
                 return Ok(optional(datetime::extract_timestamptz(field(), micros, self.ctx.zone)?));
@@ -60,7 +65,9 @@ impl Machine {
                 let time = datetime::parse_time(right, -1, &self.ctx)?;
                 return Ok(datetime::extract_time(field(), time)?.to_string());
             }
-            "extract_iv" => return Ok(datetime::extract_interval(field(), &self.interval(right)?)?.to_string()),
+            "extract_iv" => {
+                return Ok(datetime::extract_interval(field(), &self.interval(right)?)?.to_string());
+            }
             "iv*" => interval(self.interval(left)?.multiply(float())?),
             "iv/" => interval(self.interval(left)?.divide(float())?),
             "iv+" => interval(self.interval(left)?.add(&self.interval(right)?)?),
@@ -77,7 +84,9 @@ impl Machine {
 
 #[test]
 fn every_line_computes_as_postgresql_does() {
-    let machine = Machine { ctx: IoContext { zone: TimeZone::parse("<+05:30>-05:30").unwrap(), ..IoContext::default() } };
+    let machine = Machine {
+        ctx: IoContext { zone: TimeZone::parse("<+05:30>-05:30").unwrap(), ..IoContext::default() },
+    };
     let mut wrong = Vec::new();
     for line in include_str!("data/datetime.txt").lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split('\t').collect();

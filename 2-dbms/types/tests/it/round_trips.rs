@@ -7,12 +7,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tuplix_types::jsonb::Jsonb;
 use tuplix_types::{
-    Array, ArrayDimension, Interval, IoContext, Numeric, TypeId, Value, binary_io, compare, encode_key, encoding, equal,
-    hash, parse_text, text_io,
+    Array, ArrayDimension, Interval, IoContext, Numeric, TypeId, Value, binary_io, compare, encode_key,
+    encoding, equal, hash, parse_text, text_io,
 };
 
 fn numeric() -> impl Strategy<Value = Numeric> {
-    let small = (any::<i64>(), 0u32..25).prop_map(|(unscaled, scale)| Numeric::small(i128::from(unscaled), scale));
+    let small =
+        (any::<i64>(), 0u32..25).prop_map(|(unscaled, scale)| Numeric::small(i128::from(unscaled), scale));
     let few = (-50i128..50, 0u32..4).prop_map(|(unscaled, scale)| Numeric::small(unscaled, scale));
     let wide = (any::<i128>(), 0u32..60).prop_map(|(unscaled, scale)| Numeric::small(unscaled, scale));
     let big = "-?[1-9][0-9]{38,70}(\\.[0-9]{1,20})?".prop_map(|text| Numeric::parse(&text).unwrap());
@@ -78,18 +79,26 @@ fn scalar(ty: TypeId) -> BoxedStrategy<Value> {
         TypeId::FLOAT4 => double().prop_map(|v| Value::Float4(v as f32)).boxed(),
         TypeId::FLOAT8 => double().prop_map(Value::Float8).boxed(),
         TypeId::OID => any::<u32>().prop_map(Value::Oid).boxed(),
-        TypeId::DATE => prop_oneof![-2_451_545..2_145_031_948i32, Just(i32::MIN), Just(i32::MAX)].prop_map(Value::Date).boxed(),
+        TypeId::DATE => prop_oneof![-2_451_545..2_145_031_948i32, Just(i32::MIN), Just(i32::MAX)]
+            .prop_map(Value::Date)
+            .boxed(),
         TypeId::TIME => (0..=86_400_000_000i64).prop_map(Value::Time).boxed(),
-        TypeId::TIMESTAMP => prop_oneof![micros, Just(i64::MIN), Just(i64::MAX)].prop_map(Value::Timestamp).boxed(),
+        TypeId::TIMESTAMP => {
+            prop_oneof![micros, Just(i64::MIN), Just(i64::MAX)].prop_map(Value::Timestamp).boxed()
+        }
         TypeId::TIMESTAMPTZ => micros.prop_map(Value::Timestamptz).boxed(),
         TypeId::INTERVAL => (-1000..1000i32, -1000..1000i32, -1_000_000_000_000..1_000_000_000_000i64)
-            .prop_map(|(months, days, microseconds)| Value::Interval(Arc::new(Interval { months, days, microseconds })))
+            .prop_map(|(months, days, microseconds)| {
+                Value::Interval(Arc::new(Interval { months, days, microseconds }))
+            })
             .boxed(),
         TypeId::NUMERIC => numeric().prop_map(|v| Value::Numeric(Arc::new(v))).boxed(),
         TypeId::TEXT => prop_oneof!["[ab]{0,3}", "\\PC{0,40}"].prop_map(Value::text).boxed(),
-        TypeId::BYTEA => prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(0..3u8, 0..4)]
-            .prop_map(Value::bytea)
-            .boxed(),
+        TypeId::BYTEA => {
+            prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(0..3u8, 0..4)]
+                .prop_map(Value::bytea)
+                .boxed()
+        }
         TypeId::UUID => any::<[u8; 16]>().prop_map(|v| Value::Uuid(Arc::new(v))).boxed(),
         _ => json().prop_map(|v| Value::Jsonb(Arc::new(v))).boxed(),
     }
@@ -129,8 +138,20 @@ fn key(value: &Value, descending: bool, nulls_first: bool) -> Vec<u8> {
 fn expected_order(a: &Value, b: &Value, descending: bool, nulls_first: bool) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (true, true) => Ordering::Equal,
-        (true, false) => if nulls_first { Ordering::Less } else { Ordering::Greater },
-        (false, true) => if nulls_first { Ordering::Greater } else { Ordering::Less },
+        (true, false) => {
+            if nulls_first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (false, true) => {
+            if nulls_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
         (false, false) if descending => compare(b, a),
         (false, false) => compare(a, b),
     }
