@@ -46,12 +46,18 @@ pub(crate) struct Connection {
 
 /// 08006: the connection is gone.
 pub(crate) fn lost(why: impl std::fmt::Display) -> SqlError {
-    SqlError::new(sqlstate::CONNECTION_FAILURE, format!("connection to the PostgreSQL server was lost: {why}"))
+    SqlError::new(
+        sqlstate::CONNECTION_FAILURE,
+        format!("connection to the PostgreSQL server was lost: {why}"),
+    )
 }
 
 /// 08P01: the server sent what it must not send here.
 pub(crate) fn unexpected(what: &str) -> SqlError {
-    SqlError::new(sqlstate::PROTOCOL_VIOLATION, format!("unexpected message from the PostgreSQL server {what}"))
+    SqlError::new(
+        sqlstate::PROTOCOL_VIOLATION,
+        format!("unexpected message from the PostgreSQL server {what}"),
+    )
 }
 
 impl Connection {
@@ -78,7 +84,8 @@ impl Connection {
     pub(crate) fn unix(folder: &Path, port: u16) -> Result<Connection> {
         let path = folder.join(format!(".s.PGSQL.{port}"));
         let stream = UnixStream::connect(&path).map_err(|error| {
-            let message = format!("could not connect to the PostgreSQL server at {}: {error}", path.display());
+            let message =
+                format!("could not connect to the PostgreSQL server at {}: {error}", path.display());
             SqlError::new(sqlstate::CONNECTION_FAILURE, message)
         })?;
         Ok(Connection::new(Stream::Unix(stream)))

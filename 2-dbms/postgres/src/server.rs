@@ -15,7 +15,8 @@ use crate::startup::{Greeting, greet};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether the functions of Citus are missing, and Citus with them.
-const SHIMS_MISSING: &str = "SELECT to_regprocedure('create_distributed_function(regprocedure,text,text,boolean)') IS NULL
+const SHIMS_MISSING: &str =
+    "SELECT to_regprocedure('create_distributed_function(regprocedure,text,text,boolean)') IS NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'citus')";
 
 /// One transaction that installs them; the lock has connections that find them missing at once wait for each other.
@@ -40,19 +41,24 @@ impl Server {
     /// 22023 for what is no address, 08006 when the server cannot be reached, 28000 and 28P01 when it does not let us in.
     pub fn connect(url: &str) -> Result<Server> {
         let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let why =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let message = format!("invalid address of a PostgreSQL server: {why}");
             SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
                 .hint("It looks like postgres://user:password@host:port/database.")
         })?;
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(SqlError::unsupported("sslmode=require").hint("Connect over a local socket or a tunnel."));
+            return Err(
+                SqlError::unsupported("sslmode=require").hint("Connect over a local socket or a tunnel.")
+            );
         }
         let server = Server { config: Arc::new(config) };
         let installed = server.install_shims();
         match installed.map_err(|error| (error.sqlstate(), error)) {
             // Who may not make functions can still call procedures that others made.
-            Ok(()) | Err((sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::READ_ONLY_SQL_TRANSACTION, _)) => Ok(server),
+            Ok(()) | Err((sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::READ_ONLY_SQL_TRANSACTION, _)) => {
+                Ok(server)
+            }
             Err((_, error)) => Err(error),
         }
     }
@@ -114,7 +120,10 @@ impl Server {
             }
         }
         Err(last.unwrap_or_else(|| {
-            SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, "the address of the PostgreSQL server names no host")
+            SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "the address of the PostgreSQL server names no host",
+            )
         }))
     }
 }

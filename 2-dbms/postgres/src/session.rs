@@ -106,7 +106,13 @@ impl Session {
             match message {
                 Message::BindComplete => {}
                 Message::DataRow(body) => {
-                    read_row(&body, &out.columns, |column| statement.formats[column], &connection.text, &mut row)?;
+                    read_row(
+                        &body,
+                        &out.columns,
+                        |column| statement.formats[column],
+                        &connection.text,
+                        &mut row,
+                    )?;
                     out.push(&row);
                 }
                 Message::CommandComplete(body) => out.tag = tags::parse(body.tag().map_err(malformed)?),
@@ -226,7 +232,10 @@ impl Session {
 }
 
 fn malformed(error: std::io::Error) -> SqlError {
-    SqlError::new(sqlstate::PROTOCOL_VIOLATION, format!("malformed message from the PostgreSQL server: {error}"))
+    SqlError::new(
+        sqlstate::PROTOCOL_VIOLATION,
+        format!("malformed message from the PostgreSQL server: {error}"),
+    )
 }
 
 fn described(body: &RowDescriptionBody) -> Result<Vec<OutputColumn>> {
@@ -247,7 +256,8 @@ fn read_row(
     row.clear();
     let mut ranges = body.ranges();
     for (number, column) in columns.iter().enumerate() {
-        let range = ranges.next().map_err(malformed)?.ok_or_else(|| unexpected("a row without all its columns"))?;
+        let range =
+            ranges.next().map_err(malformed)?.ok_or_else(|| unexpected("a row without all its columns"))?;
         row.push(match range {
             Some(range) => values::decode(column.ty, format(number), &body.buffer()[range], text)?,
             None => Value::Null,
@@ -260,7 +270,8 @@ fn read_row(
 fn refuse_copy(message: Message, connection: &mut Connection) -> Result<()> {
     match message {
         Message::CopyInResponse(_) => {
-            frontend::copy_fail("COPY FROM STDIN is not supported", &mut connection.output).map_err(zero_byte)?;
+            frontend::copy_fail("COPY FROM STDIN is not supported", &mut connection.output)
+                .map_err(zero_byte)?;
             connection.send()?;
             Err(SqlError::unsupported("COPY FROM STDIN"))
         }

@@ -65,7 +65,8 @@ pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Res
 fn password<'a>(greeting: &Greeting<'a>) -> Result<&'a [u8]> {
     greeting.password.ok_or_else(|| {
         let message = format!("the PostgreSQL server asks for a password of user \"{}\"", greeting.user);
-        SqlError::new(sqlstate::INVALID_PASSWORD, message).hint("Put it into the address: postgres://user:password@host.")
+        SqlError::new(sqlstate::INVALID_PASSWORD, message)
+            .hint("Put it into the address: postgres://user:password@host.")
     })
 }
 
@@ -101,7 +102,10 @@ fn scram(connection: &mut Connection, greeting: &Greeting<'_>, body: &Authentica
 }
 
 fn refused(error: &std::io::Error) -> SqlError {
-    SqlError::new(sqlstate::INVALID_PASSWORD, format!("the PostgreSQL server did not prove who it is: {error}"))
+    SqlError::new(
+        sqlstate::INVALID_PASSWORD,
+        format!("the PostgreSQL server did not prove who it is: {error}"),
+    )
 }
 
 /// 22021: the protocol ends texts with a zero byte, none can hold one.

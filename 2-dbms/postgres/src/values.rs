@@ -15,7 +15,12 @@ fn has_binary(ty: TypeId) -> bool {
     let scalar = |ty: TypeId| {
         let pseudo = matches!(
             ty,
-            TypeId::UNKNOWN | TypeId::RECORD | TypeId::ANY | TypeId::ANYARRAY | TypeId::VOID | TypeId::TRIGGER
+            TypeId::UNKNOWN
+                | TypeId::RECORD
+                | TypeId::ANY
+                | TypeId::ANYARRAY
+                | TypeId::VOID
+                | TypeId::TRIGGER
         );
         !pseudo && TypeId::BUILT_IN.contains(&ty)
     };
@@ -34,7 +39,8 @@ pub(crate) fn decode(ty: TypeId, format: i16, bytes: &[u8], ctx: &IoContext) -> 
     }
     let text = binary_io::utf8(bytes)?;
     // The text of a reg... type is a name, which only the server can look up.
-    let is_reg = |ty| matches!(ty, TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE);
+    let is_reg =
+        |ty| matches!(ty, TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE);
     if !has_binary(ty) || is_reg(ty) || ty.element().is_some_and(is_reg) {
         return Ok(Value::text(text));
     }
@@ -44,11 +50,17 @@ pub(crate) fn decode(ty: TypeId, format: i16, bytes: &[u8], ctx: &IoContext) -> 
 /// Appends an argument for a parameter of type `ty`; its format.
 ///
 /// Integers are widened and narrowed where they fit; text goes as text to a parameter of any type, as an unknown literal
-/// would.
+/// would; everything goes as text to parameters of types that users created, domains for example.
 ///
 /// # Errors
 /// 22003 for an integer that does not fit, 42804 for a value of another type.
-pub(crate) fn encode(number: usize, ty: TypeId, value: &Value, ctx: &IoContext, out: &mut Vec<u8>) -> Result<i16> {
+pub(crate) fn encode(
+    number: usize,
+    ty: TypeId,
+    value: &Value,
+    ctx: &IoContext,
+    out: &mut Vec<u8>,
+) -> Result<i16> {
     let natural = binary_io::natural_type(value);
     let same = natural == ty
         || (natural == TypeId::TEXT && (ty.is_text_like() || ty == TypeId::JSON))
@@ -59,16 +71,15 @@ pub(crate) fn encode(number: usize, ty: TypeId, value: &Value, ctx: &IoContext, 
     }
     match value {
         Value::Null => Ok(BINARY),
-        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => encode_integer(number, ty, value, out),
         Value::Text(text) => {
             out.extend_from_slice(text.as_bytes());
             Ok(TEXT)
         }
-        // Row values and arrays of what users created.
-        Value::Record(_) | Value::Array(_) if !has_binary(ty) => {
+        _ if !has_binary(ty) => {
             out.extend_from_slice(text_io::to_text(natural, value, ctx).as_bytes());
             Ok(TEXT)
         }
+        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => encode_integer(number, ty, value, out),
         _ => Err(mismatch(number, ty, natural)),
     }
 }
@@ -90,7 +101,8 @@ fn encode_integer(number: usize, ty: TypeId, value: &Value, out: &mut Vec<u8>) -
 }
 
 fn mismatch(number: usize, expected: TypeId, given: TypeId) -> SqlError {
-    let message = format!("parameter ${} is of type {expected} but the argument is of type {given}", number + 1);
+    let message =
+        format!("parameter ${} is of type {expected} but the argument is of type {given}", number + 1);
     SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
 }
 

@@ -16,16 +16,18 @@ use anyhow::{Context as _, Result, bail};
 /// Somebody else may take the free port before the server does.
 const ATTEMPTS: usize = 5;
 
-/// What the shell does. `$1` programs, `$2` folder, `$3` port, then the server's options.
+/// What the shell does. `$1` programs, `$2` folder, `$3` port, `$4` how
+/// users other than `postgres` show who they are, then the server's settings.
 const KEEPER: &str = r#"
-bin=$1 dir=$2 port=$3
-shift 3
+bin=$1 dir=$2 port=$3 access=$4
+shift 4
 trap 'rm -rf "$dir"' EXIT
 "$bin/initdb" --pgdata="$dir/data" --username=postgres --auth=trust --no-locale --encoding=UTF8 --no-sync \
     >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log"; exit 1; }
 for option in "listen_addresses='127.0.0.1'" "port=$port" "unix_socket_directories='$dir'" "$@"; do
     echo "$option" >>"$dir/data/postgresql.conf"
 done
+printf '%s\n' 'local all all trust' 'host all postgres all trust' "host all all all $access" >"$dir/data/pg_hba.conf"
 "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/server.log" --wait --timeout=60 --silent start \
     || { cat "$dir/server.log"; exit 1; }
 echo ready
@@ -34,7 +36,7 @@ read -r _
 "#;
 
 /// How a cluster runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PostgresOptions {
     /// `fsync`: off for tests, on for what is measured.
     pub fsync: bool,
@@ -42,12 +44,8 @@ pub struct PostgresOptions {
     pub synchronous_commit: bool,
     /// Further settings, as in `postgresql.conf`.
     pub settings: Vec<(String, String)>,
-}
-
-impl Default for PostgresOptions {
-    fn default() -> PostgresOptions {
-        PostgresOptions { fsync: false, synchronous_commit: false, settings: Vec::new() }
-    }
+    /// Whether users other than `postgres` need passwords.
+    pub passwords: bool,
 }
 
 /// A running cluster; it ends and is removed when this is dropped.
@@ -123,6 +121,7 @@ fn attempt(programs: &Path, options: &PostgresOptions) -> Result<Result<Postgres
     let folder = tempfile::Builder::new().prefix("tuplix-postgres-").tempdir()?.keep();
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(KEEPER).arg("sh").arg(programs).arg(&folder).arg(port.to_string());
+    shell.arg(if options.passwords { "md5" } else { "trust" });
     shell.args(settings(options));
     shell.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     // Ctrl-C in the terminal ends the test, whose end ends the shell.
@@ -172,7 +171,8 @@ fn programs() -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten() {
         let folder = entry?.path();
-        let version = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        let version =
+            folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
         found.extend(version.map(|version| (version, folder.join("bin"))));
     }
     found.retain(|(version, folder)| *version >= 15 && complete(folder));
