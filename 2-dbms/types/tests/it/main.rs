@@ -4,6 +4,7 @@
 
 mod binary_io;
 mod datetime;
+mod formats;
 mod numeric;
 mod round_trips;
 mod text_io;
