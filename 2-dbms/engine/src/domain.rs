@@ -146,7 +146,7 @@ impl DomainCell {
     /// Takes the latch if it is free.
     #[inline]
     pub fn try_lock(&self, domain: Domain) -> Option<Guard<'_>> {
-        self.latch.try_lock().then_some(Guard { cell: self, domain })
+        self.latch.try_lock().then(|| Guard { cell: self, domain })
     }
 
     /// The state for reading without this domain's latch.
