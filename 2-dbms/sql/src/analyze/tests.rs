@@ -4,6 +4,7 @@
 
 mod data;
 mod show;
+mod show_procedure;
 
 use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, FunctionId, IndexDef, IndexId, IndexMethod, SchemaDef, TableDef, TableId};
 use tuplix_types::{Result, SqlError, TypeId};
@@ -129,5 +130,34 @@ fn statements() {
     data::check_file("statements.txt", |sql| match analyze(&catalog, sql) {
         Ok(statement) => show::statement(&statement),
         Err(error) => error_text(&error),
+    });
+}
+
+/// What each function of a data file means.
+#[test]
+fn procedures() {
+    let catalog = catalog(SCHEMA);
+    let bind = |sql: &str| -> Result<String> {
+        let statement = analyze(&catalog, sql)?;
+        let function = match statement.kind {
+            StatementKind::Do { body } => {
+                let procedure = in_context(&catalog, |context| analyze_do(context, &body))?;
+                return Ok(show_procedure::procedure(&procedure));
+            }
+            StatementKind::Ddl(ddl) => match *ddl {
+                Ddl::CreateFunction(function) => function_def(&mut Catalog::new(), function),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let procedure = in_context(&catalog, |context| analyze_procedure(context, &function))?;
+        Ok(show_procedure::procedure(&procedure))
+    };
+    data::check_file("procedures.txt", |sql| match bind(sql) {
+        Ok(text) => text,
+        Err(error) => {
+            let context = error.fields().context.clone().unwrap_or_default();
+            format!("{}\n{context}", error_text(&error))
+        }
     });
 }
