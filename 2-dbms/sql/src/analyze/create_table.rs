@@ -196,7 +196,6 @@ impl Analyzer<'_> {
     pub(super) fn check_default(&mut self, value: &Node, column: &str, ty: TypeId, typmod: i32) -> Result<()> {
         self.in_scope(|analyzer| {
             analyzer.in_clause(Clause::Default, |analyzer| {
-                let position = analyzer.at(nodes::location(value));
                 let value = analyzer.expression(value)?;
                 let from = value.ty;
                 match analyzer.assign(value, column, ty, typmod) {
@@ -205,8 +204,7 @@ impl Analyzer<'_> {
                         let message =
                             format!("column \"{column}\" is of type {ty} but default expression is of type {from}");
                         Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
-                            .hint("You will need to rewrite or cast the expression.")
-                            .at(position))
+                            .hint("You will need to rewrite or cast the expression."))
                     }
                     Err(error) => Err(error),
                 }

@@ -1,10 +1,39 @@
 //! Whether two expressions are the same one: `GROUP BY a + 1` and `SELECT a + 1` (`equal()` in PostgreSQL).
 
-use crate::plan::{Expr, ExprKind, Subscript};
+use crate::plan::{AggregateCall, Expr, ExprKind, SortKey, SortTarget, Subscript};
 
 /// Whether two expressions compute the same, wherever they stand.
 pub(super) fn same(a: &Expr, b: &Expr) -> bool {
     a.ty == b.ty && a.typmod == b.typmod && same_kind(&a.kind, &b.kind)
+}
+
+/// Whether two aggregate calls give the same value in each group.
+pub(super) fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
+    let key = |(a, b): (&SortKey, &SortKey)| {
+        let same_key = match (&a.key, &b.key) {
+            (SortTarget::Expr(a), SortTarget::Expr(b)) => same(a, b),
+            (SortTarget::Target(a), SortTarget::Target(b)) => a == b,
+            _ => false,
+        };
+        same_key && a.descending == b.descending && a.nulls_first == b.nulls_first
+    };
+    a.aggregate.function.oid == b.aggregate.function.oid
+        && a.ty == b.ty
+        && a.distinct == b.distinct
+        && all(&a.arguments, &b.arguments)
+        && option(a.filter.as_ref(), b.filter.as_ref())
+        && a.order_by.len() == b.order_by.len()
+        && a.order_by.iter().zip(&b.order_by).all(key)
+        && !a.arguments.iter().any(is_volatile)
+}
+
+/// Whether a built-in in an expression gives another value each time.
+fn is_volatile(expr: &Expr) -> bool {
+    let own = matches!(&expr.kind, ExprKind::Call { function, .. }
+        if function.volatility == tuplix_functions::Volatility::Volatile);
+    let mut volatile = own || matches!(expr.kind, ExprKind::UserCall { .. });
+    super::walk::operands(&mut expr.clone(), &mut |operand| volatile |= is_volatile(operand));
+    volatile
 }
 
 fn all(a: &[Expr], b: &[Expr]) -> bool {

@@ -7,6 +7,7 @@ use tuplix_functions::{CallShape, Callee, Candidate, Function, FunctionKind, Res
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::scope::Clause;
+use super::equal::same_call;
 use super::{Analyzer, coerce, nodes};
 use crate::plan::{AggregateCall, Expr, ExprKind, From};
 
@@ -270,7 +271,9 @@ impl Analyzer<'_> {
             return Err(grouping(&message));
         }
         if self.scope().aggregates.len() > call.aggregates_before {
-            return Err(grouping("aggregate function calls cannot be nested"));
+            let inner = call.arguments.iter().find_map(aggregate_position).or(position);
+            let message = "aggregate function calls cannot be nested";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
         }
         if node.args.is_empty() && !node.agg_star && !node.agg_within_group {
             let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
@@ -294,9 +297,13 @@ impl Analyzer<'_> {
         if distinct && let Some(first) = arguments.first() {
             self.equality(first.ty, position)?;
         }
+        let call = AggregateCall { aggregate, arguments, distinct, order_by, filter, ty };
         let aggregates = &mut self.scope().aggregates;
-        let index = aggregates.len();
-        aggregates.push(AggregateCall { aggregate, arguments, distinct, order_by, filter, ty });
+        // The same call twice is computed once, as in PostgreSQL.
+        let index = aggregates.iter().position(|other| same_call(other, &call)).unwrap_or(aggregates.len());
+        if index == aggregates.len() {
+            aggregates.push(call);
+        }
         Ok(Expr { kind: ExprKind::Aggregate(index), ty, typmod: -1, position })
     }
 
@@ -344,6 +351,20 @@ fn candidate(function: &std::sync::Arc<FunctionDef>, procedures: bool) -> Candid
 fn in_order(mut slots: Vec<(usize, Expr)>) -> Vec<Expr> {
     slots.sort_by_key(|(parameter, _)| *parameter);
     slots.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Where the first aggregate in an expression stands.
+fn aggregate_position(expr: &Expr) -> Option<u32> {
+    if let ExprKind::Aggregate(_) = expr.kind {
+        return expr.position;
+    }
+    let mut found = None;
+    super::walk::operands(&mut expr.clone(), &mut |operand| {
+        if found.is_none() {
+            found = aggregate_position(operand);
+        }
+    });
+    found
 }
 
 /// A constant NULL of a type.

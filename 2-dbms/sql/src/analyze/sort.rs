@@ -279,7 +279,7 @@ impl Analyzer<'_> {
             let SortTarget::Target(target) = key.key else { continue };
             if !positions.contains(&target) {
                 let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
-                let first = targets[positions[0]].value.position;
+                let first = self.at(clause.first().map_or(-1, nodes::location));
                 return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message).at(first));
             }
         }

@@ -123,14 +123,16 @@ pub(super) fn error_text(error: &SqlError) -> String {
     text
 }
 
-/// What each statement of a data file means; `UPDATE_EXPECT=1` rewrites the file.
+/// What each statement of the data files means; `UPDATE_EXPECT=1` rewrites the files.
 #[test]
 fn statements() {
     let catalog = catalog(SCHEMA);
-    data::check_file("statements.txt", |sql| match analyze(&catalog, sql) {
-        Ok(statement) => show::statement(&statement),
-        Err(error) => error_text(&error),
-    });
+    for file in ["statements.txt", "more.txt"] {
+        data::check_file(file, |sql| match analyze(&catalog, sql) {
+            Ok(statement) => show::statement(&statement),
+            Err(error) => error_text(&error),
+        });
+    }
 }
 
 /// What each function of a data file means.

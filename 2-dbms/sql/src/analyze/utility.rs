@@ -211,7 +211,7 @@ impl Analyzer<'_> {
         let id = FunctionId(u32::try_from(id).map_err(|_| nodes::missing())?);
         let procedure = self.context.catalog.function(id).ok_or_else(nodes::missing)?;
         if !procedure.is_procedure {
-            return Err(not_procedure(procedure.signature()));
+            return Err(not_procedure(self.resolver().call_text(&name, shape)));
         }
         let arguments = self.procedure_arguments(procedure, arguments, &resolved)?;
         Ok(StatementKind::Call { function: id, arguments })
