@@ -1,5 +1,8 @@
 //! Linux: clocks, randomness, sleeping, futexes.
 
+// Here they are wrapped for everybody else.
+#![allow(clippy::disallowed_methods)]
+
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,8 @@
 //! Runs a case on several threads for a while and summarises.
 
+// Benchmarks measure real time, outside the simulation.
+#![allow(clippy::disallowed_methods)]
+
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

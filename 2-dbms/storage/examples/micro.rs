@@ -2,7 +2,7 @@
 //!
 //! The table is (int4, int8, int4) with a unique hash index on the first two columns, as the task table
 //! of the papers' FIFO scheduler. Rows are touched in a scattered order, so large tables miss the caches.
-#![allow(clippy::print_stdout, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::ops::Bound;
 use std::sync::Arc;

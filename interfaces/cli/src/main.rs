@@ -1,1 +1,54 @@
-fn main() {}
+//! The `tuplix` command: one file per command in [`commands`].
+//!
+//! `up` is a node; everything else that speaks to one is a client of its PostgreSQL socket ([`client`]).
+
+mod client;
+mod commands;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Everything is a tuple: a database operating system.
+#[derive(Parser)]
+#[command(
+    name = "tuplix",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  tuplix up                                  start a node on ./tuplix-data
+  tuplix sql 'SELECT 1 + 1'                  ask it
+  tuplix sql --json < queries.sql            ask it from a file, answers as JSON
+  psql -h \"$PWD/tuplix-data\" -p 5433         the same with PostgreSQL's client
+  tuplix log dump tuplix-data                what the log holds
+
+Exit status: 0 done, 1 failed, 2 wrong arguments."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+        .with_env_var("TUPLIX_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match commands::run(Arguments::parse().command) {
+        Ok(code) => code,
+        // Whoever reads our output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tuplix: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

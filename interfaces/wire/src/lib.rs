@@ -1,1 +1,29 @@
-//! The PostgreSQL wire protocol over a Tuplix node
+//! The PostgreSQL wire protocol over a Tuplix node, so that psql and every driver are its clients.
+//!
+//! ```text
+//!   server     listens on loopback TCP and a local socket, accepts, drains at shutdown
+//!   startup    the first packet: session, cancel request; settings; greeting
+//!   connection one client's bytes in and out, around the session's blocking work
+//!   protocol   simple and extended protocol, implicit transactions, error until Sync
+//!   frontend   checked decoding of what clients send      backend  what is answered (pgwire's messages)
+//!   output     answers wait for their commits             values   text and binary formats
+//! ```
+//! pgwire's message types are used with a loop of our own: its handlers know no implicit transaction
+//! blocks, answer row by row, and cannot hold an answer back until its commit is on disk while the next
+//! request of the pipeline runs.
+
+mod backend;
+mod connection;
+mod frontend;
+pub mod limits;
+mod output;
+mod protocol;
+mod running;
+mod server;
+mod startup;
+mod values;
+
+pub use server::{BindError, Server, ServerOptions};
+
+/// Where a node listens unless told otherwise: PostgreSQL's port and one.
+pub const DEFAULT_PORT: u16 = 5433;

@@ -1,0 +1,91 @@
+//! Results and complaints for people and programs.
+
+pub(crate) mod csv;
+pub(crate) mod json;
+pub(crate) mod table;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::client::{Column, Complaint};
+
+/// Prints the results of a text of statements, one after the other.
+pub(crate) trait Render {
+    /// A result with rows begins.
+    fn columns(&mut self, out: &mut dyn Write, columns: Vec<Column>) -> io::Result<()>;
+    /// A row of it.
+    fn row(&mut self, out: &mut dyn Write, row: Vec<Option<String>>) -> io::Result<()>;
+    /// A statement is done, with or without rows.
+    fn complete(&mut self, out: &mut dyn Write, tag: &str) -> io::Result<()>;
+}
+
+/// Type ids that the renderers treat in their own way (`pg_type.oid`).
+pub(crate) mod type_id {
+    pub(crate) const BOOL: u32 = 16;
+    pub(crate) const JSON: u32 = 114;
+    pub(crate) const JSONB: u32 = 3802;
+    /// int8, int2, int4, oid, float4, float8, numeric
+    pub(crate) const NUMBERS: [u32; 7] = [20, 21, 23, 26, 700, 701, 1700];
+}
+
+/// An error or notice as psql prints it, with a caret under its place in `text`.
+pub(crate) fn complaint(complaint: &Complaint, text: &str) -> String {
+    let mut shown = format!("{}:  {}\n", complaint.severity, complaint.message);
+    if let Some((number, line, column)) = complaint.position.and_then(|position| locate(text, position)) {
+        let label = format!("LINE {number}: ");
+        let before: String = line.chars().take(column).collect();
+        let indent = label.width() + before.replace('\t', " ").width();
+        // Writing to a string cannot fail.
+        let _ = writeln!(shown, "{label}{}\n{:indent$}^", line.replace('\t', " "), "");
+    }
+    let fields = [("DETAIL", &complaint.detail), ("HINT", &complaint.hint), ("CONTEXT", &complaint.context)];
+    for (label, field) in fields {
+        if let Some(field) = field {
+            let _ = writeln!(shown, "{label}:  {field}");
+        }
+    }
+    if matches!(complaint.severity.as_str(), "ERROR" | "FATAL" | "PANIC") {
+        let _ = writeln!(shown, "SQLSTATE:  {}", complaint.sqlstate);
+    }
+    shown
+}
+
+/// The line (from 1) that holds character number `position` (from 1), and the characters before it there.
+fn locate(text: &str, position: usize) -> Option<(usize, &str, usize)> {
+    let mut left = position.checked_sub(1)?;
+    for (index, line) in text.split('\n').enumerate() {
+        let length = line.chars().count();
+        if left <= length {
+            return Some((index + 1, line.trim_end_matches('\r'), left));
+        }
+        left -= length + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caret_stands_under_the_place() {
+        let error = Complaint {
+            severity: "ERROR".into(),
+            sqlstate: "42703".into(),
+            message: "column \"b\" does not exist".into(),
+            position: Some(13),
+            ..Complaint::default()
+        };
+        let expected =
+            "ERROR:  column \"b\" does not exist\nLINE 2:   é, b\n             ^\nSQLSTATE:  42703\n";
+        assert_eq!(complaint(&error, "SELECT\n  é, b\nFROM a"), expected);
+    }
+
+    #[test]
+    fn a_place_outside_the_text_is_left_out() {
+        let notice = Complaint { severity: "NOTICE".into(), position: Some(9), ..Complaint::default() };
+        assert_eq!(complaint(&notice, "SELECT"), "NOTICE:  \n");
+    }
+}

@@ -1,0 +1,262 @@
+//! The extended protocol: statements and portals with names, pipelines up to `Sync`.
+//!
+//! A pipeline is one transaction. When only one `Execute` stands before `Sync`, it runs as a one-shot;
+//! a second one opens the implicit transaction block first.
+
+use pgwire::messages::data::NoData;
+use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
+use tuplix::{Prepared, Rows, TransactionStatus};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+
+use super::Protocol;
+use crate::backend;
+use crate::frontend::{Bind, Target};
+use crate::output::Output;
+use crate::values::{Format, argument};
+
+/// A prepared statement; `None` for a text without one.
+pub(super) type Statement = Option<Prepared>;
+
+/// A statement with its arguments, and how far its rows have been sent.
+pub(super) struct Portal {
+    statement: Statement,
+    arguments: Vec<Value>,
+    formats: Vec<i16>,
+    state: PortalState,
+}
+
+enum PortalState {
+    New,
+    /// Ran; rows from `sent` on are still to be sent.
+    Suspended {
+        rows: Rows,
+        sent: usize,
+    },
+    Finished,
+}
+
+impl Protocol {
+    pub(super) fn parse(
+        &mut self,
+        name: &str,
+        query: &str,
+        types: &[TypeId],
+        output: &mut Output,
+    ) -> Result<()> {
+        if name.is_empty() {
+            self.statements.remove("");
+        } else if self.statements.contains_key(name) {
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        let parsed = self.session.parse(query)?;
+        let statement = match parsed.as_slice() {
+            [] => None,
+            [one] => Some(self.session.prepare_parsed(one, types)?),
+            _ => {
+                return Err(SqlError::new(
+                    sqlstate::SYNTAX_ERROR,
+                    "cannot insert multiple commands into a prepared statement",
+                ));
+            }
+        };
+        self.statements.insert(name.to_owned(), statement);
+        backend::put(output.buffer(), &ParseComplete::new())
+    }
+
+    pub(super) fn bind(&mut self, bind: &Bind<'_>, output: &mut Output) -> Result<()> {
+        let portal = self.portal_of(bind)?;
+        if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", bind.portal),
+            ));
+        }
+        self.portals.insert(bind.portal.to_owned(), portal);
+        backend::put(output.buffer(), &BindComplete::new())
+    }
+
+    /// Checks `Bind` against its statement and reads the arguments.
+    fn portal_of(&self, bind: &Bind<'_>) -> Result<Portal> {
+        let statement = self.statement_named(bind.statement)?.clone();
+        let types = statement.as_ref().map(Prepared::parameters).unwrap_or_default();
+        let columns = statement.as_ref().map(|prepared| prepared.columns().len()).unwrap_or_default();
+        check_counts(bind, types.len(), columns)?;
+        Format::check(&bind.argument_formats)?;
+        Format::check(&bind.result_formats)?;
+        let context = self.formatter.context_now();
+        let mut arguments = Vec::with_capacity(types.len());
+        for (index, (bytes, ty)) in bind.arguments.iter().zip(types).enumerate() {
+            let format = Format::pick(&bind.argument_formats, index);
+            arguments.push(argument(*bytes, *ty, format, &context)?);
+        }
+        Ok(Portal { statement, arguments, formats: bind.result_formats.clone(), state: PortalState::New })
+    }
+
+    fn statement_named(&self, name: &str) -> Result<&Statement> {
+        self.statements.get(name).ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            SqlError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
+    pub(super) fn describe(&mut self, target: Target<'_>, output: &mut Output) -> Result<()> {
+        let buffer = output.buffer();
+        match target {
+            Target::Statement(name) => match self.statement_named(name)? {
+                Some(prepared) => {
+                    backend::parameter_description(buffer, prepared.parameters())?;
+                    backend::row_description(buffer, prepared.columns(), |_| Format::Text)
+                }
+                None => {
+                    backend::parameter_description(buffer, &[])?;
+                    backend::put(buffer, &NoData::new())
+                }
+            },
+            Target::Portal(name) => {
+                let portal = self.portals.get(name).ok_or_else(|| unknown_portal(name))?;
+                let columns = portal.statement.as_ref().map(Prepared::columns).unwrap_or_default();
+                backend::row_description(buffer, columns, |index| Format::pick(&portal.formats, index))
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, target: Target<'_>, output: &mut Output) -> Result<()> {
+        // Closing what does not exist is no error, says the manual.
+        match target {
+            Target::Statement(name) => drop(self.statements.remove(name)),
+            Target::Portal(name) => drop(self.portals.remove(name)),
+        }
+        backend::put(output.buffer(), &CloseComplete::new())
+    }
+
+    /// Runs a portal, or sends more of its rows. `alone`: `Sync` follows at once.
+    pub(super) fn execute(
+        &mut self,
+        name: &str,
+        rows_max: i32,
+        alone: bool,
+        output: &mut Output,
+    ) -> Result<()> {
+        if !alone {
+            self.open_implicit();
+        }
+        let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
+        let rows_max = usize::try_from(rows_max).ok().filter(|max| *max > 0).unwrap_or(usize::MAX);
+        let result = self.run(name, &mut portal, rows_max, output);
+        self.portals.insert(name.to_owned(), portal);
+        result
+    }
+
+    fn run(&mut self, name: &str, portal: &mut Portal, rows_max: usize, output: &mut Output) -> Result<()> {
+        let Some(prepared) = &portal.statement else {
+            return backend::empty_query(output.buffer());
+        };
+        let (rows, sent) = match std::mem::replace(&mut portal.state, PortalState::Finished) {
+            PortalState::New => {
+                let mut rows = std::mem::take(&mut self.rows);
+                self.call(prepared, &portal.arguments, &mut rows, output)?;
+                (rows, 0)
+            }
+            PortalState::Suspended { rows, sent } => (rows, sent),
+            PortalState::Finished if !prepared.columns().is_empty() => {
+                return backend::command_complete(output.buffer(), "SELECT 0".to_owned());
+            }
+            PortalState::Finished => {
+                return Err(SqlError::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("portal \"{name}\" cannot be run"),
+                ));
+            }
+        };
+        let returns_rows = !rows.columns.is_empty();
+        let end =
+            if returns_rows { self.send_rows(&rows, sent, rows_max, &portal.formats, output)? } else { sent };
+        if returns_rows && end - sent == rows_max {
+            portal.state = PortalState::Suspended { rows, sent: end };
+            return backend::put(output.buffer(), &PortalSuspended::new());
+        }
+        let mut tag = rows.tag;
+        if sent > 0 && tag.command == "SELECT" {
+            tag.rows = Some((end - sent) as u64);
+        }
+        self.rows = rows;
+        backend::command_complete(output.buffer(), tag.to_string())
+    }
+
+    /// Sends at most `rows_max` rows from number `from` on; says up to where.
+    fn send_rows(
+        &mut self,
+        rows: &Rows,
+        from: usize,
+        rows_max: usize,
+        formats: &[i16],
+        output: &mut Output,
+    ) -> Result<usize> {
+        let buffer = output.buffer();
+        let mut at = from;
+        for row in rows.iter().skip(from).take(rows_max) {
+            let format = |index| Format::pick(formats, index);
+            backend::data_row(buffer, row, &rows.columns, format, &mut self.formatter);
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    pub(super) fn sync(&mut self, output: &mut Output) -> Result<()> {
+        if self.skips_to_sync {
+            self.abandon_implicit(output)?;
+        } else {
+            self.close_implicit(output)?;
+            self.notices(output)?;
+        }
+        self.sync_done(output)
+    }
+
+    /// Ends a pipeline, whatever became of it.
+    pub(super) fn sync_done(&mut self, output: &mut Output) -> Result<()> {
+        self.skips_to_sync = false;
+        if self.session.transaction_status() == TransactionStatus::Idle {
+            self.portals.clear();
+        }
+        self.ready(output)
+    }
+}
+
+fn unknown_portal(name: &str) -> SqlError {
+    SqlError::new(sqlstate::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+/// The numbers in `Bind` that must fit its statement.
+fn check_counts(bind: &Bind<'_>, parameters: usize, columns: usize) -> Result<()> {
+    let (arguments, formats) = (bind.arguments.len(), bind.argument_formats.len());
+    if formats > 1 && formats != arguments {
+        return Err(SqlError::new(
+            sqlstate::PROTOCOL_VIOLATION,
+            format!("bind message has {formats} parameter formats but {arguments} parameters"),
+        ));
+    }
+    if arguments != parameters {
+        return Err(SqlError::new(
+            sqlstate::PROTOCOL_VIOLATION,
+            format!(
+                "bind message supplies {arguments} parameters, but prepared statement \"{}\" requires {parameters}",
+                bind.statement
+            ),
+        ));
+    }
+    let formats = bind.result_formats.len();
+    if formats > 1 && formats != columns {
+        return Err(SqlError::new(
+            sqlstate::PROTOCOL_VIOLATION,
+            format!("bind message has {formats} result formats but query has {columns} columns"),
+        ));
+    }
+    Ok(())
+}

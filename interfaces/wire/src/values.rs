@@ -1,0 +1,125 @@
+//! Values in the protocol's two formats, text and binary.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::BytesMut;
+use tuplix::Session;
+use tuplix_types::datetime::TimeZone;
+use tuplix_types::text_io::{self, IoContext};
+use tuplix_types::{Result, SqlError, TypeId, Value, binary_io, sqlstate};
+
+/// How a value travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The text that the type's output function writes.
+    Text,
+    /// The type's binary form, big-endian.
+    Binary,
+}
+
+impl Format {
+    /// The format of number `index` in a list that has none (all text), one for all, or one each.
+    pub(crate) fn pick(codes: &[i16], index: usize) -> Format {
+        let code = if codes.len() == 1 { codes.first() } else { codes.get(index) };
+        match code {
+            Some(1) => Format::Binary,
+            _ => Format::Text,
+        }
+    }
+
+    /// Checks a list of format codes.
+    ///
+    /// # Errors
+    /// 22023 for a code that is neither text nor binary.
+    pub(crate) fn check(codes: &[i16]) -> Result<()> {
+        match codes.iter().find(|code| !matches!(code, 0 | 1)) {
+            None => Ok(()),
+            Some(code) => Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("unsupported format code: {code}"),
+            )),
+        }
+    }
+}
+
+/// Writes values, with scratch space that is used again for each.
+pub(crate) struct Formatter {
+    /// What the session's settings say about texts.
+    context: IoContext,
+    text: String,
+    binary: Vec<u8>,
+}
+
+impl Formatter {
+    /// One for a session.
+    ///
+    /// # Errors
+    /// None for settings that were checked when they were set.
+    pub(crate) fn new(session: &Session) -> Result<Formatter> {
+        Ok(Formatter { context: context(session)?, text: String::new(), binary: Vec::new() })
+    }
+
+    /// Has to be called when settings have changed.
+    ///
+    /// # Errors
+    /// As [`Formatter::new`].
+    pub(crate) fn settings_changed(&mut self, session: &Session) -> Result<()> {
+        self.context = context(session)?;
+        Ok(())
+    }
+
+    /// What reading texts depends on at this moment.
+    pub(crate) fn context_now(&self) -> IoContext {
+        IoContext { now: microseconds_now(), ..self.context.clone() }
+    }
+
+    /// Appends a value that is not NULL, without its length.
+    pub(crate) fn put(&mut self, buffer: &mut BytesMut, value: &Value, ty: TypeId, format: Format) {
+        match format {
+            Format::Text => {
+                self.text.clear();
+                text_io::format_text(ty, value, &self.context, &mut self.text);
+                buffer.extend_from_slice(self.text.as_bytes());
+            }
+            Format::Binary => {
+                self.binary.clear();
+                binary_io::send(ty, value, &mut self.binary);
+                buffer.extend_from_slice(&self.binary);
+            }
+        }
+    }
+}
+
+/// The argument of type `ty` that a client sent.
+///
+/// # Errors
+/// The type's own error for what is no such value, 22021 for text that is not UTF-8.
+pub(crate) fn argument(
+    bytes: Option<&[u8]>,
+    ty: TypeId,
+    format: Format,
+    context: &IoContext,
+) -> Result<Value> {
+    match (bytes, format) {
+        (None, _) => Ok(Value::Null),
+        (Some(bytes), Format::Text) => text_io::parse_text(ty, -1, binary_io::utf8(bytes)?, context),
+        (Some(bytes), Format::Binary) => binary_io::receive(ty, -1, bytes),
+    }
+}
+
+fn context(session: &Session) -> Result<IoContext> {
+    let zone = match session.setting("TimeZone") {
+        Some(name) => TimeZone::parse(&name)?,
+        None => TimeZone::UTC,
+    };
+    Ok(IoContext { zone, ..IoContext::default() })
+}
+
+/// Microseconds since 2000-01-01 00:00 UTC, for arguments such as `now` and `today`.
+fn microseconds_now() -> i64 {
+    const POSTGRES_EPOCH: Duration = Duration::from_secs(946_684_800);
+    // The wire stands outside the simulation.
+    #[allow(clippy::disallowed_methods)]
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(POSTGRES_EPOCH);
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,8 @@
+//! The server through public doors: tokio-postgres as a driver, and raw messages where a driver is too polite.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+mod messages;
+mod sessions;
+mod statements;
