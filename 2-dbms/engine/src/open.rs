@@ -15,7 +15,7 @@ use crate::redo::CATALOG_CHANGE;
 
 /// The file that says what the directory is.
 const IDENTITY: &str = "node.json";
-/// The file whose lock keeps a second node out.
+/// The file that `Disk::lock` makes in the directory it locks.
 const LOCK: &str = "lock";
 /// The folder of the log.
 const LOG: &str = "log";
@@ -54,7 +54,7 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 /// 55006 when another process has it open; XX001 when the log is damaged in the middle; 22023 when the shape is not
 /// the directory's; I/O errors with path and operation.
 pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Opened> {
-    let lock = disk.lock(LOCK).map_err(|error| directory_in_use(&*disk, &error))?;
+    let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
     let identity = identify(machine, &*disk, shape)?;
     let config = Config { node_id: identity.node_id, ..Config::default() };
     disk.create_dir(LOG).map_err(|error| io_error(&error))?;
