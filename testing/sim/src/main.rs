@@ -1,0 +1,109 @@
+//! `tuplix-sim`: runs seeds of the simulator, and kills real processes.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use tuplix_sim::{kill, run};
+
+/// Runs the whole node on a simulated machine with a faulty disk, and checks what it answers and recovers.
+///
+/// Examples:
+///   tuplix-sim --seed 7 --trace            one seed, with what its clients did
+///   tuplix-sim --seed 1000 --seeds 500     many seeds
+///   tuplix-sim kill --rounds 20            kill -9 of real processes
+#[derive(Debug, Parser)]
+#[command(name = "tuplix-sim", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Machines with faults for each seed
+    #[arg(long, default_value_t = run::ROUNDS)]
+    rounds: u64,
+    /// When a seed fails, show all events of the failing machine instead of the last ones
+    #[arg(long)]
+    trace: bool,
+    /// Run each seed once instead of twice
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Kills a process that works on a directory, and checks what is left
+    Kill {
+        /// An empty or missing directory; one in the system's temporary folder if not given
+        #[arg(long)]
+        directory: Option<PathBuf>,
+        /// When to kill
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        rounds: u64,
+    },
+    /// Works on a directory until killed
+    #[command(hide = true)]
+    Child {
+        directory: PathBuf,
+        #[arg(long)]
+        seed: u64,
+        #[arg(long)]
+        first: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    match execute(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "tuplix-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: &Arguments) -> Result<bool> {
+    match &arguments.command {
+        None => seeds(arguments),
+        Some(Command::Child { directory, seed, first }) => kill::child(directory, *seed, *first).map(|()| true),
+        Some(Command::Kill { directory, seed, rounds }) => {
+            let program = std::env::current_exe().context("where is this program?")?;
+            let given = directory.clone();
+            let folder = given.clone().unwrap_or_else(|| {
+                std::env::temp_dir().join(format!("tuplix-kill-{}", std::process::id()))
+            });
+            let summary = kill::kill_rounds(&program, &folder, *seed, *rounds)?;
+            writeln!(std::io::stdout(), "{summary:?}")?;
+            if given.is_none() {
+                std::fs::remove_dir_all(&folder)?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+fn seeds(arguments: &Arguments) -> Result<bool> {
+    let lines = if arguments.trace { usize::MAX } else { 60 };
+    let mut all_right = true;
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        let run = if arguments.once { run::run_seed } else { run::check_seed };
+        match run(seed, arguments.rounds, lines) {
+            Ok(report) => writeln!(std::io::stdout(), "{}", report.line())?,
+            Err(failure) => {
+                all_right = false;
+                writeln!(std::io::stdout(), "FAILED {failure}")?;
+            }
+        }
+    }
+    Ok(all_right)
+}
