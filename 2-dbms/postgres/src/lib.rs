@@ -25,4 +25,4 @@ mod values;
 
 pub use prepared::Prepared;
 pub use server::Server;
-pub use session::Session;
+pub use session::{Session, TextRows};

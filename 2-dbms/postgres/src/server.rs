@@ -40,6 +40,21 @@ impl Server {
     /// # Errors
     /// 22023 for what is no address, 08006 when the server cannot be reached, 28000 and 28P01 when it does not let us in.
     pub fn connect(url: &str) -> Result<Server> {
+        let server = Server::at(url)?;
+        match server.install_shims().map_err(|error| (error.sqlstate(), error)) {
+            // Who may not make functions can still call procedures that others made.
+            Ok(()) | Err((sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::READ_ONLY_SQL_TRANSACTION, _)) => {
+                Ok(server)
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    /// The server at `url`, untried: for servers that only speak PostgreSQL's protocol.
+    ///
+    /// # Errors
+    /// 22023 for what is no address.
+    pub fn at(url: &str) -> Result<Server> {
         let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             let why =
                 std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -52,15 +67,7 @@ impl Server {
                 SqlError::unsupported("sslmode=require").hint("Connect over a local socket or a tunnel.")
             );
         }
-        let server = Server { config: Arc::new(config) };
-        let installed = server.install_shims();
-        match installed.map_err(|error| (error.sqlstate(), error)) {
-            // Who may not make functions can still call procedures that others made.
-            Ok(()) | Err((sqlstate::INSUFFICIENT_PRIVILEGE | sqlstate::READ_ONLY_SQL_TRANSACTION, _)) => {
-                Ok(server)
-            }
-            Err((_, error)) => Err(error),
-        }
+        Ok(Server { config: Arc::new(config) })
     }
 
     /// A new session. It runs as the user that the address names, as `user` when the address names none.

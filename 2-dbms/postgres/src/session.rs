@@ -7,7 +7,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Message, RowDescriptionBody};
 use postgres_protocol::message::frontend;
-use tuplix_types::{OutputColumn, Result, Rows, Severity, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{OutputColumn, Result, Rows, Severity, SqlError, Tag, TypeId, Value, sqlstate};
 
 use crate::connection::{Connection, unexpected};
 use crate::prepared::{Dropped, Inner, Prepared};
@@ -24,6 +24,17 @@ pub struct Session {
     /// Arguments on their way out and a row on its way in, kept from call to call.
     arguments: Vec<u8>,
     row: Vec<Value>,
+}
+
+/// The result of one statement, as text.
+#[derive(Clone, Debug, Default)]
+pub struct TextRows {
+    /// Columns; none for a statement that gives no rows.
+    pub columns: Vec<OutputColumn>,
+    /// Each row's texts, `None` for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Command tag.
+    pub tag: Tag,
 }
 
 impl Session {
@@ -116,7 +127,7 @@ impl Session {
                     out.push(&row);
                 }
                 Message::CommandComplete(body) => out.tag = tags::parse(body.tag().map_err(malformed)?),
-                Message::EmptyQueryResponse => out.tag = tuplix_types::Tag::default(),
+                Message::EmptyQueryResponse => out.tag = Tag::default(),
                 message => return refuse_copy(message, connection),
             }
             Ok(())
@@ -186,6 +197,39 @@ impl Session {
                 Message::DataRow(body) => {
                     read_row(&body, &rows.columns, |_| values::TEXT, &connection.text, &mut row)?;
                     rows.push(&row);
+                }
+                Message::CommandComplete(body) => {
+                    rows.tag = tags::parse(body.tag().map_err(malformed)?);
+                    results.push(std::mem::take(&mut rows));
+                }
+                Message::EmptyQueryResponse => {}
+                message => return refuse_copy(message, connection),
+            }
+            Ok(())
+        })?;
+        Ok(results)
+    }
+
+    /// As [`Session::execute`], with the texts that the server sent as they are: for clients that show them.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub fn execute_text(&mut self, sql: &str) -> Result<Vec<TextRows>> {
+        frontend::query(sql, &mut self.connection.output).map_err(|error| {
+            self.connection.output.clear();
+            zero_byte(error)
+        })?;
+        self.connection.send()?;
+        let mut results = Vec::new();
+        let mut rows = TextRows::default();
+        self.until_ready(|message, connection| {
+            match message {
+                Message::RowDescription(body) => rows.columns = described(&body)?,
+                Message::DataRow(body) => {
+                    let text = |range: Option<std::ops::Range<usize>>| {
+                        Ok(range.map(|range| String::from_utf8_lossy(&body.buffer()[range]).into_owned()))
+                    };
+                    rows.rows.push(body.ranges().map(text).collect().map_err(malformed)?);
                 }
                 Message::CommandComplete(body) => {
                     rows.tag = tags::parse(body.tag().map_err(malformed)?);

@@ -52,7 +52,7 @@ fn values_come_back_as_they_went() {
         let value = text_io::parse_text(ty, -1, text, &ctx).unwrap();
         let prepared = session.prepare(&format!("SELECT $1, $1::{name}, $1::text"), &[ty]).unwrap();
         let mut rows = Rows::new();
-        session.call(&prepared, &[value.clone()], &mut rows).unwrap();
+        session.call(&prepared, std::slice::from_ref(&value), &mut rows).unwrap();
         assert!(equal(rows.get(0, 0).unwrap(), &value), "{name} {text}");
         assert_eq!(text_io::to_text(ty, rows.get(0, 1).unwrap(), &ctx), *text, "{name}");
         let literal = text.replace('\'', "''");
