@@ -5,7 +5,7 @@ use pg_query::protobuf::ColumnRef;
 use pg_query::protobuf::node::Node as NodeEnum;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::scope::{Clause, ScopeItem};
+use super::scope::{Clause, ScopeItem, Seen};
 use super::variables::Conflict;
 use super::{Analyzer, nodes};
 use crate::plan::{Expr, OutputColumn};
@@ -205,7 +205,14 @@ impl Analyzer<'_> {
             }
             [name] => {
                 let message = format!("column \"{name}\" does not exist");
-                self.with_column_hint(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position), None, name)
+                let error = SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position);
+                match self.hidden_column(name) {
+                    Some(table) => error.hint(format!(
+                        "There is a column named \"{name}\" in table \"{table}\", but it cannot be referenced from \
+                         this part of the query."
+                    )),
+                    None => self.with_column_hint(error, None, name),
+                }
             }
             [.., table, name] => match self.find_item(None, table, position) {
                 Ok(Some(_)) => {
@@ -219,14 +226,25 @@ impl Analyzer<'_> {
         }
     }
 
+    /// A FROM item out of sight that has a column of this name.
+    fn hidden_column(&self, name: &str) -> Option<&str> {
+        let has = |seen: &&Seen| {
+            let columns = seen.relation.map(|relation| &self.relation(relation).columns);
+            columns.is_some_and(|columns| columns.iter().any(|column| column.name == name))
+        };
+        let mut seen = self.scopes.iter().rev().flat_map(|scope| scope.seen.iter());
+        seen.find(has).map(|seen| seen.alias.as_str())
+    }
+
     fn has_table(&self) -> bool {
         self.origins.iter().any(|origin| origin.table.is_some())
     }
 
     /// 42P01 `missing FROM-clause entry for table "x"`.
     pub(super) fn no_table(&self, name: &str, position: Option<u32>) -> SqlError {
-        let seen = || self.scopes.iter().rev().flat_map(|scope| scope.seen.iter());
-        if let Some((alias, _)) = seen().find(|(alias, table)| alias == name || table.as_deref() == Some(name)) {
+        let fits = |seen: &&Seen| seen.alias == name || seen.table.as_deref() == Some(name);
+        let mut seen = self.scopes.iter().rev().flat_map(|scope| scope.seen.iter());
+        if let Some(Seen { alias, .. }) = seen.find(fits) {
             let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
             let error = SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(position);
             return if alias == name {

@@ -223,14 +223,7 @@ impl Analyzer<'_> {
             Language::Sql => parser::parse(body).map(|_| ()),
         };
         result.map_err(|error| match self.source {
-            Some(source) => {
-                let mut error = plpgsql::place_error(error, source.text, body, name);
-                if let Some(position) = error.fields().position {
-                    let before = u32::try_from(source.offset).unwrap_or(0);
-                    error.fields_mut().position = Some(position + before);
-                }
-                error
-            }
+            Some(source) => plpgsql::place_error(error, source.text, body, name),
             None => error,
         })
     }

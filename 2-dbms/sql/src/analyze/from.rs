@@ -5,10 +5,10 @@ use pg_query::protobuf::{Alias, Node, RangeFunction, RangeSubselect, RangeVar};
 use tuplix_catalog::ArgumentDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::scope::{Clause, Found, ScopeColumn, ScopeItem, table_columns};
+use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
 use super::targets::column_name;
 use super::{Analyzer, nodes};
-use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select};
+use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RelationId, Select};
 
 /// An analysed FROM item.
 pub(super) struct Joined {
@@ -28,10 +28,10 @@ impl Joined {
 
 impl Analyzer<'_> {
     /// FROM: afterwards its items are in sight.
-    pub(super) fn from_clause(&mut self, list: &[Node]) -> Result<Vec<From>> {
+    pub(super) fn read_from(&mut self, list: &[Node]) -> Result<Vec<From>> {
         let mut from = Vec::with_capacity(list.len());
         for node in list {
-            let joined = self.from_item(node)?;
+            let joined = self.joined_item(node)?;
             self.check_names(&joined.items)?;
             self.scope().items.extend(joined.items);
             from.push(joined.from);
@@ -55,11 +55,11 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    pub(super) fn from_item(&mut self, node: &Node) -> Result<Joined> {
+    pub(super) fn joined_item(&mut self, node: &Node) -> Result<Joined> {
         match nodes::inner(node)? {
             NodeEnum::RangeVar(name) => self.named_relation(name),
-            NodeEnum::RangeSubselect(subselect) => self.from_subquery(subselect),
-            NodeEnum::RangeFunction(function) => self.from_function(function),
+            NodeEnum::RangeSubselect(subselect) => self.subquery_in_from(subselect),
+            NodeEnum::RangeFunction(function) => self.function_in_from(function),
             NodeEnum::JoinExpr(join) => self.join(join),
             NodeEnum::RangeTableSample(sample) => Err(self.unsupported("TABLESAMPLE", sample.location)),
             NodeEnum::RangeTableFunc(table) => Err(self.unsupported("XMLTABLE", table.location)),
@@ -79,15 +79,14 @@ impl Analyzer<'_> {
         let found = self.find_relation(schema, &name.relname, position)?;
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
-        let columns = self.aliased(shown, found.columns(self), alias, position)?;
+        let columns = self.aliased(shown, found.columns(self), alias)?;
         let table = match &found {
             Found::Table(table) => Some(table.id),
             Found::System { .. } => None,
         };
         let relation = self.add_relation(shown, columns.clone(), table);
         let mut item = ScopeItem::of_relation(shown, relation, &columns);
-        let table_name = Some(name.relname.clone());
-        self.scope().seen.push((shown.to_owned(), table_name));
+        self.saw(shown, Some(&name.relname), Some(relation));
         let from = match found {
             Found::Table(table) => {
                 item.schema = alias.is_none().then(|| table.schema.clone());
@@ -99,6 +98,12 @@ impl Analyzer<'_> {
             }
         };
         Ok(Joined::of(from, item))
+    }
+
+    /// Remembers a FROM item for hints.
+    pub(super) fn saw(&mut self, alias: &str, table: Option<&str>, relation: Option<RelationId>) {
+        let seen = Seen { alias: alias.to_owned(), table: table.map(str::to_owned), relation };
+        self.scope().seen.push(seen);
     }
 
     /// Refuses a name in another database.
@@ -117,7 +122,6 @@ impl Analyzer<'_> {
         name: &str,
         mut columns: Vec<OutputColumn>,
         alias: Option<&Alias>,
-        position: Option<u32>,
     ) -> Result<Vec<OutputColumn>> {
         let names = nodes::alias_columns(alias);
         if names.len() > columns.len() {
@@ -126,7 +130,7 @@ impl Analyzer<'_> {
                 columns.len(),
                 names.len()
             );
-            return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message).at(position));
+            return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message));
         }
         for (column, name) in columns.iter_mut().zip(names) {
             column.name = name;
@@ -134,7 +138,7 @@ impl Analyzer<'_> {
         Ok(columns)
     }
 
-    fn from_subquery(&mut self, subselect: &RangeSubselect) -> Result<Joined> {
+    fn subquery_in_from(&mut self, subselect: &RangeSubselect) -> Result<Joined> {
         let node = nodes::required(subselect.subquery.as_deref())?;
         let Some(alias) = subselect.alias.as_ref() else {
             let is_values = matches!(node, NodeEnum::SelectStmt(select) if !select.values_lists.is_empty());
@@ -158,14 +162,14 @@ impl Analyzer<'_> {
         alias: Option<&Alias>,
         lateral: bool,
     ) -> Result<Joined> {
-        let columns = self.aliased(name, query.columns.clone(), alias, None)?;
+        let columns = self.aliased(name, query.columns.clone(), alias)?;
         let relation = self.add_relation(name, columns.clone(), None);
-        self.scope().seen.push((name.to_owned(), None));
+        self.saw(name, None, Some(relation));
         let item = ScopeItem::of_relation(name, relation, &columns);
         Ok(Joined::of(From::Subquery { relation, query: Box::new(query), lateral }, item))
     }
 
-    fn from_function(&mut self, function: &RangeFunction) -> Result<Joined> {
+    fn function_in_from(&mut self, function: &RangeFunction) -> Result<Joined> {
         let [only] = &function.functions[..] else {
             let location = function.functions.first().map_or(-1, nodes::location);
             return Err(self.unsupported("ROWS FROM with several functions", location));
@@ -189,9 +193,9 @@ impl Analyzer<'_> {
         if function.ordinality {
             columns.push(OutputColumn { name: "ordinality".to_owned(), ty: TypeId::INT8, typmod: -1 });
         }
-        let columns = self.aliased(&name, columns, alias, None)?;
+        let columns = self.aliased(&name, columns, alias)?;
         let relation = self.add_relation(&name, columns.clone(), None);
-        self.scope().seen.push((name.clone(), None));
+        self.saw(&name, None, Some(relation));
         let mut item = ScopeItem::of_relation(&name, relation, &columns);
         item.scalar = scalar && !function.ordinality;
         let is_call = matches!(value.kind, ExprKind::Call { .. } | ExprKind::UserCall { .. });
@@ -274,7 +278,7 @@ impl Analyzer<'_> {
         let relation = self.add_relation(shown, columns.clone(), Some(table.id));
         let mut item = ScopeItem::of_relation(shown, relation, &columns);
         item.schema = alias.is_none().then(|| table.schema.clone());
-        self.scope().seen.push((shown.to_owned(), Some(name.relname.clone())));
+        self.saw(shown, Some(&name.relname), Some(relation));
         Ok((table, item))
     }
 }

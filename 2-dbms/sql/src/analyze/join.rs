@@ -25,11 +25,11 @@ impl Analyzer<'_> {
             Ok(JoinType::JoinFull) => JoinKind::Full,
             _ => return Err(SqlError::unsupported("this kind of join")),
         };
-        let left = self.from_item(join.larg.as_deref().ok_or_else(nodes::missing)?)?;
+        let left = self.joined_item(join.larg.as_deref().ok_or_else(nodes::missing)?)?;
         // LATERAL items on the right see the left side.
         let before = self.scope().items.len();
         self.scope().items.extend(left.items.iter().cloned());
-        let right = self.from_item(join.rarg.as_deref().ok_or_else(nodes::missing)?);
+        let right = self.joined_item(join.rarg.as_deref().ok_or_else(nodes::missing)?);
         self.scope().items.truncate(before);
         let right = right?;
         let named = std::mem::replace(&mut self.scope().items, left.items.clone());
@@ -88,7 +88,7 @@ impl Analyzer<'_> {
             }
             let mut renamed = columns.to_vec();
             renamed.iter_mut().zip(names).for_each(|(column, name)| column.name = name);
-            self.scope().seen.push((alias.aliasname.clone(), None));
+            self.saw(&alias.aliasname, None, None);
             items.push(item(Some(&alias.aliasname), renamed));
             return Ok(items);
         }

@@ -86,7 +86,7 @@ pub struct AnalyzeContext<'a> {
     pub system: &'a dyn SystemRelations,
 }
 
-/// Analyses one statement. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
+/// Analyses one statement; positions, also those of its errors, are in its own text. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
 /// ones are inferred from where the parameter stands.
 ///
 /// # Errors
@@ -153,13 +153,11 @@ impl<'a> Analyzer<'a> {
         Resolver::new(&BuiltInTypes)
     }
 
-    /// The position for clients of a location in the parse tree.
+    /// The position in the statement's own text of a location in the parse tree, in characters from 1.
     fn at(&self, location: i32) -> Option<u32> {
         let location = usize::try_from(location).ok()?;
         let Source { text, offset } = self.source?;
-        // What stands before this statement is counted in bytes: it is not at hand.
-        let before = u32::try_from(offset).ok()?;
-        Some(before + parser::position(text, location.checked_sub(offset)?))
+        Some(parser::position(text, location.checked_sub(offset)?))
     }
 
     /// The refusal of a construct that PostgreSQL has and this analyzer has not.

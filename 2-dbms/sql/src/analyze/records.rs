@@ -52,6 +52,10 @@ impl Analyzer<'_> {
         let found = columns.as_ref().and_then(|columns| columns.iter().position(|column| column.name == name));
         match (found, columns) {
             (Some(index), Some(columns)) => Ok(Expr { position, ..field_of(&record, index, &columns[index]) }),
+            _ if let ExprKind::WholeRow(relation) = record.kind => {
+                let message = format!("column {}.{name} does not exist", self.relation(relation).name);
+                Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
+            }
             _ => {
                 let message = format!("could not identify column \"{name}\" in record data type");
                 Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))

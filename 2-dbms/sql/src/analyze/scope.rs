@@ -11,8 +11,8 @@ use crate::plan::{AggregateCall, CteId, Expr, ExprKind, From, OutputColumn, Rela
 pub(super) struct Scope {
     /// The FROM items in sight.
     pub items: Vec<ScopeItem>,
-    /// Alias and table name of every FROM item, also those out of sight, for hints.
-    pub seen: Vec<(String, Option<String>)>,
+    /// Every FROM item, also those out of sight, for hints.
+    pub seen: Vec<Seen>,
     /// Whether the items can't be referenced from where we are: inside a FROM subquery without LATERAL.
     pub hidden: bool,
     /// The WITH queries.
@@ -27,6 +27,17 @@ pub(super) struct Scope {
     pub named_windows: Vec<(String, pg_query::protobuf::WindowDef)>,
     /// Set-returning functions of the select list, to be joined laterally.
     pub set_functions: Vec<From>,
+}
+
+/// A FROM item that was seen, in sight or not.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// Its alias.
+    pub alias: String,
+    /// The table behind an alias.
+    pub table: Option<String>,
+    /// Its columns.
+    pub relation: Option<RelationId>,
 }
 
 /// A FROM item, or one side of a join.

@@ -67,7 +67,7 @@ impl Analyzer<'_> {
             return Err(SqlError::unsupported("GROUP BY DISTINCT"));
         }
         self.name_windows(&stmt.window_clause)?;
-        let mut from = self.from_clause(&stmt.from_clause)?;
+        let mut from = self.read_from(&stmt.from_clause)?;
         let mut targets = self.in_clause(Clause::Target, |analyzer| analyzer.target_list(&stmt.target_list))?;
         let filter = self.condition(stmt.where_clause.as_deref(), Clause::Where)?;
         let having = self.condition(stmt.having_clause.as_deref(), Clause::Having)?;

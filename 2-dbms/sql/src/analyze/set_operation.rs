@@ -227,7 +227,7 @@ impl Analyzer<'_> {
 }
 
 /// Where a column of a query is computed.
-fn target_position(query: &Query, index: usize) -> Option<u32> {
+pub(super) fn target_position(query: &Query, index: usize) -> Option<u32> {
     match &query.body {
         QueryBody::Select(select) => select.targets.get(index)?.position,
         QueryBody::Values(rows) => rows.first()?.get(index)?.position,

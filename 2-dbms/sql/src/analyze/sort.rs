@@ -19,7 +19,8 @@ impl Analyzer<'_> {
             let key = sort.node.as_deref().ok_or_else(nodes::missing)?;
             let target = self.sort_target(key, targets, Clause::OrderBy)?;
             self.settle_target(&mut targets[target])?;
-            self.add_key(&mut keys, SortTarget::Target(target), &targets[target].value, sort)?;
+            let place = self.at(nodes::location(key));
+            self.add_key(&mut keys, SortTarget::Target(target), targets[target].value.ty, place, sort)?;
         }
         Ok(keys)
     }
@@ -42,7 +43,8 @@ impl Analyzer<'_> {
                     .at(self.at(nodes::location(key))));
                 }
             };
-            self.add_key(&mut keys, SortTarget::Target(target), &targets[target].value, sort)?;
+            let place = self.at(nodes::location(key));
+            self.add_key(&mut keys, SortTarget::Target(target), targets[target].value.ty, place, sort)?;
         }
         Ok(keys)
     }
@@ -54,7 +56,8 @@ impl Analyzer<'_> {
             let NodeEnum::SortBy(sort) = nodes::inner(node)? else { return Err(nodes::missing()) };
             let value = self.operand(sort.node.as_deref())?;
             let value = self.settle_unknown(value)?;
-            self.add_key(&mut keys, SortTarget::Expr(Box::new(value.clone())), &value, sort)?;
+            let (ty, place) = (value.ty, value.position);
+            self.add_key(&mut keys, SortTarget::Expr(Box::new(value)), ty, place, sort)?;
         }
         Ok(keys)
     }
@@ -80,7 +83,14 @@ impl Analyzer<'_> {
         Ok(keys)
     }
 
-    fn add_key(&mut self, keys: &mut Vec<SortKey>, key: SortTarget, value: &Expr, sort: &SortBy) -> Result<()> {
+    fn add_key(
+        &mut self,
+        keys: &mut Vec<SortKey>,
+        key: SortTarget,
+        ty: TypeId,
+        position: Option<u32>,
+        sort: &SortBy,
+    ) -> Result<()> {
         let descending = match SortByDir::try_from(sort.sortby_dir) {
             Ok(SortByDir::SortbyDesc) => true,
             Ok(SortByDir::SortbyUsing) => match nodes::strings(&sort.use_op).last() {
@@ -95,7 +105,7 @@ impl Analyzer<'_> {
             Ok(SortByNulls::SortbyNullsLast) => false,
             _ => descending,
         };
-        self.ordered(value.ty, value.position)?;
+        self.ordered(ty, position)?;
         // A key that is there already decides nothing.
         let repeated = matches!(&key, SortTarget::Target(target)
             if keys.iter().any(|other| matches!(&other.key, SortTarget::Target(seen) if seen == target)));
@@ -228,7 +238,7 @@ impl Analyzer<'_> {
                     let message = "aggregate functions are not allowed in GROUP BY";
                     return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(value.position));
                 }
-                self.comparable(value.ty, value.position)?;
+                self.comparable(value.ty, self.at(nodes::location(part)))?;
                 if !keys.iter().any(|key| same(key, &value)) {
                     keys.push(value);
                 }

@@ -54,7 +54,7 @@ impl Analyzer<'_> {
 
     /// FROM or USING; afterwards the target is in sight too, before them.
     fn beside_target(&mut self, list: &[Node], target: ScopeItem) -> Result<Vec<From>> {
-        let from = self.from_clause(list)?;
+        let from = self.read_from(list)?;
         self.check_names(std::slice::from_ref(&target))?;
         self.scope().items.insert(0, target);
         Ok(from)

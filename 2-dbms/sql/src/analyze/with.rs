@@ -86,7 +86,13 @@ impl Analyzer<'_> {
         if !simple {
             let reason = "does not have the form non-recursive-term UNION [ALL] recursive-term";
             self.scope().ctes.push(entry(Vec::new(), Some(reason)));
-            let query = self.select_query(select)?;
+            // The error is about the WITH query rather than the place of its name.
+            let query = self.select_query(select).map_err(|mut error| {
+                if error.sqlstate() == sqlstate::INVALID_RECURSION && error.message().ends_with(reason) {
+                    error.fields_mut().position = self.at(cte.location);
+                }
+                error
+            })?;
             return Ok((query, None));
         }
         self.scope().ctes.push(entry(Vec::new(), Some("must not appear within its non-recursive term")));
@@ -122,7 +128,8 @@ impl Analyzer<'_> {
                     l.ty
                 );
                 return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
-                    .hint("Cast the output of the non-recursive term to the correct type."));
+                    .hint("Cast the output of the non-recursive term to the correct type.")
+                    .at(super::set_operation::target_position(&left, index)));
             }
         }
         let types: Vec<TypeId> = left.columns.iter().map(|column| column.ty).collect();
@@ -172,9 +179,9 @@ impl Analyzer<'_> {
         }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
-        let columns = self.aliased(shown, columns, alias, position)?;
+        let columns = self.aliased(shown, columns, alias)?;
         let relation = self.add_relation(shown, columns.clone(), None);
-        self.scope().seen.push((shown.to_owned(), Some(name.relname.clone())));
+        self.saw(shown, Some(&name.relname), Some(relation));
         let item = ScopeItem::of_relation(shown, relation, &columns);
         Ok(Some(Joined { from: From::Cte { relation, cte }, columns: item.columns.clone(), items: vec![item] }))
     }

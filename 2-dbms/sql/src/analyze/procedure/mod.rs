@@ -5,6 +5,8 @@
 //! ([`super::variables::Shape`]); where ways with different structures meet, using its fields is refused.
 
 mod assignments;
+mod context;
+mod declarations;
 mod embedded;
 mod loops;
 mod messages;

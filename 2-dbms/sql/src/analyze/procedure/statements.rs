@@ -3,14 +3,19 @@
 use tuplix_types::{Result, SqlError, SqlState, TypeId, sqlstate};
 
 use super::Binder;
+use super::context::{at_declaration, at_statement};
 use super::embedded::statement_columns;
 use crate::analyze::variables::{Namespace, Shape};
 use crate::analyze::{Analyzer, nodes};
-use crate::parser::protobuf::TypeName;
 use crate::plan::{
     Block, Embedded, Expr, ExprKind, Expression, Handler, Into, Located, OutputColumn, PlStatement, StatementKind, Target,
 };
-use crate::plpgsql::{self, Branch, Condition, DataTypeKind, DeclarationKind, StatementKind as Kind};
+use crate::plpgsql::{self, Branch, Condition, StatementKind as Kind};
+
+/// Handlers, and the variables SQLSTATE and SQLERRM in them.
+type BoundHandlers = (Vec<Handler>, Option<(usize, usize)>);
+/// Conditions with what they guard, and what else happens.
+type Arms = (Vec<(Expression, Vec<Located<PlStatement>>)>, Option<Vec<Located<PlStatement>>>);
 
 impl Binder<'_> {
     /// A block with its declarations.
@@ -37,127 +42,11 @@ impl Binder<'_> {
         Ok(with_initial(body, initial, block.line))
     }
 
-    /// Declares one name; the variable with its default when it has a value of its own.
-    fn declare(&mut self, declaration: &plpgsql::Declaration) -> Result<Option<(usize, Option<Expression>)>> {
-        let (data_type, constant, not_null, default) = match &declaration.kind {
-            DeclarationKind::Alias { target, .. } => {
-                let variable = self.alias_target(target)?;
-                if let Some(namespace) = self.variables.namespaces.last_mut() {
-                    namespace.names.push((declaration.name.clone(), variable));
-                }
-                return Ok(None);
-            }
-            DeclarationKind::Cursor { .. } => return Err(SqlError::unsupported("a cursor")),
-            DeclarationKind::Variable { data_type, constant, not_null, collation, default } => {
-                if let Some(collation) = collation
-                    && !matches!(collation.last().map(String::as_str), Some("C" | "POSIX" | "default"))
-                {
-                    return Err(SqlError::unsupported("COLLATE of a variable"));
-                }
-                (data_type, *constant, *not_null, default)
-            }
-        };
-        // The default does not see the variable itself.
-        let resolved = self.data_type(data_type)?;
-        let value = match (&resolved, default) {
-            (_, None) => None,
-            (Resolved::Scalar(ty, typmod), Some(default)) => Some(self.typed(default, *ty, *typmod)?),
-            (_, Some(default)) => Some(self.expression(default)?),
-        };
-        let variable = match resolved {
-            Resolved::Scalar(ty, typmod) => self.add_variable(&declaration.name, ty, typmod),
-            Resolved::Record => self.add_variable(&declaration.name, TypeId::RECORD, -1),
-            Resolved::Row(columns) => self.add_row(&declaration.name, columns),
-        };
-        if let (TypeId::RECORD, Some(value)) = (self.variables.list[variable].ty, &value) {
-            let columns = self.analyze(|analyzer| Ok(analyzer.record_columns(&value.expr)))?.0;
-            self.assign_shape(variable, columns)?;
-        }
-        self.variables.list[variable].not_null = not_null;
-        if constant {
-            self.constants.push(variable);
-        }
-        Ok(Some((variable, value)))
-    }
-
-    fn alias_target(&self, target: &[String]) -> Result<usize> {
-        let variables = &self.variables;
-        let found = match target {
-            [name] => match name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
-                Some(number) => number.checked_sub(1).and_then(|index| variables.parameters.get(index).copied()),
-                None => variables.lookup(name),
-            },
-            [label, name] => variables.lookup_in(label, name),
-            _ => None,
-        };
-        found.ok_or_else(|| {
-            let message = format!("variable \"{}\" does not exist", target.join("."));
-            SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
-        })
-    }
-
-    fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved> {
-        match &data_type.kind {
-            DataTypeKind::Record => Ok(Resolved::Record),
-            DataTypeKind::RowOf(parts) => self.row_type(parts).map(Resolved::Row),
-            DataTypeKind::OfVariable(parts) => {
-                let names: Vec<&str> = parts.iter().map(String::as_str).collect();
-                if let Some(variable) = self.analyze(|analyzer| analyzer.variable(&names, None))?.0 {
-                    return Ok(match variable.kind {
-                        ExprKind::Variable(index) if variable.ty == TypeId::RECORD => {
-                            match &self.variables.list[index].fields {
-                                Some(columns) => Resolved::Row(columns.clone()),
-                                None => Resolved::Record,
-                            }
-                        }
-                        _ => Resolved::Scalar(variable.ty, variable.typmod),
-                    });
-                }
-                let names = parts.iter().map(|part| string_node(part)).collect();
-                let name = TypeName { names, pct_type: true, typemod: -1, location: -1, ..TypeName::default() };
-                let ((ty, typmod), _) = self.analyze(|analyzer| analyzer.type_name(&name))?;
-                Ok(Resolved::Scalar(ty, typmod))
-            }
-            DataTypeKind::Named(name) => match self.analyze(|analyzer| analyzer.type_name(name)) {
-                Ok(((TypeId::RECORD, _), _)) => Ok(Resolved::Record),
-                Ok(((ty, typmod), _)) => {
-                    if crate::analyze::create_table::is_pseudo(ty) {
-                        let message = format!("variable has pseudo-type {ty}");
-                        return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
-                    }
-                    Ok(Resolved::Scalar(ty, typmod))
-                }
-                Err(error) => {
-                    // A table's name is that of its row type.
-                    let parts: Vec<String> = nodes::strings(&name.names).into_iter().map(str::to_owned).collect();
-                    let plain = name.array_bounds.is_empty() && name.typmods.is_empty() && !name.pct_type;
-                    match self.row_type(&parts) {
-                        Ok(columns) if plain => Ok(Resolved::Row(columns)),
-                        _ => Err(error),
-                    }
-                }
-            },
-        }
-    }
-
-    fn row_type(&self, parts: &[String]) -> Result<Vec<OutputColumn>> {
-        let (schema, table) = match parts {
-            [table] => (None, table),
-            [schema, table] | [_, schema, table] => (Some(schema.as_str()), table),
-            _ => return Err(nodes::missing()),
-        };
-        let (columns, _) = self.analyze(|analyzer| {
-            let found = analyzer.find_relation(schema, table, None)?;
-            Ok(found.columns(analyzer))
-        })?;
-        Ok(columns)
-    }
-
     fn handlers(
         &mut self,
         handlers: &[plpgsql::Handler],
         before: Vec<Shape>,
-    ) -> Result<(Vec<Handler>, Option<(usize, usize)>)> {
+    ) -> Result<BoundHandlers> {
         // An error can come at any point of the statements before.
         self.merge_shapes(&before);
         self.variables.namespaces.push(Namespace::default());
@@ -273,13 +162,12 @@ impl Binder<'_> {
     }
 
     /// Guarded statements; afterwards records have the structure that all ways agree on.
-    #[allow(clippy::type_complexity)]
     fn branches(
         &mut self,
         branches: &[Branch],
         otherwise: Option<&[plpgsql::Statement]>,
         guard: impl Fn(&mut Self, &Branch) -> Result<Expression>,
-    ) -> Result<(Vec<(Expression, Vec<Located<PlStatement>>)>, Option<Vec<Located<PlStatement>>>)> {
+    ) -> Result<Arms> {
         let before = self.variables.shapes.clone();
         let mut ways: Vec<Vec<Shape>> = Vec::new();
         let mut arms = Vec::with_capacity(branches.len());
@@ -414,18 +302,6 @@ impl Binder<'_> {
     }
 }
 
-/// A variable's type.
-enum Resolved {
-    Scalar(TypeId, i32),
-    Record,
-    Row(Vec<OutputColumn>),
-}
-
-fn string_node(text: &str) -> crate::parser::protobuf::Node {
-    let text = crate::parser::protobuf::String { sval: text.to_owned() };
-    crate::parser::protobuf::Node { node: Some(crate::parser::NodeEnum::String(text)) }
-}
-
 /// The SQLSTATE of a handler's condition, `None` for OTHERS.
 fn condition_state(condition: &Condition) -> Result<Option<SqlState>> {
     match condition {
@@ -472,59 +348,4 @@ fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line
     statements.append(&mut block.statements);
     block.statements = statements;
     block
-}
-
-/// An error with the line of the declaration that it is about.
-fn at_declaration(signature: &str, line: u32, mut error: SqlError) -> SqlError {
-    error.fields_mut().position = None;
-    error.context(format!("PL/pgSQL function {signature} line {line} during statement block local variable initialization"))
-}
-
-/// An error with the statement that it is about, as PostgreSQL's contexts name it.
-fn at_statement(signature: &str, statement: &plpgsql::Statement, mut error: SqlError) -> SqlError {
-    error.fields_mut().position = None;
-    let error = match &statement.kind {
-        Kind::Sql { query, .. } | Kind::Perform(query) | Kind::Call(query) => {
-            error.context(format!("SQL statement \"{}\"", query.text))
-        }
-        _ => error,
-    };
-    error.context(format!("PL/pgSQL function {signature} line {} at {}", statement.line, statement_name(&statement.kind)))
-}
-
-/// A statement's name in contexts (`plpgsql_stmt_typename`).
-fn statement_name(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Block(_) => "statement block",
-        Kind::Assign(_) => "assignment",
-        Kind::If { .. } => "IF",
-        Kind::Case { .. } => "CASE",
-        Kind::Loop(_) => "LOOP",
-        Kind::While { .. } => "WHILE",
-        Kind::ForInteger { .. } => "FOR with integer loop variable",
-        Kind::ForQuery { .. } => "FOR over SELECT rows",
-        Kind::ForCursor { .. } => "FOR over cursor",
-        Kind::ForExecute { .. } => "FOR over EXECUTE statement",
-        Kind::ForEach { .. } => "FOREACH over array",
-        Kind::Exit { next: false, .. } => "EXIT",
-        Kind::Exit { .. } => "CONTINUE",
-        Kind::Return(_) => "RETURN",
-        Kind::ReturnNext(_) => "RETURN NEXT",
-        Kind::ReturnQuery(_) | Kind::ReturnQueryExecute { .. } => "RETURN QUERY",
-        Kind::Raise(_) => "RAISE",
-        Kind::Assert { .. } => "ASSERT",
-        Kind::Perform(_) => "PERFORM",
-        Kind::Call(_) => "CALL",
-        Kind::Do(_) => "DO",
-        Kind::Sql { .. } => "SQL statement",
-        Kind::Execute { .. } => "EXECUTE",
-        Kind::GetDiagnostics { stacked: false, .. } => "GET DIAGNOSTICS",
-        Kind::GetDiagnostics { .. } => "GET STACKED DIAGNOSTICS",
-        Kind::Open { .. } => "OPEN",
-        Kind::Fetch { .. } => "FETCH",
-        Kind::Close(_) => "CLOSE",
-        Kind::Null => "NULL",
-        Kind::Commit { .. } => "COMMIT",
-        Kind::Rollback { .. } => "ROLLBACK",
-    }
 }
