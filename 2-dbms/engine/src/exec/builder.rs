@@ -74,8 +74,6 @@ pub(crate) struct Builder<'a> {
     pub set_calls: BTreeMap<usize, usize>,
     /// `$1` is this slot.
     pub first_parameter: usize,
-    /// Types of `$1`, ...
-    pub parameters: Vec<TypeId>,
     /// The slot of each PL/pgSQL variable.
     pub variables: Vec<usize>,
     /// CTEs whose rows change while the statement runs: of correlated subqueries, working tables.
@@ -101,7 +99,6 @@ impl<'a> Builder<'a> {
             case_operands: Vec::new(),
             set_calls: BTreeMap::new(),
             first_parameter: 0,
-            parameters: Vec::new(),
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,

@@ -112,7 +112,7 @@ pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) ->
     Ok(CompiledProcedure {
         steps,
         places: body.places.into(),
-        signature: procedure.signature.as_str().into(),
+        signature: signature(procedure).into(),
         columns: procedure.columns.clone(),
         outputs: procedure.outputs.clone(),
         found: procedure.found,
@@ -247,6 +247,8 @@ impl CompiledProcedure {
         let control = run_steps(&self.steps, exec)?;
         let needs_value = !self.columns.is_empty() && self.outputs.is_empty() && !self.returns_set;
         if needs_value && control != Control::Return {
+            // The error belongs to no statement.
+            exec.activation.place = usize::MAX;
             let message = "control reached end of function without RETURN";
             return Err(SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into());
         }
@@ -260,6 +262,11 @@ impl CompiledProcedure {
             Stop::Restart => Stop::Restart,
         }
     }
+}
+
+/// The procedure as error contexts name it: `f(integer,text)`.
+fn signature(procedure: &Procedure) -> String {
+    procedure.signature.replace(", ", ",")
 }
 
 /// A line of an error's context.

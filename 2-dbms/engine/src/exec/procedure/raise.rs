@@ -5,7 +5,7 @@ use tuplix_types::{Result, Severity, SqlError, SqlState, Value, sqlstate};
 
 use super::super::frame::Exec;
 use super::statement::{Place1, Value1};
-use super::{Body, Control, Step, context_line, step};
+use super::{Body, Control, Step, context_line, signature, step};
 use crate::stop::{Run, Stop};
 
 struct RaiseCode {
@@ -40,7 +40,7 @@ impl Body<'_, '_> {
             format: raise.format.clone(),
             arguments,
             options: options.collect::<Result<Vec<_>>>()?,
-            context: context_line(&self.procedure.signature, self.places.get(place)),
+            context: context_line(&signature(self.procedure), self.places.get(place)),
         };
         Ok(step(move |exec| {
             let error = code.error(exec)?;
@@ -59,7 +59,7 @@ impl Body<'_, '_> {
             let (place, ty, _) = self.target(target)?;
             codes.push((place, *item, ty == tuplix_types::TypeId::INT4));
         }
-        let context = context_line(&self.procedure.signature, self.places.get(place));
+        let context = context_line(&signature(self.procedure), self.places.get(place));
         Ok(step(move |exec| {
             for (place, item, narrow) in &codes {
                 let value = diagnostic(exec, *item, &context)?;

@@ -313,11 +313,14 @@ impl Body<'_, '_> {
             sql.run(exec, &mut |exec, row| {
                 rows += 1;
                 if rows > 1 {
-                    return Err(too_many_rows());
+                    return Ok(Flow::Stop);
                 }
                 row.set(exec, &targets)?;
                 Ok(if one_only { Flow::Continue } else { Flow::Stop })
             })?;
+            if rows > 1 {
+                return Err(too_many_rows());
+            }
             if rows == 0 {
                 if strict {
                     return Err(no_data());
