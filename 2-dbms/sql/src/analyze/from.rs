@@ -170,10 +170,11 @@ impl Analyzer<'_> {
     }
 
     fn function_in_from(&mut self, function: &RangeFunction) -> Result<Joined> {
-        let [only] = &function.functions[..] else {
-            let location = function.functions.first().map_or(-1, nodes::location);
-            return Err(self.unsupported("ROWS FROM with several functions", location));
-        };
+        let several = self.functions_side_by_side(function)?;
+        if several.len() > 1 {
+            return self.rows_from(function, &several);
+        }
+        let [only] = &function.functions[..] else { return Err(nodes::missing()) };
         let NodeEnum::List(list) = nodes::inner(only)? else { return Err(nodes::missing()) };
         let node = list.items.first().ok_or_else(nodes::missing)?;
         let location = nodes::location(node);
@@ -206,6 +207,77 @@ impl Analyzer<'_> {
         } else {
             // One row of one value: computed ahead of time, or no call at all.
             From::Subquery { relation, query: Box::new(single_row(value, columns)), lateral: true }
+        };
+        Ok(Joined::of(from, item))
+    }
+
+    /// The calls of ROWS FROM; `unnest(a, b)` is one for each array.
+    fn functions_side_by_side(&self, function: &RangeFunction) -> Result<Vec<Node>> {
+        let mut calls = Vec::new();
+        for item in &function.functions {
+            let NodeEnum::List(list) = nodes::inner(item)? else { return Err(nodes::missing()) };
+            let node = list.items.first().ok_or_else(nodes::missing)?;
+            match nodes::inner(node)? {
+                NodeEnum::FuncCall(call)
+                    if call.args.len() > 1
+                        && !call.func_variadic
+                        && nodes::strings(&call.funcname).last() == Some(&"unnest") =>
+                {
+                    calls.extend(call.args.iter().map(|argument| {
+                        let mut one = (**call).clone();
+                        one.args = vec![argument.clone()];
+                        Node { node: Some(NodeEnum::FuncCall(Box::new(one))) }
+                    }));
+                }
+                _ => calls.push(node.clone()),
+            }
+        }
+        Ok(calls)
+    }
+
+    /// `ROWS FROM (f(), g())`
+    fn rows_from(&mut self, function: &RangeFunction, calls: &[Node]) -> Result<Joined> {
+        let location = calls.first().map_or(-1, nodes::location);
+        if function.ordinality || !function.coldeflist.is_empty() {
+            return Err(self.unsupported("WITH ORDINALITY or a column list for several functions", location));
+        }
+        let mut items = Vec::with_capacity(calls.len());
+        let mut columns: Vec<ScopeColumn> = Vec::new();
+        let mut first_name = None;
+        for node in calls {
+            let NodeEnum::FuncCall(call) = nodes::inner(node)? else {
+                return Err(self.unsupported("a value that is no function call in ROWS FROM", nodes::location(node)));
+            };
+            let value = self.in_clause(Clause::FromFunction, |analyzer| analyzer.plain_call(call))?;
+            if !matches!(value.kind, ExprKind::Call { .. } | ExprKind::UserCall { .. }) {
+                return Err(self.unsupported("a constant in ROWS FROM", nodes::location(node)));
+            }
+            let name = column_name(Some(node));
+            let (own, _) = self.function_columns(&value, &name, self.at(location))?;
+            let relation = self.add_relation(&name, own.clone(), None);
+            columns.extend(ScopeItem::of_relation(&name, relation, &own).columns);
+            items.push(From::Function { relation, call: value, ordinality: true });
+            first_name.get_or_insert(name);
+        }
+        let from = self.lockstep(items)?;
+        let alias = function.alias.as_ref();
+        let name = alias.map_or(first_name.unwrap_or_default(), |alias| alias.aliasname.clone());
+        let outputs = columns.iter().map(|column| OutputColumn {
+            name: column.name.clone(),
+            ty: column.value.ty,
+            typmod: column.value.typmod,
+        });
+        let named = self.aliased(&name, outputs.collect(), alias)?;
+        columns.iter_mut().zip(named).for_each(|(column, output)| column.name = output.name);
+        self.saw(&name, None, None);
+        let item = ScopeItem {
+            name: Some(name),
+            schema: None,
+            columns,
+            relation: None,
+            bare_columns: true,
+            named: true,
+            scalar: false,
         };
         Ok(Joined::of(from, item))
     }

@@ -38,12 +38,12 @@ impl Analyzer<'_> {
             };
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(position));
         }
-        if !self.scope().set_functions.is_empty() {
-            return Err(self.unsupported("more than one set-returning function in a select list", node.location)
-                .hint("Call them in FROM."));
-        }
         let name = nodes::strings(&node.funcname).last().map_or_else(String::new, |name| (*name).to_owned());
         let (columns, scalar) = self.function_columns(&call, &name, position)?;
+        if !scalar && !self.scope().set_functions.is_empty() {
+            let what = "a function returning rows beside another one in a select list";
+            return Err(self.unsupported(what, node.location).hint("Call it in FROM."));
+        }
         let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
         let relation = self.add_relation(&name, columns, None);
         self.scope().set_functions.push(From::Function { relation, call, ordinality: false });

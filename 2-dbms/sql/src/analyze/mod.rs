@@ -22,6 +22,7 @@ mod functions;
 mod grouping;
 mod insert;
 mod join;
+mod lockstep;
 mod nodes;
 mod operators;
 mod parameters;

@@ -90,7 +90,11 @@ impl Analyzer<'_> {
                 .hint("Call it in FROM."));
         }
         let has_set_functions = !set_functions.is_empty();
-        from.extend(set_functions);
+        if set_functions.len() > 1 {
+            from.push(self.lockstep(set_functions)?);
+        } else {
+            from.extend(set_functions);
+        }
         let mut select = Select {
             from,
             filter,

@@ -116,7 +116,14 @@ impl Binder<'_> {
             }
             return Ok(());
         }
-        self.variables.shapes[variable] = columns.map_or(Shape::Unclear, Shape::Known);
+        let shape = columns.map_or(Shape::Unclear, Shape::Known);
+        let all = &mut self.structures[variable];
+        *all = match std::mem::take(all) {
+            Shape::Unassigned => shape.clone(),
+            same if same == shape => same,
+            _ => Shape::Unclear,
+        };
+        self.variables.shapes[variable] = shape;
         Ok(())
     }
 

@@ -94,6 +94,7 @@ impl Binder<'_> {
         let changed = merged.iter().zip(&before).any(|(now, then)| now != then && *then != Shape::Unassigned);
         if changed {
             self.variables.list.truncate(variables);
+            self.structures.truncate(variables);
             self.constants.truncate(constants);
             self.variables.shapes = merged.clone();
             guard = head(self)?;

@@ -51,6 +51,8 @@ struct Binder<'a> {
     function: Option<&'a FunctionDef>,
     signature: String,
     variables: Variables,
+    /// The structure of each record variable wherever it is assigned to.
+    structures: Vec<Shape>,
     /// The variables that may not be assigned to.
     constants: Vec<usize>,
     inputs: usize,
@@ -69,6 +71,7 @@ impl<'a> Binder<'a> {
             function: None,
             signature,
             variables: Variables::default(),
+            structures: Vec::new(),
             constants: Vec::new(),
             inputs: 0,
             outputs: Vec::new(),
@@ -85,6 +88,7 @@ impl<'a> Binder<'a> {
     fn of_function(context: &'a AnalyzeContext<'a>, function: &'a FunctionDef) -> Binder<'a> {
         let mut binder = Binder::new(context, function.signature());
         binder.variables = Variables::default();
+        binder.structures.clear();
         binder.variables.namespaces.push(Namespace { label: Some(function.name.clone()), names: Vec::new() });
         // Input arguments first, then those that only go out: `$n` counts them as declared.
         let mut places: Vec<Option<usize>> = vec![None; function.arguments.len()];
@@ -121,6 +125,7 @@ impl<'a> Binder<'a> {
         let index = self.variables.list.len();
         self.variables.list.push(Variable { name: name.to_owned(), ty, typmod, not_null: false, fields: None });
         self.variables.shapes.push(Shape::Unassigned);
+        self.structures.push(Shape::Unassigned);
         if !name.is_empty()
             && let Some(namespace) = self.variables.namespaces.last_mut()
         {
@@ -152,7 +157,12 @@ impl<'a> Binder<'a> {
         Ok(self.finish(block))
     }
 
-    fn finish(self, body: crate::plan::Block) -> Procedure {
+    fn finish(mut self, body: crate::plan::Block) -> Procedure {
+        for (variable, structure) in self.variables.list.iter_mut().zip(self.structures) {
+            if let (None, Shape::Known(columns)) = (&variable.fields, structure) {
+                variable.fields = Some(columns);
+            }
+        }
         Procedure {
             function: self.function.map(|function| function.id),
             signature: self.signature,
