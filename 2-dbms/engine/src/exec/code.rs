@@ -30,7 +30,7 @@ impl Code {
     #[inline]
     pub(crate) fn run(&self, exec: &mut Exec<'_, '_>) -> Run<Value> {
         match self {
-            Code::Slot(slot) => Ok(exec.get(*slot).clone()),
+            Code::Slot(slot) => Ok(exec.copy(*slot)),
             Code::Constant(value) => Ok(value.clone()),
             Code::Call(call) => call(exec),
         }
@@ -42,6 +42,14 @@ impl Code {
         let value = self.run(exec)?;
         exec.set(slot, value);
         Ok(())
+    }
+
+    /// The slot, when it is one.
+    pub(crate) fn slot(&self) -> Option<usize> {
+        match self {
+            Code::Slot(slot) => Some(*slot),
+            _ => None,
+        }
     }
 
     /// The constant, when it is one.

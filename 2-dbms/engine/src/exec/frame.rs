@@ -188,6 +188,12 @@ impl<'t, 'n> Exec<'t, 'n> {
         &self.stack.values[self.base + slot]
     }
 
+    /// A copy of the value in a slot.
+    #[inline]
+    pub(crate) fn copy(&self, slot: usize) -> Value {
+        copy(self.get(slot))
+    }
+
     /// Puts a value into a slot.
     #[inline]
     pub(crate) fn set(&mut self, slot: usize, value: Value) {
@@ -217,14 +223,14 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn scatter(&mut self, slots: &[usize], values: &[Value]) {
         for (slot, value) in slots.iter().zip(values) {
-            self.stack.values[self.base + slot].clone_from(value);
+            self.stack.values[self.base + slot] = copy(value);
         }
     }
 
     /// Appends the values of slots.
     #[inline]
     pub(crate) fn gather(&self, slots: &[usize], out: &mut Vec<Value>) {
-        out.extend(slots.iter().map(|slot| self.stack.values[self.base + slot].clone()));
+        out.extend(slots.iter().map(|slot| copy(&self.stack.values[self.base + slot])));
     }
 
     /// Makes slots NULL.
@@ -285,6 +291,17 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn check_interrupts(&self) -> Run<()> {
         self.services.check_interrupts()
+    }
+}
+
+/// A copy, without a call for what hot code is made of.
+#[inline]
+pub(crate) fn copy(value: &Value) -> Value {
+    match value {
+        Value::Int4(v) => Value::Int4(*v),
+        Value::Int8(v) => Value::Int8(*v),
+        Value::Null => Value::Null,
+        other => other.clone(),
     }
 }
 

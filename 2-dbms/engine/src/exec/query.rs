@@ -57,6 +57,8 @@ struct Body {
     types: Vec<TypeId>,
     /// Rows come as ORDER BY wants them.
     ordered: bool,
+    /// Each target is the value of one of these slots and not yet in its own: sorting moves the slots' values instead.
+    pending: Option<Vec<usize>>,
 }
 
 impl Builder<'_> {
@@ -87,7 +89,7 @@ impl Builder<'_> {
             QueryBody::Values(rows) => self.values(rows, &columns)?,
             QueryBody::SetOperation { operation, all, left, right } => {
                 let (rows, first) = self.set_operation(*operation, *all, left, right)?;
-                Body { rows, first, types: columns.clone(), ordered: false }
+                Body { rows, first, types: columns.clone(), ordered: false, pending: None }
             }
             QueryBody::Insert(insert) => return self.insert(insert, columns),
             QueryBody::Update(update) => return self.update(update, columns),
@@ -98,7 +100,7 @@ impl Builder<'_> {
 
     /// ORDER BY, DISTINCT ON, row locks and LIMIT over a body.
     fn finish(&mut self, query: &Query, body: Body, width: usize, columns: Vec<TypeId>) -> Result<QueryCode> {
-        let Body { mut rows, first, types, ordered } = body;
+        let Body { mut rows, first, types, ordered, pending } = body;
         let sort = self.sort_columns(&query.order_by, &types)?;
         let limit = query.limit.as_ref().map(|limit| self.expr(limit)).transpose()?;
         let offset = query.offset.as_ref().map(|offset| self.expr(offset)).transpose()?;
@@ -112,13 +114,23 @@ impl Builder<'_> {
         };
         let locks = self.locks(query)?;
         if !sort.is_empty() && !ordered {
-            let mut saved: Vec<usize> = (first..first + types.len()).collect();
+            let sources = pending.clone().unwrap_or_else(|| (first..first + types.len()).collect());
+            let mut saved = sources.clone();
             saved.extend(locks.iter().map(|lock| lock.0));
+            saved.sort_unstable();
+            saved.dedup();
+            let place = |slot: usize| saved.iter().position(|saved| *saved == slot).unwrap_or_default();
+            let columns = sort.iter().map(|column| SortColumn { at: place(sources[column.at]), ..column.clone() });
+            let columns = columns.collect();
             let skips = query.locking.iter().any(|locking| locking.wait == tuplix_sql::plan::LockWait::Skip);
             let cut = !skips && !query.with_ties && distinct_on.is_none();
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
-            rows = Box::new(Sort { source: rows, saved, columns: sort.clone(), bounds, text });
+            rows = Box::new(Sort { source: rows, saved, columns, bounds, text });
+        }
+        if let Some(slots) = pending {
+            let codes = slots.into_iter().map(super::code::Code::Slot).collect();
+            rows = Box::new(Project { source: rows, first, codes });
         }
         if let Some(targets) = distinct_on {
             let slots = targets.iter().map(|target| first + target).collect();
@@ -184,7 +196,7 @@ impl Builder<'_> {
     fn values(&mut self, rows: &[Vec<Expr>], types: &[TypeId]) -> Result<Body> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
-        Ok(Body { rows: Box::new(Values { first, rows }), first, types: types.to_vec(), ordered: false })
+        Ok(Body { rows: Box::new(Values { first, rows }), first, types: types.to_vec(), ordered: false, pending: None })
     }
 
     /// The order that a SELECT wants of one relation.
@@ -246,13 +258,17 @@ impl Builder<'_> {
         let codes = codes?;
         let first = self.slots(codes.len());
         let types: Vec<TypeId> = select.targets.iter().map(|target| target.ty).collect();
+        let plain: Option<Vec<usize>> = codes.iter().map(super::code::Code::slot).collect();
+        if let (Some(slots), Distinct::No) = (plain, &select.distinct) {
+            return Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: Some(slots) });
+        }
         let mut rows: RowsBox = Box::new(Project { source: rows, first, codes });
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();
             rows = Box::new(sort::Distinct { source: rows, slots, types: types.clone() });
         }
-        Ok(Body { rows, first, types, ordered: ordered && !has_sets })
+        Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: None })
     }
 
     /// The set-returning calls of a select list, each with the slot of its current value. Calls inside of others come first.

@@ -24,16 +24,20 @@ impl Builder<'_> {
         wish: &Wish,
     ) -> Result<(TableScan, bool)> {
         let access = self.table(table)?.clone();
-        self.add_table(relation, &access);
         let keys = keys_of(&access, relation, conditions);
         let path = keys.choose(&access, wish);
         let mut used = BTreeSet::new();
-        let mut text = vec![String::new()];
-        let bucket = self.bucket(&access, &keys, &mut text)?;
         let way = match &path.choice {
             Choice::Scan => self.tests(&access, relation, conditions, &mut used)?,
             choice => self.way(&access, &keys, choice, &mut used)?,
         };
+        // A column that only the path looks at is not read.
+        for number in &used {
+            self.needed.remove(relation, conditions[*number]);
+        }
+        self.add_table(relation, &access);
+        let mut text = vec![String::new()];
+        let bucket = self.bucket(&access, &keys, &mut text)?;
         let name = self.name(relation);
         let label = if name == access.table.name { name } else { format!("{} {name}", access.table.name) };
         text[0] = match way_index(&way) {

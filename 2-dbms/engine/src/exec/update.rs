@@ -52,7 +52,7 @@ impl Change {
     #[inline]
     pub(crate) fn apply(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<RowRef> {
         for (from, to) in &self.write_back {
-            let value = exec.get(*from).clone();
+            let value = exec.copy(*from);
             exec.set(*to, value);
         }
         if let Some(violated) = self.constraints.violated(exec)? {
@@ -65,7 +65,7 @@ impl Change {
         }
         let mut changes = std::mem::take(&mut exec.stack.changes);
         changes.clear();
-        changes.extend(self.columns.iter().enumerate().map(|(number, column)| (*column, exec.get(self.first + number).clone())));
+        changes.extend(self.columns.iter().enumerate().map(|(number, column)| (*column, exec.copy(self.first + number))));
         let changed = exec.tx.update(&self.access, row, &changes);
         changes.clear();
         exec.stack.changes = changes;

@@ -188,7 +188,8 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
 /// The columns that are read of each relation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Needed {
-    columns: BTreeMap<RelationId, BTreeSet<usize>>,
+    /// How often each column is read.
+    columns: BTreeMap<RelationId, BTreeMap<usize, usize>>,
     whole: BTreeSet<RelationId>,
 }
 
@@ -198,7 +199,7 @@ impl Needed {
         let Node::Expr(node) = node else { return };
         match node.kind {
             ExprKind::Column { relation, column } => {
-                self.columns.entry(relation).or_default().insert(column);
+                self.add(relation, column);
             }
             ExprKind::WholeRow(relation) => {
                 self.whole.insert(relation);
@@ -209,17 +210,31 @@ impl Needed {
 
     /// Whether a column of a relation is read.
     pub(crate) fn contains(&self, relation: RelationId, column: usize) -> bool {
-        self.whole.contains(&relation) || self.columns.get(&relation).is_some_and(|columns| columns.contains(&column))
+        self.whole.contains(&relation) || self.columns.get(&relation).is_some_and(|columns| columns.contains_key(&column))
     }
 
     /// Notes a column.
     pub(crate) fn add(&mut self, relation: RelationId, column: usize) {
-        self.columns.entry(relation).or_default().insert(column);
+        *self.columns.entry(relation).or_default().entry(column).or_default() += 1;
+    }
+
+    /// Forgets the columns of a relation that a condition reads: an index or storage answers it.
+    pub(crate) fn remove(&mut self, relation: RelationId, condition: &Expr) {
+        let Some(columns) = self.columns.get_mut(&relation) else { return };
+        expr(condition, &mut |node| {
+            if let Node::Expr(Expr { kind: ExprKind::Column { relation: of, column }, .. }) = node
+                && *of == relation
+                && let Some(count) = columns.get_mut(column)
+            {
+                *count = count.saturating_sub(1);
+            }
+        });
+        columns.retain(|_, count| *count > 0);
     }
 
     /// The number of columns up to the last one that is read.
     pub(crate) fn width(&self, relation: RelationId) -> usize {
-        self.columns.get(&relation).and_then(BTreeSet::last).map_or(0, |last| last + 1)
+        self.columns.get(&relation).and_then(|columns| columns.keys().last()).map_or(0, |last| last + 1)
     }
 
     /// Whether a relation is read as a whole row.

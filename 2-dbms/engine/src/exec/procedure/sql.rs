@@ -181,7 +181,7 @@ impl Row1<'_> {
                     return Ok(());
                 }
                 for (number, target) in targets.targets.iter().enumerate() {
-                    let value = if number < width { exec.get(first + number).clone() } else { Value::Null };
+                    let value = if number < width { exec.copy(first + number) } else { Value::Null };
                     let value = match &target.cast {
                         Some(cast) => {
                             exec.set(target.operand, value);
