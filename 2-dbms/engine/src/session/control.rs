@@ -203,15 +203,13 @@ impl Session {
 
     /// A run of our own that compiles nothing: the catalogue may be at any version.
     fn lone_start(&mut self) -> Start<'_> {
-        let now_us = self.node.machine().now_us();
         Start {
             node: &self.node,
             services: &self.services,
             scratch: &mut self.scratch,
             interactive: None,
             catalog_version: self.node.catalog_version(),
-            now_us,
-            statement_us: now_us,
+            block_us: None,
             random_seed: 0,
             read_only: false,
         }

@@ -19,9 +19,9 @@ const LOG_ROOM_NS: u64 = 10_000_000_000;
 impl Session {
     pub(super) fn call_statement(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<u64> {
         self.node.log.check()?;
-        let inner = statement.inner.clone();
-        if inner.bound.version == self.node.catalog_version() {
-            return self.call_bound(statement, &inner.bound, arguments, out);
+        let bound = &statement.inner.bound;
+        if bound.version == self.node.catalog_version() {
+            return self.call_bound(statement, bound, arguments, out);
         }
         let bound = self.current(statement)?;
         self.call_bound(statement, &bound, arguments, out)
@@ -49,15 +49,23 @@ impl Session {
         if !std::sync::Arc::ptr_eq(&out.columns, &bound.columns) {
             out.columns = bound.columns.clone();
         }
-        self.run_code(statement, bound.clone(), arguments, out)
+        self.run_code(statement, bound, arguments, out)
     }
 
-    fn run_code(&mut self, statement: &Prepared, mut bound: Bound, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+    fn run_code(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        let mut rebound: Option<Bound> = None;
         loop {
+            let bound = rebound.as_ref().unwrap_or(bound);
             let origin = self.origin(&bound.code);
-            let version = bound.version;
-            let code = &bound.code;
-            let outcome = self.run_once(version, &origin, |exec, rows| execute(code, exec, arguments, rows), out);
+            let (version, code) = (bound.version, &bound.code);
+            let outcome =
+                self.run_once(version, &origin, |exec, rows| execute(code, exec, arguments, rows), out);
             match outcome {
                 Ok((tag, committed)) => {
                     out.tag = tag;
@@ -68,7 +76,7 @@ impl Session {
                     out.clear();
                     if self.node.catalog_version() != version {
                         self.services.refresh();
-                        bound = self.current(statement)?;
+                        rebound = Some(self.current(statement)?);
                     }
                 }
             }
@@ -92,11 +100,10 @@ impl Session {
         body: impl FnOnce(&mut Exec<'_, '_>, &mut Rows) -> Run<T>,
         out: &mut Rows,
     ) -> Run<(T, Committed)> {
-        let now_us = self.node.machine().now_us();
         let in_block = self.block.is_some();
         self.start_deadline();
         let random_seed = self.next_random();
-        let start = self.start_of_run(version, now_us, random_seed);
+        let start = self.start_of_run(version, random_seed);
         let mut tx = Transaction::start(start.0);
         let outcome = tx
             .check_start()
@@ -115,10 +122,10 @@ impl Session {
         }
     }
 
-    fn start_of_run(&mut self, version: u64, now_us: i64, random_seed: u64) -> (Start<'_>, &mut crate::exec::FrameStack) {
+    fn start_of_run(&mut self, version: u64, random_seed: u64) -> (Start<'_>, &mut crate::exec::FrameStack) {
         let Session { node, services, scratch, frames, block, .. } = self;
         let read_only = block.as_ref().is_some_and(|block| block.read_only);
-        let transaction_us = block.as_ref().map_or(now_us, |block| block.now_us);
+        let block_us = block.as_ref().map(|block| block.now_us);
         let interactive = block.as_mut().map(|block| {
             block.used = true;
             block.interactive.statement_start = block.interactive.overlay.undo_len();
@@ -133,8 +140,7 @@ impl Session {
             scratch,
             interactive,
             catalog_version: version,
-            now_us: transaction_us,
-            statement_us: now_us,
+            block_us,
             random_seed,
             read_only,
         };

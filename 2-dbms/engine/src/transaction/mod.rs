@@ -16,6 +16,7 @@ mod commit;
 mod interactive;
 mod read;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -118,8 +119,10 @@ pub struct Transaction<'n> {
     interactive: Option<&'n mut Interactive>,
     pub(crate) cause: RestartCause,
     catalog_version: u64,
-    now_us: i64,
-    statement_us: i64,
+    /// The block's start, `None` in a one-shot: then the statement's.
+    block_us: Option<i64>,
+    /// The statement's start, read from the clock when it is first asked for: most statements never ask.
+    statement_us: Cell<Option<i64>>,
     random_state: u64,
     read_only: bool,
     /// Whether changes are noted for the log.
@@ -192,10 +195,8 @@ pub(crate) struct Start<'n> {
     pub interactive: Option<&'n mut Interactive>,
     /// The catalogue's version that the code was compiled under.
     pub catalog_version: u64,
-    /// `now()`: the transaction's start.
-    pub now_us: i64,
-    /// The statement's start.
-    pub statement_us: i64,
+    /// `now()` in a block: its start.
+    pub block_us: Option<i64>,
     /// Seed of `random()`.
     pub random_seed: u64,
     /// READ ONLY
@@ -213,8 +214,8 @@ impl<'n> Transaction<'n> {
             interactive: start.interactive,
             cause: RestartCause::Latch,
             catalog_version: start.catalog_version,
-            now_us: start.now_us,
-            statement_us: start.statement_us,
+            block_us: start.block_us,
+            statement_us: Cell::new(None),
             random_state: start.random_seed | 1,
             read_only: start.read_only,
             logs: start.node.log.is_on(),
@@ -347,12 +348,16 @@ impl<'n> Transaction<'n> {
 
     /// The transaction's start, `now()`.
     pub fn now_us(&self) -> i64 {
-        self.now_us
+        self.block_us.unwrap_or_else(|| self.statement_us())
     }
 
     /// The statement's start.
     pub fn statement_us(&self) -> i64 {
-        self.statement_us
+        self.statement_us.get().unwrap_or_else(|| {
+            let now = self.node.machine().now_us();
+            self.statement_us.set(Some(now));
+            now
+        })
     }
 
     /// The next 64 bits of the transaction's own random sequence (xorshift64*).
