@@ -26,3 +26,11 @@ pub(super) fn check_file(name: &str, answer: impl Fn(&str) -> String) {
     }
     assert!(wrong.is_empty(), "{} of {name}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// The statements of a data file.
+pub(super) fn statements(name: &str) -> Vec<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/analyze/testdata").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.starts_with('#'));
+    paragraphs.map(|paragraph| paragraph.split("\n=> ").next().unwrap_or_default().to_owned()).collect()
+}

@@ -130,7 +130,7 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
             line(text, depth, &format!("{word} {label:?}{condition}"));
         }
         PlStatement::Return(given) => {
-            line(text, depth, &format!("return {}", given.as_ref().map_or_else(String::new, value)));
+            line(text, depth, &format!("return {}", given.as_ref().map_or_else(|| "outputs".to_owned(), value)));
         }
         PlStatement::ReturnNext(given) => line(text, depth, &format!("return next [{}]", values(given))),
         PlStatement::ReturnQuery(query) => line(text, depth, &format!("return query {}", statement(&query.statement))),
