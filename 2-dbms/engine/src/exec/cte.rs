@@ -89,10 +89,10 @@ impl Builder<'_> {
     }
 
     /// A CTE in FROM.
-    pub(crate) fn from_cte(&mut self, relation: RelationId, cte: CteId) -> Result<RowsBox> {
+    pub(crate) fn cte_rows(&mut self, relation: RelationId, cte: CteId) -> Result<RowsBox> {
         let code = self.ctes.get(&cte).cloned().ok_or_else(|| SqlError::internal("a CTE out of scope"))?;
         let (source, state, name) = match code {
-            CteCode::Inline(query) => return self.from_subquery(relation, &query),
+            CteCode::Inline(query) => return self.subquery_rows(relation, &query),
             CteCode::Stored(stored) => {
                 let (state, name) = (stored.state, stored.name.clone());
                 (Some(stored), state, name)

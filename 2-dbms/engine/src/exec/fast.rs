@@ -164,12 +164,9 @@ fn arithmetic_of<W: Width>(
 
 /// Sums, differences and products of integers; gives the sides back when it is none.
 pub(crate) fn arithmetic(function: &Function, left: Code, right: Code) -> Result<Code, (Code, Code)> {
-    let symbol = function.symbol;
-    let (Some(family), Some(operator)) = (symbol.get(..symbol.len().saturating_sub(2)), symbol.get(symbol.len().saturating_sub(2)..))
-    else {
-        return Err((left, right));
-    };
-    let (family, operator) = if symbol.ends_with("mul") { (&symbol[..symbol.len() - 3], "mul") } else { (family, operator) };
+    let suffixes = ["pl", "mi", "mul"].into_iter();
+    let found = suffixes.filter_map(|suffix| function.symbol.strip_suffix(suffix).map(|family| (family, suffix))).next();
+    let Some((family, operator)) = found else { return Err((left, right)) };
     match (family, operator) {
         ("int4" | "int24" | "int42", "pl") => Ok(arithmetic_of::<Four>(left, right, i64::checked_add)),
         ("int4" | "int24" | "int42", "mi") => Ok(arithmetic_of::<Four>(left, right, i64::checked_sub)),

@@ -167,10 +167,10 @@ impl Builder<'_> {
     /// An item other than a table or join, its conditions as a filter.
     fn item_rows(&mut self, from: &From, here: &[&Expr]) -> Result<RowsBox> {
         let source = match from {
-            From::Subquery { relation, query, .. } => self.from_subquery(*relation, query)?,
-            From::Cte { relation, cte } => self.from_cte(*relation, *cte)?,
-            From::Function { relation, call, ordinality } => self.from_function(*relation, call, *ordinality)?,
-            From::System { relation, schema, name } => self.from_system(*relation, schema, name)?,
+            From::Subquery { relation, query, .. } => self.subquery_rows(*relation, query)?,
+            From::Cte { relation, cte } => self.cte_rows(*relation, *cte)?,
+            From::Function { relation, call, ordinality } => self.function_rows(*relation, call, *ordinality)?,
+            From::System { relation, schema, name } => self.system_rows(*relation, schema, name)?,
             From::Table { .. } | From::Join { .. } => return self.first_item(from, here, &RelationWish::default()).map(|(rows, _)| rows),
         };
         self.filtered(source, here)

@@ -45,6 +45,9 @@ struct ConflictUpdate {
     change: Change,
 }
 
+/// Slots to copy from and to.
+type Copies = Vec<(usize, usize)>;
+
 struct InsertRows {
     access: TableAccess,
     source: Source,
@@ -59,7 +62,7 @@ struct InsertRows {
     constraints: Constraints,
     conflict: Option<Conflict>,
     /// Slots that RETURNING reads the row from, when they are not the new row's own.
-    copies: Vec<(usize, usize)>,
+    copies: Copies,
     returning: Vec<Code>,
     out: usize,
 }
@@ -102,7 +105,7 @@ impl Builder<'_> {
         access: &TableAccess,
         first: usize,
         checks: &[BoundCheck],
-    ) -> Result<(Option<Conflict>, Vec<(usize, usize)>)> {
+    ) -> Result<(Option<Conflict>, Copies)> {
         let width = access.table.columns.len();
         let Some(conflict) = &insert.on_conflict else {
             self.add_relation_at(insert.relation, first, width);

@@ -6,6 +6,7 @@
 
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
+use super::sort::SortColumn;
 use crate::stop::Run;
 
 /// The consumer of rows.
@@ -15,6 +16,17 @@ pub(crate) type Next<'a> = dyn FnMut(&mut Exec<'_, '_>) -> Run<Flow> + 'a;
 pub(crate) trait Rows: Send + Sync {
     /// Gives all its rows to `next`; `Stop` exactly when `next` said so.
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow>;
+
+    /// Gives only the first of its rows by a sort order over its slots, if it knows how to find that one cheaply.
+    fn run_first(
+        &self,
+        _exec: &mut Exec<'_, '_>,
+        _order: &[SortColumn],
+        _saved: &[usize],
+        _next: &mut Next<'_>,
+    ) -> Option<Run<Flow>> {
+        None
+    }
 
     /// Describes itself and its sources.
     fn explain(&self, out: &mut Explain);

@@ -1,5 +1,6 @@
 //! Scans of one table by the path that [`super::access_path`] chose.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use arrayvec::ArrayVec;
@@ -10,6 +11,7 @@ use super::code::{Code, TestFn};
 use super::explain::Explain;
 use super::frame::{Exec, Flow, pack_row};
 use super::rows::{Next, Rows};
+use super::sort::SortColumn;
 use crate::layout::TableAccess;
 use crate::stop::Run;
 use crate::transaction::{KeyRange, RangeScan, RowBatch, RowRef, Scan};
@@ -90,6 +92,15 @@ pub(crate) enum Way {
     },
 }
 
+/// Both bounds of a range.
+type Bounds = (Bound<Vec<Value>>, Bound<Vec<Value>>);
+
+/// Takes rows as they are found.
+type Each<'a> = dyn FnMut(&mut Exec<'_, '_>, &[RowRef]) -> Run<Flow> + 'a;
+
+/// Sort keys that the choice of a first row handles.
+const MAX_KEYS: usize = 4;
+
 /// See the module.
 pub(crate) struct TableScan {
     pub access: TableAccess,
@@ -111,18 +122,27 @@ pub(crate) struct TableScan {
 impl Rows for TableScan {
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let bucket = match &self.bucket {
-            Bucket::Only => 0,
-            Bucket::Of(code) => {
-                let value = code.run(exec)?;
-                if value.is_null() {
-                    return Ok(Flow::Continue);
+        self.rows(exec, &mut |exec, batch| {
+            for row in batch {
+                if self.emit(exec, *row, next)? == Flow::Stop {
+                    return Ok(Flow::Stop);
                 }
-                exec.tx.bucket_of(&self.access, &value)
             }
-            Bucket::All => return self.all_buckets(exec, next),
-        };
-        self.one_bucket(exec, bucket, next)
+            Ok(Flow::Continue)
+        })
+    }
+
+    /// Only the keys are read of each row; the other columns of the first one alone.
+    fn run_first(&self, exec: &mut Exec<'_, '_>, order: &[SortColumn], saved: &[usize], next: &mut Next<'_>) -> Option<Run<Flow>> {
+        if self.filter.is_some() || self.recheck || order.len() > MAX_KEYS {
+            return None;
+        }
+        let mut keys = ArrayVec::<(usize, &SortColumn), MAX_KEYS>::new();
+        for key in order {
+            let (column, _) = self.columns.iter().find(|(_, slot)| *slot == saved[key.at])?;
+            keys.push((*column, key));
+        }
+        Some(self.first(exec, &keys, next))
     }
 
     fn explain(&self, out: &mut Explain) {
@@ -135,11 +155,28 @@ impl Rows for TableScan {
 }
 
 impl TableScan {
+    /// Gives all rows of all buckets that may have some.
+    #[inline]
+    fn rows(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
+        let bucket = match &self.bucket {
+            Bucket::Only => 0,
+            Bucket::Of(code) => {
+                let value = code.run(exec)?;
+                if value.is_null() {
+                    return Ok(Flow::Continue);
+                }
+                exec.tx.bucket_of(&self.access, &value)
+            }
+            Bucket::All => return self.all_buckets(exec, each),
+        };
+        self.one_bucket(exec, bucket, each)
+    }
+
     #[cold]
-    fn all_buckets(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+    fn all_buckets(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
         exec.tx.require_all(&self.access)?;
         for bucket in 0..self.access.buckets {
-            if self.one_bucket(exec, bucket, next)? == Flow::Stop {
+            if self.one_bucket(exec, bucket, each)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
         }
@@ -147,14 +184,41 @@ impl TableScan {
     }
 
     #[inline]
-    fn one_bucket(&self, exec: &mut Exec<'_, '_>, bucket: u16, next: &mut Next<'_>) -> Run<Flow> {
+    fn one_bucket(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {
         match &self.way {
-            Way::Unique { index, key } => self.unique(exec, bucket, *index, key, next),
-            Way::Scan(tests) => self.scan(exec, bucket, tests, next),
-            Way::Lookup { index, key } => self.lookup(exec, bucket, *index, key, next),
-            Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, next),
-            Way::Range { .. } => self.range(exec, bucket, next),
+            Way::Unique { index, key } => self.unique(exec, bucket, *index, key, each),
+            Way::Scan(tests) => self.scan(exec, bucket, tests, each),
+            Way::Lookup { index, key } => self.lookup(exec, bucket, *index, key, each),
+            Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, each),
+            Way::Range { .. } => self.range(exec, bucket, each),
         }
+    }
+
+    /// The first row by keys, which are columns of the table.
+    fn first(&self, exec: &mut Exec<'_, '_>, keys: &[(usize, &SortColumn)], next: &mut Next<'_>) -> Run<Flow> {
+        let mut best: Option<RowRef> = None;
+        let mut values = ArrayVec::<Value, MAX_KEYS>::new();
+        self.rows(exec, &mut |exec, batch| {
+            for row in batch {
+                let mut order = Ordering::Less;
+                if best.is_some() {
+                    order = Ordering::Equal;
+                    for ((column, key), value) in keys.iter().zip(&values) {
+                        order = key.compare(&exec.tx.read(*row, *column), value);
+                        if order.is_ne() {
+                            break;
+                        }
+                    }
+                }
+                if order.is_lt() {
+                    best = Some(*row);
+                    values.clear();
+                    values.extend(keys.iter().map(|(column, _)| exec.tx.read(*row, *column)));
+                }
+            }
+            Ok(Flow::Continue)
+        })?;
+        best.map_or(Ok(Flow::Continue), |row| self.emit(exec, row, next))
     }
 
     /// Gives one row on.
@@ -178,15 +242,6 @@ impl TableScan {
         next(exec)
     }
 
-    fn emit_batch(&self, exec: &mut Exec<'_, '_>, batch: &[RowRef], next: &mut Next<'_>) -> Run<Flow> {
-        for row in batch {
-            if self.emit(exec, *row, next)? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-        }
-        Ok(Flow::Continue)
-    }
-
     /// The values of a key, `false` when one of them can equal no row's.
     #[inline]
     fn key(&self, exec: &mut Exec<'_, '_>, parts: &[KeyPart], key: &mut Vec<Value>) -> Run<bool> {
@@ -200,30 +255,30 @@ impl TableScan {
     }
 
     #[inline]
-    fn unique(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], next: &mut Next<'_>) -> Run<Flow> {
+    fn unique(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], each: &mut Each<'_>) -> Run<Flow> {
         let mut key = exec.take_buffer();
         let row = match self.key(exec, parts, &mut key)? {
             true => exec.tx.lookup_unique(&self.access, bucket, index, &key)?,
             false => None,
         };
         exec.give_buffer(key);
-        row.map_or(Ok(Flow::Continue), |row| self.emit(exec, row, next))
+        row.map_or(Ok(Flow::Continue), |row| each(exec, &[row]))
     }
 
-    fn lookup(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], next: &mut Next<'_>) -> Run<Flow> {
+    fn lookup(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], each: &mut Each<'_>) -> Run<Flow> {
         let mut key = exec.take_buffer();
         let mut flow = Flow::Continue;
         if self.key(exec, parts, &mut key)? {
-            flow = self.rows_of(exec, bucket, index, &key, next)?;
+            flow = self.rows_of(exec, bucket, index, &key, each)?;
         }
         exec.give_buffer(key);
         Ok(flow)
     }
 
-    fn rows_of(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, key: &[Value], next: &mut Next<'_>) -> Run<Flow> {
+    fn rows_of(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, key: &[Value], each: &mut Each<'_>) -> Run<Flow> {
         let mut rows = exec.stack.rows.pop().unwrap_or_default();
         exec.tx.lookup(&self.access, bucket, index, key, &mut rows)?;
-        let flow = self.emit_batch(exec, &rows, next)?;
+        let flow = each(exec, &rows)?;
         rows.clear();
         exec.stack.rows.push(rows);
         Ok(flow)
@@ -236,7 +291,7 @@ impl TableScan {
         index: usize,
         parts: &[KeyPart],
         at: usize,
-        next: &mut Next<'_>,
+        each: &mut Each<'_>,
     ) -> Run<Flow> {
         let Value::Array(array) = parts[at].code.run(exec)? else { return Ok(Flow::Continue) };
         let mut key = Vec::with_capacity(parts.len());
@@ -252,14 +307,14 @@ impl TableScan {
         for element in elements {
             key[at] = element;
             exec.check_interrupts()?;
-            if self.rows_of(exec, bucket, index, &key, next)? == Flow::Stop {
+            if self.rows_of(exec, bucket, index, &key, each)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
         }
         Ok(Flow::Continue)
     }
 
-    fn scan(&self, exec: &mut Exec<'_, '_>, bucket: u16, tests: &[TestCode], next: &mut Next<'_>) -> Run<Flow> {
+    fn scan(&self, exec: &mut Exec<'_, '_>, bucket: u16, tests: &[TestCode], each: &mut Each<'_>) -> Run<Flow> {
         let mut predicates = ArrayVec::<SimplePredicate, MAX_TESTS>::new();
         for test in tests {
             match test {
@@ -274,7 +329,7 @@ impl TableScan {
         let mut batch = RowBatch::new();
         loop {
             let more = exec.tx.scan(&self.access, bucket, &mut scan, &predicates, &mut batch)?;
-            if self.emit_batch(exec, &batch, next)? == Flow::Stop {
+            if each(exec, &batch)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
             if !more {
@@ -284,7 +339,7 @@ impl TableScan {
         }
     }
 
-    fn range(&self, exec: &mut Exec<'_, '_>, bucket: u16, next: &mut Next<'_>) -> Run<Flow> {
+    fn range(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {
         let Way::Range { index, reverse, .. } = &self.way else { return Ok(Flow::Continue) };
         let Some((lower, upper)) = self.bounds(exec)? else { return Ok(Flow::Continue) };
         let range = KeyRange { lower, upper, reverse: *reverse };
@@ -292,7 +347,7 @@ impl TableScan {
         let mut batch = RowBatch::new();
         loop {
             let more = exec.tx.range(&self.access, bucket, *index, &range, &mut scan, &mut batch)?;
-            if self.emit_batch(exec, &batch, next)? == Flow::Stop {
+            if each(exec, &batch)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
             if !more {
@@ -303,7 +358,7 @@ impl TableScan {
     }
 
     /// The bounds in the index's order; `None` when nothing can be between them.
-    fn bounds(&self, exec: &mut Exec<'_, '_>) -> Run<Option<(Bound<Vec<Value>>, Bound<Vec<Value>>)>> {
+    fn bounds(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Bounds>> {
         let Way::Range { prefix, lower, upper, nulls_first, .. } = &self.way else { return Ok(None) };
         let mut key = Vec::with_capacity(prefix.len() + 1);
         if !self.key(exec, prefix, &mut key)? {

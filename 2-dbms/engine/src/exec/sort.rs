@@ -113,6 +113,9 @@ impl Sort {
 
     /// Only the first row is wanted: it lies in a buffer, and a row that is not before it costs one comparison.
     fn run_first(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        if let Some(flow) = self.source.run_first(exec, &self.columns, &self.saved, next) {
+            return flow;
+        }
         let mut best = exec.take_buffer();
         let flow = self.source.run(exec, &mut |exec| {
             let is_before = best.is_empty() || self.columns.iter().find_map(|column| {

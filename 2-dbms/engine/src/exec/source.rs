@@ -16,21 +16,21 @@ use crate::stop::Run;
 
 impl Builder<'_> {
     /// A subquery: its columns lie where it puts them.
-    pub(crate) fn from_subquery(&mut self, relation: RelationId, query: &Query) -> Result<RowsBox> {
+    pub(crate) fn subquery_rows(&mut self, relation: RelationId, query: &Query) -> Result<RowsBox> {
         let code = self.query(query)?;
         self.add_relation_at(relation, code.first, code.width);
         Ok(Box::new(SubqueryRows { code }))
     }
 
     /// A table that the engine computes.
-    pub(crate) fn from_system(&mut self, relation: RelationId, schema: &str, name: &str) -> Result<RowsBox> {
+    pub(crate) fn system_rows(&mut self, relation: RelationId, schema: &str, name: &str) -> Result<RowsBox> {
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
         Ok(Box::new(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots }))
     }
 
     /// A function in FROM.
-    pub(crate) fn from_function(&mut self, relation: RelationId, call: &Expr, ordinality: bool) -> Result<RowsBox> {
+    pub(crate) fn function_rows(&mut self, relation: RelationId, call: &Expr, ordinality: bool) -> Result<RowsBox> {
         let code = self.set_code(call)?;
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
