@@ -50,7 +50,7 @@ fn slice(bound: &Bound<Vec<Value>>) -> Bound<&[Value]> {
 impl Transaction<'_> {
     /// The fragment that a row lies in, for reading.
     #[inline]
-    fn fragment_of(&self, row: RowRef) -> &Fragment {
+    pub(crate) fn fragment_of(&self, row: RowRef) -> &Fragment {
         let fragment = if row.private {
             let key = self.fragment_key(row.held, row.slot, row.bucket);
             self.overlay().and_then(|overlay| overlay.fragment(key))
