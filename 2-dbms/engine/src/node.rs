@@ -98,6 +98,8 @@ pub struct Shape {
     pub partitions: usize,
     /// Buckets.
     pub buckets: u16,
+    /// Bytes after which the log begins a new segment; their space is reserved when it begins.
+    pub log_segment_bytes: u64,
 }
 
 impl Node {

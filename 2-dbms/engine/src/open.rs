@@ -56,7 +56,7 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Opened> {
     let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
     let identity = identify(machine, &*disk, shape)?;
-    let config = Config { node_id: identity.node_id, ..Config::default() };
+    let config = Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() };
     disk.create_dir(LOG).map_err(|error| io_error(&error))?;
     let log_disk = machine.disk(&format!("{}/{LOG}", disk.root()));
     let mut recovery = Recovery::start(machine, log_disk, config)?;

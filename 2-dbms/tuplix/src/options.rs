@@ -16,6 +16,8 @@ pub struct Options {
     pub partitions: usize,
     /// Buckets; fixed when a directory is made.
     pub buckets: u16,
+    /// Bytes after which the log begins a new segment; their space is reserved when it begins. 64 MiB unless changed.
+    pub log_segment_bytes: u64,
     /// Whether commits are logged.
     pub log: LogMode,
     /// The machine to run on; `None` for this computer.
@@ -34,7 +36,14 @@ pub enum LogMode {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { dir: None, partitions: 0, buckets: 64, log: LogMode::On, machine: None }
+        Options {
+            dir: None,
+            partitions: 0,
+            buckets: 64,
+            log_segment_bytes: 64 << 20,
+            log: LogMode::On,
+            machine: None,
+        }
     }
 }
 
@@ -42,7 +51,7 @@ impl Options {
     pub(crate) fn shape(&self, machine: &Machine) -> Shape {
         let cores = machine.cores().clamp(1, usize::from(self.buckets).max(1));
         let partitions = if self.partitions == 0 { cores } else { self.partitions };
-        Shape { partitions, buckets: self.buckets }
+        Shape { partitions, buckets: self.buckets, log_segment_bytes: self.log_segment_bytes }
     }
 
     pub(crate) fn disk(&self, machine: &Machine, dir: &Path) -> Result<Arc<dyn Disk>> {

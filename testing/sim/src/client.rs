@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix::{Commit, Machine, Prepared, Result, Rows, Session, SessionOptions, SqlError, SqlState, Tuplix, Value, sqlstate};
+use tuplix::{
+    Commit, Machine, Prepared, Result, Rows, Session, SessionOptions, SqlError, SqlState, Tuplix, Value,
+    sqlstate,
+};
 
 use crate::history::{Event, IDS, Id, Level, Outcome};
 use crate::random::Random;
@@ -199,6 +202,7 @@ impl Client {
         };
         let mut rows = Rows::new();
         let commit = self.session.call(&prepared, arguments, &mut rows);
+        self.still_alive();
         let shown = match &commit {
             Ok(_) => format!("{} {:?}", rows.tag, rows.iter().collect::<Vec<_>>()),
             Err(error) => error.to_string(),
@@ -209,7 +213,14 @@ impl Client {
     }
 
     fn wait(&mut self, commit: Commit) -> Step {
-        if self.habits.synchronous { commit.wait().map_err(Failure::Wait) } else { Ok(()) }
+        let outcome = if self.habits.synchronous { commit.wait().map_err(Failure::Wait) } else { Ok(()) };
+        self.still_alive();
+        outcome
+    }
+
+    /// Ends this thread if its machine has ended meanwhile: what it was told after that, nobody was told.
+    pub(crate) fn still_alive(&self) {
+        self.machine.yield_point("reply");
     }
 
     /// Judges the failure of a transaction that is over, and records its end.
@@ -231,7 +242,10 @@ impl Client {
             Failure::Sql(error) | Failure::Wait(error) => {
                 self.end(running, Outcome::Unknown);
                 let number = running.number;
-                Err(Stop::Wrong(format!("client {}, transaction {number}: unexpected error: {error:?}", self.index)))
+                Err(Stop::Wrong(format!(
+                    "client {}, transaction {number}: unexpected error: {error:?}",
+                    self.index
+                )))
             }
         }
     }
@@ -258,6 +272,7 @@ impl Client {
         ];
         let sql = self.random.pick(&statements);
         let outcome = self.session.execute(sql);
+        self.still_alive();
         self.note(format!("{sql} -> {:?}", outcome.as_ref().err().map(ToString::to_string)));
         match outcome {
             Ok(_) => Ok(()),

@@ -209,8 +209,8 @@ impl History {
                 let before = self.transactions.insert(*number, transaction);
                 assert!(before.is_none(), "a transaction begins once");
             }
-            Event::Write { id } => drop(self.of(writer_of(*id)).writes.insert(*id, true)),
-            Event::Undo { id } => drop(self.of(writer_of(*id)).writes.insert(*id, false)),
+            Event::Write { id } => self.of(writer_of(*id)).writes.extend([(*id, true)]),
+            Event::Undo { id } => self.of(writer_of(*id)).writes.extend([(*id, false)]),
             Event::Place { id, list, position } => {
                 self.of(writer_of(*id)).places.insert(*id, (*list, *position));
             }
@@ -246,12 +246,17 @@ impl History {
 
 fn describe(event: &Event) -> String {
     match event {
-        Event::Begin { number, client, level } => format!("client {client}: transaction {number} begins, {level:?}"),
+        Event::Begin { number, client, level } => {
+            format!("client {client}: transaction {number} begins, {level:?}")
+        }
         Event::Write { id } => format!("transaction {} writes {id}", writer_of(*id)),
         Event::Undo { id } => format!("transaction {}: {id} has no effect", writer_of(*id)),
         Event::Place { id, list, position } => format!("{id} is at {position} of list {list}"),
         Event::Read { number, list, seen, durable } => {
-            format!("transaction {number} sees list {list}: {seen:?}{}", if *durable { ", durable" } else { "" })
+            format!(
+                "transaction {number} sees list {list}: {seen:?}{}",
+                if *durable { ", durable" } else { "" }
+            )
         }
         Event::End { number, outcome, durable } => {
             format!("transaction {number}: {outcome:?}{}", if *durable { ", durable" } else { "" })

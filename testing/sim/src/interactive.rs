@@ -26,9 +26,12 @@ impl Client {
              INSERT INTO item SELECT p_key, len, {id} FROM list WHERE p_key = {list} RETURNING pos"
         );
         let outcome = self.session.execute(&text);
+        self.still_alive();
         self.note(format!("{text} -> {:?}", outcome.as_ref().err().map(ToString::to_string)));
         let result = outcome.map_err(Failure::Sql).and_then(|rows| {
-            let Some(last) = rows.get(1) else { return Err(Failure::Wrong("one reply to two statements".to_owned())) };
+            let Some(last) = rows.get(1) else {
+                return Err(Failure::Wrong("one reply to two statements".to_owned()));
+            };
             self.place(id, list, id_of(last, 0, 0)?);
             Ok(())
         });
@@ -72,11 +75,17 @@ impl Client {
                     self.end(running, Outcome::Committed);
                     Ok(())
                 }
-                Ok(rows) => self.failed(running, Failure::Wrong(format!("COMMIT was answered by {}", rows.tag))),
+                Ok(rows) => {
+                    self.failed(running, Failure::Wrong(format!("COMMIT was answered by {}", rows.tag)))
+                }
                 Err(failure) => {
                     let open = self.session.transaction_status() != TransactionStatus::Idle;
                     self.failed(running, failure)?;
-                    if open { Err(Stop::Wrong("a failed COMMIT left the transaction open".to_owned())) } else { Ok(()) }
+                    if open {
+                        Err(Stop::Wrong("a failed COMMIT left the transaction open".to_owned()))
+                    } else {
+                        Ok(())
+                    }
                 }
             },
             Ending::Rollback => {
@@ -86,6 +95,7 @@ impl Client {
             Ending::Disconnect => {
                 self.note("disconnects".to_owned());
                 let outcome = self.reconnect().map_err(Failure::Sql);
+                self.still_alive();
                 self.rolled_back(running, outcome)
             }
         }
@@ -99,9 +109,10 @@ impl Client {
             Err(Failure::Sql(error) | Failure::Wait(error)) if is_stop(error.sqlstate()) => {
                 Err(Stop::Node(error.to_string()))
             }
-            Err(Failure::Sql(error) | Failure::Wait(error)) => {
-                Err(Stop::Wrong(format!("transaction {} could not be rolled back: {error:?}", running.number)))
-            }
+            Err(Failure::Sql(error) | Failure::Wait(error)) => Err(Stop::Wrong(format!(
+                "transaction {} could not be rolled back: {error:?}",
+                running.number
+            ))),
             Err(Failure::Wrong(what)) => Err(Stop::Wrong(what)),
         }
     }
@@ -118,7 +129,10 @@ impl Client {
                 match self.ask("SELECT len FROM list WHERE p_key = 0", &[]) {
                     Err(Failure::Sql(error)) if error.sqlstate() == sqlstate::IN_FAILED_SQL_TRANSACTION => {}
                     Err(Failure::Sql(error)) if is_stop(error.sqlstate()) => {}
-                    _ => return self.failed(running, Failure::Wrong("a failed block took a statement".to_owned())),
+                    _ => {
+                        return self
+                            .failed(running, Failure::Wrong("a failed block took a statement".to_owned()));
+                    }
                 }
             }
         }
@@ -183,7 +197,9 @@ impl Client {
         let read = self.read_one(running, list)?;
         let position = self.append_to(running, list)?;
         if read as u64 != length || position != length + 1 {
-            let what = format!("list {list} was locked at {length}, then had {read} entries, then one came at {position}");
+            let what = format!(
+                "list {list} was locked at {length}, then had {read} entries, then one came at {position}"
+            );
             return Err(Failure::Wrong(what));
         }
         Ok(())
@@ -218,7 +234,10 @@ impl Client {
         self.pause(2);
         let deleted = self.ask("DELETE FROM queue WHERE p_key = $1 AND n = $2", &[int(p_key), big(entry)])?;
         if deleted.affected() != 1 {
-            return Err(Failure::Wrong(format!("entry {entry} was locked, then {} were deleted", deleted.affected())));
+            return Err(Failure::Wrong(format!(
+                "entry {entry} was locked, then {} were deleted",
+                deleted.affected()
+            )));
         }
         let id = self.fresh(running);
         let journal = "INSERT INTO journal VALUES ($1, $2, 'take', 0, $3)";

@@ -152,6 +152,7 @@ fn open(machine: &Machine, plan: &Plan) -> Result<Tuplix> {
     Tuplix::open_with(&Options {
         dir: Some(DIRECTORY.into()),
         partitions: plan.partitions,
+        log_segment_bytes: plan.log_segment_bytes,
         machine: Some(machine.clone()),
         ..Options::default()
     })
@@ -200,7 +201,11 @@ fn work(machine: &Machine, seed: u64, plan: &Plan, shared: &Arc<Shared>) -> Resu
         let mut client = Client::new(index, &node, machine, random, shared.clone(), *habits)?;
         client.tasks = tasks.iter().skip(index as usize).step_by(plan.habits.len()).copied().collect();
         let (plan, shared, machine) = (plan.clone(), shared.clone(), machine.clone());
-        clients.push(machine.clone().spawn(&format!("client {index}"), move || run_client(client, &machine, &plan, &shared)));
+        clients.push(
+            machine
+                .clone()
+                .spawn(&format!("client {index}"), move || run_client(client, &machine, &plan, &shared)),
+        );
     }
     for client in clients {
         if client.join().is_err() {
@@ -243,7 +248,9 @@ fn refuses_everything(node: &Tuplix) -> Result<()> {
     for sql in ["SELECT len FROM list WHERE p_key = 0", "UPDATE list SET len = len WHERE p_key = 0"] {
         match session.execute(sql) {
             Err(error) if is_stop(error.sqlstate()) => {}
-            other => return Err(SqlError::internal(format!("after the log had stopped: {sql} -> {other:?}"))),
+            other => {
+                return Err(SqlError::internal(format!("after the log had stopped: {sql} -> {other:?}")));
+            }
         }
     }
     Ok(())

@@ -75,13 +75,15 @@ fn main() -> ExitCode {
 fn execute(arguments: &Arguments) -> Result<bool> {
     match &arguments.command {
         None => seeds(arguments),
-        Some(Command::Child { directory, seed, first }) => kill::child(directory, *seed, *first).map(|()| true),
+        Some(Command::Child { directory, seed, first }) => {
+            kill::child(directory, *seed, *first).map(|()| true)
+        }
         Some(Command::Kill { directory, seed, rounds }) => {
             let program = std::env::current_exe().context("where is this program?")?;
             let given = directory.clone();
-            let folder = given.clone().unwrap_or_else(|| {
-                std::env::temp_dir().join(format!("tuplix-kill-{}", std::process::id()))
-            });
+            let folder = given
+                .clone()
+                .unwrap_or_else(|| std::env::temp_dir().join(format!("tuplix-kill-{}", std::process::id())));
             let summary = kill::kill_rounds(&program, &folder, *seed, *rounds)?;
             writeln!(std::io::stdout(), "{summary:?}")?;
             if given.is_none() {

@@ -4,7 +4,9 @@ use tuplix::{Rows, Value};
 
 use crate::client::{Client, Failure, Running, Step, Stop, big, id_value, int};
 use crate::history::{Event, Id, Level, Outcome, Seen};
-use crate::schema::{ACCOUNTS, BALANCE, COUNTED_LISTS, LISTS, CAPACITY, PARTITION_KEYS, WORKERS, id_of, integer, table_of};
+use crate::schema::{
+    ACCOUNTS, BALANCE, CAPACITY, COUNTED_LISTS, LISTS, PARTITION_KEYS, WORKERS, id_of, integer, table_of,
+};
 
 impl Client {
     pub(crate) fn one_shot(&mut self) -> Result<(), Stop> {
@@ -163,7 +165,9 @@ impl Client {
             let rows = self.ask("SELECT finish($1, $2, $3)", &[int(p_key), big(task), id_value(id)])?;
             // An asynchronous schedule is still there: only a crash takes it, and this is the same node.
             if integer(&rows, 0, 0)? < 0 {
-                return Err(Failure::Wrong(format!("task {task} of {p_key} has gone before it was finished")));
+                return Err(Failure::Wrong(format!(
+                    "task {task} of {p_key} has gone before it was finished"
+                )));
             }
             if running.level == Level::OneShot {
                 self.tasks.remove(0);

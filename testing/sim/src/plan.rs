@@ -25,6 +25,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Partitions of the buckets: they may be others at each start.
     pub partitions: usize,
+    /// Small ones, so that the log moves on to the next often.
+    pub log_segment_bytes: u64,
     /// A client for each.
     pub habits: Vec<Habits>,
     /// Transactions until the end.
@@ -47,11 +49,27 @@ impl Plan {
         let clients = 2 + random.below(4);
         let habits = (0..clients).map(|_| habits(&mut random)).collect();
         let transactions = 20 + random.below(60);
-        let endings = [Ending::PowerLoss, Ending::PowerLoss, Ending::PowerLoss, Ending::Kill, Ending::Leave, Ending::Close];
+        let endings = [
+            Ending::PowerLoss,
+            Ending::PowerLoss,
+            Ending::PowerLoss,
+            Ending::Kill,
+            Ending::Leave,
+            Ending::Close,
+        ];
         let ending = random.pick(&endings);
         let abrupt = random.chance(3, 4);
         let partitions = 1 + random.below(4) as usize;
-        Plan { faults: faults(&mut random), partitions, habits, transactions, ending, abrupt }
+        let log_segment_bytes = random.pick(&[2 << 10, 16 << 10, 256 << 10]);
+        Plan {
+            faults: faults(&mut random),
+            partitions,
+            log_segment_bytes,
+            habits,
+            transactions,
+            ending,
+            abrupt,
+        }
     }
 
     /// The last round but one: nothing fails, so all clients get through.

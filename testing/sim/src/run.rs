@@ -124,9 +124,12 @@ pub fn run_seed(seed: u64, rounds: u64, story_lines: usize) -> Result<Report, Bo
     run.round(rounds + 1, &Plan::calm(seed))?;
     let committed = run.report.committed - before;
     if committed < 20 {
-        return Err(run.failure(rounds + 1, &Plan::calm(seed), &History::default(), format!(
-            "only {committed} transactions committed although nothing failed any more"
-        )));
+        return Err(run.failure(
+            rounds + 1,
+            &Plan::calm(seed),
+            &History::default(),
+            format!("only {committed} transactions committed although nothing failed any more"),
+        ));
     }
     run.round(rounds + 2, &Plan::look(seed))?;
     Ok(run.report)
@@ -167,7 +170,10 @@ impl Run {
             let plan = Plan::look(seed);
             self.machine(0, &plan, Job::LookFor(left.known.created), left.disk)?;
         }
-        let plan = Plan { ending: random.pick(&[Ending::PowerLoss, Ending::Kill, Ending::Close]), ..Plan::look(seed) };
+        let plan = Plan {
+            ending: random.pick(&[Ending::PowerLoss, Ending::Kill, Ending::Close]),
+            ..Plan::look(seed)
+        };
         let left = self.machine(0, &plan, Job::Create, DiskImage::default())?;
         self.report.disk = left.disk;
         Ok(())
@@ -214,7 +220,8 @@ impl Run {
                     return Err(self.failure(pending.round, &pending.plan, &pending.history, what));
                 }
                 if pending.closed_with.as_ref().is_some_and(|closed_with| *closed_with != state) {
-                    let what = "what was recovered differs from what the node held when it was closed".to_owned();
+                    let what =
+                        "what was recovered differs from what the node held when it was closed".to_owned();
                     return Err(self.failure(pending.round, &pending.plan, &pending.history, what));
                 }
             }
@@ -247,5 +254,6 @@ impl Run {
 }
 
 fn hash_of(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    text.bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }

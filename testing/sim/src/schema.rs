@@ -75,7 +75,9 @@ pub fn objects() -> Vec<(&'static str, &'static str)> {
 /// XX000 when it is none.
 pub fn integer(rows: &Rows, row: usize, column: usize) -> Result<i64> {
     let value = rows.get(row, column).and_then(Value::as_i64);
-    value.ok_or_else(|| SqlError::internal(format!("no integer in row {row}, column {column}: {:?}", rows.get(row, column))))
+    value.ok_or_else(|| {
+        SqlError::internal(format!("no integer in row {row}, column {column}: {:?}", rows.get(row, column)))
+    })
 }
 
 /// An id of a row.
@@ -102,11 +104,18 @@ pub fn read_state(session: &mut Session) -> Result<State> {
     for row in 0..rows.len() {
         state.lengths.insert(int(&rows, row, 0)?, id_of(&rows, row, 1)?);
     }
-    let rows = session.query("SELECT p_key, id, what, subject, amount FROM journal ORDER BY p_key, id", &[])?;
+    let rows =
+        session.query("SELECT p_key, id, what, subject, amount FROM journal ORDER BY p_key, id", &[])?;
     for row in 0..rows.len() {
         let what = rows.get(row, 2).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (p_key, id) = (int(&rows, row, 0)?, id_of(&rows, row, 1)?);
-        state.journal.push(Entry { p_key, id, what, subject: integer(&rows, row, 3)?, amount: integer(&rows, row, 4)? });
+        state.journal.push(Entry {
+            p_key,
+            id,
+            what,
+            subject: integer(&rows, row, 3)?,
+            amount: integer(&rows, row, 4)?,
+        });
     }
     state.accounts = pairs(session, "SELECT p_key, balance FROM account", |rows, row| {
         Ok((int(rows, row, 0)?, integer(rows, row, 1)?))

@@ -55,7 +55,11 @@ impl Graph {
         }
         nodes.reverse();
         let next = |index: usize| nodes.get(index + 1).copied().unwrap_or(start);
-        nodes.iter().enumerate().map(|(index, node)| (*node, self.edges[node][&next(index)].clone())).collect()
+        nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (*node, self.edges[node][&next(index)].clone()))
+            .collect()
     }
 
     /// Takes away nodes that nobody must precede, then nodes that precede nobody, as long as there are any: from what is left,
@@ -81,7 +85,8 @@ impl Graph {
         let mut seen = vec![false; self.nodes];
         while !seen[node] {
             seen[node] = true;
-            let before = self.edges.iter().find(|(before, after)| left[**before] && after.contains_key(&node));
+            let before =
+                self.edges.iter().find(|(before, after)| left[**before] && after.contains_key(&node));
             node = before.map(|(before, _)| *before)?;
         }
         Some(node)

@@ -76,7 +76,9 @@ impl Round<'_> {
             let there = transaction.effective().filter(|id| found.contains(id)).count();
             if there != 0 && there != writes {
                 let missing: Vec<Id> = transaction.effective().filter(|id| !found.contains(id)).collect();
-                return Err(format!("transaction {number} survived in part: {missing:?} of its {writes} writes are lost"));
+                return Err(format!(
+                    "transaction {number} survived in part: {missing:?} of its {writes} writes are lost"
+                ));
             }
             let survived = there > 0 || writes == 0;
             let known = match transaction.outcome {
@@ -97,7 +99,8 @@ impl Round<'_> {
         let before = self.before.ids();
         let unknown = ids.iter().find(|id| {
             let transaction = self.history.transactions.get(&writer_of(**id));
-            !before.contains(id) && !transaction.is_some_and(|transaction| transaction.writes.contains_key(id))
+            !before.contains(id)
+                && !transaction.is_some_and(|transaction| transaction.writes.contains_key(id))
         });
         match unknown {
             Some(id) => Err(format!("{id} was {how}, but nobody wrote it")),
@@ -107,14 +110,20 @@ impl Round<'_> {
 }
 
 /// Nobody may see what a transaction rolled back, nor may it be there later.
-fn refuse_undone(transaction: &Transaction, found: &BTreeSet<Id>, shown: &BTreeSet<Id>) -> Result<(), String> {
+fn refuse_undone(
+    transaction: &Transaction,
+    found: &BTreeSet<Id>,
+    shown: &BTreeSet<Id>,
+) -> Result<(), String> {
     for (id, effective) in &transaction.writes {
         if *effective && transaction.outcome != Outcome::Aborted {
             continue;
         }
         let number = transaction.number;
         if shown.contains(id) {
-            return Err(format!("{id} of transaction {number} was rolled back, but another client saw it (dirty read)"));
+            return Err(format!(
+                "{id} of transaction {number} was rolled back, but another client saw it (dirty read)"
+            ));
         }
         if found.contains(id) {
             return Err(format!("{id} of transaction {number} was rolled back, but it is there"));

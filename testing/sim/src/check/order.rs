@@ -44,7 +44,9 @@ impl Orders {
         for (number, fate) in &fates.committed {
             for (id, (list, position)) in &fate.transaction.places {
                 if fate.transaction.writes.get(id) == Some(&true) {
-                    orders.put(*list, *position, *id, || format!("the reply to transaction {number} that wrote it"))?;
+                    orders.put(*list, *position, *id, || {
+                        format!("the reply to transaction {number} that wrote it")
+                    })?;
                 }
             }
         }
@@ -69,36 +71,54 @@ impl Orders {
         }
         match *self.place.entry(id).or_insert((list, position)) {
             place if place == (list, position) => Ok(()),
-            (other, at) => Err(format!("{id} is at {position} of list {list} by {}, elsewhere at {at} of list {other}", why())),
+            (other, at) => Err(format!(
+                "{id} is at {position} of list {list} by {}, elsewhere at {at} of list {other}",
+                why()
+            )),
         }
     }
 
-    /// How many entries of others and its own the reader had before it: the position of the last one it saw.
-    fn length_seen(&self, transaction: &Transaction, read: &Read) -> u64 {
-        let last = transaction.foreign(read).last();
-        last.and_then(|id| self.place.get(&id)).map_or(0, |(_, position)| *position)
+    /// How many entries of others the reader saw; `None` when the place of the last one is known to nobody.
+    fn length_seen(&self, transaction: &Transaction, read: &Read) -> Option<u64> {
+        match transaction.foreign(read).last() {
+            None => Some(0),
+            Some(last) => self.place.get(&last).map(|(_, position)| *position),
+        }
     }
 
     fn check_read(&self, fates: &Fates<'_>, transaction: &Transaction, read: &Read) -> Result<(), String> {
         let number = transaction.number;
         let Some(last) = transaction.foreign(read).last() else { return Ok(()) };
-        if self.place.get(&last).is_none_or(|(list, _)| *list != read.list) {
-            return Err(format!("transaction {number} saw {last} in list {}, where it is not", read.list));
+        match self.place.get(&last) {
+            Some((list, _)) if *list == read.list => {}
+            // It was shown as the last entry, its writer's reply never came, and it is lost.
+            None if fates.committed.get(&writer_of(last)).is_some_and(|fate| !fate.survived) => return Ok(()),
+            _ => {
+                return Err(format!("transaction {number} saw {last} in list {}, where it is not", read.list));
+            }
         }
         if let Seen::All(ids) = &read.seen {
             let own = ids.iter().position(|id| writer_of(*id) == number).unwrap_or(ids.len());
             if ids[own..].iter().any(|id| writer_of(*id) != number) {
-                return Err(format!("transaction {number} saw an entry of another after its own in list {}", read.list));
+                return Err(format!(
+                    "transaction {number} saw an entry of another after its own in list {}",
+                    read.list
+                ));
             }
         }
         // Half of a transaction: its last entry seen is not the last that it appended here.
         let Some(fate) = fates.committed.get(&writer_of(last)) else { return Ok(()) };
         let (_, position) = self.place[&last];
-        let later = fate.transaction.effective().filter_map(|id| self.place.get(&id)).find(|(list, at)| {
-            *list == read.list && *at > position
-        });
+        let later = fate
+            .transaction
+            .effective()
+            .filter_map(|id| self.place.get(&id))
+            .find(|(list, at)| *list == read.list && *at > position);
         match later {
-            Some(_) => Err(format!("transaction {number} saw only a part of what transaction {} appended", writer_of(last))),
+            Some(_) => Err(format!(
+                "transaction {number} saw only a part of what transaction {} appended",
+                writer_of(last)
+            )),
             None => Ok(()),
         }
     }
@@ -106,7 +126,8 @@ impl Orders {
 
 fn check_graph(fates: &Fates<'_>, orders: &Orders) -> Result<(), String> {
     let numbers: Vec<u64> = fates.committed.keys().copied().collect();
-    let node: BTreeMap<u64, usize> = numbers.iter().enumerate().map(|(node, number)| (*number, node)).collect();
+    let node: BTreeMap<u64, usize> =
+        numbers.iter().enumerate().map(|(node, number)| (*number, node)).collect();
     let mut graph = Graph::new(numbers.len());
     for (list, entries) in &orders.lists {
         let mut before: Option<(u64, Id)> = None;
@@ -140,7 +161,7 @@ fn add_read(
     read: &Read,
 ) {
     let reader = node[&number];
-    let length = orders.length_seen(transaction, read);
+    let Some(length) = orders.length_seen(transaction, read) else { return };
     let list = read.list;
     let Some(entries) = orders.lists.get(&list) else { return };
     if let Some((_, id)) = entries.range(..=length).next_back()
@@ -155,7 +176,9 @@ fn add_read(
     if let Some((_, id)) = next
         && let Some(writer) = node.get(&writer_of(*id))
     {
-        graph.edge(reader, *writer, || format!("saw {length} entries of list {list}, to which {id} was appended later by"));
+        graph.edge(reader, *writer, || {
+            format!("saw {length} entries of list {list}, to which {id} was appended later by")
+        });
     }
 }
 

@@ -47,7 +47,9 @@ impl State {
             lengths: (0..COUNTED_LISTS).map(|list| (list, 0)).collect(),
             journal: Vec::new(),
             accounts: (0..ACCOUNTS).map(|account| (account, BALANCE)).collect(),
-            workers: (0..PARTITION_KEYS).flat_map(|p| (1..=WORKERS).map(move |w| ((p, w), CAPACITY))).collect(),
+            workers: (0..PARTITION_KEYS)
+                .flat_map(|p| (1..=WORKERS).map(move |w| ((p, w), CAPACITY)))
+                .collect(),
             tasks: BTreeMap::new(),
             queue: BTreeSet::new(),
         }
@@ -127,24 +129,31 @@ impl State {
         }
         for entry in self.of("finish") {
             if running.remove(&(entry.p_key, entry.amount)) != Some(entry.subject) {
-                return Err(format!("task {} was finished on worker {} where it did not run", entry.amount, entry.subject));
+                return Err(format!(
+                    "task {} was finished on worker {} where it did not run",
+                    entry.amount, entry.subject
+                ));
             }
         }
-        let has: BTreeMap<(i32, i64), i64> = self.tasks.iter().map(|(key, worker)| (*key, i64::from(*worker))).collect();
+        let has: BTreeMap<(i32, i64), i64> =
+            self.tasks.iter().map(|(key, worker)| (*key, i64::from(*worker))).collect();
         if has != running {
             return Err(format!("tasks are {has:?}, by the journal {running:?}"));
         }
         for ((p_key, worker), unused) in &self.workers {
             let used = self.tasks.iter().filter(|((p, _), w)| p == p_key && *w == worker).count() as i64;
             if unused + used != CAPACITY {
-                return Err(format!("worker {worker} of {p_key} runs {used} and has {unused} of {CAPACITY} left"));
+                return Err(format!(
+                    "worker {worker} of {p_key} runs {used} and has {unused} of {CAPACITY} left"
+                ));
             }
         }
         Ok(())
     }
 
     fn check_queue(&self) -> Result<(), String> {
-        let mut expected: BTreeSet<(i32, i64)> = self.of("put").map(|entry| (entry.p_key, entry.amount)).collect();
+        let mut expected: BTreeSet<(i32, i64)> =
+            self.of("put").map(|entry| (entry.p_key, entry.amount)).collect();
         for entry in self.of("take") {
             if !expected.remove(&(entry.p_key, entry.amount)) {
                 return Err(format!("queue entry {} was taken twice or never put", entry.amount));

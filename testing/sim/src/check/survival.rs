@@ -17,12 +17,16 @@ pub fn check(round: &Round<'_>, fates: &Fates<'_>) -> Result<(), String> {
 }
 
 fn acknowledged_survives(round: &Round<'_>, fates: &Fates<'_>) -> Result<(), String> {
-    let lost = fates.committed.values().find(|fate| !fate.survived && (fate.transaction.durable || round.closed));
+    let lost =
+        fates.committed.values().find(|fate| !fate.survived && (fate.transaction.durable || round.closed));
     match lost {
-        Some(fate) if fate.transaction.durable => {
-            Err(format!("transaction {} was acknowledged as durable, but it is lost", fate.transaction.number))
+        Some(fate) if fate.transaction.durable => Err(format!(
+            "transaction {} was acknowledged as durable, but it is lost",
+            fate.transaction.number
+        )),
+        Some(fate) => {
+            Err(format!("transaction {} is lost although the node was closed", fate.transaction.number))
         }
-        Some(fate) => Err(format!("transaction {} is lost although the node was closed", fate.transaction.number)),
         None => Ok(()),
     }
 }
@@ -50,7 +54,10 @@ fn survivors_depend_on_survivors(fates: &Fates<'_>) -> Result<(), String> {
         }
         for read in &transaction.reads {
             if let Some(id) = transaction.foreign(read).find(|id| !fates.found.contains(id)) {
-                return Err(format!("transaction {} survived, but {id}, which it saw, is lost", transaction.number));
+                return Err(format!(
+                    "transaction {} survived, but {id}, which it saw, is lost",
+                    transaction.number
+                ));
             }
         }
     }
@@ -60,7 +67,9 @@ fn survivors_depend_on_survivors(fates: &Fates<'_>) -> Result<(), String> {
 /// Whoever began after a commit was acknowledged, even one that did not wait for the disk, is not kept without it.
 fn lost_is_a_suffix(fates: &Fates<'_>) -> Result<(), String> {
     let lost = fates.committed.values().filter(|fate| !fate.survived);
-    let Some((ended, lost)) = lost.filter_map(|fate| Some((fate.transaction.ended?, fate.transaction.number))).min() else {
+    let Some((ended, lost)) =
+        lost.filter_map(|fate| Some((fate.transaction.ended?, fate.transaction.number))).min()
+    else {
         return Ok(());
     };
     let later = fates.committed.values().find(|fate| {

@@ -1,0 +1,7 @@
+//! The seeds and the real processes that CI runs.
+
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod real_process;
+mod seeds;
