@@ -25,6 +25,7 @@ lint: ## Formatting, clippy and documentation, warnings are errors
 bench: ## Benchmarks beside their peers (SECONDS=30)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-bench -- fifo --seconds $(SECONDS)
+	cargo run --release --locked -p tuplix-bench -- procedure --seconds $(SECONDS)
 
 install: ## Install the tuplix command for this user
 	cargo install --locked --profile dist --path interfaces/cli

@@ -37,9 +37,9 @@ start_node() {
     # The read end stays open, or the node's later words would end it.
     exec 3<"$folder/greeting"
     rm "$folder/greeting"
-    while read -r line <&3; do
+    while IFS= read -r line <&3; do
         echo "$line"
-        case $line in 'stop with'*) return ;; esac
+        case $line in *'stop with'*) return ;; esac
     done
     echo 'the node did not start' >&2
     exit 1
