@@ -241,8 +241,16 @@ pub trait File: Send + Sync + std::fmt::Debug {
     fn read_exact_at(&self, offset: u64, bytes: &mut [u8]) -> DiskResult<()> {
         let read = self.read_at(offset, bytes)?;
         if read < bytes.len() {
-            let why = format!("file ends at {}, wanted up to {}", offset + read as u64, offset + bytes.len() as u64);
-            return Err(DiskError::new(Operation::Read, self.path(), io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+            let why = format!(
+                "file ends at {}, wanted up to {}",
+                offset + read as u64,
+                offset + bytes.len() as u64
+            );
+            return Err(DiskError::new(
+                Operation::Read,
+                self.path(),
+                io::Error::new(io::ErrorKind::UnexpectedEof, why),
+            ));
         }
         Ok(())
     }

@@ -97,8 +97,12 @@ impl Disk for LinuxDisk {
     fn lock(&self, path: &str) -> DiskResult<Box<dyn DirectoryLock>> {
         let lock_path = self.full(path).join(LOCK_FILE);
         let take = || -> io::Result<fs::File> {
-            let mut file =
-                fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path)?;
+            let mut file = fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&lock_path)?;
             if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder)?;

@@ -94,7 +94,11 @@ impl Drop for Keeper {
     }
 }
 
-fn tuplix_client(keeper: &std::sync::Arc<Keeper>, number: usize, synchronous: bool) -> anyhow::Result<Client<'static>> {
+fn tuplix_client(
+    keeper: &std::sync::Arc<Keeper>,
+    number: usize,
+    synchronous: bool,
+) -> anyhow::Result<Client<'static>> {
     let keeper = keeper.clone();
     let mut session: Session = keeper.node.session(&SessionOptions::default())?;
     session.set("synchronous_commit", if synchronous { "on" } else { "off" })?;
@@ -149,7 +153,9 @@ fn sqlite(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             connection
                 .prepare_cached("UPDATE worker SET unused_capacity = ? WHERE worker_id = ? AND p_key = ?")?
                 .execute((capacity - 1, worker, bucket))?;
-            connection.prepare_cached("INSERT INTO task VALUES (?, ?, ?)")?.execute((bucket, task, worker))?;
+            connection
+                .prepare_cached("INSERT INTO task VALUES (?, ?, ?)")?
+                .execute((bucket, task, worker))?;
             connection.prepare_cached("COMMIT")?.execute(())?;
             Ok(())
         });

@@ -16,7 +16,11 @@ use report::Report;
 
 /// Measures Tuplix beside its peers, all in one run.
 #[derive(Parser)]
-#[command(version, about, after_help = "Examples:\n  tuplix-bench fifo --seconds 30\n  tuplix-bench procedure --json")]
+#[command(
+    version,
+    about,
+    after_help = "Examples:\n  tuplix-bench fifo --seconds 30\n  tuplix-bench procedure --json"
+)]
 struct Arguments {
     #[command(subcommand)]
     suite: Suite,
@@ -65,7 +69,10 @@ impl Plan {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    anyhow::ensure!(arguments.seconds > 0.0 && arguments.seconds.is_finite(), "--seconds must be more than 0");
+    anyhow::ensure!(
+        arguments.seconds > 0.0 && arguments.seconds.is_finite(),
+        "--seconds must be more than 0"
+    );
     anyhow::ensure!(arguments.runs > 0, "--runs must be more than 0");
     let plan = Plan {
         run: Duration::from_secs_f64(arguments.seconds),

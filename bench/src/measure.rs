@@ -56,7 +56,8 @@ pub fn measure<'a>(
     let figure = |metric, values: Vec<f64>| summary(case, metric, values);
     report.add(figure("throughput_per_s", runs.iter().map(|run| run.per_second).collect()));
     for (metric, quantile) in [("latency_us_p50", 0.5), ("latency_us_p99", 0.99)] {
-        let values = runs.iter().map(|run| run.latency_ns.value_at_quantile(quantile) as f64 / 1000.0).collect();
+        let values =
+            runs.iter().map(|run| run.latency_ns.value_at_quantile(quantile) as f64 / 1000.0).collect();
         report.add(figure(metric, values));
     }
     Ok(())
@@ -100,7 +101,12 @@ fn run_once(length: Duration, clients: Vec<Client<'_>>) -> anyhow::Result<Run> {
     Ok(total)
 }
 
-fn drive(length: Duration, mut client: Client<'_>, barrier: &Barrier, failed: &AtomicBool) -> anyhow::Result<Run> {
+fn drive(
+    length: Duration,
+    mut client: Client<'_>,
+    barrier: &Barrier,
+    failed: &AtomicBool,
+) -> anyhow::Result<Run> {
     let mut latency_ns = Histogram::new(3)?;
     barrier.wait();
     let start = Instant::now();

@@ -27,11 +27,15 @@ const SCHEMA: &str = "
 /// # Errors
 /// What opening, preparing and calling find.
 pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
-    for (case, function) in
-        [("empty_call", "nothing"), ("point_read", "point_read"), ("update", "point_update"), ("insert", "one_insert")]
-    {
+    for (case, function) in [
+        ("empty_call", "nothing"),
+        ("point_read", "point_read"),
+        ("update", "point_update"),
+        ("insert", "one_insert"),
+    ] {
         for (log, synchronous) in [("off", "on"), ("async", "off")] {
-            let labels = Case { suite: "procedure", case: case.to_owned(), system: "tuplix", log, clients: 1 };
+            let labels =
+                Case { suite: "procedure", case: case.to_owned(), system: "tuplix", log, clients: 1 };
             let folder = tempfile::tempdir_in(&plan.dir)?;
             let mode = if log == "off" { LogMode::Off } else { LogMode::On };
             let node = Tuplix::open_with(&Options {
@@ -45,7 +49,8 @@ pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             measure(plan, report, &labels, || {
                 let mut session = node.session(&SessionOptions::default())?;
                 session.set("synchronous_commit", synchronous)?;
-                let call = session.prepare(&format!("SELECT {function}($1, $2)"), &[TypeId::INT4, TypeId::INT8])?;
+                let call =
+                    session.prepare(&format!("SELECT {function}($1, $2)"), &[TypeId::INT4, TypeId::INT8])?;
                 let mut rows = Rows::new();
                 let mut draw = Draw::new(7);
                 let is_insert = function == "one_insert";

@@ -65,7 +65,8 @@ impl Report {
         let ours = self.figures.iter().filter(throughput).filter(|figure| figure.system == "tuplix");
         for figure in ours {
             let peers = self.figures.iter().filter(throughput).filter(|peer| peer.system != "tuplix");
-            for peer in peers.filter(|peer| peer.suite == figure.suite && same_case(&peer.case, &figure.case)) {
+            for peer in peers.filter(|peer| peer.suite == figure.suite && same_case(&peer.case, &figure.case))
+            {
                 say(&format!(
                     "tuplix {} (log {}, {} clients) is {:.1}x {} (log {}, {} clients): min {:.1}x, max {:.1}x",
                     figure.case,

@@ -159,7 +159,8 @@ impl DiskState {
 
     /// What the next machine finds.
     pub(crate) fn image(&self) -> DiskImage {
-        let bytes = |inode: &Inode| self.files.get(inode).map(|file| file.current.clone()).unwrap_or_default();
+        let bytes =
+            |inode: &Inode| self.files.get(inode).map(|file| file.current.clone()).unwrap_or_default();
         DiskImage {
             files: self.names.iter().map(|(path, inode)| (path.clone(), bytes(inode))).collect(),
             folders: self.folders.clone(),
@@ -225,7 +226,11 @@ impl DiskState {
     }
 
     fn used(&self) -> u64 {
-        self.names.values().filter_map(|inode| self.files.get(inode)).map(|file| file.current.len() as u64).sum()
+        self.names
+            .values()
+            .filter_map(|inode| self.files.get(inode))
+            .map(|file| file.current.len() as u64)
+            .sum()
     }
 
     /// Refuses growth of a file to `len` beyond the disk's capacity.
@@ -291,8 +296,10 @@ impl DiskState {
         if !self.folders.contains(folder) {
             return Err(errno(libc::ENOENT));
         }
-        let all = self.names.keys().chain(&self.folders).filter(|path| !path.is_empty() && parent(path) == folder);
-        let names: BTreeSet<String> = all.map(|path| path[folder.len()..].trim_start_matches('/').to_owned()).collect();
+        let all =
+            self.names.keys().chain(&self.folders).filter(|path| !path.is_empty() && parent(path) == folder);
+        let names: BTreeSet<String> =
+            all.map(|path| path[folder.len()..].trim_start_matches('/').to_owned()).collect();
         Ok(names.into_iter().collect())
     }
 }
@@ -520,8 +527,12 @@ impl File for SimulatedFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> DiskResult<()> {
         // The bytes go into the trace, so that two runs of a seed are compared by what they write.
-        let weight = bytes.iter().fold(offset, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
-        self.change(Operation::Write, weight, || Change::Write { offset: index(offset), bytes: bytes.to_vec() })
+        let weight =
+            bytes.iter().fold(offset, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
+        self.change(Operation::Write, weight, || Change::Write {
+            offset: index(offset),
+            bytes: bytes.to_vec(),
+        })
     }
 
     fn len(&self) -> DiskResult<u64> {

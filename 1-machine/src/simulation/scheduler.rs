@@ -247,7 +247,13 @@ impl Core {
     }
 
     /// Waits until woken, until the deadline, or until the machine ends and nobody else can run.
-    pub(crate) fn block(&self, thread: usize, key: Key, deadline_ns: Option<u64>, reason: &'static str) -> Woken {
+    pub(crate) fn block(
+        &self,
+        thread: usize,
+        key: Key,
+        deadline_ns: Option<u64>,
+        reason: &'static str,
+    ) -> Woken {
         let mut state = self.state();
         if state.ending.is_some() && !std::thread::panicking() {
             return Woken::Ending;
@@ -307,7 +313,8 @@ impl Core {
         state.record(thread, "finish", 0);
         state.threads[thread].status = Status::Finished;
         if let Some(message) = failure {
-            let report = format!("thread \"{}\" panicked: {message}\n{}", state.threads[thread].name, state.report());
+            let report =
+                format!("thread \"{}\" panicked: {message}\n{}", state.threads[thread].name, state.report());
             state.fail(report);
         }
         if thread == 0 {
@@ -480,8 +487,12 @@ impl State {
             let status = match &thread.status {
                 Status::Runnable => "runnable".to_owned(),
                 Status::Finished => "finished".to_owned(),
-                Status::Blocked { reason, deadline_ns: Some(at), .. } => format!("waits for {reason} until {at} ns"),
-                Status::Blocked { reason, key: Key::Join(other), .. } => format!("waits for {reason} of {other}"),
+                Status::Blocked { reason, deadline_ns: Some(at), .. } => {
+                    format!("waits for {reason} until {at} ns")
+                }
+                Status::Blocked { reason, key: Key::Join(other), .. } => {
+                    format!("waits for {reason} of {other}")
+                }
                 Status::Blocked { reason, .. } => format!("waits for {reason}"),
             };
             report.push_str(&format!("  {index} \"{}\": {status}\n", thread.name));

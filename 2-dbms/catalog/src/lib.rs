@@ -186,7 +186,11 @@ impl Catalog {
     }
 
     /// The functions of this name in this schema.
-    pub fn functions_named<'a>(&'a self, schema: &str, name: &str) -> impl Iterator<Item = &'a Arc<FunctionDef>> {
+    pub fn functions_named<'a>(
+        &'a self,
+        schema: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Arc<FunctionDef>> {
         self.function_names
             .get(&(schema.to_owned(), name.to_owned()))
             .into_iter()

@@ -16,7 +16,12 @@ use crate::transaction::Transaction;
 ///
 /// # Errors
 /// 0A000 when the engine has no such function.
-pub(crate) fn call(_services: &Services, symbol: &str, args: &[Value], tx: &mut Transaction<'_>) -> Run<Value> {
+pub(crate) fn call(
+    _services: &Services,
+    symbol: &str,
+    args: &[Value],
+    tx: &mut Transaction<'_>,
+) -> Run<Value> {
     let (strength, waits) = match symbol.trim_end_matches("_int4").trim_end_matches("_int8") {
         "pg_advisory_xact_lock" => (LockStrength::Update, true),
         "pg_advisory_xact_lock_shared" => (LockStrength::Share, true),

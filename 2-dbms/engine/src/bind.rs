@@ -37,7 +37,9 @@ impl<'a> Binder<'a> {
 
     /// Calls `compile` with what the compiler takes.
     pub fn with_compiler<T>(&self, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
-        let bind = |table: &TableDef, text: &str, _: TypeId| self.table_expression(table, text, TableExpression::Check);
+        let bind = |table: &TableDef, text: &str, _: TypeId| {
+            self.table_expression(table, text, TableExpression::Check)
+        };
         compile(&CompileContext {
             catalog: &self.schema.catalog,
             layout: &self.schema.layout,
@@ -49,7 +51,12 @@ impl<'a> Binder<'a> {
     ///
     /// # Errors
     /// The analyzer's: what the expression used may have been dropped.
-    pub fn table_expression(&self, table: &TableDef, text: &str, kind: TableExpression) -> Result<(Expr, Vec<Relation>)> {
+    pub fn table_expression(
+        &self,
+        table: &TableDef,
+        text: &str,
+        kind: TableExpression,
+    ) -> Result<(Expr, Vec<Relation>)> {
         analyze_table_expression(&self.context(), table, text, kind)
     }
 }
@@ -58,7 +65,12 @@ impl<'a> Binder<'a> {
 ///
 /// # Errors
 /// The parser's, analyzer's and compiler's; 42601 when there is not exactly one statement.
-pub fn bind_statement(schema: &Schema, path: &[String], text: &str, types: &[TypeId]) -> Result<CompiledStatement> {
+pub fn bind_statement(
+    schema: &Schema,
+    path: &[String],
+    text: &str,
+    types: &[TypeId],
+) -> Result<CompiledStatement> {
     let mut parsed = parser::parse(text)?;
     let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else {
         return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "EXECUTE takes exactly one statement"));

@@ -50,7 +50,8 @@ impl TableData {
         let same = |left: &IndexSchema, right: &IndexSchema| {
             left.kind == right.kind && left.unique == right.unique && left.columns == right.columns
         };
-        let kept = self.schema.indexes.iter().zip(&schema.indexes).take_while(|(old, new)| same(old, new)).count();
+        let kept =
+            self.schema.indexes.iter().zip(&schema.indexes).take_while(|(old, new)| same(old, new)).count();
         for fragment in self.fragments.iter_mut().flatten() {
             for number in (kept..self.schema.indexes.len()).rev() {
                 fragment.drop_index(number);

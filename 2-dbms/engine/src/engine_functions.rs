@@ -20,7 +20,12 @@ pub(crate) fn changes_catalog(symbol: &str) -> bool {
 ///
 /// # Errors
 /// The function's own; 0A000 when the engine has none of this name.
-pub(crate) fn call(services: &Services, symbol: &str, args: &[Value], tx: &mut Transaction<'_>) -> Run<Value> {
+pub(crate) fn call(
+    services: &Services,
+    symbol: &str,
+    args: &[Value],
+    tx: &mut Transaction<'_>,
+) -> Run<Value> {
     match symbol {
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),
@@ -30,7 +35,7 @@ pub(crate) fn call(services: &Services, symbol: &str, args: &[Value], tx: &mut T
     }
 }
 
-fn text<'v>(args: &'v [Value], number: usize) -> Option<&'v str> {
+fn text(args: &[Value], number: usize) -> Option<&str> {
     args.get(number).and_then(Value::as_str)
 }
 
@@ -49,7 +54,11 @@ fn create_distributed_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Val
     let mut work = Work::start(tx)?;
     let mut table = table_argument(&work, args)?;
     let Some(name) = text(args, 1) else {
-        return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "the distribution column must not be NULL").into());
+        return Err(SqlError::new(
+            sqlstate::NULL_VALUE_NOT_ALLOWED,
+            "the distribution column must not be NULL",
+        )
+        .into());
     };
     refuse_unless_local(&table)?;
     if let Some(other) = text(args, 2).filter(|kind| *kind != "hash") {
@@ -100,7 +109,10 @@ fn check_movable(work: &mut Work<'_, '_>, table: &TableDef, column: Option<usize
         let message = format!("table \"{}\" is too large to be distributed", table.name);
         let detail = format!("It has {bytes} bytes of rows; the limit is {MAX_MOVED_BYTES}.");
         let hint = "Create an empty distributed table and insert the rows in portions.";
-        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message).detail(detail).hint(hint).into());
+        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message)
+            .detail(detail)
+            .hint(hint)
+            .into());
     }
     if let Some(column) = column
         && work.tx.has_null(&access, column)?
@@ -135,7 +147,10 @@ fn argument_position(function: &tuplix_catalog::FunctionDef, argument: &str) -> 
         None => function.inputs().position(|input| input.name == argument),
     };
     found.ok_or_else(|| {
-        let message = format!("cannot distribute the function \"{}\" since the distribution argument is not valid", function.name);
+        let message = format!(
+            "cannot distribute the function \"{}\" since the distribution argument is not valid",
+            function.name
+        );
         SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message)
             .hint("Give the name of an argument, or $1, $2, ...")
     })

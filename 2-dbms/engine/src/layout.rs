@@ -49,7 +49,11 @@ pub struct Layout {
 
 impl Layout {
     /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain.
-    pub fn new(catalog: &Catalog, buckets: u16, mut slot_of: impl FnMut(&TableDef) -> (u32, Domain)) -> Layout {
+    pub fn new(
+        catalog: &Catalog,
+        buckets: u16,
+        mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
+    ) -> Layout {
         let tables = catalog.tables().map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {

@@ -69,7 +69,12 @@ impl LockTable {
     }
 
     /// Who holds `key` in a way that keeps `me` from `strength`.
-    pub fn conflict(&self, key: &LockKey, me: Option<TransactionId>, strength: LockStrength) -> Option<TransactionId> {
+    pub fn conflict(
+        &self,
+        key: &LockKey,
+        me: Option<TransactionId>,
+        strength: LockStrength,
+    ) -> Option<TransactionId> {
         let holders = self.entries.get(key)?;
         let conflicting = holders.iter().find(|holder| {
             Some(holder.transaction) != me
@@ -198,7 +203,10 @@ impl Live {
         let mut next = Some(holder);
         while let Some(transaction) = next {
             if transaction == me {
-                let detail = format!("Transaction {} waits for transaction {}; blocked by transaction {}.", me.0, holder.0, me.0);
+                let detail = format!(
+                    "Transaction {} waits for transaction {}; blocked by transaction {}.",
+                    me.0, holder.0, me.0
+                );
                 return Err(SqlError::new(sqlstate::DEADLOCK_DETECTED, "deadlock detected")
                     .detail(detail)
                     .hint("Run the transaction again; it lost to another one that locked the same rows in another order."));

@@ -116,9 +116,11 @@ impl Node {
         shape.check()?;
         let catalog = Catalog::new();
         let schema = Schema { layout: Layout::default(), version: 1, catalog };
-        let bucket_domains =
-            (0..shape.buckets).map(|bucket| Domain(1 + u32::from(bucket) % shape.partitions as u32)).collect();
-        let cells: Vec<OnceLock<Box<DomainCell>>> = std::iter::repeat_with(OnceLock::new).take(MAX_DOMAINS).collect();
+        let bucket_domains = (0..shape.buckets)
+            .map(|bucket| Domain(1 + u32::from(bucket) % shape.partitions as u32))
+            .collect();
+        let cells: Vec<OnceLock<Box<DomainCell>>> =
+            std::iter::repeat_with(OnceLock::new).take(MAX_DOMAINS).collect();
         let domains = Arc::new(Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0) });
         let node = Node {
             log,
@@ -277,7 +279,11 @@ impl Node {
     ///
     /// # Errors
     /// 54000 when there are too many tables; nothing is changed then.
-    pub(crate) fn publish(&self, changes: &[CatalogChange], storage: &mut dyn StorageAccess) -> Result<(), SqlError> {
+    pub(crate) fn publish(
+        &self,
+        changes: &[CatalogChange],
+        storage: &mut dyn StorageAccess,
+    ) -> Result<(), SqlError> {
         let before = self.schema();
         let mut catalog = before.catalog.clone();
         for change in changes {
@@ -309,18 +315,27 @@ impl Node {
         }
     }
 
-    fn put_table(&self, slots: &mut Slots, storage: &mut dyn StorageAccess, table: &TableDef) -> Result<(), SqlError> {
+    fn put_table(
+        &self,
+        slots: &mut Slots,
+        storage: &mut dyn StorageAccess,
+        table: &TableDef,
+    ) -> Result<(), SqlError> {
         let schema = fragment_schema(table);
         let known = slots.of.get(&table.id).cloned();
         if let Some((slot, domain, distribution)) = &known
             && *distribution == table.distribution
         {
             for home in self.homes(distribution, *domain) {
-                storage.with(home, &mut |state| {
-                    if let Some(Some(data)) = state.tables.get_mut(*slot as usize) {
-                        data.change_schema(schema.clone());
-                    }
-                }, self);
+                storage.with(
+                    home,
+                    &mut |state| {
+                        if let Some(Some(data)) = state.tables.get_mut(*slot as usize) {
+                            data.change_schema(schema.clone());
+                        }
+                    },
+                    self,
+                );
             }
             return Ok(());
         }
@@ -334,7 +349,11 @@ impl Node {
         };
         slots.of.insert(table.id, (slot, domain, table.distribution.clone()));
         for home in self.homes(&table.distribution, domain) {
-            storage.with(home, &mut |state| state.put_table(slot, TableData::new(schema.clone(), fragments)), self);
+            storage.with(
+                home,
+                &mut |state| state.put_table(slot, TableData::new(schema.clone(), fragments)),
+                self,
+            );
         }
         Ok(())
     }
@@ -353,11 +372,15 @@ impl Node {
     fn drop_table(&self, slots: &mut Slots, storage: &mut dyn StorageAccess, id: TableId) {
         let Some((slot, domain, distribution)) = slots.of.remove(&id) else { return };
         for home in self.homes(&distribution, domain) {
-            storage.with(home, &mut |state| {
-                if let Some(place) = state.tables.get_mut(slot as usize) {
-                    *place = None;
-                }
-            }, self);
+            storage.with(
+                home,
+                &mut |state| {
+                    if let Some(place) = state.tables.get_mut(slot as usize) {
+                        *place = None;
+                    }
+                },
+                self,
+            );
         }
         match distribution {
             Distribution::Hash { .. } => slots.hash[slot as usize] = false,
@@ -369,11 +392,15 @@ impl Node {
     fn truncate(&self, slots: &Slots, storage: &mut dyn StorageAccess, id: TableId) {
         let Some((slot, domain, distribution)) = slots.of.get(&id) else { return };
         for home in self.homes(distribution, *domain) {
-            storage.with(home, &mut |state| {
-                if let Some(Some(table)) = state.tables.get_mut(*slot as usize) {
-                    table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
-                }
-            }, self);
+            storage.with(
+                home,
+                &mut |state| {
+                    if let Some(Some(table)) = state.tables.get_mut(*slot as usize) {
+                        table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
+                    }
+                },
+                self,
+            );
         }
     }
 }

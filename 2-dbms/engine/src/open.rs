@@ -56,7 +56,8 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Opened> {
     let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
     let identity = identify(machine, &*disk, shape)?;
-    let config = Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() };
+    let config =
+        Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() };
     disk.create_dir(LOG).map_err(|error| io_error(&error))?;
     let log_disk = machine.disk(&format!("{}/{LOG}", disk.root()));
     let mut recovery = Recovery::start(machine, log_disk, config)?;
@@ -95,11 +96,14 @@ fn io_error(error: &tuplix_machine::DiskError) -> SqlError {
 fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identity> {
     let damaged = |detail: String| {
         let message = format!("\"{}/{IDENTITY}\" is damaged", disk.root());
-        SqlError::new(sqlstate::DATA_CORRUPTED, message).detail(detail).hint("Restore the directory from a backup.")
+        SqlError::new(sqlstate::DATA_CORRUPTED, message)
+            .detail(detail)
+            .hint("Restore the directory from a backup.")
     };
     if disk.exists(IDENTITY).map_err(|error| io_error(&error))? {
         let bytes = disk.read(IDENTITY).map_err(|error| io_error(&error))?;
-        let identity: Identity = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let identity: Identity =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         return check_identity(identity, disk, shape);
     }
     let foreign = disk.list("").map_err(|error| io_error(&error))?.into_iter().find(|name| name != LOCK);
@@ -108,7 +112,8 @@ fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identit
         let detail = format!("It has \"{name}\" but no \"{IDENTITY}\".");
         return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail));
     }
-    let identity = Identity { version: DIRECTORY_VERSION, node_id: machine.random_u64(), buckets: shape.buckets };
+    let identity =
+        Identity { version: DIRECTORY_VERSION, node_id: machine.random_u64(), buckets: shape.buckets };
     let bytes = serde_json::to_vec(&identity).map_err(|error| SqlError::internal(error.to_string()))?;
     disk.write_atomically(IDENTITY, &bytes).map_err(|error| io_error(&error))?;
     Ok(identity)
@@ -121,7 +126,12 @@ fn check_identity(identity: Identity, disk: &dyn Disk, shape: &Shape) -> Result<
         return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail));
     }
     if identity.buckets != shape.buckets {
-        let message = format!("data directory \"{}\" has {} buckets, not {}", disk.root(), identity.buckets, shape.buckets);
+        let message = format!(
+            "data directory \"{}\" has {} buckets, not {}",
+            disk.root(),
+            identity.buckets,
+            shape.buckets
+        );
         let hint = "The number of buckets is fixed when a directory is made.";
         return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message).hint(hint));
     }
@@ -133,24 +143,32 @@ fn apply(node: &Node, record: &Record<'_>) -> Result<()> {
     while let Some(change) = changes.next().map_err(|error| unreadable(&error.to_string()))? {
         match change {
             Change::Catalog { kind: CATALOG_CHANGE, json } => {
-                let change: CatalogChange = serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
+                let change: CatalogChange =
+                    serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
                 node.publish(&[change], &mut Alone)?;
             }
-            Change::Catalog { kind, .. } => return Err(unreadable(&format!("catalogue change of unknown kind {kind}"))),
-            Change::Insert { table, bucket, slot, values } => with_fragment(node, table, bucket, |fragment| {
-                check_width(fragment, values.len())?;
-                let row = row_id(slot)?;
-                if fragment.is_live(row) {
-                    return Err(unreadable(&format!("row slot {slot} has a row already")));
-                }
-                fragment.insert_at(row, values).map_err(SqlError::from)
-            })?,
-            Change::Update { table, bucket, slot, columns, values } => with_fragment(node, table, bucket, |fragment| {
-                check_width(fragment, columns.last().map_or(0, |last| usize::from(*last) + 1))?;
-                let changes: Vec<_> = columns.iter().map(|column| usize::from(*column)).zip(values.drain(..)).collect();
-                fragment.update(live(fragment, row_id(slot)?)?, &changes);
-                Ok(())
-            })?,
+            Change::Catalog { kind, .. } => {
+                return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));
+            }
+            Change::Insert { table, bucket, slot, values } => {
+                with_fragment(node, table, bucket, |fragment| {
+                    check_width(fragment, values.len())?;
+                    let row = row_id(slot)?;
+                    if fragment.is_live(row) {
+                        return Err(unreadable(&format!("row slot {slot} has a row already")));
+                    }
+                    fragment.insert_at(row, values).map_err(SqlError::from)
+                })?
+            }
+            Change::Update { table, bucket, slot, columns, values } => {
+                with_fragment(node, table, bucket, |fragment| {
+                    check_width(fragment, columns.last().map_or(0, |last| usize::from(*last) + 1))?;
+                    let changes: Vec<_> =
+                        columns.iter().map(|column| usize::from(*column)).zip(values.drain(..)).collect();
+                    fragment.update(live(fragment, row_id(slot)?)?, &changes);
+                    Ok(())
+                })?
+            }
             Change::Delete { table, bucket, slot, .. } => with_fragment(node, table, bucket, |fragment| {
                 fragment.delete(live(fragment, row_id(slot)?)?);
                 fragment.release_deleted();

@@ -33,12 +33,19 @@ pub fn insert(redo: &mut Vec<u8>, table: TableId, bucket: u16, row: RowId, value
 }
 
 /// Columns of a row changed. The record has the key's columns too, so that readers of the log know the row.
-pub fn update(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef, changes: &[(usize, Value)]) {
+pub fn update(
+    redo: &mut Vec<u8>,
+    access: &TableAccess,
+    fragment: &Fragment,
+    row: RowRef,
+    changes: &[(usize, Value)],
+) {
     let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
     if changes.len() + key.len() > INLINE_COLUMNS {
         return update_wide(redo, access, fragment, row, changes);
     }
-    let mut columns: ArrayVec<u16, INLINE_COLUMNS> = changes.iter().map(|(column, _)| *column as u16).collect();
+    let mut columns: ArrayVec<u16, INLINE_COLUMNS> =
+        changes.iter().map(|(column, _)| *column as u16).collect();
     for column in key.iter().map(|column| column.column as u16) {
         if !columns.contains(&column) {
             columns.push(column);
@@ -50,13 +57,20 @@ pub fn update(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row
     RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), &columns, &values);
 }
 
-fn update_wide(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef, changes: &[(usize, Value)]) {
+fn update_wide(
+    redo: &mut Vec<u8>,
+    access: &TableAccess,
+    fragment: &Fragment,
+    row: RowRef,
+    changes: &[(usize, Value)],
+) {
     let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
     let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column as u16).collect();
     columns.extend(key.iter().map(|column| column.column as u16));
     columns.sort_unstable();
     columns.dedup();
-    let values: Vec<Value> = columns.iter().map(|column| fragment.read(row.row, usize::from(*column))).collect();
+    let values: Vec<Value> =
+        columns.iter().map(|column| fragment.read(row.row, usize::from(*column))).collect();
     RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), &columns, &values);
 }
 

@@ -45,7 +45,13 @@ type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Arc<CompiledStatement>
 
 impl Services {
     /// The services of a new session.
-    pub(crate) fn new(node: Arc<Node>, session_id: u32, user: String, database: String, flags: Arc<SessionFlags>) -> Services {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        session_id: u32,
+        user: String,
+        database: String,
+        flags: Arc<SessionFlags>,
+    ) -> Services {
         let schema = node.schema();
         Services {
             node,
@@ -192,7 +198,10 @@ impl SessionInfo for Services {
     fn search_path(&self) -> Vec<EcoString> {
         let schema = self.schema();
         let path = Services::search_path(self);
-        path.iter().filter(|name| schema.catalog.schema(name).is_some()).map(|name| name.as_str().into()).collect()
+        path.iter()
+            .filter(|name| schema.catalog.schema(name).is_some())
+            .map(|name| name.as_str().into())
+            .collect()
     }
 
     fn setting(&self, name: &str) -> Option<EcoString> {
@@ -220,8 +229,12 @@ impl SessionInfo for Services {
         let schema = self.schema();
         let catalog = &schema.catalog;
         match reg_type {
-            TypeId::REGCLASS => crate::system::relation_name(catalog, oid, &Services::search_path(self)).map(EcoString::from),
-            TypeId::REGPROC => catalog.function(FunctionId(oid)).map(|function| function.name.as_str().into()),
+            TypeId::REGCLASS => {
+                crate::system::relation_name(catalog, oid, &Services::search_path(self)).map(EcoString::from)
+            }
+            TypeId::REGPROC => {
+                catalog.function(FunctionId(oid)).map(|function| function.name.as_str().into())
+            }
             TypeId::REGNAMESPACE => {
                 catalog.schemas().find(|schema| schema.oid == oid).map(|schema| schema.name.as_str().into())
             }
@@ -232,7 +245,9 @@ impl SessionInfo for Services {
     fn object_id(&self, reg_type: TypeId, name: &str) -> Result<Option<u32>> {
         let schema = self.schema();
         match reg_type {
-            TypeId::REGCLASS => Ok(crate::system::relation_oid(&schema.catalog, name, &Services::search_path(self))),
+            TypeId::REGCLASS => {
+                Ok(crate::system::relation_oid(&schema.catalog, name, &Services::search_path(self)))
+            }
             TypeId::REGNAMESPACE => Ok(schema.catalog.schema(name).map(|schema| schema.oid)),
             _ => Ok(None),
         }

@@ -96,7 +96,9 @@ impl Settings {
     pub fn all(&self) -> Vec<(String, String)> {
         let mut all: BTreeMap<String, String> = DEFINITIONS
             .iter()
-            .map(|definition| (definition.name.to_owned(), self.get(definition.name).unwrap_or_default().to_owned()))
+            .map(|definition| {
+                (definition.name.to_owned(), self.get(definition.name).unwrap_or_default().to_owned())
+            })
             .collect();
         for (name, value) in self.values.iter().filter(|(name, _)| definition(name).is_none()) {
             all.insert(name.clone(), value.clone());
@@ -231,9 +233,9 @@ fn check(name: &str, value: &str) -> Result<String> {
         Kind::Integer => value.parse::<i64>().map(|number| number.to_string()).map_err(|_| bad()),
         Kind::OneOf(options) => {
             let found = options.iter().find(|option| option.eq_ignore_ascii_case(value));
-            found.map(|option| (*option).to_owned()).ok_or_else(|| {
-                bad().hint(format!("Available values: {}.", options.join(", ")))
-            })
+            found
+                .map(|option| (*option).to_owned())
+                .ok_or_else(|| bad().hint(format!("Available values: {}.", options.join(", "))))
         }
         Kind::ReadOnly => {
             let message = format!("parameter \"{}\" cannot be changed", definition.name);

@@ -17,22 +17,41 @@ pub struct SystemTables;
 type Columns = &'static [(&'static str, TypeId)];
 
 const TABLES: &[(&str, &str, Columns)] = &[
-    ("pg_catalog", "pg_namespace", &[("oid", TypeId::OID), ("nspname", TypeId::NAME), ("nspowner", TypeId::OID)]),
+    (
+        "pg_catalog",
+        "pg_namespace",
+        &[("oid", TypeId::OID), ("nspname", TypeId::NAME), ("nspowner", TypeId::OID)],
+    ),
     (
         "pg_catalog",
         "pg_tables",
-        &[("schemaname", TypeId::NAME), ("tablename", TypeId::NAME), ("tableowner", TypeId::NAME), ("hasindexes", TypeId::BOOL)],
+        &[
+            ("schemaname", TypeId::NAME),
+            ("tablename", TypeId::NAME),
+            ("tableowner", TypeId::NAME),
+            ("hasindexes", TypeId::BOOL),
+        ],
     ),
     (
         "pg_catalog",
         "pg_indexes",
-        &[("schemaname", TypeId::NAME), ("tablename", TypeId::NAME), ("indexname", TypeId::NAME), ("indexdef", TypeId::TEXT)],
+        &[
+            ("schemaname", TypeId::NAME),
+            ("tablename", TypeId::NAME),
+            ("indexname", TypeId::NAME),
+            ("indexdef", TypeId::TEXT),
+        ],
     ),
     ("pg_catalog", "pg_settings", &[("name", TypeId::TEXT), ("setting", TypeId::TEXT)]),
     (
         "information_schema",
         "tables",
-        &[("table_catalog", TypeId::NAME), ("table_schema", TypeId::NAME), ("table_name", TypeId::NAME), ("table_type", TypeId::TEXT)],
+        &[
+            ("table_catalog", TypeId::NAME),
+            ("table_schema", TypeId::NAME),
+            ("table_name", TypeId::NAME),
+            ("table_type", TypeId::TEXT),
+        ],
     ),
     (
         "information_schema",
@@ -50,16 +69,31 @@ const TABLES: &[(&str, &str, Columns)] = &[
     (
         "tuplix",
         "tables",
-        &[("schema", TypeId::TEXT), ("name", TypeId::TEXT), ("distribution", TypeId::TEXT), ("distribution_column", TypeId::TEXT)],
+        &[
+            ("schema", TypeId::TEXT),
+            ("name", TypeId::TEXT),
+            ("distribution", TypeId::TEXT),
+            ("distribution_column", TypeId::TEXT),
+        ],
     ),
     ("tuplix", "buckets", &[("bucket", TypeId::INT4), ("partition", TypeId::INT4), ("node", TypeId::INT4)]),
-    ("tuplix", "log", &[("epochs", TypeId::INT8), ("records", TypeId::INT8), ("bytes", TypeId::INT8), ("durable_epoch", TypeId::INT8)]),
+    (
+        "tuplix",
+        "log",
+        &[
+            ("epochs", TypeId::INT8),
+            ("records", TypeId::INT8),
+            ("bytes", TypeId::INT8),
+            ("durable_epoch", TypeId::INT8),
+        ],
+    ),
 ];
 
 impl SystemRelations for SystemTables {
     fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>> {
         let (_, _, columns) = TABLES.iter().find(|(s, n, _)| *s == schema && *n == name)?;
-        let column = |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
+        let column =
+            |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
         Some(columns.iter().map(column).collect())
     }
 }
@@ -83,9 +117,13 @@ pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
             catalog.tables().map(row).collect()
         }
         ("pg_catalog", "pg_indexes") => catalog.tables().flat_map(|table| index_rows(table)).collect(),
-        ("pg_catalog", "pg_settings") => {
-            services.settings.borrow().all().into_iter().map(|(name, value)| vec![text(&name), text(&value)]).collect()
-        }
+        ("pg_catalog", "pg_settings") => services
+            .settings
+            .borrow()
+            .all()
+            .into_iter()
+            .map(|(name, value)| vec![text(&name), text(&value)])
+            .collect(),
         ("information_schema", "tables") => {
             let row = |t: &Arc<tuplix_catalog::TableDef>| {
                 vec![text(&services.database), text(&t.schema), text(&t.name), text("BASE TABLE")]
@@ -94,10 +132,13 @@ pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
         }
         ("information_schema", "columns") => catalog.tables().flat_map(|table| column_rows(table)).collect(),
         ("tuplix", "tables") => catalog.tables().map(|table| distribution_row(table)).collect(),
-        ("tuplix", "buckets") => (0..services.node.buckets()).map(|bucket| bucket_row(services, bucket)).collect(),
+        ("tuplix", "buckets") => {
+            (0..services.node.buckets()).map(|bucket| bucket_row(services, bucket)).collect()
+        }
         ("tuplix", "log") => {
             let statistics = services.node.log.statistics();
-            let counts = [statistics.epochs, statistics.records, statistics.bytes, services.node.log.durable_epoch()];
+            let counts =
+                [statistics.epochs, statistics.records, statistics.bytes, services.node.log.durable_epoch()];
             vec![counts.iter().map(|count| Value::Int8(*count as i64)).collect()]
         }
         _ => {
@@ -113,14 +154,16 @@ fn text(text: &str) -> Value {
 
 fn index_rows(table: &tuplix_catalog::TableDef) -> Vec<Row> {
     let row = |index: &tuplix_catalog::IndexDef| {
-        let columns: Vec<&str> = index.columns.iter().map(|key| table.columns[key.column].name.as_str()).collect();
+        let columns: Vec<&str> =
+            index.columns.iter().map(|key| table.columns[key.column].name.as_str()).collect();
         let method = match index.method {
             tuplix_catalog::IndexMethod::Hash => "hash",
             tuplix_catalog::IndexMethod::Ordered => "btree",
         };
         let unique = if index.unique { "UNIQUE " } else { "" };
         let name = table.qualified_name();
-        let definition = format!("CREATE {unique}INDEX {} ON {name} USING {method} ({})", index.name, columns.join(", "));
+        let definition =
+            format!("CREATE {unique}INDEX {} ON {name} USING {method} ({})", index.name, columns.join(", "));
         vec![text(&table.schema), text(&table.name), text(&index.name), text(&definition)]
     };
     table.indexes.iter().map(row).collect()
@@ -206,7 +249,11 @@ fn split_name(name: &str) -> Option<Vec<String>> {
 ///
 /// # Errors
 /// 42883 when there is none, 42725 when there are several.
-pub fn function_by_signature(catalog: &Catalog, signature: &str, path: &[String]) -> Result<Arc<FunctionDef>> {
+pub fn function_by_signature(
+    catalog: &Catalog,
+    signature: &str,
+    path: &[String],
+) -> Result<Arc<FunctionDef>> {
     let (name, types) = match signature.split_once('(') {
         Some((name, types)) => (name, Some(types.trim_end().trim_end_matches(')'))),
         None => (signature, None),
@@ -226,12 +273,12 @@ pub fn function_by_signature(catalog: &Catalog, signature: &str, path: &[String]
         Some(types) => Some(parse_types(types)?),
         None => None,
     };
-    let mut found = schemas
-        .into_iter()
-        .flat_map(|schema| catalog.functions_named(schema, name))
-        .filter(|function| match &wanted {
-            Some(types) => function.inputs().map(|input| input.ty).eq(types.iter().copied()),
-            None => true,
+    let mut found =
+        schemas.into_iter().flat_map(|schema| catalog.functions_named(schema, name)).filter(|function| {
+            match &wanted {
+                Some(types) => function.inputs().map(|input| input.ty).eq(types.iter().copied()),
+                None => true,
+            }
         });
     match (found.next(), found.next()) {
         (Some(function), None) => Ok(function.clone()),

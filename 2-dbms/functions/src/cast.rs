@@ -4,9 +4,9 @@
 
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate, text_io};
 
+use crate::CallContext;
 use crate::registry::{CastContext, CastMethod};
 use crate::resolve::Resolver;
-use crate::CallContext;
 
 impl Resolver<'_> {
     /// Casts a value from one type to another, without a type modifier.
@@ -52,15 +52,26 @@ impl Resolver<'_> {
         }
     }
 
-    fn cast_elements(&self, context: &mut CallContext<'_>, value: &Value, types: (TypeId, TypeId), explicit: bool) -> Result<Value> {
-        let elements = (self.types.element(self.types.base(types.0)), self.types.element(self.types.base(types.1)));
+    fn cast_elements(
+        &self,
+        context: &mut CallContext<'_>,
+        value: &Value,
+        types: (TypeId, TypeId),
+        explicit: bool,
+    ) -> Result<Value> {
+        let elements =
+            (self.types.element(self.types.base(types.0)), self.types.element(self.types.base(types.1)));
         let (Value::Array(array), (Some(from), Some(to))) = (value, elements) else {
             return Err(SqlError::internal("an array cast met a value that is no array"));
         };
         let allowed = if explicit { CastContext::Explicit } else { CastContext::Assignment };
         let cast = |element: &Value| self.cast_value(context, element, from, to, allowed);
         let elements = array.elements.iter().map(cast).collect::<Result<_>>()?;
-        Ok(Value::Array(std::sync::Arc::new(Array { element: to, dimensions: array.dimensions.clone(), elements })))
+        Ok(Value::Array(std::sync::Arc::new(Array {
+            element: to,
+            dimensions: array.dimensions.clone(),
+            elements,
+        })))
     }
 }
 

@@ -24,12 +24,12 @@ pub use builtin::{VERSION, hash, quote_ident, quote_literal};
 pub use cast::{from_text, to_text};
 pub use context::{CallContext, NoSession, SessionInfo};
 pub use registry::{
-    Cast, CastContext, CastMethod, Function, FunctionKind, Operator, ScalarFn, SetFn, SetRows, Volatility, casts,
-    find_symbol, functions, functions_named, lookup_function, lookup_operator, lookup_symbol, operators,
-    operators_named,
+    Cast, CastContext, CastMethod, Function, FunctionKind, Operator, ScalarFn, SetFn, SetRows, Volatility,
+    casts, find_symbol, functions, functions_named, lookup_function, lookup_operator, lookup_symbol,
+    operators, operators_named,
 };
 pub use resolve::{
-    BUILT_IN, CallShape, Callee, Candidate, ResolvedCall, ResolvedOperator, Resolver, find_cast, resolve_function,
-    resolve_operator, select_common_type,
+    BUILT_IN, CallShape, Callee, Candidate, ResolvedCall, ResolvedOperator, Resolver, find_cast,
+    resolve_function, resolve_operator, select_common_type,
 };
 pub use type_info::{ANYCOMPATIBLENONARRAY, BuiltInTypes, Types, is_polymorphic};

@@ -173,7 +173,9 @@ pub struct Cast {
 static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
     let code = crate::builtin::implementations();
     // PostgreSQL's, then ours: distribution in Citus's words.
-    let lines = include_str!("../catalog/pg_proc.tsv").lines().chain(include_str!("../catalog/tuplix_proc.tsv").lines());
+    let lines = include_str!("../catalog/pg_proc.tsv")
+        .lines()
+        .chain(include_str!("../catalog/tuplix_proc.tsv").lines());
     let mut functions: Vec<Function> = lines.map(|line| read_function(line, &code)).collect();
     functions.sort_by_key(|function| function.oid);
     functions
@@ -202,7 +204,11 @@ static OPERATORS_BY_NAME: LazyLock<BTreeMap<&'static str, Vec<&'static Operator>
 });
 
 static CASTS: LazyLock<BTreeMap<(TypeId, TypeId), Cast>> = LazyLock::new(|| {
-    include_str!("../catalog/pg_cast.tsv").lines().map(read_cast).map(|cast| ((cast.from, cast.to), cast)).collect()
+    include_str!("../catalog/pg_cast.tsv")
+        .lines()
+        .map(read_cast)
+        .map(|cast| ((cast.from, cast.to), cast))
+        .collect()
 });
 
 fn number(field: &str) -> u32 {
@@ -225,13 +231,16 @@ fn read_function(line: &'static str, code: &crate::builtin::Implementations) -> 
         "w" => FunctionKind::Window,
         _ => FunctionKind::Scalar,
     };
-    let columns = f[10].split(',').filter_map(|c| c.rsplit_once(':')).map(|(name, oid)| (name, TypeId(number(oid))));
+    let columns =
+        f[10].split(',').filter_map(|c| c.rsplit_once(':')).map(|(name, oid)| (name, TypeId(number(oid))));
     let returns_set = f[6] == "r";
     let scalar = code.scalar.get(symbol).copied();
     let set_returning = code.sets.get(symbol).copied();
     let engine = kind == FunctionKind::Scalar && code.engine.contains(symbol);
     let implemented = match kind {
-        FunctionKind::Scalar => engine || if returns_set { set_returning.is_some() } else { scalar.is_some() },
+        FunctionKind::Scalar => {
+            engine || if returns_set { set_returning.is_some() } else { scalar.is_some() }
+        }
         FunctionKind::Aggregate => crate::aggregate::find(symbol).is_some(),
         FunctionKind::Window => true,
     };
@@ -277,11 +286,8 @@ fn read_operator(line: &'static str) -> Operator {
 /// `integer` to `oid` and its kin and back; PostgreSQL has no functions for them.
 static OID_CASTS: LazyLock<[Function; 2]> = LazyLock::new(|| {
     let code = crate::builtin::implementations();
-    [
-        "0\toid\tint4_oid\tf\ts\ti\t-\t-\t26\t23\t\t\t0\t",
-        "0\tint4\toid_int4\tf\ts\ti\t-\t-\t23\t26\t\t\t0\t",
-    ]
-    .map(|line| read_function(line, &code))
+    ["0\toid\tint4_oid\tf\ts\ti\t-\t-\t26\t23\t\t\t0\t", "0\tint4\toid_int4\tf\ts\ti\t-\t-\t23\t26\t\t\t0\t"]
+        .map(|line| read_function(line, &code))
 });
 
 fn read_cast(line: &'static str) -> Cast {
@@ -300,7 +306,9 @@ fn read_cast(line: &'static str) -> Cast {
             "b" if f[1] == "23" => CastMethod::Function(&OID_CASTS[1]),
             "b" => CastMethod::Binary,
             "i" => CastMethod::InOut,
-            _ => CastMethod::Function(lookup_function(number(f[2])).expect("pg_cast.tsv: a function of pg_proc.tsv")),
+            _ => CastMethod::Function(
+                lookup_function(number(f[2])).expect("pg_cast.tsv: a function of pg_proc.tsv"),
+            ),
         },
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_types::encoding::{DecodeError, put_bytes, put_varint, put_zigzag, take_text, take_varint, take_zigzag};
+use tuplix_types::encoding::{
+    DecodeError, put_bytes, put_varint, put_zigzag, take_text, take_varint, take_zigzag,
+};
 
 /// On whose behalf a session works; every redo record names one (provenance).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,13 +130,19 @@ mod tests {
     use super::*;
 
     fn session(task: i64) -> SessionContext {
-        SessionContext { role: "ann".into(), container: "c".into(), purpose: "billing".into(), task: Some(task) }
+        SessionContext {
+            role: "ann".into(),
+            container: "c".into(),
+            purpose: "billing".into(),
+            task: Some(task),
+        }
     }
 
     #[test]
     fn equal_contexts_share_a_number_and_are_defined_once_a_segment() {
         let mut dictionary = Dictionary::default();
-        let (one, again, two) = (dictionary.intern(&session(1)), dictionary.intern(&session(1)), dictionary.intern(&session(2)));
+        let (one, again, two) =
+            (dictionary.intern(&session(1)), dictionary.intern(&session(1)), dictionary.intern(&session(2)));
         assert_eq!((one.id(), again.id(), two.id()), (1, 1, 2));
         let mut bytes = Vec::new();
         assert_eq!(dictionary.define(&mut bytes), 2);

@@ -102,9 +102,15 @@ fn change_line(change: &Change<'_>, text: &mut String) {
             put(text, format_args!("    insert {table} bucket {bucket} slot {slot} ({})", list(values)));
         }
         Change::Update { table, bucket, slot, columns, values } => {
-            let changes: Vec<String> =
-                columns.iter().zip(values.iter()).map(|(column, value)| format!("{column}: {}", show(value))).collect();
-            put(text, format_args!("    update {table} bucket {bucket} slot {slot} ({})", changes.join(", ")));
+            let changes: Vec<String> = columns
+                .iter()
+                .zip(values.iter())
+                .map(|(column, value)| format!("{column}: {}", show(value)))
+                .collect();
+            put(
+                text,
+                format_args!("    update {table} bucket {bucket} slot {slot} ({})", changes.join(", ")),
+            );
         }
         Change::Delete { table, bucket, slot, key } => {
             put(text, format_args!("    delete {table} bucket {bucket} slot {slot} ({})", list(key)));

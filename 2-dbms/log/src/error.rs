@@ -37,14 +37,18 @@ pub(crate) fn damaged(path: &str, offset: u64, reason: impl std::fmt::Display) -
 
 /// A segment that should be there is not.
 pub(crate) fn missing(path: &str, has: u64, wants: u64) -> SqlError {
-    let message = format!("log segment \"{path}\" continues after epoch {wants}, but the log before it ends at epoch {has}");
-    SqlError::new(sqlstate::DATA_CORRUPTED, message).hint("A segment was removed. Restore it from a copy or a replica.")
+    let message = format!(
+        "log segment \"{path}\" continues after epoch {wants}, but the log before it ends at epoch {has}"
+    );
+    SqlError::new(sqlstate::DATA_CORRUPTED, message)
+        .hint("A segment was removed. Restore it from a copy or a replica.")
 }
 
 /// A segment in a format that this program does not know.
 pub(crate) fn other_version(path: &str, version: u32) -> SqlError {
-    let message =
-        format!("log segment \"{path}\" has format version {version}, this program reads version {FORMAT_VERSION}");
+    let message = format!(
+        "log segment \"{path}\" has format version {version}, this program reads version {FORMAT_VERSION}"
+    );
     let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message);
     if version > FORMAT_VERSION {
         error.hint("The data directory was written by a newer Tuplix: start that one.")
@@ -55,7 +59,8 @@ pub(crate) fn other_version(path: &str, version: u32) -> SqlError {
 
 /// A segment of another node's log.
 pub(crate) fn other_node(path: &str, found: u64, expected: u64) -> SqlError {
-    let message = format!("log segment \"{path}\" belongs to node {found:016x}, not to this node {expected:016x}");
+    let message =
+        format!("log segment \"{path}\" belongs to node {found:016x}, not to this node {expected:016x}");
     SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
         .hint("Move the segment to the data directory it came from.")
 }
@@ -71,7 +76,9 @@ pub(crate) fn full(limit: u64) -> SqlError {
 pub(crate) fn too_large(bytes: usize, limit: usize) -> SqlError {
     SqlError::new(
         sqlstate::PROGRAM_LIMIT_EXCEEDED,
-        format!("the transaction changes too much at once: its log record has {bytes} bytes, the limit is {limit}"),
+        format!(
+            "the transaction changes too much at once: its log record has {bytes} bytes, the limit is {limit}"
+        ),
     )
     .hint("Split it into several transactions.")
 }

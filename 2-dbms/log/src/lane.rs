@@ -136,7 +136,10 @@ impl Lane {
         let Some(shared) = &self.shared else { return Ok(()) };
         let buffer = &mut self.buffers[(epoch & 1) as usize];
         debug_assert!(buffer.records == 0 || buffer.epoch == epoch, "epoch {} was not taken", buffer.epoch);
-        debug_assert!(buffer.records == 0 || buffer.last_ts < header.commit_ts, "commit timestamps of a lane rise");
+        debug_assert!(
+            buffer.records == 0 || buffer.last_ts < header.commit_ts,
+            "commit timestamps of a lane rise"
+        );
         let length = put_record(&mut buffer.bytes, header, write);
         if length > MAX_RECORD_BYTES {
             buffer.bytes.truncate(buffer.bytes.len() - length);
@@ -167,7 +170,12 @@ impl Lane {
         if buffer.records == 0 {
             return false;
         }
-        assert!(buffer.epoch == epoch, "lane {} has records of epoch {} in epoch {epoch}", self.id, buffer.epoch);
+        assert!(
+            buffer.epoch == epoch,
+            "lane {} has records of epoch {} in epoch {epoch}",
+            self.id,
+            buffer.epoch
+        );
         std::mem::swap(buffer, spare);
         true
     }

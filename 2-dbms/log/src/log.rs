@@ -136,7 +136,12 @@ impl Log {
         Log::build(machine, Config::default(), 0, None)
     }
 
-    fn build(machine: &Machine, config: Config, last_epoch: u64, end: Option<(Arc<dyn Disk>, Writer)>) -> Log {
+    fn build(
+        machine: &Machine,
+        config: Config,
+        last_epoch: u64,
+        end: Option<(Arc<dyn Disk>, Writer)>,
+    ) -> Log {
         let shared = Shared::new(machine, last_epoch, config.buffer_bytes, config.flush_bytes);
         let (disk, writer) = match end {
             Some((disk, writer)) => (Some(disk), Some(Mutex::new(machine, writer))),

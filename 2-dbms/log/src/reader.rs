@@ -16,8 +16,8 @@ use tuplix_types::{Result, SqlError};
 use crate::context::{self, SessionContext};
 use crate::error;
 use crate::format::{
-    DEFINITIONS, FRAME_HEADER, FRAME_MAGIC, FrameHeader, SECTION_HEADER, SEGMENT_HEADER, SegmentHeader, decode_frame,
-    parse_segment_name, segment_name, u32_at, u64_at,
+    DEFINITIONS, FRAME_HEADER, FRAME_MAGIC, FrameHeader, SECTION_HEADER, SEGMENT_HEADER, SegmentHeader,
+    decode_frame, parse_segment_name, segment_name, u32_at, u64_at,
 };
 use crate::record::{Record, RecordHeader};
 
@@ -37,7 +37,10 @@ pub struct CutTail {
 impl std::fmt::Display for CutTail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let CutTail { segment, offset, bytes, reason } = self;
-        write!(f, "log segment \"{segment}\" ends in an interrupted write at byte {offset} ({bytes} bytes): {reason}")
+        write!(
+            f,
+            "log segment \"{segment}\" ends in an interrupted write at byte {offset} ({bytes} bytes): {reason}"
+        )
     }
 }
 
@@ -89,7 +92,17 @@ impl LogReader {
             names,
             spare: Vec::new(),
             segment: None,
-            frame: (FrameHeader { epoch: 0, previous_epoch: 0, closed_us: 0, payload: 0, records: 0, sections: 0 }, 0..0),
+            frame: (
+                FrameHeader {
+                    epoch: 0,
+                    previous_epoch: 0,
+                    closed_us: 0,
+                    payload: 0,
+                    records: 0,
+                    sections: 0,
+                },
+                0..0,
+            ),
             after,
             node_id,
             last_epoch: after,
@@ -208,8 +221,11 @@ impl LogReader {
         }
         let salt = segment.header.salt;
         let reason = match decode_frame(rest, salt) {
-            Ok((header, _, total)) if header.previous_epoch == self.last_epoch && header.epoch > self.last_epoch => {
-                let payload = segment.offset + FRAME_HEADER..segment.offset + FRAME_HEADER + header.payload as usize;
+            Ok((header, _, total))
+                if header.previous_epoch == self.last_epoch && header.epoch > self.last_epoch =>
+            {
+                let payload =
+                    segment.offset + FRAME_HEADER..segment.offset + FRAME_HEADER + header.payload as usize;
                 self.frame = (header, payload);
                 self.last_epoch = header.epoch;
                 segment.offset += total;
@@ -234,7 +250,11 @@ impl LogReader {
         Ok(false)
     }
 
-    fn malformed(segment: &Segment, payload: &std::ops::Range<usize>, reason: impl std::fmt::Display) -> SqlError {
+    fn malformed(
+        segment: &Segment,
+        payload: &std::ops::Range<usize>,
+        reason: impl std::fmt::Display,
+    ) -> SqlError {
         error::damaged(&segment.path, (payload.start - FRAME_HEADER) as u64, reason)
     }
 
@@ -243,7 +263,8 @@ impl LogReader {
         let Some(segment) = &mut self.segment else { return Ok(()) };
         let mut rest = &segment.bytes[payload.clone()];
         for _ in 0..header.sections {
-            let section = take_section(&mut rest).map_err(|reason| Self::malformed(segment, payload, reason))?;
+            let section =
+                take_section(&mut rest).map_err(|reason| Self::malformed(segment, payload, reason))?;
             if section.lane != DEFINITIONS {
                 continue;
             }
@@ -263,7 +284,8 @@ impl LogReader {
         let mut rest = &segment.bytes[payload.clone()];
         let mut sections = Vec::new();
         for _ in 0..header.sections {
-            let section = take_section(&mut rest).map_err(|reason| Self::malformed(segment, payload, reason))?;
+            let section =
+                take_section(&mut rest).map_err(|reason| Self::malformed(segment, payload, reason))?;
             if section.lane != DEFINITIONS {
                 sections.push(section);
             }
@@ -287,7 +309,8 @@ fn join(root: &str, name: &str) -> String {
 
 /// Segments before the last one that begins at or before `after` + 1 hold nothing of interest.
 fn first_needed(names: &[String], after: u64) -> usize {
-    let needed = names.iter().rposition(|name| parse_segment_name(name).is_some_and(|first| first <= after + 1));
+    let needed =
+        names.iter().rposition(|name| parse_segment_name(name).is_some_and(|first| first <= after + 1));
     needed.unwrap_or(0)
 }
 

@@ -192,7 +192,11 @@ fn take_columns(bytes: &mut &[u8], columns: &mut Vec<u16>) -> Result<(), DecodeE
 
 /// Appends a record: length and header, then what `write` appends.
 #[inline]
-pub(crate) fn put_record(bytes: &mut Vec<u8>, header: &RecordHeader, write: impl FnOnce(&mut RecordWriter<'_>)) -> usize {
+pub(crate) fn put_record(
+    bytes: &mut Vec<u8>,
+    header: &RecordHeader,
+    write: impl FnOnce(&mut RecordWriter<'_>),
+) -> usize {
     let start = bytes.len();
     let mut head = Small::new();
     head.len = 4;
@@ -231,7 +235,8 @@ impl<'a> Record<'a> {
         let (mut body, rest) = rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
         *section = rest;
         let commit_ts = take_varint(&mut body)?;
-        let (context, procedure, version) = (take_u32(&mut body)?, take_u32(&mut body)?, take_u32(&mut body)?);
+        let (context, procedure, version) =
+            (take_u32(&mut body)?, take_u32(&mut body)?, take_u32(&mut body)?);
         Ok(Record { lane, header: RecordHeader { commit_ts, context, procedure, version }, changes: body })
     }
 
@@ -332,7 +337,8 @@ impl<'a> RecordReader<'a> {
             return Err(DecodeError::UnknownTag(kind));
         }
         let table = take_u32(&mut self.bytes)?;
-        let bucket = u16::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
+        let bucket =
+            u16::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
         let slot = take_varint(&mut self.bytes)?;
         let count = if kind == UPDATE {
             take_columns(&mut self.bytes, &mut self.columns)?;
@@ -400,7 +406,8 @@ mod tests {
 
     #[test]
     fn records_have_a_length_and_a_header() {
-        let header = RecordHeader { commit_ts: u64::MAX, context: u32::MAX, procedure: u32::MAX, version: u32::MAX };
+        let header =
+            RecordHeader { commit_ts: u64::MAX, context: u32::MAX, procedure: u32::MAX, version: u32::MAX };
         let mut bytes = b"before".to_vec();
         let length = put_record(&mut bytes, &header, |changes| changes.extend(&written()));
         finish_record(&mut bytes, length);

@@ -74,7 +74,8 @@ impl Recovery {
         self.report.last_epoch = self.reader.last_epoch.max(self.config.recover_after);
         self.report.cut = self.reader.cut().cloned();
         self.put_end_in_order().map_err(|error| error::disk(&error))?;
-        let mut writer = Writer::new(&self.machine, self.disk.clone(), self.config.clone(), self.report.last_epoch);
+        let mut writer =
+            Writer::new(&self.machine, self.disk.clone(), self.config.clone(), self.report.last_epoch);
         writer.start_segment(self.report.last_epoch + 1).map_err(|error| error::disk(&error))?;
         let log = Log::new(&self.machine, self.disk, self.config, self.report.last_epoch, writer);
         Ok((log, self.report))

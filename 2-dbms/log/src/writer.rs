@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tuplix_machine::{Disk, DiskResult, File, Machine, Mutex, OpenMode};
 
-use crate::log::Config;
 use crate::context::Dictionary;
 use crate::format::{
-    DEFINITIONS, FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader, encode_footer, encode_section, segment_name,
+    DEFINITIONS, FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader, encode_footer, encode_section,
+    segment_name,
 };
 use crate::lane::{Buffer, Lane};
+use crate::log::Config;
 
 /// Sections below this size are copied together, larger ones written from where they are.
 const COPY_BYTES: usize = 64 << 10;

@@ -12,7 +12,7 @@ BEGIN
                         WHERE p.oid = function_name AND distribution_arg_name = ANY (p.proargnames)) THEN
         RAISE EXCEPTION 'cannot distribute the function "%" since the distribution argument is not valid',
             (SELECT p.proname FROM pg_catalog.pg_proc p WHERE p.oid = function_name)
-            USING ERRCODE = 'invalid_parameter_value',
+            USING ERRCODE = 'invalid_function_definition',
                   HINT = 'To provide "distribution_arg_name" option, the distribution parameter should be a valid name or '
                          'positional parameter such as $1.';
     END IF;

@@ -14,7 +14,10 @@ pub struct Commit {
 enum Kind {
     /// Nothing to wait for.
     Done,
-    Embedded { node: Arc<tuplix_engine::Node>, epoch: u64 },
+    Embedded {
+        node: Arc<tuplix_engine::Node>,
+        epoch: u64,
+    },
 }
 
 impl Commit {

@@ -43,8 +43,8 @@ pub use tuplix_engine::{
 };
 pub use tuplix_machine::Machine;
 pub use tuplix_types::{
-    Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag, TypeId, Value,
-    sqlstate,
+    Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag,
+    TypeId, Value, sqlstate,
 };
 
 /// A node, embedded in this process or a PostgreSQL server. Cloning it is cheap and names the same node.
@@ -102,7 +102,9 @@ impl Tuplix {
     pub fn session(&self, options: &SessionOptions) -> Result<Session> {
         Ok(match &self.engine {
             Engine::Embedded { node, .. } => Session::embedded(tuplix_engine::Session::new(node, options)?),
-            Engine::Postgres(server) => Session::postgres(server.session(&options.user, &options.application_name)?),
+            Engine::Postgres(server) => {
+                Session::postgres(server.session(&options.user, &options.application_name)?)
+            }
         })
     }
 

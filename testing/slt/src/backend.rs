@@ -90,7 +90,9 @@ impl Host {
                 admin.execute(&format!("DROP DATABASE IF EXISTS {name}"))?;
                 admin.execute(&format!("CREATE DATABASE {name}"))?;
                 let url = format!("postgres://postgres@127.0.0.1:{}/{name}", cluster.port());
-                Database { kind: Kind::Remote { server: Server::connect(&url)?, name: "postgres", stop: None } }
+                Database {
+                    kind: Kind::Remote { server: Server::connect(&url)?, name: "postgres", stop: None },
+                }
             }
         })
     }
@@ -99,8 +101,10 @@ impl Host {
 /// A node and a server on a free port.
 fn serve(runtime: &tokio::runtime::Runtime) -> Result<Kind> {
     let node = Tuplix::open_with(&tuplix::Options::default())?;
-    let options =
-        tuplix_wire::ServerOptions { tcp: Some(([127, 0, 0, 1], 0).into()), ..tuplix_wire::ServerOptions::default() };
+    let options = tuplix_wire::ServerOptions {
+        tcp: Some(([127, 0, 0, 1], 0).into()),
+        ..tuplix_wire::ServerOptions::default()
+    };
     let server = runtime.block_on(tuplix_wire::Server::bind(options))?;
     let address = server.tcp_address().context("the server has no port")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -135,7 +139,9 @@ impl Database {
     pub fn client(&self) -> Result<Client, SqlError> {
         Ok(match &self.kind {
             Kind::Engine(node) => Client::Engine(Box::new(node.session(&SessionOptions::default())?)),
-            Kind::Remote { server, name, .. } => Client::Remote(Box::new(server.session("", "tuplix-slt")?), name),
+            Kind::Remote { server, name, .. } => {
+                Client::Remote(Box::new(server.session("", "tuplix-slt")?), name)
+            }
         })
     }
 }
@@ -198,6 +204,11 @@ impl Client {
     }
 }
 
+/// A row as files show it.
+fn shown_row(row: Vec<Option<String>>) -> Vec<String> {
+    if row.is_empty() { vec!["(no columns)".to_owned()] } else { row.into_iter().map(shown).collect() }
+}
+
 /// A value as files show it: on one line, never empty.
 fn shown(cell: Option<String>) -> String {
     match cell {
@@ -215,7 +226,7 @@ impl DB for Client {
         Ok(match self.answer(sql)? {
             Some(answer) if !answer.columns.is_empty() || answer.tag.command == "SELECT" => DBOutput::Rows {
                 types: answer.columns.iter().map(|column| Column::of(column.ty)).collect(),
-                rows: answer.rows.into_iter().map(|row| row.into_iter().map(shown).collect()).collect(),
+                rows: answer.rows.into_iter().map(shown_row).collect(),
             },
             Some(answer) => DBOutput::StatementComplete(answer.tag.rows.unwrap_or(0)),
             None => DBOutput::StatementComplete(0),
@@ -235,6 +246,8 @@ impl DB for Client {
 }
 
 /// Makes the clients of a file.
-pub(crate) fn connector(database: Arc<Database>) -> impl FnMut() -> std::future::Ready<Result<Client, SqlError>> {
+pub(crate) fn connector(
+    database: Arc<Database>,
+) -> impl FnMut() -> std::future::Ready<Result<Client, SqlError>> {
     move || std::future::ready(database.client())
 }

@@ -58,7 +58,8 @@ fn answered(
         return record;
     };
     match output {
-        RecordOutput::Statement { error: Some(error), .. } | RecordOutput::Query { error: Some(error), .. } => {
+        RecordOutput::Statement { error: Some(error), .. }
+        | RecordOutput::Query { error: Some(error), .. } => {
             let expects_error = matches!(
                 &record,
                 Record::Statement { expected: StatementExpect::Error(_), .. }

@@ -24,7 +24,8 @@ impl Known {
     /// # Errors
     /// When the list cannot be read or has a line of another shape.
     pub fn read(path: &Path, backend: Backend) -> Result<Known> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Known::parse(&text, backend)
     }
 
@@ -39,7 +40,9 @@ impl Known {
             };
             for name in backends.split(',') {
                 match Backend::parse(name) {
-                    Some(Backend::Postgres) | None => bail!("line {}: {name} cannot have known failures", number + 1),
+                    Some(Backend::Postgres) | None => {
+                        bail!("line {}: {name} cannot have known failures", number + 1)
+                    }
                     Some(listed) if listed == backend => {
                         let key = (file.to_owned(), statement.to_owned());
                         if known.failures.insert(key, reason.to_owned()).is_some() {
@@ -97,7 +100,10 @@ mod tests {
         let engine = Known::parse(LIST, Backend::Engine).unwrap();
         assert_eq!(engine.check(&[failure("SELECT 1")]), "");
         assert!(engine.check(&[]).starts_with("PASSES"), "a listed one passes");
-        assert!(engine.check(&[failure("SELECT 1"), failure("SELECT 2")]).starts_with("FAILS"), "an unlisted one fails");
+        assert!(
+            engine.check(&[failure("SELECT 1"), failure("SELECT 2")]).starts_with("FAILS"),
+            "an unlisted one fails"
+        );
         let wire = Known::parse(LIST, Backend::Wire).unwrap();
         assert_eq!(wire.check(&[failure("SELECT 1"), failure("#2 SELECT 1")]), "");
     }

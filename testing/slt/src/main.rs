@@ -56,7 +56,8 @@ fn known() -> Result<()> {
         let host = Host::start(backend)?;
         for file in tuplix_slt::files()? {
             for failure in tuplix_slt::run_file(&host, &file)? {
-                let reason = listed.reason(&failure).map_or_else(|| first_line(&failure.message), str::to_owned);
+                let reason =
+                    listed.reason(&failure).map_or_else(|| first_line(&failure.message), str::to_owned);
                 let key = (failure.file, failure.line, failure.statement);
                 lines.entry(key).or_insert((Vec::new(), reason)).0.push(backend.name());
             }

@@ -22,7 +22,7 @@ const KEEPER: &str = r#"
 bin=$1 dir=$2 port=$3 access=$4
 shift 4
 trap 'rm -rf "$dir"' EXIT
-"$bin/initdb" --pgdata="$dir/data" --username=postgres --auth=trust --no-locale --encoding=UTF8 --no-sync \
+"$bin/initdb" --pgdata="$dir/data" --username=postgres --auth=trust --locale=C.UTF-8 --encoding=UTF8 --no-sync \
     >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log"; exit 1; }
 for option in "listen_addresses='127.0.0.1'" "port=$port" "unix_socket_directories='$dir'" "$@"; do
     echo "$option" >>"$dir/data/postgresql.conf"

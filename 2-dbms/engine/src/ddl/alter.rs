@@ -39,10 +39,14 @@ impl Work<'_, '_> {
                 self.add_constraint(table, constraint)?;
                 self.check_rows(table, before, &constraint.kind)
             }
-            AlterTable::DropConstraint { name, if_exists } => Ok(self.drop_constraint(table, name, *if_exists)?),
+            AlterTable::DropConstraint { name, if_exists } => {
+                Ok(self.drop_constraint(table, name, *if_exists)?)
+            }
             AlterTable::SetNotNull { column, not_null } => {
                 let position = column_of(table, column)?;
-                if !not_null && table.primary_key().is_some_and(|key| key.columns.iter().any(|c| c.column == position)) {
+                if !not_null
+                    && table.primary_key().is_some_and(|key| key.columns.iter().any(|c| c.column == position))
+                {
                     let message = format!("column \"{column}\" is in a primary key");
                     return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).into());
                 }
@@ -74,7 +78,9 @@ impl Work<'_, '_> {
                 if !table.checks.is_empty() {
                     // Checks are kept as text, in which the old name may stand.
                     let what = "renaming a column of a table with CHECK constraints";
-                    return Err(SqlError::unsupported(what).hint("Drop the constraints first and add them again.").into());
+                    return Err(SqlError::unsupported(what)
+                        .hint("Drop the constraints first and add them again.")
+                        .into());
                 }
                 table.columns[position].name.clone_from(to);
                 Ok(())

@@ -20,7 +20,10 @@ impl Work<'_, '_> {
         let name = match &create.name {
             Some(name) if relation_exists(&self.catalog, &old.schema, name) => {
                 if create.if_not_exists {
-                    self.skip(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists, skipping"));
+                    self.skip(
+                        sqlstate::DUPLICATE_TABLE,
+                        format!("relation \"{name}\" already exists, skipping"),
+                    );
                     return Ok("CREATE INDEX");
                 }
                 let message = format!("relation \"{name}\" already exists");
@@ -55,7 +58,8 @@ impl Work<'_, '_> {
             let mut keys = self.keys_of_bucket(&access, bucket, key)?;
             keys.sort();
             if let Some(pair) = keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                let names: Vec<&str> = key.iter().map(|part| table.columns[part.column].name.as_str()).collect();
+                let names: Vec<&str> =
+                    key.iter().map(|part| table.columns[part.column].name.as_str()).collect();
                 let detail = format!("Key ({})=({}) is duplicated.", names.join(", "), pair[0].1);
                 let message = format!("could not create unique index \"{name}\"");
                 return Err(SqlError::new(sqlstate::UNIQUE_VIOLATION, message)
@@ -68,7 +72,12 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn keys_of_bucket(&mut self, access: &TableAccess, bucket: u16, key: &[IndexColumn]) -> Run<Vec<(Vec<u8>, String)>> {
+    fn keys_of_bucket(
+        &mut self,
+        access: &TableAccess,
+        bucket: u16,
+        key: &[IndexColumn],
+    ) -> Run<Vec<(Vec<u8>, String)>> {
         let mut keys = Vec::new();
         let mut scan = Scan::default();
         let mut batch = RowBatch::new();

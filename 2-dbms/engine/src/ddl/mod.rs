@@ -75,12 +75,19 @@ impl<'w, 'n> Work<'w, 'n> {
                 self.skip(sqlstate::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists, skipping"));
                 return Ok("CREATE SCHEMA");
             }
-            return Err(SqlError::new(sqlstate::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists")).into());
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_SCHEMA,
+                format!("schema \"{name}\" already exists"),
+            )
+            .into());
         }
         if name.starts_with("pg_") {
-            return Err(SqlError::new(sqlstate::RESERVED_NAME, format!("unacceptable schema name \"{name}\""))
-                .detail("The prefix \"pg_\" is reserved for system schemas.")
-                .into());
+            return Err(SqlError::new(
+                sqlstate::RESERVED_NAME,
+                format!("unacceptable schema name \"{name}\""),
+            )
+            .detail("The prefix \"pg_\" is reserved for system schemas.")
+            .into());
         }
         let oid = self.catalog.allocate_oid();
         self.change(CatalogChange::PutSchema(SchemaDef { oid, name: name.to_owned() }));
@@ -105,7 +112,8 @@ impl<'w, 'n> Work<'w, 'n> {
         }
         let found = self.search_path.iter().find(|schema| self.catalog.schema(schema).is_some());
         found.cloned().ok_or_else(|| {
-            SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in").at(name.position)
+            SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
+                .at(name.position)
         })
     }
 

@@ -14,7 +14,9 @@ impl Work<'_, '_> {
                 DropKind::Table => self.drop_table(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
-                DropKind::Function | DropKind::Procedure => self.drop_function(drop, name, types.as_deref())?,
+                DropKind::Function | DropKind::Procedure => {
+                    self.drop_function(drop, name, types.as_deref())?
+                }
             }
         }
         Ok(match drop.kind {
@@ -53,7 +55,8 @@ impl Work<'_, '_> {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
         };
-        let found = schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
+        let found =
+            schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
             return self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
@@ -79,7 +82,8 @@ impl Work<'_, '_> {
             return self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message));
         }
         if schema == "pg_catalog" {
-            let message = format!("cannot drop schema {schema} because it is required by the database system");
+            let message =
+                format!("cannot drop schema {schema} because it is required by the database system");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
@@ -87,8 +91,14 @@ impl Work<'_, '_> {
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
         if !drop.cascade && (!tables.is_empty() || !functions.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
-            lines.extend(tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())));
-            lines.extend(functions.iter().map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())));
+            lines.extend(
+                tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())),
+            );
+            lines.extend(
+                functions
+                    .iter()
+                    .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
+            );
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))

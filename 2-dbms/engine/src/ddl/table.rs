@@ -65,8 +65,11 @@ impl Work<'_, '_> {
         match &constraint.kind {
             ConstraintKind::PrimaryKey(columns) => {
                 if table.primary_key().is_some() {
-                    let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
-                    return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(constraint.position));
+                    let message =
+                        format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+                    return Err(
+                        SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(constraint.position)
+                    );
                 }
                 let key = self.key_columns(table, columns, constraint)?;
                 for column in &key {
@@ -89,7 +92,12 @@ impl Work<'_, '_> {
         }
     }
 
-    fn key_columns(&self, table: &TableDef, names: &[String], constraint: &Constraint) -> Result<Vec<IndexColumn>> {
+    fn key_columns(
+        &self,
+        table: &TableDef,
+        names: &[String],
+        constraint: &Constraint,
+    ) -> Result<Vec<IndexColumn>> {
         if names.len() > MAX_INDEX_COLUMNS {
             let message = format!("cannot use more than {MAX_INDEX_COLUMNS} columns in an index");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
@@ -122,10 +130,12 @@ impl Work<'_, '_> {
     ) -> Result<String> {
         let is_index = !matches!(constraint.kind, ConstraintKind::Check { .. });
         let in_table = |name: &str| {
-            table.checks.iter().any(|check| check.name == name) || table.indexes.iter().any(|index| index.name == name)
+            table.checks.iter().any(|check| check.name == name)
+                || table.indexes.iter().any(|index| index.name == name)
         };
         let taken = |name: &str| {
-            in_table(name) || (is_index && (name == table.name || relation_exists(&self.catalog, &table.schema, name)))
+            in_table(name)
+                || (is_index && (name == table.name || relation_exists(&self.catalog, &table.schema, name)))
         };
         match &constraint.name {
             None => Ok(unused(object_name(&table.name, column, suffix), taken)),
@@ -141,11 +151,24 @@ impl Work<'_, '_> {
         }
     }
 
-    fn push_index(&mut self, table: &mut TableDef, name: String, columns: Vec<IndexColumn>, primary: bool) -> Result<()> {
+    fn push_index(
+        &mut self,
+        table: &mut TableDef,
+        name: String,
+        columns: Vec<IndexColumn>,
+        primary: bool,
+    ) -> Result<()> {
         check_distribution_in_key(table, &name, &columns)?;
         let id = IndexId(self.catalog.allocate_oid());
-        let index =
-            IndexDef { id, name, method: IndexMethod::Hash, columns, unique: true, primary, constraint: true };
+        let index = IndexDef {
+            id,
+            name,
+            method: IndexMethod::Hash,
+            columns,
+            unique: true,
+            primary,
+            constraint: true,
+        };
         self.append_index(table, index)
     }
 

@@ -107,11 +107,12 @@ pub(crate) fn column_comparison<'p>(
     let ExprKind::Call { function, arguments } = &node.kind else { return None };
     let [left, right] = &arguments[..] else { return None };
     let comparison = comparison_of(function)?;
-    let (column, comparison, value, operand) = match (plain_column(left, relation), plain_column(right, relation)) {
-        (Some(column), None) => (column, comparison, right, function.args[0]),
-        (None, Some(column)) => (column, swapped(comparison), left, function.args[1]),
-        _ => return None,
-    };
+    let (column, comparison, value, operand) =
+        match (plain_column(left, relation), plain_column(right, relation)) {
+            (Some(column), None) => (column, comparison, right, function.args[0]),
+            (None, Some(column)) => (column, swapped(comparison), left, function.args[1]),
+            _ => return None,
+        };
     let facts = Facts::of_expr(value);
     if facts.volatile || facts.needed.relations().contains(&relation) {
         return None;
@@ -129,7 +130,11 @@ pub(crate) fn keys_of<'p>(access: &TableAccess, relation: RelationId, conditions
             && comparison_of(function) == Some(Comparison::Equal)
             && let Some(column) = plain_column(left, relation)
             && let Some(element) = array.ty.element()
-            && access.table.columns.get(column).is_some_and(|c| compatible(c.ty, function.args[0]) && compatible(c.ty, element))
+            && access
+                .table
+                .columns
+                .get(column)
+                .is_some_and(|c| compatible(c.ty, function.args[0]) && compatible(c.ty, element))
         {
             let facts = Facts::of_expr(array);
             if !facts.volatile && !facts.needed.relations().contains(&relation) {
@@ -165,7 +170,9 @@ impl Keys<'_> {
         let mut best = Path { choice: Choice::Scan, score: 0, ordered: false };
         let one_bucket = self.one_bucket(access);
         for (number, index) in access.table.indexes.iter().enumerate() {
-            for path in [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten() {
+            for path in
+                [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten()
+            {
                 if path.score > best.score {
                     best = path;
                 }
@@ -231,7 +238,8 @@ impl Keys<'_> {
                 return None;
             }
             let backwards = key.descending != wanted.descending;
-            if (key.nulls_first != wanted.nulls_first) != backwards || reverse.is_some_and(|r| r != backwards) {
+            if (key.nulls_first != wanted.nulls_first) != backwards || reverse.is_some_and(|r| r != backwards)
+            {
                 return None;
             }
             reverse = Some(backwards);

@@ -20,10 +20,16 @@ use crate::stop::Run;
 
 impl Builder<'_> {
     /// Groups the rows of a source.
-    pub(crate) fn aggregate(&mut self, source: RowsBox, _query: &Query, select: &Select) -> Result<(RowsBox, GroupScope)> {
+    pub(crate) fn aggregate(
+        &mut self,
+        source: RowsBox,
+        _query: &Query,
+        select: &Select,
+    ) -> Result<(RowsBox, GroupScope)> {
         let keys = self.exprs(&select.group_by)?;
         let types: Vec<TypeId> = select.group_by.iter().map(|key| key.ty).collect();
-        let calls = select.aggregates.iter().map(|call| self.aggregate_call(call)).collect::<Result<Vec<_>>>()?;
+        let calls =
+            select.aggregates.iter().map(|call| self.aggregate_call(call)).collect::<Result<Vec<_>>>()?;
         let carried = self.carried(select)?;
         let first_key = self.slots(keys.len());
         let first_aggregate = self.slots(calls.len());
@@ -67,7 +73,10 @@ impl Builder<'_> {
 
     fn aggregate_call(&mut self, call: &AggregateCall) -> Result<CallCode> {
         let arguments = self.exprs(&call.arguments)?;
-        let types = CallTypes { arguments: call.arguments.iter().map(|argument| argument.ty).collect(), result: call.ty };
+        let types = CallTypes {
+            arguments: call.arguments.iter().map(|argument| argument.ty).collect(),
+            result: call.ty,
+        };
         let filter = call.filter.as_ref().map(|filter| self.test(filter)).transpose()?;
         let mut order = Vec::new();
         let mut order_codes = Vec::new();
@@ -76,11 +85,25 @@ impl Builder<'_> {
                 return Err(SqlError::internal("an aggregate's ORDER BY names a target"));
             };
             let at = arguments.len() + order_codes.len();
-            order.push(SortColumn { at, ty: node.ty, descending: key.descending, nulls_first: key.nulls_first });
+            order.push(SortColumn {
+                at,
+                ty: node.ty,
+                descending: key.descending,
+                nulls_first: key.nulls_first,
+            });
             order_codes.push(self.expr(node)?);
         }
         let collects = call.distinct || !order.is_empty();
-        Ok(CallCode { aggregate: call.aggregate, arguments, types, filter, distinct: call.distinct, order, order_codes, collects })
+        Ok(CallCode {
+            aggregate: call.aggregate,
+            arguments,
+            types,
+            filter,
+            distinct: call.distinct,
+            order,
+            order_codes,
+            collects,
+        })
     }
 }
 
@@ -137,8 +160,14 @@ impl CallCode {
             let width = self.arguments.len();
             let mut order: Vec<usize> = (0..rows.len).collect();
             // DISTINCT alone sorts by the arguments, as PostgreSQL does.
-            let argument = |(at, ty): (usize, &TypeId)| SortColumn { at, ty: *ty, descending: false, nulls_first: false };
-            let by_arguments: Vec<SortColumn> = self.types.arguments.iter().enumerate().map(argument).collect();
+            let argument = |(at, ty): (usize, &TypeId)| SortColumn {
+                at,
+                ty: *ty,
+                descending: false,
+                nulls_first: false,
+            };
+            let by_arguments: Vec<SortColumn> =
+                self.types.arguments.iter().enumerate().map(argument).collect();
             let columns = if self.order.is_empty() { &by_arguments } else { &self.order };
             order.sort_by(|a, b| compare_rows(columns, rows.row(*a), rows.row(*b)));
             let mut seen = Keys::new(&self.types.arguments);
@@ -174,8 +203,11 @@ struct Groups {
 
 impl GroupRows {
     fn collect(&self, exec: &mut Exec<'_, '_>) -> Run<Groups> {
-        let mut groups =
-            Groups { keys: Keys::new(&self.types), progress: Vec::new(), carried: RowSet::new(self.carried.len()) };
+        let mut groups = Groups {
+            keys: Keys::new(&self.types),
+            progress: Vec::new(),
+            carried: RowSet::new(self.carried.len()),
+        };
         let mut key = Vec::new();
         let mut values = Vec::new();
         self.source.run(exec, &mut |exec| {

@@ -186,7 +186,8 @@ impl<'a> Builder<'a> {
 
     /// Gives slots to the columns of a relation that somebody reads.
     pub(crate) fn add_relation(&mut self, relation: RelationId, columns: usize) -> &mut RelationSlots {
-        let slots = (0..columns).map(|column| self.needed.contains(relation, column).then(|| self.slot())).collect();
+        let slots =
+            (0..columns).map(|column| self.needed.contains(relation, column).then(|| self.slot())).collect();
         let relation_slots = self.relations.entry(relation).or_default();
         relation_slots.columns = slots;
         relation_slots
@@ -200,8 +201,11 @@ impl<'a> Builder<'a> {
 
     /// The slot of a column.
     pub(crate) fn column(&self, relation: RelationId, column: usize) -> Result<usize> {
-        let slots = self.relations.get(&relation).and_then(|slots| slots.columns.get(column).copied().flatten());
-        slots.ok_or_else(|| SqlError::internal(format!("column {column} of relation {} has no slot", relation.0)))
+        let slots =
+            self.relations.get(&relation).and_then(|slots| slots.columns.get(column).copied().flatten());
+        slots.ok_or_else(|| {
+            SqlError::internal(format!("column {column} of relation {} has no slot", relation.0))
+        })
     }
 
     /// A table of the statement.

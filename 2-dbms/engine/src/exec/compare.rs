@@ -20,7 +20,8 @@ static COMPARISONS: LazyLock<BTreeMap<u32, Comparison>> = LazyLock::new(|| {
             ">=" => Comparison::GreaterOrEqual,
             _ => return None,
         };
-        (operator.result == TypeId::BOOL && operator.left.is_some()).then_some((operator.function.oid, comparison))
+        (operator.result == TypeId::BOOL && operator.left.is_some())
+            .then_some((operator.function.oid, comparison))
     });
     comparisons.collect()
 });

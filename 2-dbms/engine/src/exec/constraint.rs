@@ -51,22 +51,33 @@ pub(crate) enum Violation {
 
 /// The error for a violation.
 #[cold]
-pub(crate) fn violation(exec: &Exec<'_, '_>, access: &TableAccess, violation: Violation, row: &[Value]) -> Stop {
+pub(crate) fn violation(
+    exec: &Exec<'_, '_>,
+    access: &TableAccess,
+    violation: Violation,
+    row: &[Value],
+) -> Stop {
     let table = &access.table;
     let error = match violation {
         Violation::Null(column) => {
             let name = &table.columns[column].name;
-            let message =
-                format!("null value in column \"{name}\" of relation \"{}\" violates not-null constraint", table.name);
+            let message = format!(
+                "null value in column \"{name}\" of relation \"{}\" violates not-null constraint",
+                table.name
+            );
             SqlError::new(sqlstate::NOT_NULL_VIOLATION, message).column(name)
         }
         Violation::Check(number) => {
             let name = &table.checks[number].name;
-            let message = format!("new row for relation \"{}\" violates check constraint \"{name}\"", table.name);
+            let message =
+                format!("new row for relation \"{}\" violates check constraint \"{name}\"", table.name);
             SqlError::new(sqlstate::CHECK_VIOLATION, message).constraint(name)
         }
     };
-    error.table(&table.schema, &table.name).detail(format!("Failing row contains ({}).", row_text(exec, table, row))).into()
+    error
+        .table(&table.schema, &table.name)
+        .detail(format!("Failing row contains ({}).", row_text(exec, table, row)))
+        .into()
 }
 
 /// Longer values are cut in messages, as PostgreSQL cuts them.
@@ -120,11 +131,15 @@ impl Builder<'_> {
     ) -> Result<Constraints> {
         let matters = |column: usize| assigned.is_none_or(|assigned| assigned.contains(&column));
         let not_null = table.columns.iter().enumerate().filter(|(column, c)| c.not_null && matters(*column));
-        let not_null = not_null.filter_map(|(column, _)| slots.get(column).copied().flatten().map(|slot| (column, slot)));
+        let not_null = not_null
+            .filter_map(|(column, _)| slots.get(column).copied().flatten().map(|slot| (column, slot)));
         let not_null = not_null.collect();
         let mut codes = Vec::new();
         for check in checks.iter().filter(|check| check.columns.iter().any(|column| matters(*column))) {
-            codes.push((check.number, self.over_columns(slots, &check.expr, |builder, expr| builder.expr(expr))?));
+            codes.push((
+                check.number,
+                self.over_columns(slots, &check.expr, |builder, expr| builder.expr(expr))?,
+            ));
         }
         Ok(Constraints { not_null, checks: codes })
     }

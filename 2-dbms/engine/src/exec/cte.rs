@@ -101,7 +101,8 @@ impl Builder<'_> {
         };
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
-        let columns = slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect();
+        let columns =
+            slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect();
         Ok(Box::new(CteRows { name, source, state, columns }))
     }
 }
@@ -130,14 +131,22 @@ impl StoredCte {
         }
         let rows = Arc::new(match &self.source {
             CteSource::Query(code) => code.collect(exec)?,
-            CteSource::Recursive { start, repeat, working, all } => rounds(exec, start, repeat, *working, *all)?,
+            CteSource::Recursive { start, repeat, working, all } => {
+                rounds(exec, start, repeat, *working, *all)?
+            }
         });
         exec.set_state(self.state, State::Rows(rows.clone()));
         Ok(rows)
     }
 }
 
-fn rounds(exec: &mut Exec<'_, '_>, start: &QueryCode, repeat: &QueryCode, working: usize, all: bool) -> Run<RowSet> {
+fn rounds(
+    exec: &mut Exec<'_, '_>,
+    start: &QueryCode,
+    repeat: &QueryCode,
+    working: usize,
+    all: bool,
+) -> Run<RowSet> {
     let mut seen = Keys::new(&start.types);
     let mut keep = |rows: RowSet| -> RowSet {
         if all {

@@ -47,7 +47,9 @@ impl Explain {
 impl Builder<'_> {
     /// An expression as EXPLAIN shows it: near to SQL, for people.
     pub(crate) fn text(&self, node: &Expr) -> String {
-        let list = |nodes: &[Expr], between: &str| nodes.iter().map(|n| self.text(n)).collect::<Vec<_>>().join(between);
+        let list = |nodes: &[Expr], between: &str| {
+            nodes.iter().map(|n| self.text(n)).collect::<Vec<_>>().join(between)
+        };
         match &node.kind {
             ExprKind::Constant(Value::Null) => "NULL".to_owned(),
             ExprKind::Constant(value) => {
@@ -66,10 +68,13 @@ impl Builder<'_> {
                 _ => format!("{}({})", function.name, list(arguments, ", ")),
             },
             ExprKind::UserCall { function, arguments } => {
-                let name = self.context.catalog.function(*function).map_or("?", |function| function.name.as_str());
+                let name =
+                    self.context.catalog.function(*function).map_or("?", |function| function.name.as_str());
                 format!("{name}({})", list(arguments, ", "))
             }
-            ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) => format!("{}::{}", self.text(inner), node.ty),
+            ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) => {
+                format!("{}::{}", self.text(inner), node.ty)
+            }
             ExprKind::And(parts) => format!("({})", list(parts, " AND ")),
             ExprKind::Or(parts) => format!("({})", list(parts, " OR ")),
             ExprKind::Not(inner) => format!("(NOT {})", self.text(inner)),
@@ -100,6 +105,7 @@ impl Builder<'_> {
 }
 
 fn operator_name(function: u32) -> Option<&'static str> {
-    let operator = operators().iter().find(|operator| operator.function.oid == function && operator.left.is_some());
+    let operator =
+        operators().iter().find(|operator| operator.function.oid == function && operator.left.is_some());
     operator.map(|operator| operator.name)
 }

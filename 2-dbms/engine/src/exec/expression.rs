@@ -33,13 +33,17 @@ impl Builder<'_> {
             ExprKind::Or(parts) => self.logic(parts, true),
             ExprKind::Not(inner) => {
                 let inner = self.expr(inner)?;
-                Ok(Code::new(move |exec| Ok(inner.run(exec)?.as_bool().map_or(Value::Null, |value| Value::Bool(!value)))))
+                Ok(Code::new(move |exec| {
+                    Ok(inner.run(exec)?.as_bool().map_or(Value::Null, |value| Value::Bool(!value)))
+                }))
             }
             ExprKind::IsNull { .. } | ExprKind::IsBoolean { .. } | ExprKind::IsDistinct { .. } => {
                 let test = self.test(node)?;
                 Ok(Code::new(move |exec| test(exec).map(Value::Bool)))
             }
-            ExprKind::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
+            ExprKind::Case { operand, arms, otherwise } => {
+                self.case(operand.as_deref(), arms, otherwise.as_deref())
+            }
             ExprKind::CaseOperand => match self.case_operands.last() {
                 Some(slot) => Ok(Code::Slot(*slot)),
                 None => Err(SqlError::internal("a CASE operand outside its CASE")),
@@ -69,9 +73,14 @@ impl Builder<'_> {
         slot.ok_or_else(|| SqlError::internal(format!("variable {number} outside its procedure")))
     }
 
-    fn group(&self, node: &Expr, slot: impl Fn(&super::builder::GroupScope) -> Option<&usize>) -> Result<Code> {
+    fn group(
+        &self,
+        node: &Expr,
+        slot: impl Fn(&super::builder::GroupScope) -> Option<&usize>,
+    ) -> Result<Code> {
         let slot = self.groups.last().and_then(slot).copied();
-        slot.map(Code::Slot).ok_or_else(|| SqlError::internal("a group's value outside its group").at(node.position))
+        slot.map(Code::Slot)
+            .ok_or_else(|| SqlError::internal("a group's value outside its group").at(node.position))
     }
 
     /// Compiles a condition; NULL counts as false.
@@ -81,7 +90,9 @@ impl Builder<'_> {
                 let (left, right) = (self.expr(&arguments[0])?, self.expr(&arguments[1])?);
                 match fast::comparison_test(function, left, right) {
                     Ok(test) => Ok(test),
-                    Err((left, right)) => Ok(value_test(self.call_code(node, function, arguments, vec![left, right])?)),
+                    Err((left, right)) => {
+                        Ok(value_test(self.call_code(node, function, arguments, vec![left, right])?))
+                    }
                 }
             }
             ExprKind::And(parts) => self.all(parts),
@@ -104,7 +115,9 @@ impl Builder<'_> {
                     argument => test(move |exec| {
                         let value = argument.run(exec)?;
                         Ok(match &value {
-                            Value::Record(fields) if record => fields.iter().all(|field| field.is_null() != negated),
+                            Value::Record(fields) if record => {
+                                fields.iter().all(|field| field.is_null() != negated)
+                            }
                             other => other.is_null() != negated,
                         })
                     }),
@@ -114,7 +127,9 @@ impl Builder<'_> {
                 let (argument, value, negated) = (self.expr(argument)?, *value, *negated);
                 Ok(test(move |exec| Ok((argument.run(exec)?.as_bool() == value) != negated)))
             }
-            ExprKind::IsDistinct { left, right, equal, negated } => self.is_distinct(left, right, equal, *negated),
+            ExprKind::IsDistinct { left, right, equal, negated } => {
+                self.is_distinct(left, right, equal, *negated)
+            }
             ExprKind::Not(inner) => {
                 let inner = self.expr(inner)?;
                 Ok(test(move |exec| Ok(inner.run(exec)?.as_bool() == Some(false))))
@@ -150,7 +165,13 @@ impl Builder<'_> {
         if parts.is_empty() { Ok(None) } else { self.all_of(parts).map(Some) }
     }
 
-    fn is_distinct(&mut self, left: &Expr, right: &Expr, equal: &'static Function, negated: bool) -> Result<TestFn> {
+    fn is_distinct(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        equal: &'static Function,
+        negated: bool,
+    ) -> Result<TestFn> {
         let types = CallTypes { arguments: [left.ty, right.ty].into(), result: TypeId::BOOL };
         let (left, right) = (self.expr(left)?, self.expr(right)?);
         Ok(test(move |exec| {
@@ -180,7 +201,12 @@ impl Builder<'_> {
         }))
     }
 
-    fn case(&mut self, operand: Option<&Expr>, arms: &[(Expr, Expr)], otherwise: Option<&Expr>) -> Result<Code> {
+    fn case(
+        &mut self,
+        operand: Option<&Expr>,
+        arms: &[(Expr, Expr)],
+        otherwise: Option<&Expr>,
+    ) -> Result<Code> {
         let operand = operand.map(|operand| self.expr(operand)).transpose()?;
         let slot = self.slot();
         if operand.is_some() {
@@ -222,7 +248,8 @@ impl Builder<'_> {
         arguments: &[Expr],
         mut codes: Vec<Code>,
     ) -> Result<Code> {
-        let types = CallTypes { arguments: arguments.iter().map(|argument| argument.ty).collect(), result: node.ty };
+        let types =
+            CallTypes { arguments: arguments.iter().map(|argument| argument.ty).collect(), result: node.ty };
         if function.volatility == Volatility::Immutable && !function.engine {
             let constants: Option<Vec<Value>> = codes.iter().map(|code| code.constant().cloned()).collect();
             if let Some(value) = constants.and_then(|constants| host::fold(function, &types, &constants)) {
@@ -299,7 +326,12 @@ fn general_call(function: &'static Function, types: CallTypes, codes: Vec<Code>)
 }
 
 #[inline]
-fn finish_call(exec: &mut Exec<'_, '_>, function: &Function, types: &CallTypes, arguments: &[Value]) -> Run<Value> {
+fn finish_call(
+    exec: &mut Exec<'_, '_>,
+    function: &Function,
+    types: &CallTypes,
+    arguments: &[Value],
+) -> Run<Value> {
     if function.strict && arguments.iter().any(Value::is_null) {
         return Ok(Value::Null);
     }

@@ -76,7 +76,8 @@ impl Builder<'_> {
 
     fn user_call(&mut self, function: FunctionId, arguments: &[Expr]) -> Result<Code> {
         let definition = self.context.catalog.function(function);
-        let definition = definition.ok_or_else(|| SqlError::internal("a call of a function that does not exist"))?;
+        let definition =
+            definition.ok_or_else(|| SqlError::internal("a call of a function that does not exist"))?;
         if definition.returns_set {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -124,7 +125,9 @@ impl Builder<'_> {
             for argument in &arguments {
                 let value = argument.run(exec)?;
                 let order = compare_typed(ty, &value, &best);
-                if !value.is_null() && (best.is_null() || if greatest { order.is_gt() } else { order.is_lt() }) {
+                if !value.is_null()
+                    && (best.is_null() || if greatest { order.is_gt() } else { order.is_lt() })
+                {
                     best = value;
                 }
             }
@@ -133,7 +136,8 @@ impl Builder<'_> {
     }
 
     fn array(&mut self, node: &Expr, elements: &[Expr], multidimensional: bool) -> Result<Code> {
-        let element = node.ty.element().ok_or_else(|| SqlError::internal("an array of a type without elements"))?;
+        let element =
+            node.ty.element().ok_or_else(|| SqlError::internal("an array of a type without elements"))?;
         let codes = self.exprs(elements)?;
         let constants: Option<Vec<Value>> = codes.iter().map(|code| code.constant().cloned()).collect();
         if let (Some(constants), false) = (constants, multidimensional) {
@@ -142,7 +146,11 @@ impl Builder<'_> {
         Ok(Code::new(move |exec| {
             let mut values = Vec::with_capacity(codes.len());
             run_all(&codes, exec, &mut values)?;
-            let array = if multidimensional { nest(element, &values)? } else { Array::from_elements(element, values) };
+            let array = if multidimensional {
+                nest(element, &values)?
+            } else {
+                Array::from_elements(element, values)
+            };
             Ok(Value::Array(Arc::new(array)))
         }))
     }
@@ -159,7 +167,8 @@ impl Builder<'_> {
             let value = array.run(exec)?;
             let mut numbers = Vec::with_capacity(bounds.len());
             for (lower, upper) in &bounds {
-                let (Ok(lower), Ok(upper)) = (bound(exec, lower.as_ref())?, bound(exec, upper.as_ref())?) else {
+                let (Ok(lower), Ok(upper)) = (bound(exec, lower.as_ref())?, bound(exec, upper.as_ref())?)
+                else {
                     return Ok(Value::Null);
                 };
                 numbers.push((lower, upper));
@@ -270,13 +279,16 @@ fn element_of(array: &Array, subscripts: &[(Option<i64>, Option<i64>)]) -> Value
 
 /// `array[a:b][c:d]`; a plain subscript among slices means `1:n`, and left-out dimensions are whole.
 fn slice_of(array: &Array, subscripts: &[(Option<i64>, Option<i64>)]) -> Value {
-    let empty = || Value::Array(Arc::new(Array { element: array.element, dimensions: Vec::new(), elements: Vec::new() }));
+    let empty = || {
+        Value::Array(Arc::new(Array { element: array.element, dimensions: Vec::new(), elements: Vec::new() }))
+    };
     if subscripts.len() > array.dimensions.len() {
         return empty();
     }
     let mut ranges = Vec::with_capacity(array.dimensions.len());
     for (number, dimension) in array.dimensions.iter().enumerate() {
-        let (first, last) = (i64::from(dimension.lower), i64::from(dimension.lower) + i64::from(dimension.length) - 1);
+        let (first, last) =
+            (i64::from(dimension.lower), i64::from(dimension.lower) + i64::from(dimension.length) - 1);
         let (lower, upper) = subscripts.get(number).copied().unwrap_or_default();
         let range = (lower.unwrap_or(first).max(first) - first, upper.unwrap_or(last).min(last) - first);
         if range.0 > range.1 {
@@ -286,8 +298,10 @@ fn slice_of(array: &Array, subscripts: &[(Option<i64>, Option<i64>)]) -> Value {
     }
     let mut elements = Vec::new();
     collect_slice(array, &ranges, 0, 0, &mut elements);
-    let dimensions =
-        ranges.iter().map(|(first, last)| ArrayDimension { length: (last - first + 1) as i32, lower: 1 }).collect();
+    let dimensions = ranges
+        .iter()
+        .map(|(first, last)| ArrayDimension { length: (last - first + 1) as i32, lower: 1 })
+        .collect();
     Value::Array(Arc::new(Array { element: array.element, dimensions, elements }))
 }
 

@@ -18,11 +18,15 @@ fn integer_test(
 ) -> TestFn {
     match (left, right) {
         (Code::Slot(left), Code::Slot(right)) => test(move |exec| {
-            let (Some(a), Some(b)) = (exec.get(left).as_i64(), exec.get(right).as_i64()) else { return Ok(false) };
+            let (Some(a), Some(b)) = (exec.get(left).as_i64(), exec.get(right).as_i64()) else {
+                return Ok(false);
+            };
             Ok(compare(a, b))
         }),
         (Code::Slot(left), Code::Constant(constant)) => match constant.as_i64() {
-            Some(constant) => test(move |exec| Ok(exec.get(left).as_i64().is_some_and(|value| compare(value, constant)))),
+            Some(constant) => {
+                test(move |exec| Ok(exec.get(left).as_i64().is_some_and(|value| compare(value, constant))))
+            }
             None => test(|_| Ok(false)),
         },
         (left, right) => test(move |exec| {
@@ -151,9 +155,9 @@ fn arithmetic_of<W: Width>(
             let constant = constant.as_i64();
             Code::new(move |exec: &mut Exec<'_, '_>| finish(exec.get(left).as_i64(), constant))
         }
-        (Code::Slot(left), Code::Slot(right)) => {
-            Code::new(move |exec: &mut Exec<'_, '_>| finish(exec.get(left).as_i64(), exec.get(right).as_i64()))
-        }
+        (Code::Slot(left), Code::Slot(right)) => Code::new(move |exec: &mut Exec<'_, '_>| {
+            finish(exec.get(left).as_i64(), exec.get(right).as_i64())
+        }),
         (left, right) => Code::new(move |exec: &mut Exec<'_, '_>| {
             let left = left.run(exec)?.as_i64();
             let right = right.run(exec)?.as_i64();
@@ -165,7 +169,9 @@ fn arithmetic_of<W: Width>(
 /// Sums, differences and products of integers; gives the sides back when it is none.
 pub(crate) fn arithmetic(function: &Function, left: Code, right: Code) -> Result<Code, (Code, Code)> {
     let suffixes = ["pl", "mi", "mul"].into_iter();
-    let found = suffixes.filter_map(|suffix| function.symbol.strip_suffix(suffix).map(|family| (family, suffix))).next();
+    let found = suffixes
+        .filter_map(|suffix| function.symbol.strip_suffix(suffix).map(|family| (family, suffix)))
+        .next();
     let Some((family, operator)) = found else { return Err((left, right)) };
     match (family, operator) {
         ("int4" | "int24" | "int42", "pl") => Ok(arithmetic_of::<Four>(left, right, i64::checked_add)),

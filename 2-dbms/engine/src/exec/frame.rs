@@ -197,7 +197,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Puts a value into a slot.
     #[inline]
     pub(crate) fn set(&mut self, slot: usize, value: Value) {
-        self.stack.values[self.base + slot] = value;
+        put(&mut self.stack.values[self.base + slot], value);
     }
 
     /// Takes the value out of a slot, leaving NULL.
@@ -216,14 +216,16 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn fill(&mut self, first: usize, values: &[Value]) {
         let first = self.base + first;
-        self.stack.values[first..first + values.len()].clone_from_slice(values);
+        for (slot, value) in self.stack.values[first..first + values.len()].iter_mut().zip(values) {
+            put(slot, copy(value));
+        }
     }
 
     /// Puts values into slots anywhere.
     #[inline]
     pub(crate) fn scatter(&mut self, slots: &[usize], values: &[Value]) {
         for (slot, value) in slots.iter().zip(values) {
-            self.stack.values[self.base + slot] = copy(value);
+            put(&mut self.stack.values[self.base + slot], copy(value));
         }
     }
 
@@ -243,8 +245,13 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Reads columns of a row into slots.
     #[inline]
     pub(crate) fn read_row(&mut self, row: RowRef, columns: &[(usize, usize)]) {
-        if !columns.is_empty() {
-            self.tx.read_into(row, columns, &mut self.stack.values[self.base..]);
+        if columns.is_empty() {
+            return;
+        }
+        let view = self.tx.fragment_of(row).row(row.row);
+        let frame = &mut self.stack.values[self.base..];
+        for (column, slot) in columns {
+            put(&mut frame[*slot], view.map_or(Value::Null, |view| view.value(*column)));
         }
     }
 
@@ -291,6 +298,16 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn check_interrupts(&self) -> Run<()> {
         self.services.check_interrupts()
+    }
+}
+
+/// Replaces a value, without a call to drop what needs no drop.
+#[inline]
+pub(crate) fn put(place: &mut Value, value: Value) {
+    if matches!(place, Value::Null | Value::Bool(_) | Value::Int4(_) | Value::Int8(_)) {
+        std::mem::forget(std::mem::replace(place, value));
+    } else {
+        *place = value;
     }
 }
 

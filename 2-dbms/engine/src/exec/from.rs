@@ -82,7 +82,8 @@ impl Builder<'_> {
         let mut items: Vec<Item<'p>> = flat.into_iter().map(item).collect();
         let all: BTreeSet<RelationId> = items.iter().flat_map(|item| item.own.iter().copied()).collect();
         items.iter_mut().for_each(|item| item.reads.retain(|relation| all.contains(relation)));
-        let mut conditions: Vec<Condition<'p>> = nodes.into_iter().map(|node| condition(node, &all)).collect();
+        let mut conditions: Vec<Condition<'p>> =
+            nodes.into_iter().map(|node| condition(node, &all)).collect();
         let mut bound = BTreeSet::new();
         let mut plan: Option<RowsBox> = None;
         let mut plan_items: Vec<&From> = Vec::new();
@@ -120,7 +121,12 @@ impl Builder<'_> {
     }
 
     /// The item to join next: the one that its conditions find cheapest, the first one of equals.
-    fn next_item(&self, items: &[Item<'_>], conditions: &[Condition<'_>], bound: &BTreeSet<RelationId>) -> Result<usize> {
+    fn next_item(
+        &self,
+        items: &[Item<'_>],
+        conditions: &[Condition<'_>],
+        bound: &BTreeSet<RelationId>,
+    ) -> Result<usize> {
         let mut best = (0, 0);
         for (number, item) in items.iter().enumerate() {
             if !item.reads.is_subset(bound) {
@@ -129,7 +135,8 @@ impl Builder<'_> {
             let after: BTreeSet<RelationId> = bound.union(&item.own).copied().collect();
             let usable = conditions.iter().filter(|c| !c.used && c.reads.is_subset(&after));
             let here: Vec<&Expr> = usable.clone().map(|condition| condition.node).collect();
-            let connected = usable.clone().any(|c| !c.reads.is_disjoint(bound) && !c.reads.is_disjoint(&item.own));
+            let connected =
+                usable.clone().any(|c| !c.reads.is_disjoint(bound) && !c.reads.is_disjoint(&item.own));
             let score = 1 + match item.from {
                 From::Table { relation, table } => {
                     let access = self.table(*table)?;
@@ -151,7 +158,8 @@ impl Builder<'_> {
     fn first_item(&mut self, from: &From, here: &[&Expr], wish: &RelationWish) -> Result<(RowsBox, bool)> {
         match from {
             From::Table { relation, table } => {
-                let wished = if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };
+                let wished =
+                    if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };
                 let (scan, ordered) = self.table_scan(*relation, *table, here, &wished)?;
                 Ok((Box::new(scan), ordered && wish.relation == Some(*relation)))
             }
@@ -169,9 +177,13 @@ impl Builder<'_> {
         let source = match from {
             From::Subquery { relation, query, .. } => self.subquery_rows(*relation, query)?,
             From::Cte { relation, cte } => self.cte_rows(*relation, *cte)?,
-            From::Function { relation, call, ordinality } => self.function_rows(*relation, call, *ordinality)?,
+            From::Function { relation, call, ordinality } => {
+                self.function_rows(*relation, call, *ordinality)?
+            }
             From::System { relation, schema, name } => self.system_rows(*relation, schema, name)?,
-            From::Table { .. } | From::Join { .. } => return self.first_item(from, here, &RelationWish::default()).map(|(rows, _)| rows),
+            From::Table { .. } | From::Join { .. } => {
+                return self.first_item(from, here, &RelationWish::default()).map(|(rows, _)| rows);
+            }
         };
         self.filtered(source, here)
     }
@@ -190,7 +202,9 @@ impl Builder<'_> {
         let mut relations = Vec::new();
         items.iter().for_each(|item| visible(item, &mut relations));
         let slots = relations.iter().filter_map(|relation| self.relations.get(relation));
-        slots.flat_map(|slots| slots.columns.iter().flatten().chain(&slots.row).chain(&slots.present).copied()).collect()
+        slots
+            .flat_map(|slots| slots.columns.iter().flatten().chain(&slots.row).chain(&slots.present).copied())
+            .collect()
     }
 
     fn join_item(
@@ -312,7 +326,11 @@ struct HashKey<'p> {
     ty: TypeId,
 }
 
-fn hash_key<'p>(node: &'p Expr, bound: &BTreeSet<RelationId>, own: &BTreeSet<RelationId>) -> Option<HashKey<'p>> {
+fn hash_key<'p>(
+    node: &'p Expr,
+    bound: &BTreeSet<RelationId>,
+    own: &BTreeSet<RelationId>,
+) -> Option<HashKey<'p>> {
     let ExprKind::Call { function, arguments } = &node.kind else { return None };
     let [left, right] = &arguments[..] else { return None };
     if comparison_of(function) != Some(Comparison::Equal) {

@@ -39,7 +39,9 @@ impl Keys {
     /// The number of `key`, if it is there. NULL equals NULL.
     pub(crate) fn find(&self, key: &[Value]) -> Option<usize> {
         let hash = hash_key(&self.types, key);
-        self.table.find(hash, |number| same(&self.types, self.key(*number as usize), key)).map(|number| *number as usize)
+        self.table
+            .find(hash, |number| same(&self.types, self.key(*number as usize), key))
+            .map(|number| *number as usize)
     }
 
     /// The number of `key`, and whether it is new.

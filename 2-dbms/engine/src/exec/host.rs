@@ -42,7 +42,12 @@ pub(crate) fn with_context<T>(
 
 /// Calls a scalar function whose NULL arguments were dealt with.
 #[inline]
-pub(crate) fn call(exec: &mut Exec<'_, '_>, function: &Function, types: &CallTypes, arguments: &[Value]) -> Run<Value> {
+pub(crate) fn call(
+    exec: &mut Exec<'_, '_>,
+    function: &Function,
+    types: &CallTypes,
+    arguments: &[Value],
+) -> Run<Value> {
     if function.engine {
         let services = exec.services;
         return services.engine_function(function.symbol, arguments, exec.tx);
@@ -78,14 +83,19 @@ fn prepare_io(exec: &mut Exec<'_, '_>) {
 /// What reading and writing the text form of values depends on.
 #[cold]
 fn io_context(exec: &Exec<'_, '_>) -> IoContext {
-    let zone = exec.services.setting("TimeZone").and_then(|name| TimeZone::parse(&name).ok()).unwrap_or(TimeZone::UTC);
+    let zone = exec
+        .services
+        .setting("TimeZone")
+        .and_then(|name| TimeZone::parse(&name).ok())
+        .unwrap_or(TimeZone::UTC);
     let bytea_escape = exec.services.setting("bytea_output").is_some_and(|output| output == "escape");
     IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape }
 }
 
 /// The text form of a value; the names of tables and other objects for their ids.
 pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String {
-    if let (TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGTYPE, Value::Oid(oid)) = (ty, value)
+    if let (TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGTYPE, Value::Oid(oid)) =
+        (ty, value)
         && let Some(name) = exec.services.object_name(ty, *oid)
     {
         return name.to_string();
@@ -111,19 +121,33 @@ pub(crate) fn from_text(exec: &Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str
 }
 
 /// A value as another type through its text form.
-pub(crate) fn via_text(exec: &mut Exec<'_, '_>, value: &Value, from: TypeId, to: TypeId, typmod: i32) -> Result<Value> {
+pub(crate) fn via_text(
+    exec: &mut Exec<'_, '_>,
+    value: &Value,
+    from: TypeId,
+    to: TypeId,
+    typmod: i32,
+) -> Result<Value> {
     if value.is_null() {
         return Ok(Value::Null);
     }
     prepare_io(exec);
     match value {
-        Value::Text(text) if from.is_text_like() || from == TypeId::UNKNOWN => from_text(exec, to, typmod, text),
+        Value::Text(text) if from.is_text_like() || from == TypeId::UNKNOWN => {
+            from_text(exec, to, typmod, text)
+        }
         _ => from_text(exec, to, typmod, &to_text(exec, from, value)),
     }
 }
 
 /// A value as another type where the types are known only when code runs (EXECUTE ... INTO): an assignment's cast.
-pub(crate) fn coerce(exec: &mut Exec<'_, '_>, value: Value, from: TypeId, to: TypeId, typmod: i32) -> Run<Value> {
+pub(crate) fn coerce(
+    exec: &mut Exec<'_, '_>,
+    value: Value,
+    from: TypeId,
+    to: TypeId,
+    typmod: i32,
+) -> Run<Value> {
     if value.is_null() || (from == to && typmod < 0) || to == TypeId::RECORD {
         return Ok(value);
     }

@@ -84,7 +84,8 @@ impl Builder<'_> {
         let defaults = insert.defaults.iter().map(|(column, node)| Ok((first + column, self.expr(node)?)));
         let defaults = defaults.collect::<Result<Vec<_>>>()?;
         let targets: Vec<usize> = insert.columns.iter().map(|column| first + column).collect();
-        let given: BTreeSet<usize> = targets.iter().copied().chain(defaults.iter().map(|(slot, _)| *slot)).collect();
+        let given: BTreeSet<usize> =
+            targets.iter().copied().chain(defaults.iter().map(|(slot, _)| *slot)).collect();
         let unset = (first..first + width).filter(|slot| !given.contains(slot)).collect();
         let checks = self.bound_checks(&access.table)?;
         let slots: Vec<Option<usize>> = (first..first + width).map(Some).collect();
@@ -93,7 +94,17 @@ impl Builder<'_> {
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());
         let code = InsertRows {
-            access, source, first, targets, defaults, unset, constraints, conflict, copies, returning, out,
+            access,
+            source,
+            first,
+            targets,
+            defaults,
+            unset,
+            constraints,
+            conflict,
+            copies,
+            returning,
+            out,
         };
         Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
     }
@@ -113,7 +124,10 @@ impl Builder<'_> {
         };
         let position = |id| access.table.indexes.iter().position(|index| index.id == id);
         let index = match conflict.index {
-            Some(id) => Some(position(id).ok_or_else(|| SqlError::internal("ON CONFLICT names an index that is not there"))?),
+            Some(id) => Some(
+                position(id)
+                    .ok_or_else(|| SqlError::internal("ON CONFLICT names an index that is not there"))?,
+            ),
             None => None,
         };
         let ConflictAction::Update { excluded, assignments, filter } = &conflict.action else {

@@ -120,7 +120,13 @@ impl HashJoin {
         Ok(table)
     }
 
-    fn probe(&self, exec: &mut Exec<'_, '_>, table: &mut Table, key: &mut Vec<Value>, next: &mut Next<'_>) -> Run<Flow> {
+    fn probe(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        table: &mut Table,
+        key: &mut Vec<Value>,
+        next: &mut Next<'_>,
+    ) -> Run<Flow> {
         key.clear();
         run_all(&self.outer_keys, exec, key)?;
         let mut matched = false;

@@ -38,6 +38,8 @@ mod sort;
 mod source;
 mod subquery;
 mod table;
+#[cfg(test)]
+mod tests;
 mod update;
 mod walk;
 

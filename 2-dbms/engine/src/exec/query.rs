@@ -113,6 +113,7 @@ impl Builder<'_> {
             _ => None,
         };
         let locks = self.locks(query)?;
+        let mut cut_by_sort = false;
         if !sort.is_empty() && !ordered {
             let sources = pending.clone().unwrap_or_else(|| (first..first + types.len()).collect());
             let mut saved = sources.clone();
@@ -120,12 +121,14 @@ impl Builder<'_> {
             saved.sort_unstable();
             saved.dedup();
             let place = |slot: usize| saved.iter().position(|saved| *saved == slot).unwrap_or_default();
-            let columns = sort.iter().map(|column| SortColumn { at: place(sources[column.at]), ..column.clone() });
+            let columns =
+                sort.iter().map(|column| SortColumn { at: place(sources[column.at]), ..column.clone() });
             let columns = columns.collect();
             let skips = query.locking.iter().any(|locking| locking.wait == tuplix_sql::plan::LockWait::Skip);
             let cut = !skips && !query.with_ties && distinct_on.is_none();
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
+            cut_by_sort = cut && query.offset.is_none();
             rows = Box::new(Sort { source: rows, saved, columns, bounds, text });
         }
         if let Some(slots) = pending {
@@ -140,7 +143,7 @@ impl Builder<'_> {
         for (row, access, strength, wait) in locks {
             rows = Box::new(LockRows { source: rows, access, row, strength, wait });
         }
-        if let Some(bounds) = bounds {
+        if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
             rows = Box::new(Limit { source: rows, bounds, ties });
@@ -165,7 +168,9 @@ impl Builder<'_> {
         };
         let text = |key: &SortKey| {
             let name = match &key.key {
-                SortTarget::Target(at) => targets.get(*at).map_or_else(|| format!("{}", at + 1), |node| self.text(node)),
+                SortTarget::Target(at) => {
+                    targets.get(*at).map_or_else(|| format!("{}", at + 1), |node| self.text(node))
+                }
                 SortTarget::Expr(node) => self.text(node),
             };
             if key.descending { format!("{name} DESC") } else { name }
@@ -178,14 +183,19 @@ impl Builder<'_> {
     fn locks(
         &self,
         query: &Query,
-    ) -> Result<Vec<(usize, crate::layout::TableAccess, tuplix_sql::plan::LockStrength, tuplix_sql::plan::LockWait)>> {
+    ) -> Result<
+        Vec<(usize, crate::layout::TableAccess, tuplix_sql::plan::LockStrength, tuplix_sql::plan::LockWait)>,
+    > {
         let mut locks = Vec::new();
         for locking in &query.locking {
             for relation in &locking.relations {
                 let slots = self.relations.get(relation);
                 let lock = slots.and_then(|slots| slots.row.zip(slots.table.clone()));
                 let Some((row, access)) = lock else {
-                    return Err(SqlError::unsupported(format_args!("FOR UPDATE of \"{}\"", self.name(*relation))));
+                    return Err(SqlError::unsupported(format_args!(
+                        "FOR UPDATE of \"{}\"",
+                        self.name(*relation)
+                    )));
                 };
                 locks.push((row, access, locking.strength, locking.wait));
             }
@@ -196,7 +206,13 @@ impl Builder<'_> {
     fn values(&mut self, rows: &[Vec<Expr>], types: &[TypeId]) -> Result<Body> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
-        Ok(Body { rows: Box::new(Values { first, rows }), first, types: types.to_vec(), ordered: false, pending: None })
+        Ok(Body {
+            rows: Box::new(Values { first, rows }),
+            first,
+            types: types.to_vec(),
+            ordered: false,
+            pending: None,
+        })
     }
 
     /// The order that a SELECT wants of one relation.
@@ -208,7 +224,8 @@ impl Builder<'_> {
         }
         for key in &query.order_by {
             let SortTarget::Target(at) = key.key else { return RelationWish::default() };
-            let Some(ExprKind::Column { relation, column }) = select.targets.get(at).map(|node| &node.kind) else {
+            let Some(ExprKind::Column { relation, column }) = select.targets.get(at).map(|node| &node.kind)
+            else {
                 return RelationWish::default();
             };
             if *wish.relation.get_or_insert(*relation) != *relation {

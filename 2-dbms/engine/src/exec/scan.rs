@@ -8,6 +8,7 @@ use tuplix_storage::{Comparison, SimplePredicate, Test};
 use tuplix_types::{TypeId, Value};
 
 use super::code::{Code, TestFn};
+use super::compare::is_integer;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, pack_row};
 use super::rows::{Next, Rows};
@@ -31,8 +32,12 @@ pub(crate) struct KeyPart {
 pub(crate) fn fit(value: Value, ty: TypeId) -> Option<Value> {
     match (ty, &value) {
         (_, Value::Null) => None,
-        (TypeId::INT2, Value::Int4(_) | Value::Int8(_)) => i16::try_from(value.as_i64()?).ok().map(Value::Int2),
-        (TypeId::INT4, Value::Int2(_) | Value::Int8(_)) => i32::try_from(value.as_i64()?).ok().map(Value::Int4),
+        (TypeId::INT2, Value::Int4(_) | Value::Int8(_)) => {
+            i16::try_from(value.as_i64()?).ok().map(Value::Int2)
+        }
+        (TypeId::INT4, Value::Int2(_) | Value::Int8(_)) => {
+            i32::try_from(value.as_i64()?).ok().map(Value::Int4)
+        }
         (TypeId::INT8, Value::Int2(_) | Value::Int4(_)) => value.as_i64().map(Value::Int8),
         _ => Some(value),
     }
@@ -133,7 +138,13 @@ impl Rows for TableScan {
     }
 
     /// Only the keys are read of each row; the other columns of the first one alone.
-    fn run_first(&self, exec: &mut Exec<'_, '_>, order: &[SortColumn], saved: &[usize], next: &mut Next<'_>) -> Option<Run<Flow>> {
+    fn run_first(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        order: &[SortColumn],
+        saved: &[usize],
+        next: &mut Next<'_>,
+    ) -> Option<Run<Flow>> {
         if self.filter.is_some() || self.recheck || order.len() > MAX_KEYS {
             return None;
         }
@@ -142,7 +153,12 @@ impl Rows for TableScan {
             let (column, _) = self.columns.iter().find(|(_, slot)| *slot == saved[key.at])?;
             keys.push((*column, key));
         }
-        Some(self.first(exec, &keys, next))
+        Some(match keys[..] {
+            [(column, key)] if is_integer(self.access.table.columns[column].ty) => {
+                self.first_integer(exec, column, key, next)
+            }
+            _ => self.first(exec, &keys, next),
+        })
     }
 
     fn explain(&self, out: &mut Explain) {
@@ -194,8 +210,46 @@ impl TableScan {
         }
     }
 
+    /// The first row by an integer column.
+    fn first_integer(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        column: usize,
+        key: &SortColumn,
+        next: &mut Next<'_>,
+    ) -> Run<Flow> {
+        let mut best: Option<(i128, RowRef)> = None;
+        let null = if key.nulls_first { i128::MIN } else { i128::MAX };
+        self.rows(exec, &mut |exec, batch| {
+            let Some(first) = batch.first() else { return Ok(Flow::Continue) };
+            let mut private = first.private;
+            let mut fragment = exec.tx.fragment_of(*first);
+            for row in batch {
+                if row.private != private {
+                    private = row.private;
+                    fragment = exec.tx.fragment_of(*row);
+                }
+                let rank = match fragment.read_integer(row.row, column) {
+                    Some(value) if key.descending => -i128::from(value),
+                    Some(value) => i128::from(value),
+                    None => null,
+                };
+                if best.is_none_or(|(least, _)| rank < least) {
+                    best = Some((rank, *row));
+                }
+            }
+            Ok(Flow::Continue)
+        })?;
+        best.map_or(Ok(Flow::Continue), |(_, row)| self.emit(exec, row, next))
+    }
+
     /// The first row by keys, which are columns of the table.
-    fn first(&self, exec: &mut Exec<'_, '_>, keys: &[(usize, &SortColumn)], next: &mut Next<'_>) -> Run<Flow> {
+    fn first(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        keys: &[(usize, &SortColumn)],
+        next: &mut Next<'_>,
+    ) -> Run<Flow> {
         let mut best: Option<RowRef> = None;
         let mut values = ArrayVec::<Value, MAX_KEYS>::new();
         self.rows(exec, &mut |exec, batch| {
@@ -255,7 +309,14 @@ impl TableScan {
     }
 
     #[inline]
-    fn unique(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], each: &mut Each<'_>) -> Run<Flow> {
+    fn unique(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        index: usize,
+        parts: &[KeyPart],
+        each: &mut Each<'_>,
+    ) -> Run<Flow> {
         let mut key = exec.take_buffer();
         let row = match self.key(exec, parts, &mut key)? {
             true => exec.tx.lookup_unique(&self.access, bucket, index, &key)?,
@@ -265,7 +326,14 @@ impl TableScan {
         row.map_or(Ok(Flow::Continue), |row| each(exec, &[row]))
     }
 
-    fn lookup(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, parts: &[KeyPart], each: &mut Each<'_>) -> Run<Flow> {
+    fn lookup(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        index: usize,
+        parts: &[KeyPart],
+        each: &mut Each<'_>,
+    ) -> Run<Flow> {
         let mut key = exec.take_buffer();
         let mut flow = Flow::Continue;
         if self.key(exec, parts, &mut key)? {
@@ -275,7 +343,14 @@ impl TableScan {
         Ok(flow)
     }
 
-    fn rows_of(&self, exec: &mut Exec<'_, '_>, bucket: u16, index: usize, key: &[Value], each: &mut Each<'_>) -> Run<Flow> {
+    fn rows_of(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        index: usize,
+        key: &[Value],
+        each: &mut Each<'_>,
+    ) -> Run<Flow> {
         let mut rows = exec.stack.rows.pop().unwrap_or_default();
         exec.tx.lookup(&self.access, bucket, index, key, &mut rows)?;
         let flow = each(exec, &rows)?;
@@ -314,13 +389,21 @@ impl TableScan {
         Ok(Flow::Continue)
     }
 
-    fn scan(&self, exec: &mut Exec<'_, '_>, bucket: u16, tests: &[TestCode], each: &mut Each<'_>) -> Run<Flow> {
+    fn scan(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        tests: &[TestCode],
+        each: &mut Each<'_>,
+    ) -> Run<Flow> {
         let mut predicates = ArrayVec::<SimplePredicate, MAX_TESTS>::new();
         for test in tests {
             match test {
                 TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
                 TestCode::Compare { column, comparison, value } => {
-                    let Some(test) = storage_test(*comparison, &value.run(exec)?) else { return Ok(Flow::Continue) };
+                    let Some(test) = storage_test(*comparison, &value.run(exec)?) else {
+                        return Ok(Flow::Continue);
+                    };
                     predicates.push(SimplePredicate { column: *column, test });
                 }
             }
@@ -408,7 +491,9 @@ fn fit_bound(value: Value, ty: TypeId) -> Option<Value> {
 fn storage_test(comparison: Comparison, value: &Value) -> Option<Test> {
     Some(match value {
         Value::Int4(v) => Test::Integer(comparison, i64::from(*v)),
-        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => Test::Integer(comparison, *v),
+        Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => {
+            Test::Integer(comparison, *v)
+        }
         Value::Int2(v) => Test::Integer(comparison, i64::from(*v)),
         Value::Date(v) => Test::Integer(comparison, i64::from(*v)),
         Value::Oid(v) => Test::Integer(comparison, i64::from(*v)),

@@ -61,6 +61,7 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// How many to skip, and how many to give then.
+    #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>) -> Run<(u64, Option<u64>)> {
         let offset = match &self.offset {
             Some(code) => number(exec, code, *b"2201X", "OFFSET")?.unwrap_or(0),
@@ -74,7 +75,13 @@ impl Bounds {
     }
 }
 
+#[inline]
 fn number(exec: &mut Exec<'_, '_>, code: &Code, sqlstate: [u8; 5], clause: &str) -> Run<Option<u64>> {
+    if let Code::Constant(Value::Int8(number)) = code
+        && let Ok(number) = u64::try_from(*number)
+    {
+        return Ok(Some(number));
+    }
     let Some(number) = code.run(exec)?.as_i64() else { return Ok(None) };
     match u64::try_from(number) {
         Ok(number) => Ok(Some(number)),
@@ -118,10 +125,11 @@ impl Sort {
         }
         let mut best = exec.take_buffer();
         let flow = self.source.run(exec, &mut |exec| {
-            let is_before = best.is_empty() || self.columns.iter().find_map(|column| {
-                let order = column.compare(exec.get(self.saved[column.at]), &best[column.at]);
-                order.is_ne().then_some(order)
-            }) == Some(Ordering::Less);
+            let is_before = best.is_empty()
+                || self.columns.iter().find_map(|column| {
+                    let order = column.compare(exec.get(self.saved[column.at]), &best[column.at]);
+                    order.is_ne().then_some(order)
+                }) == Some(Ordering::Less);
             if is_before {
                 best.clear();
                 exec.gather(&self.saved, &mut best);
@@ -148,8 +156,10 @@ impl Rows for Sort {
             }
             None => None,
         };
-        if most == Some(1) {
-            return self.run_first(exec, next);
+        match most {
+            Some(0) => return Ok(Flow::Continue),
+            Some(1) => return self.run_first(exec, next),
+            _ => {}
         }
         let mut rows = RowSet { width: self.saved.len(), values: exec.take_buffer(), len: 0 };
         self.source.run(exec, &mut |exec| {
@@ -164,6 +174,7 @@ impl Rows for Sort {
         })?;
         let mut order: Vec<usize> = (0..rows.len).collect();
         self.sort(&rows, &mut order);
+        order.truncate(most.unwrap_or(usize::MAX));
         let mut flow = Flow::Continue;
         for row in order {
             exec.scatter(&self.saved, rows.row(row));
@@ -177,7 +188,7 @@ impl Rows for Sort {
     }
 
     fn explain(&self, out: &mut Explain) {
-        out.line("Sort");
+        out.line(if self.bounds.is_some() { "Top-N Sort" } else { "Sort" });
         out.note(format_args!("Sort Key: {}", self.text));
         out.child(&*self.source);
     }
@@ -206,7 +217,9 @@ impl Rows for Limit {
                 return Ok(Flow::Continue);
             }
             if let Some(ties) = &self.ties {
-                let same = |(column, value): (&SortColumn, &Value)| column.compare(exec.get(column.at), value).is_eq();
+                let same = |(column, value): (&SortColumn, &Value)| {
+                    column.compare(exec.get(column.at), value).is_eq()
+                };
                 if left == 0 && !ties.iter().zip(&last).all(same) {
                     return Ok(Flow::Stop);
                 }
@@ -268,7 +281,10 @@ impl Rows for LockRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         self.source.run(exec, &mut |exec| {
             let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else {
-                let message = format!("{} cannot be applied to the nullable side of an outer join", clause(self.strength));
+                let message = format!(
+                    "{} cannot be applied to the nullable side of an outer join",
+                    clause(self.strength)
+                );
                 return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).into());
             };
             match exec.tx.lock_row(&self.access, row, self.strength, self.wait)? {

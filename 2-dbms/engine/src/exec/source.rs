@@ -30,7 +30,12 @@ impl Builder<'_> {
     }
 
     /// A function in FROM.
-    pub(crate) fn function_rows(&mut self, relation: RelationId, call: &Expr, ordinality: bool) -> Result<RowsBox> {
+    pub(crate) fn function_rows(
+        &mut self,
+        relation: RelationId,
+        call: &Expr,
+        ordinality: bool,
+    ) -> Result<RowsBox> {
         let code = self.set_code(call)?;
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
@@ -42,10 +47,13 @@ impl Builder<'_> {
     pub(crate) fn set_code(&mut self, call: &Expr) -> Result<SetCode> {
         match &call.kind {
             ExprKind::Call { function, arguments } if function.returns_set => {
-                let types =
-                    CallTypes { arguments: arguments.iter().map(|argument| argument.ty).collect(), result: call.ty };
+                let types = CallTypes {
+                    arguments: arguments.iter().map(|argument| argument.ty).collect(),
+                    result: call.ty,
+                };
                 if function.set_returning.is_none() {
-                    return Err(SqlError::unsupported(format_args!("function {}", function.signature())).at(call.position));
+                    return Err(SqlError::unsupported(format_args!("function {}", function.signature()))
+                        .at(call.position));
                 }
                 Ok(SetCode::BuiltIn { function, types, arguments: self.exprs(arguments)? })
             }

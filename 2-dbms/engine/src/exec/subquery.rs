@@ -22,7 +22,9 @@ impl Builder<'_> {
     /// Compiles a subquery.
     pub(crate) fn subquery(&mut self, kind: &SubqueryKind, query: &Query) -> Result<Code> {
         let facts = Facts::of_query(query);
-        let once = facts.outer().is_empty() && facts.ctes.is_disjoint(&self.changing_ctes) && !self.in_row_scope(&facts);
+        let once = facts.outer().is_empty()
+            && facts.ctes.is_disjoint(&self.changing_ctes)
+            && !self.in_row_scope(&facts);
         let left = match kind {
             SubqueryKind::Compare { left, .. } => self.exprs(left)?,
             _ => Vec::new(),
@@ -74,9 +76,11 @@ impl Builder<'_> {
             let types = functions.iter().map(|function| function.args[0]).collect();
             return in_hashed(InHashed { left, types, code, state });
         }
-        let comparisons = functions.iter().map(|function| comparison_of(function).map(|c| (c, function.args[0])));
+        let comparisons =
+            functions.iter().map(|function| comparison_of(function).map(|c| (c, function.args[0])));
         let types = nodes.iter().zip(&code.types);
-        let types = types.map(|(node, ty)| CallTypes { arguments: [node.ty, *ty].into(), result: TypeId::BOOL });
+        let types =
+            types.map(|(node, ty)| CallTypes { arguments: [node.ty, *ty].into(), result: TypeId::BOOL });
         let columns: Vec<_> = functions.iter().copied().zip(comparisons).zip(types).collect();
         Code::new(move |exec| {
             let mut values = Vec::with_capacity(left.len());
@@ -145,7 +149,10 @@ fn array(code: QueryCode) -> Code {
         })?;
         let element = code.types.first().copied().unwrap_or(TypeId::UNKNOWN);
         if elements.iter().any(|element| matches!(element, Value::Array(_))) {
-            return Ok(Value::Array(Arc::new(super::expression_more::nest(element.element().unwrap_or(element), &elements)?)));
+            return Ok(Value::Array(Arc::new(super::expression_more::nest(
+                element.element().unwrap_or(element),
+                &elements,
+            )?)));
         }
         Ok(Value::Array(Arc::new(Array::from_elements(element, elements))))
     })
@@ -194,7 +201,9 @@ impl InHashed {
         // A NULL on one side leaves the answer open unless another column differs.
         let may_match = (0..keys.len()).any(|number| {
             let columns = self.types.iter().zip(keys.key(number).iter().zip(&left));
-            columns.into_iter().all(|(ty, (a, b))| a.is_null() || b.is_null() || tuplix_types::equal_typed(*ty, a, b))
+            columns
+                .into_iter()
+                .all(|(ty, (a, b))| a.is_null() || b.is_null() || tuplix_types::equal_typed(*ty, a, b))
         });
         Ok(if may_match { Value::Null } else { Value::Bool(false) })
     }

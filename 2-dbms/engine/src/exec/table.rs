@@ -45,20 +45,26 @@ impl Builder<'_> {
             Some(index) => format!("Index Scan using {} on {label}", access.table.indexes[index].name),
         };
         let condition = |(_, condition): (usize, &&Expr)| self.text(condition);
-        let by_index: Vec<String> = conditions.iter().enumerate().filter(|(n, _)| used.contains(n)).map(condition).collect();
+        let by_index: Vec<String> =
+            conditions.iter().enumerate().filter(|(n, _)| used.contains(n)).map(condition).collect();
         if !by_index.is_empty() {
             let verb = if way_index(&way).is_some() { "Index Cond" } else { "Chunk Test" };
             text.push(format!("{verb}: {}", by_index.join(" AND ")));
         }
-        let rest: Vec<&Expr> =
-            conditions.iter().enumerate().filter(|(n, _)| !used.contains(n)).map(|(_, condition)| *condition).collect();
+        let rest: Vec<&Expr> = conditions
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| !used.contains(n))
+            .map(|(_, condition)| *condition)
+            .collect();
         if !rest.is_empty() {
             let rest: Vec<String> = rest.iter().map(|condition| self.text(condition)).collect();
             text.push(format!("Filter: {}", rest.join(" AND ")));
         }
         let filter = self.filter(&rest)?;
         let slots = self.relations.get(&relation).cloned().unwrap_or_default();
-        let columns = slots.columns.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot)));
+        let columns =
+            slots.columns.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot)));
         let scan = TableScan {
             access,
             bucket,
@@ -118,7 +124,12 @@ impl Builder<'_> {
         Ok(Way::Scan(tests))
     }
 
-    fn storage_test(&mut self, access: &TableAccess, relation: RelationId, node: &Expr) -> Result<Option<TestCode>> {
+    fn storage_test(
+        &mut self,
+        access: &TableAccess,
+        relation: RelationId,
+        node: &Expr,
+    ) -> Result<Option<TestCode>> {
         let fixed = |column, test| Ok(Some(TestCode::Fixed(SimplePredicate { column, test })));
         match &node.kind {
             ExprKind::IsNull { argument, negated } if argument.ty != TypeId::RECORD => {
@@ -135,7 +146,9 @@ impl Builder<'_> {
             }
             _ => {}
         }
-        let Some((column, comparison, value)) = column_comparison(node, relation, access) else { return Ok(None) };
+        let Some((column, comparison, value)) = column_comparison(node, relation, access) else {
+            return Ok(None);
+        };
         // A value that costs more than reading a slot may fail where no row would have asked for it.
         let cheap = matches!(
             value.kind,
@@ -151,7 +164,13 @@ impl Builder<'_> {
         Ok(KeyPart { code: self.expr(key.value)?, ty: access.table.columns[column].ty })
     }
 
-    fn way(&mut self, access: &TableAccess, keys: &Keys<'_>, choice: &Choice, used: &mut BTreeSet<usize>) -> Result<Way> {
+    fn way(
+        &mut self,
+        access: &TableAccess,
+        keys: &Keys<'_>,
+        choice: &Choice,
+        used: &mut BTreeSet<usize>,
+    ) -> Result<Way> {
         let (index, equal, any) = match choice {
             Choice::Scan => return Ok(Way::Scan(Vec::new())),
             Choice::Lookup { index, .. } => (*index, usize::MAX, None),
@@ -210,7 +229,9 @@ impl Builder<'_> {
         };
         let columns = access.table.indexes[index].columns.iter().map(|key| key.column);
         let sources = |column: usize| {
-            [&keys.equal, &keys.any, &keys.lower, &keys.upper].into_iter().filter_map(move |map| map.get(&column))
+            [&keys.equal, &keys.any, &keys.lower, &keys.upper]
+                .into_iter()
+                .filter_map(move |map| map.get(&column))
         };
         // The distribution column narrows a scan to a bucket; that alone does not make it cheap.
         let distribution = match access.placement {
@@ -224,8 +245,9 @@ impl Builder<'_> {
 fn way_index(way: &Way) -> Option<usize> {
     match way {
         Way::Scan(_) => None,
-        Way::Unique { index, .. } | Way::Lookup { index, .. } | Way::Any { index, .. } | Way::Range { index, .. } => {
-            Some(*index)
-        }
+        Way::Unique { index, .. }
+        | Way::Lookup { index, .. }
+        | Way::Any { index, .. }
+        | Way::Range { index, .. } => Some(*index),
     }
 }

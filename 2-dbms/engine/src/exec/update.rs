@@ -65,7 +65,9 @@ impl Change {
         }
         let mut changes = std::mem::take(&mut exec.stack.changes);
         changes.clear();
-        changes.extend(self.columns.iter().enumerate().map(|(number, column)| (*column, exec.copy(self.first + number))));
+        changes.extend(
+            self.columns.iter().enumerate().map(|(number, column)| (*column, exec.copy(self.first + number))),
+        );
         let changed = exec.tx.update(&self.access, row, &changes);
         changes.clear();
         exec.stack.changes = changes;
@@ -110,7 +112,8 @@ impl Builder<'_> {
         let first = self.slots(columns.len());
         let slots = self.relations.get(&relation).cloned().unwrap_or_default().columns;
         let write_back = columns.iter().enumerate();
-        let write_back = write_back.filter_map(|(number, column)| slots[*column].map(|slot| (first + number, slot)));
+        let write_back =
+            write_back.filter_map(|(number, column)| slots[*column].map(|slot| (first + number, slot)));
         let write_back = write_back.collect();
         let assigned: BTreeSet<usize> = columns.iter().copied().collect();
         // NOT NULL looks at the new values themselves: their columns need no slot of their own.
@@ -157,7 +160,14 @@ impl Builder<'_> {
         let mut items = vec![&target];
         items.extend(&update.from);
         self.changing(ChangeParts {
-            source, single, access, row, change: Some(change), items: &items, returning: &update.returning, columns,
+            source,
+            single,
+            access,
+            row,
+            change: Some(change),
+            items: &items,
+            returning: &update.returning,
+            columns,
         })
     }
 
@@ -170,7 +180,14 @@ impl Builder<'_> {
         let mut items = vec![&target];
         items.extend(&delete.using);
         self.changing(ChangeParts {
-            source, single, access, row, change: None, items: &items, returning: &delete.returning, columns,
+            source,
+            single,
+            access,
+            row,
+            change: None,
+            items: &items,
+            returning: &delete.returning,
+            columns,
         })
     }
 
@@ -182,7 +199,8 @@ impl Builder<'_> {
         if let Some(change) = &change {
             saved.extend(change.first..change.first + change.len());
         }
-        let reads_back = !returning.is_empty() || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
+        let reads_back =
+            !returning.is_empty() || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
         if reads_back {
             saved.extend(self.visible_slots(items).into_iter().filter(|slot| *slot != row));
         }

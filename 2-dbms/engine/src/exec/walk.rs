@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tuplix_catalog::TableId;
 use tuplix_functions::Volatility;
 use tuplix_sql::plan::{
-    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, SortKey, SortTarget,
-    SubqueryKind,
+    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, SortKey,
+    SortTarget, SubqueryKind,
 };
 
 /// What a walk meets.
@@ -44,7 +44,9 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
         | ExprKind::Default => {}
-        ExprKind::Call { arguments, .. } | ExprKind::UserCall { arguments, .. } => arguments.iter().for_each(visit),
+        ExprKind::Call { arguments, .. } | ExprKind::UserCall { arguments, .. } => {
+            arguments.iter().for_each(visit)
+        }
         ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) | ExprKind::Not(inner) => visit(inner),
         ExprKind::CastElements { array, element } => {
             visit(array);
@@ -210,7 +212,8 @@ impl Needed {
 
     /// Whether a column of a relation is read.
     pub(crate) fn contains(&self, relation: RelationId, column: usize) -> bool {
-        self.whole.contains(&relation) || self.columns.get(&relation).is_some_and(|columns| columns.contains_key(&column))
+        self.whole.contains(&relation)
+            || self.columns.get(&relation).is_some_and(|columns| columns.contains_key(&column))
     }
 
     /// Notes a column.
@@ -307,7 +310,9 @@ impl Facts {
                     self.own.insert(*relation);
                     self.read_tables.insert(*table);
                 }
-                From::System { relation, .. } | From::Subquery { relation, .. } | From::Function { relation, .. } => {
+                From::System { relation, .. }
+                | From::Subquery { relation, .. }
+                | From::Function { relation, .. } => {
                     self.own.insert(*relation);
                 }
                 From::Cte { relation, cte } => {

@@ -71,7 +71,11 @@ impl Session {
             return Ok(bound.clone());
         }
         let bound = self.bind(&inner.parsed, &inner.given, &inner.search_path)?;
-        let same_shape = bound.columns.iter().map(|column| column.ty).eq(inner.bound.columns.iter().map(|column| column.ty));
+        let same_shape = bound.columns.iter().map(|column| column.ty).eq(inner
+            .bound
+            .columns
+            .iter()
+            .map(|column| column.ty));
         if !same_shape {
             let message = "cached plan must not change result type";
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));

@@ -99,7 +99,10 @@ impl Session {
 
     fn set_transaction(&mut self, modes: TransactionModes) -> Result<&'static str> {
         if self.block.is_none() {
-            self.warn(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+            self.warn(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            );
             return Ok("SET");
         }
         self.set_modes(modes)?;
@@ -182,9 +185,7 @@ impl Session {
         let outcome = tx
             .apply(interactive)
             .and_then(|()| tx.hold_lock_domains(interactive))
-            .and_then(|()| {
-                tx.commit_keeping_latches(&origin)
-            });
+            .and_then(|()| tx.commit_keeping_latches(&origin));
         match outcome {
             Ok(committed) => {
                 tx.free_locks(interactive);
@@ -311,7 +312,10 @@ impl Session {
     }
 
     /// Commits an implicit block before a statement that cannot run inside one, and opens a new one after it.
-    pub(super) fn outside_implicit_block<T>(&mut self, run: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+    pub(super) fn outside_implicit_block<T>(
+        &mut self,
+        run: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
         let implicit = self.block.as_ref().is_some_and(|block| block.implicit);
         if implicit {
             self.commit_block()?;

@@ -116,7 +116,8 @@ impl Session {
         node.sessions.lock().insert(id, flags.clone());
         let services = Services::new(node.clone(), id, options.user.clone(), options.database.clone(), flags);
         services.settings.borrow_mut().set("application_name", &options.application_name, false, false)?;
-        let context = node.log.intern(&SessionContext { role: options.user.clone(), ..SessionContext::default() });
+        let context =
+            node.log.intern(&SessionContext { role: options.user.clone(), ..SessionContext::default() });
         Ok(Session {
             node: node.clone(),
             services,

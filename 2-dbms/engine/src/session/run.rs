@@ -17,7 +17,12 @@ use crate::transaction::{Committed, RestartCause, Start, Transaction};
 const LOG_ROOM_NS: u64 = 10_000_000_000;
 
 impl Session {
-    pub(super) fn call_statement(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+    pub(super) fn call_statement(
+        &mut self,
+        statement: &Prepared,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         self.node.log.check()?;
         let bound = &statement.inner.bound;
         if bound.version == self.node.catalog_version() {
@@ -27,7 +32,13 @@ impl Session {
         self.call_bound(statement, &bound, arguments, out)
     }
 
-    fn call_bound(&mut self, statement: &Prepared, bound: &Bound, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+    fn call_bound(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         if arguments.len() != bound.parameters.len() {
             let message = format!(
                 "bind message supplies {} parameters, but prepared statement requires {}",
@@ -41,7 +52,8 @@ impl Session {
         }
         if bound.changes_catalog && self.block.as_ref().is_some_and(|block| block.implicit && !block.failed) {
             let (statement, bound) = (statement.clone(), bound.clone());
-            return self.outside_implicit_block(|session| session.call_bound(&statement, &bound, arguments, out));
+            return self
+                .outside_implicit_block(|session| session.call_bound(&statement, &bound, arguments, out));
         }
         if self.block.as_ref().is_some_and(|block| block.failed) {
             return Err(in_failed_block());
@@ -109,7 +121,9 @@ impl Session {
             .check_start()
             .and_then(|()| tx.validate_own_reads())
             .and_then(|()| body(&mut Exec::new(&mut tx, start.1), out))
-            .and_then(|value| if in_block { tx.finish_statement() } else { tx.commit(origin) }.map(|c| (value, c)));
+            .and_then(|value| {
+                if in_block { tx.finish_statement() } else { tx.commit(origin) }.map(|c| (value, c))
+            });
         let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
         drop(tx);
         self.after_run(outcome.is_ok());
@@ -173,7 +187,8 @@ impl Session {
     }
 
     pub(super) fn next_random(&mut self) -> u64 {
-        self.random_state = self.random_state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random_state =
+            self.random_state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.random_state
     }
 

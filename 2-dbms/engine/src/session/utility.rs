@@ -47,7 +47,12 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
 }
 
 impl Session {
-    pub(super) fn call_utility(&mut self, statement: &Statement, arguments: &[Value], out: &mut Rows) -> Result<u64> {
+    pub(super) fn call_utility(
+        &mut self,
+        statement: &Statement,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         if let StatementKind::Transaction(control) = &statement.kind {
             return self.control(control, out);
         }
@@ -95,7 +100,9 @@ impl Session {
                 out.tag = tag("PREPARE");
             }
             StatementKind::Execute { name, arguments: given } => {
-                let Some(prepared) = self.named.get(name).cloned() else { return Err(no_such_statement(name)) };
+                let Some(prepared) = self.named.get(name).cloned() else {
+                    return Err(no_such_statement(name));
+                };
                 let values = evaluate(given, arguments)?;
                 let values = coerce_arguments(&values, given, prepared.parameters(), name)?;
                 return self.call_statement(&prepared, &values, out);
@@ -148,8 +155,11 @@ impl Session {
             SettingStatement::Set { name, values, local } => {
                 if *local && !in_block {
                     self.notices.push(
-                        SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks")
-                            .severity(tuplix_types::Severity::Warning),
+                        SqlError::new(
+                            sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                            "SET LOCAL can only be used in transaction blocks",
+                        )
+                        .severity(tuplix_types::Severity::Warning),
                     );
                     return Ok(Tag { command: "SET", rows: None });
                 }
@@ -196,14 +206,20 @@ impl Session {
         self.services.refresh();
         let schema = self.services.schema();
         let path = self.services.search_path();
-        let compiled = Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
+        let compiled =
+            Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
         for line in compiled.explain() {
             out.push(&[Value::text(line)]);
         }
         Ok(Tag { command: "EXPLAIN", rows: None })
     }
 
-    fn call_procedure(&mut self, function: tuplix_catalog::FunctionId, values: &[Value], out: &mut Rows) -> Result<u64> {
+    fn call_procedure(
+        &mut self,
+        function: tuplix_catalog::FunctionId,
+        values: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         loop {
             self.services.refresh();
             let schema = self.services.schema();
@@ -244,7 +260,9 @@ impl Session {
             let binder = Binder::new(&schema, &path);
             let procedure = analyze_do(&binder.context(), body)?;
             let compiled = binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?;
-            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| compiled.call(exec, &[], &mut |_| Ok(()));
+            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
+                compiled.call(exec, &[], &mut |_| Ok(()))
+            };
             match self.run_once(schema.version, &origin, run, out) {
                 Ok(((), committed)) => {
                     out.tag = Tag { command: "DO", rows: None };
@@ -258,16 +276,21 @@ impl Session {
 }
 
 fn no_such_statement(name: &str) -> SqlError {
-    SqlError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+    SqlError::new(
+        sqlstate::INVALID_SQL_STATEMENT_NAME,
+        format!("prepared statement \"{name}\" does not exist"),
+    )
 }
 
 /// The values of constants and parameters, the arguments that CALL and EXECUTE take.
 fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
-    let value = |expr: &Expr| match &expr.kind {
-        ExprKind::Constant(value) => Ok(value.clone()),
-        ExprKind::Parameter(number) => Ok(parameters.get(*number).cloned().unwrap_or_default()),
-        _ => Err(SqlError::unsupported("an argument that is neither a constant nor a parameter").at(expr.position)),
-    };
+    let value =
+        |expr: &Expr| match &expr.kind {
+            ExprKind::Constant(value) => Ok(value.clone()),
+            ExprKind::Parameter(number) => Ok(parameters.get(*number).cloned().unwrap_or_default()),
+            _ => Err(SqlError::unsupported("an argument that is neither a constant nor a parameter")
+                .at(expr.position)),
+        };
     given.iter().map(value).collect()
 }
 

@@ -20,7 +20,9 @@ impl Transaction<'_> {
         let bucket = self.bucket_of_row(access, values)?;
         let held = self.place_for_write(access, bucket)?;
         for (number, index) in access.table.indexes.iter().enumerate() {
-            if index.unique && let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)? {
+            if index.unique
+                && let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)?
+            {
                 return Err(self.conflict_error(access, index, conflict, values));
             }
         }
@@ -129,7 +131,13 @@ impl Transaction<'_> {
     }
 
     #[cold]
-    fn conflict_error(&self, access: &TableAccess, index: &IndexDef, _conflict: RowRef, values: &[Value]) -> Stop {
+    fn conflict_error(
+        &self,
+        access: &TableAccess,
+        index: &IndexDef,
+        _conflict: RowRef,
+        values: &[Value],
+    ) -> Stop {
         let names: Vec<&str> =
             index.columns.iter().map(|key| access.table.columns[key.column].name.as_str()).collect();
         let mut shown = Vec::new();
@@ -175,9 +183,9 @@ impl Transaction<'_> {
 
     fn refuse_move(&self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<()> {
         let Placement::Hash { column } = access.placement else { return Ok(()) };
-        let moved = changes
-            .iter()
-            .find(|(changed, value)| *changed == column && !tuplix_types::equal(value, &self.read(row, column)));
+        let moved = changes.iter().find(|(changed, value)| {
+            *changed == column && !tuplix_types::equal(value, &self.read(row, column))
+        });
         match moved {
             None => Ok(()),
             Some(_) => {
@@ -188,9 +196,15 @@ impl Transaction<'_> {
         }
     }
 
-    fn check_unique_after(&mut self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<()> {
+    fn check_unique_after(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        changes: &[(usize, Value)],
+    ) -> Run<()> {
         for (number, index) in access.table.indexes.iter().enumerate() {
-            let touched = |key: &tuplix_catalog::IndexColumn| changes.iter().any(|(column, _)| *column == key.column);
+            let touched =
+                |key: &tuplix_catalog::IndexColumn| changes.iter().any(|(column, _)| *column == key.column);
             if !index.unique || !index.columns.iter().any(touched) {
                 continue;
             }
@@ -283,7 +297,13 @@ impl Transaction<'_> {
 
 impl Transaction<'_> {
     /// An advisory lock until the transaction ends; false when it was not to wait and somebody holds it.
-    pub(crate) fn advisory_lock(&mut self, domain: Domain, key: LockKey, strength: LockStrength, waits: bool) -> Run<bool> {
+    pub(crate) fn advisory_lock(
+        &mut self,
+        domain: Domain,
+        key: LockKey,
+        strength: LockStrength,
+        waits: bool,
+    ) -> Run<bool> {
         let held = self.hold(domain)?;
         match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
             Some(holder) if waits => Err(self.restart_after(holder)),

@@ -246,7 +246,8 @@ impl StorageAccess for Latched<'_, '_> {
 
 /// Whether a column need not be written again; only said of what is cheap to compare.
 fn same_integer(new: &Value, old: &Value) -> bool {
-    matches!((new, old), (Value::Null, Value::Null)) || (new.as_i64().is_some() && new.as_i64() == old.as_i64())
+    matches!((new, old), (Value::Null, Value::Null))
+        || (new.as_i64().is_some() && new.as_i64() == old.as_i64())
 }
 
 fn live_rows(private: &PrivateFragment) -> impl Iterator<Item = RowId> + '_ {

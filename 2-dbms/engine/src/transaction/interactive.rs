@@ -261,7 +261,9 @@ impl Transaction<'_> {
 
     fn lock_base_row(&mut self, row: RowRef) -> Run<()> {
         let lock = row_lock(row);
-        if let Some(holder) = self.domain_state(row.held).locks.conflict(&lock, self.id(), LockStrength::Update) {
+        if let Some(holder) =
+            self.domain_state(row.held).locks.conflict(&lock, self.id(), LockStrength::Update)
+        {
             return Err(self.restart_after(holder));
         }
         self.take_lock(row.held, lock, LockStrength::Update);

@@ -92,7 +92,11 @@ pub struct Scratch {
 enum Undo {
     Inserted(RowRef),
     /// Old values are `undo_values[first..first + count]`.
-    Updated { row: RowRef, first: u32, count: u32 },
+    Updated {
+        row: RowRef,
+        first: u32,
+        count: u32,
+    },
     Deleted(RowRef),
 }
 
@@ -462,7 +466,10 @@ impl<'n> Transaction<'n> {
         if !self.scratch.catalog_changes.is_empty() {
             return Err(ddl_in_block().into());
         }
-        assert!(self.scratch.undo.is_empty() && self.scratch.redo.is_empty(), "an interactive statement writes privately");
+        assert!(
+            self.scratch.undo.is_empty() && self.scratch.redo.is_empty(),
+            "an interactive statement writes privately"
+        );
         let epoch = self.seen_epoch();
         self.held.release();
         Ok(Committed { epoch })
@@ -487,8 +494,12 @@ impl<'n> Transaction<'n> {
         if !matches!(access.placement, Placement::Hash { .. }) {
             return self.place(access, 0).map(|_| ());
         }
-        let missing: ArrayVec<Domain, 64> =
-            self.node.bucket_domains().filter(|domain| self.held.position(*domain).is_none()).take(64).collect();
+        let missing: ArrayVec<Domain, 64> = self
+            .node
+            .bucket_domains()
+            .filter(|domain| self.held.position(*domain).is_none())
+            .take(64)
+            .collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -521,7 +532,8 @@ impl Drop for Transaction<'_> {
 }
 
 fn ddl_in_block() -> SqlError {
-    SqlError::unsupported("DDL inside a transaction block").hint("Run it by itself, outside BEGIN ... COMMIT.")
+    SqlError::unsupported("DDL inside a transaction block")
+        .hint("Run it by itself, outside BEGIN ... COMMIT.")
 }
 
 impl Scratch {
@@ -548,7 +560,11 @@ pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_st
         let columns: Vec<IndexColumn> = index
             .columns
             .iter()
-            .map(|key| IndexColumn { column: key.column, descending: key.descending, nulls_first: key.nulls_first })
+            .map(|key| IndexColumn {
+                column: key.column,
+                descending: key.descending,
+                nulls_first: key.nulls_first,
+            })
             .collect();
         Arc::new(match index.method {
             IndexMethod::Ordered => IndexSchema::ordered(index.unique, columns),

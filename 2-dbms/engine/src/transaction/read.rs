@@ -100,7 +100,8 @@ impl Transaction<'_> {
             }
         }
         let Some(fragment) = overlay.and_then(|overlay| overlay.fragment(key)) else { return Ok(false) };
-        let more = fragment.scan_batch(&mut scan.cursor, predicates, &mut ids_cleared(&mut ids));
+        ids.clear();
+        let more = fragment.scan_batch(&mut scan.cursor, predicates, &mut ids);
         out.extend(ids.iter().map(|id| row(true, *id)));
         Ok(more)
     }
@@ -127,7 +128,9 @@ impl Transaction<'_> {
         match overlay {
             None => out.extend(ids.iter().map(|id| row(false, *id))),
             Some(overlay) => {
-                out.extend(ids.iter().filter(|id| !overlay.hides(fragment_key, **id)).map(|id| row(false, *id)));
+                out.extend(
+                    ids.iter().filter(|id| !overlay.hides(fragment_key, **id)).map(|id| row(false, *id)),
+                );
                 if let Some(fragment) = overlay.fragment(fragment_key) {
                     ids.clear();
                     fragment.lookup_all(index, key, &mut ids);
@@ -169,7 +172,10 @@ impl Transaction<'_> {
         let fragment_key = self.fragment_key(held, access.slot, bucket);
         let base = base.filter(|id| !overlay.hides(fragment_key, *id));
         base.map(|id| row(false, id)).or_else(|| {
-            overlay.fragment(fragment_key).and_then(|fragment| fragment.lookup(index, key)).map(|id| row(true, id))
+            overlay
+                .fragment(fragment_key)
+                .and_then(|fragment| fragment.lookup(index, key))
+                .map(|id| row(true, id))
         })
     }
 
@@ -192,10 +198,18 @@ impl Transaction<'_> {
         match scan {
             RangeScan::Start => Ok(false),
             RangeScan::Base(cursor) => {
-                let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else { return Ok(false) };
+                let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else {
+                    return Ok(false);
+                };
                 let mut ids = IdBatch::new();
                 fragment.range_batch(index, cursor, ids.capacity(), &mut ids);
-                out.extend(ids.iter().map(|id| RowRef { slot: access.slot, bucket, held, private: false, row: *id }));
+                out.extend(ids.iter().map(|id| RowRef {
+                    slot: access.slot,
+                    bucket,
+                    held,
+                    private: false,
+                    row: *id,
+                }));
                 Ok(!cursor.is_done())
             }
             RangeScan::Merged(rows, next) => {
@@ -207,10 +221,19 @@ impl Transaction<'_> {
         }
     }
 
-    fn start_range(&self, held: u16, access: &TableAccess, bucket: u16, index: usize, range: &KeyRange) -> RangeScan {
+    fn start_range(
+        &self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        index: usize,
+        range: &KeyRange,
+    ) -> RangeScan {
         let key = self.fragment_key(held, access.slot, bucket);
         let base = self.domain_state(held).fragment(access.slot, bucket);
-        let cursor = |fragment: &Fragment| fragment.range(index, slice(&range.lower), slice(&range.upper), range.reverse);
+        let cursor = |fragment: &Fragment| {
+            fragment.range(index, slice(&range.lower), slice(&range.upper), range.reverse)
+        };
         let Some(overlay) = self.overlay().filter(|overlay| overlay.touches(key)) else {
             return base.and_then(cursor).map_or(RangeScan::Merged(Vec::new(), 0), RangeScan::Base);
         };
@@ -313,11 +336,6 @@ impl Transaction<'_> {
         }
         Ok(false)
     }
-}
-
-fn ids_cleared(ids: &mut IdBatch) -> &mut IdBatch {
-    ids.clear();
-    ids
 }
 
 fn encoded_key(access: &TableAccess, index: usize, fragment: &Fragment, row: RowId) -> Vec<u8> {

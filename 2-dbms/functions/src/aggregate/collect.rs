@@ -26,7 +26,8 @@ fn finish_array(state: AggregateState, context: Context<'_, '_>) -> Result<Value
         AggregateState::Empty => Ok(Value::Null),
         AggregateState::Values(values) => {
             let sample = values.iter().find(|value| !value.is_null()).map_or(TypeId::TEXT, natural_type);
-            let element = context.arg_types.first().copied().filter(|id| *id != TypeId::UNKNOWN).unwrap_or(sample);
+            let element =
+                context.arg_types.first().copied().filter(|id| *id != TypeId::UNKNOWN).unwrap_or(sample);
             Ok(from_array(Array::from_elements(element, values)))
         }
         _ => Err(mixed_up()),
@@ -56,7 +57,9 @@ fn finish_array_of_arrays(state: AggregateState, _: Context<'_, '_>) -> Result<V
                 dimensions.extend(&slice.dimensions);
                 joined = Some(Array { element: slice.element, dimensions, elements: slice.elements.clone() });
             }
-            Some(joined) if joined.dimensions[1..] == slice.dimensions => joined.elements.extend_from_slice(&slice.elements),
+            Some(joined) if joined.dimensions[1..] == slice.dimensions => {
+                joined.elements.extend_from_slice(&slice.elements)
+            }
             Some(_) => return Err(wrong("cannot accumulate arrays of different dimensionality")),
         }
     }
@@ -106,7 +109,8 @@ fn finish_text(state: AggregateState, _: Context<'_, '_>) -> Result<Value> {
 }
 
 fn type_of(context: &CallContext<'_>, index: usize, value: &Value) -> TypeId {
-    let known = context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
+    let known =
+        context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
     known.unwrap_or_else(|| natural_type(value))
 }
 

@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 
 use tuplix_types::{Numeric, Result, Value};
 
-use crate::registry::{Function, FunctionKind, functions};
 use crate::CallContext;
+use crate::registry::{Function, FunctionKind, functions};
 
 /// What an aggregate has seen so far.
 #[derive(Clone, Debug, Default)]
@@ -103,8 +103,13 @@ pub(crate) struct Code {
 /// A topic's aggregates by symbol.
 pub(crate) type Table = &'static [(&'static str, Code)];
 
-static CODE: LazyLock<BTreeMap<&'static str, Code>> =
-    LazyLock::new(|| [simple::AGGREGATES, number::AGGREGATES, number::STATISTICS, collect::AGGREGATES].into_iter().flatten().copied().collect());
+static CODE: LazyLock<BTreeMap<&'static str, Code>> = LazyLock::new(|| {
+    [simple::AGGREGATES, number::AGGREGATES, number::STATISTICS, collect::AGGREGATES]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+});
 
 static AGGREGATES: LazyLock<BTreeMap<&'static str, Aggregate>> = LazyLock::new(|| {
     let implemented = functions().iter().filter(|f| f.kind == FunctionKind::Aggregate && f.implemented);
@@ -113,7 +118,12 @@ static AGGREGATES: LazyLock<BTreeMap<&'static str, Aggregate>> = LazyLock::new(|
             let code = CODE[function.symbol];
             let ordered = matches!(
                 function.name,
-                "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg"
+                "array_agg"
+                    | "string_agg"
+                    | "json_agg"
+                    | "jsonb_agg"
+                    | "json_object_agg"
+                    | "jsonb_object_agg"
             );
             let (step, finish) = (code.step, code.finish);
             (function.symbol, Aggregate { function, init: AggregateState::default, step, finish, ordered })

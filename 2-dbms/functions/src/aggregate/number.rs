@@ -72,7 +72,9 @@ fn exact(state: AggregateState) -> Result<Option<(Numeric, Numeric, i64)>> {
         AggregateState::Integers { sum, squares, count } => {
             Ok(Some((from_i128(sum), Numeric::new(squares.unwrap_or_default(), 0), count)))
         }
-        AggregateState::Numerics { sum, squares, count } => Ok(Some((sum, squares.unwrap_or(Numeric::ZERO), count))),
+        AggregateState::Numerics { sum, squares, count } => {
+            Ok(Some((sum, squares.unwrap_or(Numeric::ZERO), count)))
+        }
         _ => Err(mixed_up()),
     }
 }
@@ -175,7 +177,11 @@ fn finish_float_spread(state: AggregateState, spread: Spread) -> Result<Value> {
 }
 
 /// Adds with an operator's function and keeps the sum in the argument's type.
-fn add_with(state: &mut AggregateState, args: &[Value], add: impl Fn(&Value, &Value) -> Result<Value>) -> Result<()> {
+fn add_with(
+    state: &mut AggregateState,
+    args: &[Value],
+    add: impl Fn(&Value, &Value) -> Result<Value>,
+) -> Result<()> {
     match state {
         _ if args[0].is_null() => {}
         AggregateState::Empty => *state = AggregateState::Counted(args[0].clone(), 1),
@@ -190,7 +196,9 @@ fn add_with(state: &mut AggregateState, args: &[Value], add: impl Fn(&Value, &Va
 
 fn sum_float4(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result<()> {
     add_with(state, args, |sum, value| match (sum, value) {
-        (Value::Float4(a), Value::Float4(b)) if (a + b).is_infinite() && a.is_finite() && b.is_finite() => Err(float_overflow()),
+        (Value::Float4(a), Value::Float4(b)) if (a + b).is_infinite() && a.is_finite() && b.is_finite() => {
+            Err(float_overflow())
+        }
         (Value::Float4(a), Value::Float4(b)) => Ok(Value::Float4(a + b)),
         _ => Err(mixed_up()),
     })
@@ -198,7 +206,9 @@ fn sum_float4(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) ->
 
 fn sum_float8(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result<()> {
     add_with(state, args, |sum, value| match (sum, value) {
-        (Value::Float8(a), Value::Float8(b)) if (a + b).is_infinite() && a.is_finite() && b.is_finite() => Err(float_overflow()),
+        (Value::Float8(a), Value::Float8(b)) if (a + b).is_infinite() && a.is_finite() && b.is_finite() => {
+            Err(float_overflow())
+        }
         (Value::Float8(a), Value::Float8(b)) => Ok(Value::Float8(a + b)),
         _ => Err(mixed_up()),
     })
@@ -214,7 +224,9 @@ fn sum_interval(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) 
 fn finish_counted(state: AggregateState, average: bool) -> Result<Value> {
     match state {
         AggregateState::Empty => Ok(Value::Null),
-        AggregateState::Counted(Value::Interval(sum), count) if average => Ok(from_interval(sum.divide(count as f64)?)),
+        AggregateState::Counted(Value::Interval(sum), count) if average => {
+            Ok(from_interval(sum.divide(count as f64)?))
+        }
         AggregateState::Counted(sum, _) => Ok(sum),
         _ => Err(mixed_up()),
     }

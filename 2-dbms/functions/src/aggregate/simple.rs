@@ -67,14 +67,23 @@ fn min_bpchar(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) ->
 }
 
 /// Enum labels compare by their order in the type, which the session knows.
-fn keep_enum(state: &mut AggregateState, context: Context<'_, '_>, args: &[Value], wanted: Ordering) -> Result<()> {
+fn keep_enum(
+    state: &mut AggregateState,
+    context: Context<'_, '_>,
+    args: &[Value],
+    wanted: Ordering,
+) -> Result<()> {
     let id = context.arg_types.first().copied().unwrap_or(TypeId::ANYENUM);
     let labels = context.session.enum_labels(id).unwrap_or_default();
     let rank = |value: &Value| value.as_str().and_then(|text| labels.iter().position(|label| label == text));
     keep(state, &args[0], |new, best| rank(new).cmp(&rank(best)) == wanted)
 }
 
-fn combine(state: &mut AggregateState, value: &Value, with: impl Fn(&Value, &Value) -> Option<Value>) -> Result<()> {
+fn combine(
+    state: &mut AggregateState,
+    value: &Value,
+    with: impl Fn(&Value, &Value) -> Option<Value>,
+) -> Result<()> {
     match state {
         _ if value.is_null() => {}
         AggregateState::Empty => *state = AggregateState::Value(value.clone()),

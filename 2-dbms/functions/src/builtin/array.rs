@@ -27,7 +27,12 @@ fn element_type(context: &CallContext<'_>, sample: &Value) -> TypeId {
 }
 
 /// `array || element` and `element || array`.
-fn add_element(context: &CallContext<'_>, array: Option<&Array>, element: &Value, at_end: bool) -> Result<Value> {
+fn add_element(
+    context: &CallContext<'_>,
+    array: Option<&Array>,
+    element: &Value,
+    at_end: bool,
+) -> Result<Value> {
     let Some(array) = array.filter(|array| !array.elements.is_empty()) else {
         let id = array.map_or_else(|| element_type(context, element), |array| array.element);
         return Ok(from_array(Array::from_elements(id, vec![element.clone()])));
@@ -66,7 +71,9 @@ fn concat(a: &[Value]) -> Result<Value> {
     let mut dimensions;
     if wide.len() == narrow.len() {
         if wide[1..] != narrow[1..] {
-            return Err(incompatible("Arrays with differing element dimensions are not compatible for concatenation."));
+            return Err(incompatible(
+                "Arrays with differing element dimensions are not compatible for concatenation.",
+            ));
         }
         dimensions = left.dimensions.clone();
         dimensions[0].length = wide[0].checked_add(narrow[0]).ok_or_else(|| out_of_range("integer"))?;
@@ -74,11 +81,17 @@ fn concat(a: &[Value]) -> Result<Value> {
         let (outer, inner) = if wide.len() > narrow.len() { (left, &narrow) } else { (right, &wide) };
         dimensions = outer.dimensions.clone();
         if dimensions[1..].iter().map(|d| d.length).ne(inner.iter().copied()) {
-            return Err(incompatible("Arrays with differing dimensions are not compatible for concatenation."));
+            return Err(incompatible(
+                "Arrays with differing dimensions are not compatible for concatenation.",
+            ));
         }
         dimensions[0].length += 1;
     } else {
-        let detail = format!("Arrays of {} and {} dimensions are not compatible for concatenation.", wide.len(), narrow.len());
+        let detail = format!(
+            "Arrays of {} and {} dimensions are not compatible for concatenation.",
+            wide.len(),
+            narrow.len()
+        );
         return Err(incompatible(&detail));
     }
     let elements = left.elements.iter().chain(&right.elements).cloned().collect();
@@ -98,7 +111,10 @@ fn dims(array: &Array) -> Value {
     if array.dimensions.is_empty() {
         return Value::Null;
     }
-    let shown = array.dimensions.iter().map(|d| format!("[{}:{}]", d.lower, i64::from(d.lower) + i64::from(d.length) - 1));
+    let shown = array
+        .dimensions
+        .iter()
+        .map(|d| format!("[{}:{}]", d.lower, i64::from(d.lower) + i64::from(d.length) - 1));
     Value::text(shown.collect::<String>())
 }
 
@@ -150,7 +166,8 @@ fn remove(a: &[Value]) -> Result<Value> {
 
 fn replace(a: &[Value]) -> Result<Value> {
     let Some(array) = maybe_array(a, 0)? else { return Ok(Value::Null) };
-    let swap = |element: &Value| if equal_typed(array.element, element, &a[1]) { &a[2] } else { element }.clone();
+    let swap =
+        |element: &Value| if equal_typed(array.element, element, &a[1]) { &a[2] } else { element }.clone();
     let elements = array.elements.iter().map(swap).collect();
     Ok(from_array(Array { element: array.element, dimensions: array.dimensions.clone(), elements }))
 }
@@ -178,26 +195,35 @@ fn trim(array: &Array, count: i32) -> Result<Value> {
     let mut dimensions = array.dimensions.clone();
     dimensions[0] = ArrayDimension { length: kept as i32, lower: 1 };
     dimensions[1..].iter_mut().for_each(|d| d.lower = 1);
-    Ok(from_array(Array { element: array.element, dimensions, elements: array.elements[..kept * slice].to_vec() }))
+    Ok(from_array(Array {
+        element: array.element,
+        dimensions,
+        elements: array.elements[..kept * slice].to_vec(),
+    }))
 }
 
 fn fill(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
-    let bounds = |at: usize, what: &str| -> Result<Vec<i32>> {
-        let Some(given) = maybe_array(a, at)? else {
-            let message = "dimension array or low bound array cannot be null";
-            return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message));
+    let bounds =
+        |at: usize, what: &str| -> Result<Vec<i32>> {
+            let Some(given) = maybe_array(a, at)? else {
+                let message = "dimension array or low bound array cannot be null";
+                return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message));
+            };
+            if given.dimensions.len() > 1 {
+                return Err(subscript_error("wrong number of array subscripts")
+                    .detail(format!("{what} array must be one dimensional.")));
+            }
+            given.elements.iter().map(|v| v.as_i64().map(|v| v as i32)).collect::<Option<_>>().ok_or_else(
+                || SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null"),
+            )
         };
-        if given.dimensions.len() > 1 {
-            return Err(subscript_error("wrong number of array subscripts").detail(format!("{what} array must be one dimensional.")));
-        }
-        given.elements.iter().map(|v| v.as_i64().map(|v| v as i32)).collect::<Option<_>>().ok_or_else(|| {
-            SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null")
-        })
-    };
     let lengths = bounds(1, "Dimension")?;
     let lowers = if a.len() > 2 { bounds(2, "Low bound")? } else { vec![1; lengths.len()] };
     if lengths.len() > MAX_DIMENSIONS {
-        let message = format!("number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMENSIONS})", lengths.len());
+        let message = format!(
+            "number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMENSIONS})",
+            lengths.len()
+        );
         return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
     }
     if lowers.len() != lengths.len() {
@@ -213,7 +239,8 @@ fn fill(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
     if total == 0 || lengths.is_empty() {
         return Ok(from_array(Array::from_elements(element, Vec::new())));
     }
-    let dimensions = lengths.iter().zip(lowers).map(|(&length, lower)| ArrayDimension { length, lower }).collect();
+    let dimensions =
+        lengths.iter().zip(lowers).map(|(&length, lower)| ArrayDimension { length, lower }).collect();
     Ok(from_array(Array { element, dimensions, elements: vec![a[0].clone(); total] }))
 }
 

@@ -138,11 +138,13 @@ fn un_base64(text: &str) -> Result<Vec<u8>> {
         place += 1;
         if place == 4 {
             let bytes = [(word >> 16) as u8, (word >> 8) as u8, word as u8];
-            out.extend_from_slice(&bytes[..match padding {
-                0 => 3,
-                1 => 1,
-                _ => 2,
-            }]);
+            out.extend_from_slice(
+                &bytes[..match padding {
+                    0 => 3,
+                    1 => 1,
+                    _ => 2,
+                }],
+            );
             (word, place) = (0, 0);
         }
     }
@@ -246,7 +248,11 @@ fn convert_from(bytes: &[u8], name: &str) -> Result<Value> {
         )),
         Err(error) => {
             let bad = &bytes[error.valid_up_to()..];
-            let shown: Vec<String> = bad.iter().take(error.error_len().unwrap_or(bad.len())).map(|b| format!("0x{b:02x}")).collect();
+            let shown: Vec<String> = bad
+                .iter()
+                .take(error.error_len().unwrap_or(bad.len()))
+                .map(|b| format!("0x{b:02x}"))
+                .collect();
             let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
             Err(SqlError::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, message))
         }
@@ -289,7 +295,9 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("bytea_substr", |_, a| Ok(Value::bytea(substring(bytea(a, 0)?, int4(a, 1)?, Some(int4(a, 2)?))?))),
     ("bytea_substr_no_len", |_, a| Ok(Value::bytea(substring(bytea(a, 0)?, int4(a, 1)?, None)?))),
     ("byteaoverlay", |_, a| overlay(bytea(a, 0)?, bytea(a, 1)?, int4(a, 2)?, int4(a, 3)?)),
-    ("byteaoverlay_no_len", |_, a| overlay(bytea(a, 0)?, bytea(a, 1)?, int4(a, 2)?, bytea(a, 1)?.len() as i32)),
+    ("byteaoverlay_no_len", |_, a| {
+        overlay(bytea(a, 0)?, bytea(a, 1)?, int4(a, 2)?, bytea(a, 1)?.len() as i32)
+    }),
     ("byteapos", |_, a| Ok(Value::Int4(position(bytea(a, 0)?, bytea(a, 1)?)))),
     ("byteatrim", |_, a| Ok(Value::bytea(trim(bytea(a, 0)?, bytea(a, 1)?, true, true)))),
     ("bytealtrim", |_, a| Ok(Value::bytea(trim(bytea(a, 0)?, bytea(a, 1)?, true, false)))),

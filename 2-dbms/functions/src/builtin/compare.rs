@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use tuplix_types::compare::{compare, compare_float, compare_typed};
 use tuplix_types::{Result, TypeId, Value};
 
-use super::args::float;
 use super::Scalars;
+use super::args::float;
 use crate::registry::ScalarFn;
 
 /// The order of two values of one type (integers and floats also of different widths).

@@ -19,7 +19,11 @@ fn error(state: SqlState, message: &str) -> SqlError {
 
 /// An infinity that no operand was is an overflow.
 fn no_overflow(result: f64, operands: &[f64]) -> Result<f64> {
-    if result.is_infinite() && !operands.iter().any(|v| v.is_infinite()) { Err(overflow()) } else { Ok(result) }
+    if result.is_infinite() && !operands.iter().any(|v| v.is_infinite()) {
+        Err(overflow())
+    } else {
+        Ok(result)
+    }
 }
 
 /// A result in the narrower type, with its own overflow and underflow.
@@ -108,7 +112,10 @@ fn logarithm(x: f64, log: fn(f64) -> f64) -> Result<Value> {
         return Err(error(sqlstate::INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of zero"));
     }
     if x < 0.0 {
-        return Err(error(sqlstate::INVALID_ARGUMENT_FOR_LOGARITHM, "cannot take logarithm of a negative number"));
+        return Err(error(
+            sqlstate::INVALID_ARGUMENT_FOR_LOGARITHM,
+            "cannot take logarithm of a negative number",
+        ));
     }
     wide(log(x))
 }

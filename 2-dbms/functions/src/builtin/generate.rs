@@ -18,7 +18,9 @@ struct Integers {
 
 impl SetRows for Integers {
     fn next(&mut self, row: &mut Row) -> Result<bool> {
-        let Some(current) = self.next.filter(|at| if self.step > 0 { *at <= self.stop } else { *at >= self.stop }) else {
+        let Some(current) =
+            self.next.filter(|at| if self.step > 0 { *at <= self.stop } else { *at >= self.stop })
+        else {
             return Ok(false);
         };
         // Past the type's end the series is over; it is no error.

@@ -194,7 +194,9 @@ pub fn hash_of(id: TypeId, value: &Value, seed: Option<u64>) -> Result<u64> {
         Value::Interval(v) => hash_interval(v, start),
         Value::Numeric(v) => hash_numeric(v, start),
         Value::Text(v) if id == TypeId::BPCHAR => hash_bytes(trim_blanks(v).as_bytes(), start),
-        Value::Text(v) if id == TypeId::CHAR => hash_word(v.bytes().next().map_or(0, |b| b as i8 as i32 as u32), start),
+        Value::Text(v) if id == TypeId::CHAR => {
+            hash_word(v.bytes().next().map_or(0, |b| b as i8 as i32 as u32), start)
+        }
         Value::Text(v) => hash_bytes(v.as_bytes(), start),
         Value::Bytea(v) => hash_bytes(v, start),
         Value::Uuid(v) => hash_bytes(v.as_slice(), start),
@@ -221,8 +223,17 @@ fn seed(a: &[Value]) -> Result<u64> {
 macro_rules! both {
     ($name:literal, $extended:literal, |$a:ident, $seed:ident| $hash:expr) => {
         [
-            ($name, (|_, $a| { let $seed = 0; narrow($hash) }) as crate::registry::ScalarFn),
-            ($extended, |_, $a| { let $seed = seed($a)?; wide($hash) }),
+            (
+                $name,
+                (|_, $a| {
+                    let $seed = 0;
+                    narrow($hash)
+                }) as crate::registry::ScalarFn,
+            ),
+            ($extended, |_, $a| {
+                let $seed = seed($a)?;
+                wide($hash)
+            }),
         ]
     };
 }

@@ -32,11 +32,22 @@ pub(crate) fn push_json_string(text: &str, out: &mut String) {
 }
 
 /// Appends an SQL value as JSON text (`datum_to_json`).
-pub(crate) fn json_text(context: &CallContext<'_>, value: &Value, id: TypeId, out: &mut String) -> Result<()> {
+pub(crate) fn json_text(
+    context: &CallContext<'_>,
+    value: &Value,
+    id: TypeId,
+    out: &mut String,
+) -> Result<()> {
     json_text_spaced(context, value, id, false, out)
 }
 
-fn json_text_spaced(context: &CallContext<'_>, value: &Value, id: TypeId, lines: bool, out: &mut String) -> Result<()> {
+fn json_text_spaced(
+    context: &CallContext<'_>,
+    value: &Value,
+    id: TypeId,
+    lines: bool,
+    out: &mut String,
+) -> Result<()> {
     let shown = || text_io::to_text(id, value, context.io);
     match value {
         Value::Null => out.push_str("null"),
@@ -82,7 +93,13 @@ fn push_array(
     Ok(())
 }
 
-fn push_record(context: &CallContext<'_>, fields: &[Value], id: TypeId, lines: bool, out: &mut String) -> Result<()> {
+fn push_record(
+    context: &CallContext<'_>,
+    fields: &[Value],
+    id: TypeId,
+    lines: bool,
+    out: &mut String,
+) -> Result<()> {
     let columns = context.session.composite_columns(id).unwrap_or_default();
     out.push('{');
     for (index, field) in fields.iter().enumerate() {
@@ -144,7 +161,9 @@ fn parts(text: &str) -> Result<Parts<'_>> {
         return Ok(Parts::Scalar);
     }
     let (mut items, mut pairs) = (Vec::new(), Vec::new());
-    let skip = |rest: &'_ str| -> usize { rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r', ',', ':']).len() };
+    let skip = |rest: &'_ str| -> usize {
+        rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r', ',', ':']).len()
+    };
     let mut at = 1;
     loop {
         at += skip(&text[at..]);
@@ -155,7 +174,9 @@ fn parts(text: &str) -> Result<Parts<'_>> {
         let part = &text[at..end];
         at = end;
         if is_object {
-            let Jsonb::String(key) = Jsonb::parse(part)? else { return Err(SqlError::internal("a json key is no string")) };
+            let Jsonb::String(key) = Jsonb::parse(part)? else {
+                return Err(SqlError::internal("a json key is no string"));
+            };
             at += skip(&text[at..]);
             let end = at + value_end(&text[at..]);
             pairs.push((key, &text[at..end]));
@@ -210,7 +231,9 @@ fn item(a: &[Value], show: fn(&str) -> Value) -> Result<Value> {
 fn at_path(a: &[Value], show: fn(&str) -> Value) -> Result<Value> {
     let mut here = text(a, 0)?.as_str();
     for step in &array(a, 1)?.elements {
-        let Some(next) = step.as_str().map_or(Ok(None), |step| child(here, step))? else { return Ok(Value::Null) };
+        let Some(next) = step.as_str().map_or(Ok(None), |step| child(here, step))? else {
+            return Ok(Value::Null);
+        };
         here = next;
     }
     Ok(show(here))
@@ -236,7 +259,8 @@ fn type_of_json(text: &str) -> &'static str {
 }
 
 fn type_of(context: &CallContext<'_>, index: usize, value: &Value) -> TypeId {
-    let known = context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
+    let known =
+        context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
     known.unwrap_or_else(|| natural_type(value))
 }
 
@@ -255,7 +279,8 @@ fn build_object(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
     for (index, pair) in a.chunks(2).enumerate() {
         out.push_str(if index > 0 { ", " } else { "" });
         if pair[0].is_null() {
-            return Err(invalid(format!("argument {} cannot be null", index * 2 + 1)).hint("Object keys should be text."));
+            return Err(invalid(format!("argument {} cannot be null", index * 2 + 1))
+                .hint("Object keys should be text."));
         }
         push_json_string(&key_text(context, &pair[0], type_of(context, index * 2, &pair[0]))?, &mut out);
         out.push_str(" : ");

@@ -48,7 +48,14 @@ const SCALARS: &[&[Scalars]] = &[
     &[float::FUNCTIONS, &float::FLOAT4, &float::FLOAT8, &float::FLOAT48, &float::FLOAT84],
     &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), integer::FUNCTIONS, json::FUNCTIONS],
     &jsonb::FUNCTIONS,
-    &[like::FUNCTIONS, numeric::FUNCTIONS, quote::FUNCTIONS, regex::FUNCTIONS, system::FUNCTIONS, text::FUNCTIONS],
+    &[
+        like::FUNCTIONS,
+        numeric::FUNCTIONS,
+        quote::FUNCTIONS,
+        regex::FUNCTIONS,
+        system::FUNCTIONS,
+        text::FUNCTIONS,
+    ],
 ];
 const SETS: &[Sets] =
     &[datetime::SETS, generate::SETS, json::SETS, jsonb::SETS, numeric::SETS, quote::SETS, regex::SETS];

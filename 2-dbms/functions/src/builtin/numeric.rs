@@ -98,8 +98,12 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("trunc_numeric", |_, a| Ok(from_numeric(numeric(a, 0)?.trunc(0)?))),
     ("numeric_ceil", |_, a| Ok(from_numeric(numeric(a, 0)?.ceil()?))),
     ("numeric_floor", |_, a| Ok(from_numeric(numeric(a, 0)?.floor()?))),
-    ("numeric_scale", |_, a| Ok(numeric(a, 0)?.scale().map_or(Value::Null, |scale| Value::Int4(scale as i32)))),
-    ("numeric_min_scale", |_, a| Ok(numeric(a, 0)?.min_scale().map_or(Value::Null, |s| Value::Int4(s as i32)))),
+    ("numeric_scale", |_, a| {
+        Ok(numeric(a, 0)?.scale().map_or(Value::Null, |scale| Value::Int4(scale as i32)))
+    }),
+    ("numeric_min_scale", |_, a| {
+        Ok(numeric(a, 0)?.min_scale().map_or(Value::Null, |s| Value::Int4(s as i32)))
+    }),
     ("numeric_trim_scale", |_, a| Ok(from_numeric(numeric(a, 0)?.trim_scale()?))),
     ("numeric_sqrt", |_, a| Ok(from_numeric(numeric(a, 0)?.sqrt()?))),
     ("numeric_exp", |_, a| Ok(from_numeric(numeric(a, 0)?.exp()?))),
@@ -123,7 +127,5 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("float4_numeric", |_, a| Ok(from_numeric(Numeric::from_f32(super::args::float4(a, 0)?)?))),
 ];
 
-pub(crate) const SETS: Sets = &[
-    ("generate_series_numeric", |_, a| series(a)),
-    ("generate_series_step_numeric", |_, a| series(a)),
-];
+pub(crate) const SETS: Sets =
+    &[("generate_series_numeric", |_, a| series(a)), ("generate_series_step_numeric", |_, a| series(a))];

@@ -12,13 +12,13 @@ use super::{Scalars, Sets};
 use crate::CallContext;
 
 /// Words that must be quoted to be names: all but the unreserved ones.
-static KEYWORDS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| include_str!("../../catalog/keywords.txt").lines().collect());
+static KEYWORDS: LazyLock<BTreeSet<&'static str>> =
+    LazyLock::new(|| include_str!("../../catalog/keywords.txt").lines().collect());
 
 /// A name as SQL needs it, in quotes where it must be.
 pub fn quote_ident(name: &str) -> String {
-    let plain = |(index, b): (usize, u8)| {
-        b.is_ascii_lowercase() || b == b'_' || index > 0 && (b.is_ascii_digit())
-    };
+    let plain =
+        |(index, b): (usize, u8)| b.is_ascii_lowercase() || b == b'_' || index > 0 && (b.is_ascii_digit());
     if !name.is_empty() && name.bytes().enumerate().all(plain) && !KEYWORDS.contains(name) {
         name.to_owned()
     } else {
@@ -29,12 +29,17 @@ pub fn quote_ident(name: &str) -> String {
 /// A text as a literal of SQL.
 pub fn quote_literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
-    if escaped.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
+    if escaped.contains('\\') {
+        format!("E'{}'", escaped.replace('\\', "\\\\"))
+    } else {
+        format!("'{escaped}'")
+    }
 }
 
 /// The type of an argument of type `"any"`.
 fn type_of(context: &CallContext<'_>, index: usize, value: &Value) -> TypeId {
-    let known = context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
+    let known =
+        context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
     known.unwrap_or_else(|| natural_type(value))
 }
 
@@ -54,7 +59,9 @@ fn output(context: &CallContext<'_>, index: usize, value: &Value) -> String {
 fn cast_to_text(context: &CallContext<'_>, index: usize, value: &Value) -> String {
     match value {
         Value::Bool(v) => if *v { "true" } else { "false" }.to_owned(),
-        Value::Text(text) if type_of(context, index, value) == TypeId::BPCHAR => text.trim_end_matches(' ').to_owned(),
+        Value::Text(text) if type_of(context, index, value) == TypeId::BPCHAR => {
+            text.trim_end_matches(' ').to_owned()
+        }
         _ => output(context, index, value),
     }
 }
@@ -97,7 +104,10 @@ fn number(chars: &mut Chars<'_>) -> Result<Option<i32>> {
     let mut value: Option<i32> = None;
     while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
         let next = value.unwrap_or(0).checked_mul(10).and_then(|v| v.checked_add(digit as i32));
-        value = Some(next.ok_or_else(|| SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range"))?);
+        value =
+            Some(next.ok_or_else(|| {
+                SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range")
+            })?);
         chars.next();
     }
     Ok(value)
@@ -173,7 +183,13 @@ fn format(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
                 let at = position.unwrap_or(next);
                 next = at + 1;
                 let value = a.get(at).ok_or_else(too_few)?;
-                if value.is_null() { 0 } else { value.as_i64().map_or_else(|| Err(invalid("width must be an integer")), |w| Ok(w as i32))? }
+                if value.is_null() {
+                    0
+                } else {
+                    value
+                        .as_i64()
+                        .map_or_else(|| Err(invalid("width must be an integer")), |w| Ok(w as i32))?
+                }
             }
         };
         let at = spec.position.unwrap_or(next);
@@ -293,8 +309,12 @@ pub(crate) const FUNCTIONS: Scalars = &[
     }),
     ("text_format", |ctx, a| format(ctx, a)),
     ("text_format_nv", |ctx, a| format(ctx, a)),
-    ("textanycat_text_anynonarray", |ctx, a| Ok(Value::text([text(a, 0)?, cast_to_text(ctx, 1, &a[1]).as_str()].concat()))),
-    ("anytextcat_anynonarray_text", |ctx, a| Ok(Value::text([cast_to_text(ctx, 0, &a[0]).as_str(), text(a, 1)?].concat()))),
+    ("textanycat_text_anynonarray", |ctx, a| {
+        Ok(Value::text([text(a, 0)?, cast_to_text(ctx, 1, &a[1]).as_str()].concat()))
+    }),
+    ("anytextcat_anynonarray_text", |ctx, a| {
+        Ok(Value::text([cast_to_text(ctx, 0, &a[0]).as_str(), text(a, 1)?].concat()))
+    }),
     ("quote_ident", |_, a| Ok(Value::text(quote_ident(text(a, 0)?)))),
     ("quote_literal", |_, a| Ok(Value::text(quote_literal(text(a, 0)?)))),
     ("quote_literal_anyelement", |ctx, a| Ok(Value::text(quote_literal(&cast_to_text(ctx, 0, &a[0]))))),
@@ -302,7 +322,11 @@ pub(crate) const FUNCTIONS: Scalars = &[
         Ok(Value::text(if a[0].is_null() { "NULL".to_owned() } else { quote_literal(text(a, 0)?) }))
     }),
     ("quote_nullable_anyelement", |ctx, a| {
-        Ok(Value::text(if a[0].is_null() { "NULL".to_owned() } else { quote_literal(&cast_to_text(ctx, 0, &a[0])) }))
+        Ok(Value::text(if a[0].is_null() {
+            "NULL".to_owned()
+        } else {
+            quote_literal(&cast_to_text(ctx, 0, &a[0]))
+        }))
     }),
     ("array_to_text", |ctx, a| Ok(array_to_text(ctx, array(a, 0)?, text(a, 1)?, None))),
     ("array_to_text_null", |ctx, a| {

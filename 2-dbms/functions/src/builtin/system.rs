@@ -60,7 +60,10 @@ fn type_name(context: &CallContext<'_>, id: TypeId, typmod: Option<i32>) -> Stri
 }
 
 fn labels(context: &CallContext<'_>, id: TypeId) -> Result<Vec<EcoString>> {
-    context.session.enum_labels(id).ok_or_else(|| SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "could not determine actual enum type"))
+    context
+        .session
+        .enum_labels(id)
+        .ok_or_else(|| SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "could not determine actual enum type"))
 }
 
 fn enum_type(context: &CallContext<'_>) -> TypeId {
@@ -81,7 +84,8 @@ fn enum_order(context: &CallContext<'_>, a: &[Value]) -> Result<std::cmp::Orderi
 fn enum_range(context: &CallContext<'_>, from: &Value, to: &Value) -> Result<Value> {
     let id = enum_type(context);
     let labels = labels(context, id)?;
-    let place = |value: &Value| value.as_str().and_then(|label| labels.iter().position(|known| known == label));
+    let place =
+        |value: &Value| value.as_str().and_then(|label| labels.iter().position(|known| known == label));
     let (first, last) = (place(from).unwrap_or(0), place(to).map_or(labels.len(), |at| at + 1));
     let chosen = labels.iter().take(last).skip(first).cloned().map(Value::Text).collect();
     Ok(from_array(Array::from_elements(id, chosen)))

@@ -224,7 +224,9 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("split_part", |_, a| split_part(text(a, 0)?, text(a, 1)?, int4(a, 2)?)),
     ("translate", |_, a| Ok(translate(text(a, 0)?, text(a, 1)?, text(a, 2)?))),
     ("textoverlay", |_, a| overlay(text(a, 0)?, text(a, 1)?, int4(a, 2)?, int4(a, 3)?)),
-    ("textoverlay_no_len", |_, a| overlay(text(a, 0)?, text(a, 1)?, int4(a, 2)?, char_count(text(a, 1)?) as i32)),
+    ("textoverlay_no_len", |_, a| {
+        overlay(text(a, 0)?, text(a, 1)?, int4(a, 2)?, char_count(text(a, 1)?) as i32)
+    }),
     ("ascii", |_, a| Ok(Value::Int4(text(a, 0)?.chars().next().map_or(0, |c| c as i32)))),
     ("chr", |_, a| chr(int4(a, 0)?)),
     ("text_starts_with", |_, a| Ok(Value::Bool(text(a, 0)?.starts_with(text(a, 1)?.as_str())))),

@@ -12,7 +12,8 @@ impl Resolver<'_> {
     /// 42804 `CASE types integer and text cannot be matched`, also when the chosen type cannot be reached by some.
     pub fn common_type(&self, construct: &str, types: &[TypeId]) -> Result<TypeId> {
         let mismatch = |a: TypeId, b: TypeId| {
-            let message = format!("{construct} types {} and {} cannot be matched", self.name(a), self.name(b));
+            let message =
+                format!("{construct} types {} and {} cannot be matched", self.name(a), self.name(b));
             SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
         };
         let chosen = self.choose_common(types).map_err(|(a, b)| mismatch(a, b))?;

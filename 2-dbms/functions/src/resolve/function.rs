@@ -119,7 +119,11 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// As [`Self::function`]; 42809 when the call means something else.
-    pub fn aggregate(&self, name: &str, args: &[TypeId]) -> Result<(&'static crate::Aggregate, ResolvedCall)> {
+    pub fn aggregate(
+        &self,
+        name: &str,
+        args: &[TypeId],
+    ) -> Result<(&'static crate::Aggregate, ResolvedCall)> {
         let call = CallShape { args, ..CallShape::default() };
         let resolved = self.function(name, call, &[])?;
         match resolved.callee {
@@ -148,11 +152,20 @@ impl Resolver<'_> {
                 return Some(Fitted { source, args, positions: None, defaults: Vec::new(), packed_from });
             }
         }
-        if given > params.len() || given + source.defaults() < params.len() || (call.variadic && !source.variadic()) {
+        if given > params.len()
+            || given + source.defaults() < params.len()
+            || (call.variadic && !source.variadic())
+        {
             return None;
         }
         let args = params[..given].to_vec();
-        Some(Fitted { source, args, positions: None, defaults: (given..params.len()).collect(), packed_from: None })
+        Some(Fitted {
+            source,
+            args,
+            positions: None,
+            defaults: (given..params.len()).collect(),
+            packed_from: None,
+        })
     }
 
     /// As [`Self::fit`] for a call with `name => value` arguments, which never pack.
@@ -189,7 +202,8 @@ impl Resolver<'_> {
 
     /// Whether `typename(value)` is a cast written as a call.
     fn is_cast_call(&self, source: TypeId, target: TypeId) -> bool {
-        let row_to_text = (source == TypeId::RECORD || self.types.is_composite(source)) && self.types.category(target) == 'S';
+        let row_to_text = (source == TypeId::RECORD || self.types.is_composite(source))
+            && self.types.category(target) == 'S';
         match self.find_cast(source, target, CastContext::Explicit) {
             Some(CastMethod::Binary) => true,
             Some(CastMethod::InOut) => source == TypeId::UNKNOWN || !row_to_text,

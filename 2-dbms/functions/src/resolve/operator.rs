@@ -35,7 +35,10 @@ impl Resolver<'_> {
             }
         };
         if !operator.function.implemented {
-            return Err(SqlError::unsupported(format_args!("operator {}", self.operator_text(name, left, right))));
+            return Err(SqlError::unsupported(format_args!(
+                "operator {}",
+                self.operator_text(name, left, right)
+            )));
         }
         let declared: Vec<TypeId> = operator.left.into_iter().chain([operator.right]).collect();
         let (args, result) = self.settle_polymorphic(&inputs, &declared, operator.result)?;
@@ -43,8 +46,14 @@ impl Resolver<'_> {
     }
 
     /// The operator declared for exactly these types, an untyped literal taking the other side's.
-    fn exact_operator(&self, candidates: &[(&'static Operator, Vec<TypeId>)], inputs: &[TypeId]) -> Option<&'static Operator> {
-        let find = |types: &[TypeId]| candidates.iter().find(|(_, args)| args == types).map(|(operator, _)| *operator);
+    fn exact_operator(
+        &self,
+        candidates: &[(&'static Operator, Vec<TypeId>)],
+        inputs: &[TypeId],
+    ) -> Option<&'static Operator> {
+        let find = |types: &[TypeId]| {
+            candidates.iter().find(|(_, args)| args == types).map(|(operator, _)| *operator)
+        };
         let assumed = match *inputs {
             [TypeId::UNKNOWN, right] if right != TypeId::UNKNOWN => Some(right),
             [left, TypeId::UNKNOWN] if left != TypeId::UNKNOWN => Some(left),

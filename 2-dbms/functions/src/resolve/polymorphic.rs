@@ -50,7 +50,9 @@ impl Resolver<'_> {
     fn stand_in(&self, id: TypeId, bindings: &Bindings, actual: Option<TypeId>) -> Result<TypeId> {
         let found = match id {
             TypeId::ANYELEMENT | TypeId::ANYNONARRAY | TypeId::ANYENUM => bindings.element,
-            TypeId::ANYARRAY => bindings.array.or_else(|| bindings.element.and_then(|e| self.types.array_of(e))),
+            TypeId::ANYARRAY => {
+                bindings.array.or_else(|| bindings.element.and_then(|e| self.types.array_of(e)))
+            }
             TypeId::ANYCOMPATIBLEARRAY => bindings.common.and_then(|e| self.types.array_of(e)),
             _ => bindings.common,
         };
@@ -58,7 +60,8 @@ impl Resolver<'_> {
             let message = match id {
                 TypeId::ANYARRAY | TypeId::ANYCOMPATIBLEARRAY => match bindings.element.or(bindings.common) {
                     Some(element) => {
-                        let message = format!("could not find array type for data type {}", self.name(element));
+                        let message =
+                            format!("could not find array type for data type {}", self.name(element));
                         return SqlError::new(sqlstate::UNDEFINED_OBJECT, message);
                     }
                     None => "could not determine polymorphic type because input has type unknown",
@@ -83,7 +86,11 @@ impl Resolver<'_> {
                     non_array |= wanted == TypeId::ANYNONARRAY;
                     only_enum |= wanted == TypeId::ANYENUM;
                     if given != TypeId::UNKNOWN {
-                        self.unify(&mut elements, given, "arguments declared \"anyelement\" are not all alike")?;
+                        self.unify(
+                            &mut elements,
+                            given,
+                            "arguments declared \"anyelement\" are not all alike",
+                        )?;
                     }
                 }
                 TypeId::ANYARRAY => {
@@ -117,7 +124,10 @@ impl Resolver<'_> {
             // Untyped literals alone never are enum labels.
             if only_enum && !element.is_some_and(|id| self.types.is_enum(id)) {
                 let name = self.name(element.unwrap_or(TypeId::UNKNOWN));
-                return Err(mismatch(format!("type matched to anyenum is not an enum type: {name}"), String::new()));
+                return Err(mismatch(
+                    format!("type matched to anyenum is not an enum type: {name}"),
+                    String::new(),
+                ));
             }
         }
         if has_compatible {
@@ -144,14 +154,18 @@ impl Resolver<'_> {
     fn bind_common(&self, given: &[TypeId], non_array: bool) -> Result<TypeId> {
         let common = self.choose_common(given).map_err(|(a, b)| {
             let (a, b) = (self.name(a), self.name(b));
-            mismatch(format!("arguments of anycompatible family cannot be cast to a common type: {a} and {b}"), String::new())
+            mismatch(
+                format!("arguments of anycompatible family cannot be cast to a common type: {a} and {b}"),
+                String::new(),
+            )
         })?;
         if given.iter().any(|&id| self.find_cast(id, common, CastContext::Implicit).is_none()) {
             let message = "arguments of anycompatible family cannot be cast to a common type";
             return Err(mismatch(message.to_owned(), String::new()));
         }
         if non_array && self.types.element(common).is_some() {
-            let message = format!("type matched to anycompatiblenonarray is an array type: {}", self.name(common));
+            let message =
+                format!("type matched to anycompatiblenonarray is an array type: {}", self.name(common));
             return Err(mismatch(message, String::new()));
         }
         Ok(common)
@@ -159,9 +173,10 @@ impl Resolver<'_> {
 
     fn unify(&self, seen: &mut Option<TypeId>, next: TypeId, complaint: &str) -> Result<()> {
         match *seen {
-            Some(first) if first != next => {
-                Err(mismatch(complaint.to_owned(), format!("{} versus {}", self.name(first), self.name(next))))
-            }
+            Some(first) if first != next => Err(mismatch(
+                complaint.to_owned(),
+                format!("{} versus {}", self.name(first), self.name(next)),
+            )),
             _ => {
                 *seen = Some(next);
                 Ok(())
@@ -171,7 +186,10 @@ impl Resolver<'_> {
 
     fn element_of(&self, array: TypeId, declared: &str) -> Result<TypeId> {
         self.types.element(array).ok_or_else(|| {
-            mismatch(format!("argument declared {declared} is not an array but type {}", self.name(array)), String::new())
+            mismatch(
+                format!("argument declared {declared} is not an array but type {}", self.name(array)),
+                String::new(),
+            )
         })
     }
 }

@@ -19,20 +19,28 @@ impl Resolver<'_> {
     }
 
     /// The best of several candidates that fit, `None` when PostgreSQL would call the choice ambiguous.
-    pub(crate) fn select<'c, C: Signature>(&self, inputs: &[TypeId], candidates: Vec<&'c C>) -> Option<&'c C> {
+    pub(crate) fn select<'c, C: Signature>(
+        &self,
+        inputs: &[TypeId],
+        candidates: Vec<&'c C>,
+    ) -> Option<&'c C> {
         let inputs: Vec<TypeId> = inputs.iter().map(|id| self.types.base(*id)).collect();
         let known = |(input, _): &(&TypeId, &TypeId)| **input != TypeId::UNKNOWN;
 
-        let exact = |c: &&C| inputs.iter().zip(c.args()).filter(known).filter(|(input, arg)| input == arg).count();
+        let exact =
+            |c: &&C| inputs.iter().zip(c.args()).filter(known).filter(|(input, arg)| input == arg).count();
         let candidates = keep_best(candidates, exact);
         if let [only] = candidates[..] {
             return Some(only);
         }
 
         let preferred = |(input, arg): &(&TypeId, &TypeId)| {
-            input == arg || (self.types.category(**input) == self.types.category(**arg) && self.types.is_preferred(**arg))
+            input == arg
+                || (self.types.category(**input) == self.types.category(**arg)
+                    && self.types.is_preferred(**arg))
         };
-        let candidates = keep_best(candidates, |c| inputs.iter().zip(c.args()).filter(known).filter(preferred).count());
+        let candidates =
+            keep_best(candidates, |c| inputs.iter().zip(c.args()).filter(known).filter(preferred).count());
         if let [only] = candidates[..] {
             return Some(only);
         }
@@ -52,12 +60,17 @@ impl Resolver<'_> {
             return None;
         }
         let assumed = vec![known_type; inputs.len()];
-        let mut fitting = candidates.into_iter().filter(|c| self.can_coerce(&assumed, c.args(), CastContext::Implicit));
+        let mut fitting =
+            candidates.into_iter().filter(|c| self.can_coerce(&assumed, c.args(), CastContext::Implicit));
         fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// Guesses each untyped literal's category from the candidates (strings win) and keeps those that accept it.
-    fn by_category_of_unknowns<'c, C: Signature>(&self, inputs: &[TypeId], candidates: Vec<&'c C>) -> Vec<&'c C> {
+    fn by_category_of_unknowns<'c, C: Signature>(
+        &self,
+        inputs: &[TypeId],
+        candidates: Vec<&'c C>,
+    ) -> Vec<&'c C> {
         let mut slots = Vec::new();
         for (index, _) in inputs.iter().enumerate().filter(|(_, id)| **id == TypeId::UNKNOWN) {
             let mut slot: Option<(char, bool)> = None;

@@ -41,7 +41,10 @@ fn functions_are_chosen_as_postgresql_does() {
     assert_eq!(function("length", &[T::UNKNOWN]), "textlen");
     assert_eq!(function("max", &[T::VARCHAR]), "max_text");
     assert_eq!(function("sum", &[T::INT2]), "sum_int2");
-    assert_eq!(function("nosuch", &[T::INT4, T::UNKNOWN]), "function nosuch(integer, unknown) does not exist");
+    assert_eq!(
+        function("nosuch", &[T::INT4, T::UNKNOWN]),
+        "function nosuch(integer, unknown) does not exist"
+    );
 }
 
 #[test]
@@ -114,5 +117,8 @@ fn enums_domains_and_their_arrays() {
     assert_eq!(resolver.function("unnest", call, &[]).unwrap().result, MOOD);
     assert!(matches!(resolver.find_cast(TypeId::TEXT, MOOD, CastContext::Explicit), Some(CastMethod::InOut)));
     assert!(resolver.find_cast(TypeId::TEXT, MOOD, CastContext::Assignment).is_none());
-    assert!(matches!(resolver.find_cast(MOOD, TypeId::TEXT, CastContext::Assignment), Some(CastMethod::InOut)));
+    assert!(matches!(
+        resolver.find_cast(MOOD, TypeId::TEXT, CastContext::Assignment),
+        Some(CastMethod::InOut)
+    ));
 }

@@ -83,7 +83,10 @@ fn aggregated(node: &Node, values: Value, context: &mut CallContext<'_>) -> Resu
         panic!("an aggregate over an array");
     };
     let sample = Some((values.element, Value::Null));
-    let types = args.iter().map(|arg| Ok((type_of(arg, context, &sample)?, Value::Null))).collect::<Result<Vec<_>>>()?;
+    let types = args
+        .iter()
+        .map(|arg| Ok((type_of(arg, context, &sample)?, Value::Null)))
+        .collect::<Result<Vec<_>>>()?;
     let call = resolve(name, &types, names, *variadic)?;
     let Callee::Aggregate(aggregate) = call.callee else { panic!("an aggregate") };
     let aggregate: &Aggregate = aggregate;
@@ -180,10 +183,12 @@ fn evaluate(node: &Node, context: &mut CallContext<'_>, variable: &Option<Typed>
             Ok((to, BUILT_IN.apply_cast(context, &inner.1, inner.0, to, method, true)?))
         }
         Node::Array(items) => {
-            let items = items.iter().map(|item| evaluate(item, context, variable)).collect::<Result<Vec<_>>>()?;
+            let items =
+                items.iter().map(|item| evaluate(item, context, variable)).collect::<Result<Vec<_>>>()?;
             let types: Vec<TypeId> = items.iter().map(|(id, _)| *id).collect();
             let element = BUILT_IN.common_type("ARRAY", &types)?;
-            let values = items.iter().map(|item| coerce(item, element, context)).collect::<Result<Vec<_>>>()?;
+            let values =
+                items.iter().map(|item| coerce(item, element, context)).collect::<Result<Vec<_>>>()?;
             let id = element.array_of().expect("an array type");
             Ok((id, Value::Array(Array::from_elements(element, values).into())))
         }

@@ -27,7 +27,13 @@ fn check(topic: &str) {
         let ours = evaluate::answer(case);
         let theirs = answers.get(case).cloned().unwrap_or_default();
         if ours != theirs {
-            writeln!(differences, "{case}\n  ours   {}\n  theirs {}", ours.join("\n         "), theirs.join("\n         ")).unwrap();
+            writeln!(
+                differences,
+                "{case}\n  ours   {}\n  theirs {}",
+                ours.join("\n         "),
+                theirs.join("\n         ")
+            )
+            .unwrap();
         }
     }
     assert!(differences.is_empty(), "{} of {count}\n{differences}", differences.matches("  ours ").count());

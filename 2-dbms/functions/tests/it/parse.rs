@@ -66,7 +66,10 @@ impl<'t> Parser<'t> {
             return None;
         }
         // A sign at the end belongs to the operand unless the operator has unusual characters.
-        while operator.len() > 1 && operator.ends_with(['+', '-']) && !operator.contains(['~', '!', '@', '#', '%', '^', '&', '|', '`', '?']) {
+        while operator.len() > 1
+            && operator.ends_with(['+', '-'])
+            && !operator.contains(['~', '!', '@', '#', '%', '^', '&', '|', '`', '?'])
+        {
             operator = &operator[..operator.len() - 1];
         }
         (!operator.is_empty()).then_some(operator)
@@ -124,7 +127,8 @@ impl<'t> Parser<'t> {
             return Node::Literal(self.quoted());
         }
         if self.rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-            let mut end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(self.rest.len());
+            let mut end =
+                self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(self.rest.len());
             if self.rest[..end].ends_with('e') {
                 let exponent = self.rest[end + 1..].find(|c: char| !c.is_ascii_digit());
                 end = exponent.map_or(self.rest.len(), |length| end + 1 + length);

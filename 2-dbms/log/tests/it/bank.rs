@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tuplix_log::{Change, Config, Lane, Lanes, Log, LogReader, RecordHeader, Recovery, RecoveryReport, SessionContext};
+use tuplix_log::{
+    Change, Config, Lane, Lanes, Log, LogReader, RecordHeader, Recovery, RecoveryReport, SessionContext,
+};
 use tuplix_machine::{Disk, Machine, Mutex};
 use tuplix_types::{Result, Value};
 
@@ -79,7 +81,11 @@ pub fn apply(state: &mut State, epoch: &tuplix_log::Epoch<'_>) -> Result<()> {
                     assert_eq!(columns, [0]);
                     let value = state.values.entry(table).or_default();
                     *value = next_value(*value, number);
-                    assert_eq!(values[0].as_i64(), Some(*value), "transaction {number} replayed in another order");
+                    assert_eq!(
+                        values[0].as_i64(),
+                        Some(*value),
+                        "transaction {number} replayed in another order"
+                    );
                 }
                 other => panic!("nobody wrote {other:?}"),
             }
@@ -103,7 +109,12 @@ pub fn read(machine: &Machine) -> Result<State> {
 
 impl Node {
     /// Recovers, then takes commits to `domains` domains.
-    pub fn open(machine: &Machine, domains: u32, config: Config, flusher: bool) -> Result<(Node, State, RecoveryReport)> {
+    pub fn open(
+        machine: &Machine,
+        domains: u32,
+        config: Config,
+        flusher: bool,
+    ) -> Result<(Node, State, RecoveryReport)> {
         let mut recovery = Recovery::start(machine, disk(machine), config)?;
         let state = replay(|state| match recovery.next_epoch()? {
             Some(epoch) => apply(state, &epoch).map(|()| true),
@@ -116,7 +127,8 @@ impl Node {
         };
         let bank = Arc::new(Bank { domains: (0..domains).map(domain).collect() });
         log.start(bank.clone(), flusher);
-        let session = SessionContext { role: "ann".into(), purpose: "tests".into(), ..SessionContext::default() };
+        let session =
+            SessionContext { role: "ann".into(), purpose: "tests".into(), ..SessionContext::default() };
         let context = log.intern(&session);
         Ok((Node { machine: machine.clone(), log, bank, context }, state, report))
     }
@@ -124,7 +136,8 @@ impl Node {
     /// Runs transaction `number` over `domains` (in rising order); returns the epoch to wait for.
     pub fn commit(&self, number: i64, domains: &[u32]) -> Result<u64> {
         self.log.check()?;
-        let mut held: Vec<_> = domains.iter().map(|domain| self.bank.domains[*domain as usize].lock()).collect();
+        let mut held: Vec<_> =
+            domains.iter().map(|domain| self.bank.domains[*domain as usize].lock()).collect();
         let epoch = self.log.current_epoch();
         self.machine.yield_point("epoch read");
         let commit_ts = held.iter().map(|domain| domain.last_ts).max().unwrap() + 1;
@@ -165,7 +178,12 @@ pub struct Ledger {
 }
 
 /// `clients` threads with `each` transactions; every third waits for the disk. The ledger outlives a crash.
-pub fn load(node: &Arc<Node>, clients: i64, each: i64, ledger: &Arc<std::sync::Mutex<Ledger>>) -> Vec<Result<()>> {
+pub fn load(
+    node: &Arc<Node>,
+    clients: i64,
+    each: i64,
+    ledger: &Arc<std::sync::Mutex<Ledger>>,
+) -> Vec<Result<()>> {
     let start = 1 + ledger.lock().unwrap().run.last().copied().unwrap_or(0);
     let threads: Vec<_> = (0..clients)
         .map(|client| {

@@ -40,9 +40,16 @@ fn nothing_acknowledged_is_lost_when_power_fails_at_any_operation() {
             let seed = nth * 100 + round as u64;
             let ledger = SharedLedger::default();
             // A crash while there is nothing yet, another during or after recovery from it.
-            let first = run(seed, Faults { crash_at_io: Some(nth), ..faults() }, DiskImage::default(), &ledger);
-            let second = run(seed + 1, Faults { crash_at_io: Some(nth), ..faults() }, first.disk.clone(), &ledger);
-            let third = run(seed + 2, Faults { crash_at_io: Some(nth + 5), ..faults() }, second.disk.clone(), &ledger);
+            let first =
+                run(seed, Faults { crash_at_io: Some(nth), ..faults() }, DiskImage::default(), &ledger);
+            let second =
+                run(seed + 1, Faults { crash_at_io: Some(nth), ..faults() }, first.disk.clone(), &ledger);
+            let third = run(
+                seed + 2,
+                Faults { crash_at_io: Some(nth + 5), ..faults() },
+                second.disk.clone(),
+                &ledger,
+            );
             must_recover(seed + 3, third.disk, &ledger);
             if !first.crashed() && !second.crashed() {
                 assert!(nth > 20, "power failed at {nth} operations only");
@@ -119,7 +126,10 @@ fn once_a_write_failed_nothing_is_acknowledged_any_more() {
             assert_eq!(node.log.wait_durable(node.log.current_epoch()).unwrap_err(), failed);
             let called = Arc::new(std::sync::Mutex::new(None));
             let slot = called.clone();
-            node.log.on_durable(node.log.current_epoch(), Box::new(move |result| *slot.lock().unwrap() = Some(result)));
+            node.log.on_durable(
+                node.log.current_epoch(),
+                Box::new(move |result| *slot.lock().unwrap() = Some(result)),
+            );
             assert_eq!(*called.lock().unwrap(), Some(Err(failed)));
         });
         assert!(!outcome.crashed());

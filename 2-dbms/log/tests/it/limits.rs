@@ -51,7 +51,8 @@ fn fill(machine: &Machine, log: &tuplix_log::Log, one: &One) -> u64 {
 #[test]
 fn a_full_buffer_makes_commits_wait_then_fail() {
     let outcome = Simulation::new(2, Faults { latency_ns: 50_000_000, ..Faults::none() }).run(|machine| {
-        let config = Config { buffer_bytes: 300_000, flush_bytes: 100_000, segment_bytes: 1 << 20, ..config() };
+        let config =
+            Config { buffer_bytes: 300_000, flush_bytes: 100_000, segment_bytes: 1 << 20, ..config() };
         let (log, _) = Recovery::start(&machine, bank::disk(&machine), config).unwrap().finish().unwrap();
         let one = Arc::new(One(Mutex::new(&machine, log.lane(0))));
         log.start(one.clone(), true);

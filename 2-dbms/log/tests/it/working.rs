@@ -47,7 +47,8 @@ fn equal_seeds_write_equal_bytes() {
         })
     };
     for seed in 0..6 {
-        let (first, second): (tuplix_machine::Outcome<()>, tuplix_machine::Outcome<()>) = (run(seed), run(seed));
+        let (first, second): (tuplix_machine::Outcome<()>, tuplix_machine::Outcome<()>) =
+            (run(seed), run(seed));
         assert_eq!((first.trace, first.steps), (second.trace, second.steps));
         assert!(first.disk == second.disk, "seed {seed}");
     }
@@ -228,7 +229,11 @@ fn the_listing_says_who_changed_what() {
     for (line, expected) in listing.iter().zip(expected) {
         assert!(line.starts_with(expected), "{line}");
     }
-    assert!(listing[0].ends_with(": 1 record, 142 bytes, \"00000000000000000001.log\" at 64"), "{}", listing[0]);
+    assert!(
+        listing[0].ends_with(": 1 record, 142 bytes, \"00000000000000000001.log\" at 64"),
+        "{}",
+        listing[0]
+    );
 }
 
 #[test]
@@ -250,11 +255,15 @@ fn it_works_on_linux_with_preallocated_segments() {
             let state = state.unwrap();
             let domain = |id| {
                 let value = state.values.get(&id).copied().unwrap_or(0);
-                tuplix_machine::Mutex::new(&machine, bank::Domain { lane: log.lane(id), value, last_ts: state.last_ts })
+                tuplix_machine::Mutex::new(
+                    &machine,
+                    bank::Domain { lane: log.lane(id), value, last_ts: state.last_ts },
+                )
             };
             let bank = Arc::new(bank::Bank { domains: (0..3).map(domain).collect() });
             log.start(bank.clone(), true);
-            let context = log.intern(&tuplix_log::SessionContext { role: "ann".into(), ..Default::default() });
+            let context =
+                log.intern(&tuplix_log::SessionContext { role: "ann".into(), ..Default::default() });
             (Arc::new(Node { machine: machine.clone(), log, bank, context }), state)
         };
         assert_eq!(state.transactions.len(), round * 1500);

@@ -93,7 +93,7 @@ fn a_plain_server_gets_the_functions_of_citus() {
         state("CREATE TABLE t (p_key int, id int UNIQUE); SELECT create_distributed_table('t', 'p_key')"),
         "0A000"
     );
-    assert_eq!(state("SELECT create_distributed_function('f(int,int)', 'y')"), "22023");
+    assert_eq!(state("SELECT create_distributed_function('f(int,int)', 'y')"), "42P13");
 }
 
 #[test]

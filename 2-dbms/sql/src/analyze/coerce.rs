@@ -25,7 +25,13 @@ impl Analyzer<'_> {
     }
 
     /// As [`Self::coerce`] without the modifier, which only functions that do both at once get to see.
-    fn coerce_type(&mut self, expr: Expr, to: TypeId, typmod: i32, context: CastContext) -> Result<Option<Expr>> {
+    fn coerce_type(
+        &mut self,
+        expr: Expr,
+        to: TypeId,
+        typmod: i32,
+        context: CastContext,
+    ) -> Result<Option<Expr>> {
         if expr.ty == to || to == TypeId::ANY {
             return Ok(Some(expr));
         }
@@ -61,7 +67,9 @@ impl Analyzer<'_> {
                     return Ok(None);
                 };
                 let operand = Expr::new(ExprKind::CaseOperand, from_element);
-                let Some(element) = self.coerce(operand, to_element, typmod, context)? else { return Ok(None) };
+                let Some(element) = self.coerce(operand, to_element, typmod, context)? else {
+                    return Ok(None);
+                };
                 ExprKind::CastElements { array: Box::new(expr), element: Box::new(element) }
             }
         };
@@ -78,7 +86,9 @@ impl Analyzer<'_> {
             let kind = ExprKind::CastElements { array: Box::new(expr), element: Box::new(cast) };
             return Ok(Expr { kind, ty, typmod, position });
         }
-        let Some(function) = self.resolver().length_coercion(expr.ty) else { return Ok(Expr { typmod, ..expr }) };
+        let Some(function) = self.resolver().length_coercion(expr.ty) else {
+            return Ok(Expr { typmod, ..expr });
+        };
         if !function.implemented {
             return Err(SqlError::unsupported(format_args!("a type modifier of {}", expr.ty)).at(position));
         }
@@ -146,7 +156,13 @@ impl Analyzer<'_> {
     }
 
     /// A written cast.
-    pub(super) fn explicit(&mut self, expr: Expr, to: TypeId, typmod: i32, position: Option<u32>) -> Result<Expr> {
+    pub(super) fn explicit(
+        &mut self,
+        expr: Expr,
+        to: TypeId,
+        typmod: i32,
+        position: Option<u32>,
+    ) -> Result<Expr> {
         let from = expr.ty;
         let coerced = self.coerce(expr, to, typmod, CastContext::Explicit)?;
         coerced.ok_or_else(|| {
@@ -224,7 +240,9 @@ pub(super) fn relabel(expr: Expr, to: TypeId) -> Expr {
     let position = expr.position;
     let from_text = expr.ty.is_text_like() && to.is_text_like();
     match expr.kind {
-        ExprKind::Constant(value) if from_text || value.is_null() => Expr { position, ..Expr::constant(value, to) },
+        ExprKind::Constant(value) if from_text || value.is_null() => {
+            Expr { position, ..Expr::constant(value, to) }
+        }
         // A relabelled integer is an object id's value.
         ExprKind::Constant(Value::Int4(number)) if to.0 != expr.ty.0 => {
             Expr { position, ..Expr::constant(Value::Oid(number.cast_unsigned()), to) }
@@ -284,7 +302,9 @@ fn reads_session(to: TypeId, text: &str) -> bool {
     let bytes = text.as_bytes();
     let iso = bytes.len() >= 8 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
     match to {
-        TypeId::TIMESTAMPTZ | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGCLASS => true,
+        TypeId::TIMESTAMPTZ | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGCLASS => {
+            true
+        }
         TypeId::DATE | TypeId::TIMESTAMP => !iso,
         // 'now' and 'allballs'.
         TypeId::TIME => !bytes.iter().any(u8::is_ascii_digit),

@@ -165,7 +165,8 @@ impl Analyzer<'_> {
         let names = nodes::strings(&node.fields);
         let items: Vec<ScopeItem> = match names[..] {
             [] => {
-                let items = self.scope().items.iter().filter(|item| item.bare_columns).cloned().collect::<Vec<_>>();
+                let items =
+                    self.scope().items.iter().filter(|item| item.bare_columns).cloned().collect::<Vec<_>>();
                 if items.is_empty() {
                     let message = "SELECT * with no tables specified is not valid";
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position));
@@ -177,7 +178,8 @@ impl Analyzer<'_> {
                 self.find_item(Some(schema), table, position)?.into_iter().collect()
             }
             _ => {
-                let message = format!("improper qualified name (too many dotted names): {}.*", names.join("."));
+                let message =
+                    format!("improper qualified name (too many dotted names): {}.*", names.join("."));
                 return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position));
             }
         };
@@ -200,7 +202,10 @@ impl Analyzer<'_> {
     /// 42703, or 42P01 when the table is what is missing.
     fn no_column(&self, names: &[&str], position: Option<u32>) -> SqlError {
         match names {
-            [name] if matches!(*name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid") && self.has_table() => {
+            [name]
+                if matches!(*name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
+                    && self.has_table() =>
+            {
                 SqlError::unsupported(format_args!("the system column \"{name}\"")).at(position)
             }
             [name] => {
@@ -300,13 +305,19 @@ impl Analyzer<'_> {
     }
 
     /// The fields of a record whose structure is known.
-    pub(super) fn record_fields(&mut self, record: Expr, position: Option<u32>) -> Result<Vec<(String, Expr)>> {
+    pub(super) fn record_fields(
+        &mut self,
+        record: Expr,
+        position: Option<u32>,
+    ) -> Result<Vec<(String, Expr)>> {
         let columns: Vec<OutputColumn> = self.record_columns(&record).ok_or_else(|| {
             let message = "record type has not been registered";
             SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position)
         })?;
         let fields = columns.into_iter().enumerate();
-        Ok(fields.map(|(index, column)| (column.name.clone(), super::records::field_of(&record, index, &column))).collect())
+        Ok(fields
+            .map(|(index, column)| (column.name.clone(), super::records::field_of(&record, index, &column)))
+            .collect())
     }
 }
 

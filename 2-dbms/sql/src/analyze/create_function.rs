@@ -27,8 +27,10 @@ impl Analyzer<'_> {
     pub(super) fn create_function(&mut self, stmt: &CreateFunctionStmt) -> Result<CreateFunction> {
         let name = self.listed_name(&stmt.funcname, -1)?;
         if stmt.sql_body.is_some() {
-            return Err(SqlError::unsupported("a function body written in SQL itself (RETURN, BEGIN ATOMIC)")
-                .hint("Write the body as a string."));
+            return Err(SqlError::unsupported(
+                "a function body written in SQL itself (RETURN, BEGIN ATOMIC)",
+            )
+            .hint("Write the body as a string."));
         }
         let arguments = self.arguments(&stmt.parameters)?;
         let (returns, returns_set) = self.result_type(stmt, &arguments)?;
@@ -59,7 +61,9 @@ impl Analyzer<'_> {
         let mut arguments: Vec<ArgumentDef> = Vec::with_capacity(list.len());
         let mut defaults = false;
         for (index, node) in list.iter().enumerate() {
-            let NodeEnum::FunctionParameter(parameter) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            let NodeEnum::FunctionParameter(parameter) = nodes::inner(node)? else {
+                return Err(nodes::missing());
+            };
             let argument = self.argument(parameter)?;
             let later_inputs = list[index + 1..].iter().any(|node| {
                 matches!(&node.node, Some(NodeEnum::FunctionParameter(other))
@@ -82,7 +86,9 @@ impl Analyzer<'_> {
                 return Err(invalid(message));
             }
             defaults |= argument.default.is_some();
-            if let Some(twin) = arguments.iter().find(|other| !other.name.is_empty() && other.name == argument.name) {
+            if let Some(twin) =
+                arguments.iter().find(|other| !other.name.is_empty() && other.name == argument.name)
+            {
                 // An input and a table column are different names only to PL/pgSQL's caller: refused as in PostgreSQL.
                 return Err(invalid(format!("parameter name \"{}\" used more than once", twin.name)));
             }
@@ -114,7 +120,11 @@ impl Analyzer<'_> {
     }
 
     /// RETURNS, or what OUT arguments make of it.
-    fn result_type(&mut self, stmt: &CreateFunctionStmt, arguments: &[ArgumentDef]) -> Result<(TypeId, bool)> {
+    fn result_type(
+        &mut self,
+        stmt: &CreateFunctionStmt,
+        arguments: &[ArgumentDef],
+    ) -> Result<(TypeId, bool)> {
         let is_output = |argument: &&ArgumentDef| {
             matches!(argument.mode, ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table)
         };

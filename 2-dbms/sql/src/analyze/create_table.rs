@@ -1,7 +1,9 @@
 //! CREATE TABLE: columns and constraints (`parse_utilcmd.c`).
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use pg_query::protobuf::{ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction};
+use pg_query::protobuf::{
+    ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction,
+};
 use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -30,7 +32,8 @@ impl Analyzer<'_> {
                         let message = format!("column \"{}\" specified more than once", column.colname);
                         return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
                     }
-                    let def = self.column_definition(&relation.relname, column, &mut constraints, &mut checks)?;
+                    let def =
+                        self.column_definition(&relation.relname, column, &mut constraints, &mut checks)?;
                     columns.push(def);
                 }
                 NodeEnum::Constraint(constraint) => {
@@ -128,8 +131,9 @@ impl Analyzer<'_> {
             ConstrType::ConstrNull | ConstrType::ConstrNotnull => {
                 let wanted = kind == ConstrType::ConstrNotnull;
                 if clauses.not_null.is_some_and(|said| said != wanted) {
-                    let message =
-                        format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+                    let message = format!(
+                        "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\""
+                    );
                     return Err(syntax(message));
                 }
                 if constraint.is_no_inherit {
@@ -139,7 +143,9 @@ impl Analyzer<'_> {
             }
             ConstrType::ConstrDefault => {
                 if clauses.default.is_some() {
-                    let message = format!("multiple default values specified for column \"{name}\" of table \"{table}\"");
+                    let message = format!(
+                        "multiple default values specified for column \"{name}\" of table \"{table}\""
+                    );
                     return Err(syntax(message));
                 }
                 let value = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
@@ -149,7 +155,9 @@ impl Analyzer<'_> {
             ConstrType::ConstrPrimary | ConstrType::ConstrUnique | ConstrType::ConstrCheck => {
                 let mut made = self.table_constraint(constraint)?;
                 match &mut made.kind {
-                    ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => *keys = vec![name.clone()],
+                    ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => {
+                        *keys = vec![name.clone()]
+                    }
                     ConstraintKind::Check { column, .. } => *column = Some(name.clone()),
                 }
                 constraints.push(made);
@@ -193,7 +201,13 @@ impl Analyzer<'_> {
     }
 
     /// Refuses a default that does not fit its column.
-    pub(super) fn check_default(&mut self, value: &Node, column: &str, ty: TypeId, typmod: i32) -> Result<()> {
+    pub(super) fn check_default(
+        &mut self,
+        value: &Node,
+        column: &str,
+        ty: TypeId,
+        typmod: i32,
+    ) -> Result<()> {
         self.in_scope(|analyzer| {
             analyzer.in_clause(Clause::Default, |analyzer| {
                 let value = analyzer.expression(value)?;
@@ -201,8 +215,9 @@ impl Analyzer<'_> {
                 match analyzer.assign(value, column, ty, typmod) {
                     Ok(_) => Ok(()),
                     Err(error) if error.sqlstate() == sqlstate::DATATYPE_MISMATCH => {
-                        let message =
-                            format!("column \"{column}\" is of type {ty} but default expression is of type {from}");
+                        let message = format!(
+                            "column \"{column}\" is of type {ty} but default expression is of type {from}"
+                        );
                         Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
                             .hint("You will need to rewrite or cast the expression."))
                     }

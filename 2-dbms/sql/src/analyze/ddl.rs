@@ -2,8 +2,8 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem, IndexStmt, Node,
-    ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
+    AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem,
+    IndexStmt, Node, ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
 };
 use tuplix_catalog::{IndexColumn, IndexMethod};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -42,7 +42,9 @@ impl Analyzer<'_> {
         let position = self.at(location);
         match nodes::strings(names)[..] {
             [name] => Ok(QualifiedName { schema: None, name: name.to_owned(), position }),
-            [schema, name] => Ok(QualifiedName { schema: Some(schema.to_owned()), name: name.to_owned(), position }),
+            [schema, name] => {
+                Ok(QualifiedName { schema: Some(schema.to_owned()), name: name.to_owned(), position })
+            }
             ref names => {
                 let message = format!("improper qualified name (too many dotted names): {}", names.join("."));
                 Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position))
@@ -78,7 +80,9 @@ impl Analyzer<'_> {
             "" | "btree" => IndexMethod::Ordered,
             "hash" => IndexMethod::Hash,
             "gin" | "gist" | "brin" | "spgist" => {
-                return Err(self.unsupported(format_args!("access method \"{}\"", stmt.access_method), location));
+                return Err(
+                    self.unsupported(format_args!("access method \"{}\"", stmt.access_method), location)
+                );
             }
             other => {
                 let message = format!("access method \"{other}\" does not exist");
@@ -117,7 +121,9 @@ impl Analyzer<'_> {
         if let Some(expr) = element.expr.as_deref() {
             return Err(self.unsupported("an index on an expression", nodes::location(expr)));
         }
-        if !element.collation.is_empty() && !matches!(nodes::strings(&element.collation).last(), Some(&"C" | &"POSIX")) {
+        if !element.collation.is_empty()
+            && !matches!(nodes::strings(&element.collation).last(), Some(&"C" | &"POSIX"))
+        {
             return Err(self.unsupported("COLLATE in an index", location));
         }
         if !element.opclass.is_empty() {
@@ -208,7 +214,9 @@ impl Analyzer<'_> {
             AlterTableType::AtDropConstraint if !cascade => {
                 Ok(AlterTable::DropConstraint { name: command.name.clone(), if_exists: command.missing_ok })
             }
-            AlterTableType::AtSetNotNull => Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true }),
+            AlterTableType::AtSetNotNull => {
+                Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true })
+            }
             AlterTableType::AtDropNotNull => {
                 Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: false })
             }
@@ -222,7 +230,9 @@ impl Analyzer<'_> {
                 };
                 Ok(AlterTable::SetDefault { column: command.name.clone(), default })
             }
-            other => Err(self.unsupported(format_args!("ALTER TABLE ... {}", alter_name(other)), table.location)),
+            other => {
+                Err(self.unsupported(format_args!("ALTER TABLE ... {}", alter_name(other)), table.location))
+            }
         }
     }
 
@@ -242,7 +252,9 @@ impl Analyzer<'_> {
             ObjectType::ObjectColumn if of_table => {
                 AlterTable::RenameColumn { from: stmt.subname.clone(), to: stmt.newname.clone() }
             }
-            other => return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other)))),
+            other => {
+                return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other))));
+            }
         };
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
         Ok(Ddl::AlterTable {

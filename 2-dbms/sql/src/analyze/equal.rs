@@ -63,15 +63,28 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
         (K::Column { relation: r, column: c }, K::Column { relation: s, column: d }) => r == s && c == d,
         (K::WholeRow(a), K::WholeRow(b)) => a == b,
         (K::Parameter(a), K::Parameter(b)) | (K::Variable(a), K::Variable(b)) => a == b,
-        (K::Aggregate(a), K::Aggregate(b)) | (K::GroupKey(a), K::GroupKey(b)) | (K::Window(a), K::Window(b)) => a == b,
-        (K::Call { function: f, arguments: x }, K::Call { function: g, arguments: y }) => f.oid == g.oid && all(x, y),
-        (K::UserCall { function: f, arguments: x }, K::UserCall { function: g, arguments: y }) => f == g && all(x, y),
-        (K::Relabel(a), K::Relabel(b)) | (K::CastViaText(a), K::CastViaText(b)) | (K::Not(a), K::Not(b)) => same(a, b),
-        (K::CastElements { array: a, element: e }, K::CastElements { array: b, element: f }) => same(a, b) && same(e, f),
-        (K::And(a), K::And(b)) | (K::Or(a), K::Or(b)) | (K::Coalesce(a), K::Coalesce(b)) | (K::Row(a), K::Row(b)) => {
-            all(a, b)
+        (K::Aggregate(a), K::Aggregate(b))
+        | (K::GroupKey(a), K::GroupKey(b))
+        | (K::Window(a), K::Window(b)) => a == b,
+        (K::Call { function: f, arguments: x }, K::Call { function: g, arguments: y }) => {
+            f.oid == g.oid && all(x, y)
         }
-        (K::IsNull { argument: a, negated: n }, K::IsNull { argument: b, negated: m }) => n == m && same(a, b),
+        (K::UserCall { function: f, arguments: x }, K::UserCall { function: g, arguments: y }) => {
+            f == g && all(x, y)
+        }
+        (K::Relabel(a), K::Relabel(b)) | (K::CastViaText(a), K::CastViaText(b)) | (K::Not(a), K::Not(b)) => {
+            same(a, b)
+        }
+        (K::CastElements { array: a, element: e }, K::CastElements { array: b, element: f }) => {
+            same(a, b) && same(e, f)
+        }
+        (K::And(a), K::And(b))
+        | (K::Or(a), K::Or(b))
+        | (K::Coalesce(a), K::Coalesce(b))
+        | (K::Row(a), K::Row(b)) => all(a, b),
+        (K::IsNull { argument: a, negated: n }, K::IsNull { argument: b, negated: m }) => {
+            n == m && same(a, b)
+        }
         (
             K::IsBoolean { argument: a, value: v, negated: n },
             K::IsBoolean { argument: b, value: w, negated: m },
@@ -80,10 +93,7 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
             K::IsDistinct { left: a, right: b, equal: f, negated: n },
             K::IsDistinct { left: c, right: d, equal: g, negated: m },
         ) => f.oid == g.oid && n == m && same(a, c) && same(b, d),
-        (
-            K::Case { operand: a, arms: x, otherwise: e },
-            K::Case { operand: b, arms: y, otherwise: f },
-        ) => {
+        (K::Case { operand: a, arms: x, otherwise: e }, K::Case { operand: b, arms: y, otherwise: f }) => {
             option(a.as_deref(), b.as_deref())
                 && option(e.as_deref(), f.as_deref())
                 && x.len() == y.len()
@@ -91,11 +101,12 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
         }
         (K::CaseOperand, K::CaseOperand) => true,
         (K::NullIf { left: a, equal: e }, K::NullIf { left: b, equal: f }) => same(a, b) && same(e, f),
-        (K::MinMax { greatest: g, arguments: x }, K::MinMax { greatest: h, arguments: y }) => g == h && all(x, y),
-        (
-            K::Array { elements: x, multidimensional: m },
-            K::Array { elements: y, multidimensional: n },
-        ) => m == n && all(x, y),
+        (K::MinMax { greatest: g, arguments: x }, K::MinMax { greatest: h, arguments: y }) => {
+            g == h && all(x, y)
+        }
+        (K::Array { elements: x, multidimensional: m }, K::Array { elements: y, multidimensional: n }) => {
+            m == n && all(x, y)
+        }
         (
             K::Subscript { array: a, subscripts: x, slice: s },
             K::Subscript { array: b, subscripts: y, slice: t },

@@ -2,8 +2,8 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
-    AArrayExpr, AConst, AIndirection, BoolExpr, BoolExprType, BoolTestType, BooleanTest, CaseExpr, MinMaxOp, Node,
-    NullTest, NullTestType, SqlValueFunction, SqlValueFunctionOp, TypeCast, a_const,
+    AArrayExpr, AConst, AIndirection, BoolExpr, BoolExprType, BoolTestType, BooleanTest, CaseExpr, MinMaxOp,
+    Node, NullTest, NullTestType, SqlValueFunction, SqlValueFunctionOp, TypeCast, a_const,
 };
 use tuplix_functions::CastContext;
 use tuplix_types::{Numeric, Result, SqlError, TypeId, Value, sqlstate};
@@ -31,7 +31,9 @@ impl Analyzer<'_> {
                 let arguments = self.expressions(&expr.args)?;
                 let (ty, arguments) = self.common(if greatest { "GREATEST" } else { "LEAST" }, arguments)?;
                 // The type must have an order.
-                self.resolver().operator("<", Some(ty), ty).map_err(|_| no_comparison(ty).at(self.at(expr.location)))?;
+                self.resolver()
+                    .operator("<", Some(ty), ty)
+                    .map_err(|_| no_comparison(ty).at(self.at(expr.location)))?;
                 Ok(self.made(ExprKind::MinMax { greatest, arguments }, ty, expr.location))
             }
             NodeEnum::SqlvalueFunction(function) => self.sql_value(function),
@@ -85,7 +87,8 @@ impl Analyzer<'_> {
             Some(a_const::Val::Fval(number)) => match number.fval.parse::<i64>() {
                 Ok(number) => (Value::Int8(number), TypeId::INT8),
                 Err(_) => {
-                    let numeric = Numeric::parse(&number.fval).map_err(|e| e.at(self.at(constant.location)))?;
+                    let numeric =
+                        Numeric::parse(&number.fval).map_err(|e| e.at(self.at(constant.location)))?;
                     (Value::Numeric(numeric.into()), TypeId::NUMERIC)
                 }
             },
@@ -167,7 +170,8 @@ impl Analyzer<'_> {
             let condition = self.operand(when.expr.as_deref())?;
             conditions.push(match &operand {
                 Some(operand) => {
-                    let left = Expr { position: operand.position, ..Expr::new(ExprKind::CaseOperand, operand.ty) };
+                    let left =
+                        Expr { position: operand.position, ..Expr::new(ExprKind::CaseOperand, operand.ty) };
                     self.operator("=", Some(left), condition, when.location)?
                 }
                 None => self.boolean(condition, "CASE/WHEN")?,
@@ -293,7 +297,8 @@ impl Analyzer<'_> {
             if array.ty == TypeId::JSONB {
                 return self.json_subscripts(array, indices);
             }
-            let message = format!("cannot subscript type {} because it does not support subscripting", array.ty);
+            let message =
+                format!("cannot subscript type {} because it does not support subscripting", array.ty);
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
         };
         let mut subscripts = Vec::with_capacity(indices.len());

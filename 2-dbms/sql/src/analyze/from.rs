@@ -44,7 +44,8 @@ impl Analyzer<'_> {
         for item in items.iter().filter(|item| item.named) {
             let Some(name) = &item.name else { continue };
             let clash = |other: &&ScopeItem| {
-                let two_tables = item.schema.is_some() && other.schema.is_some() && item.schema != other.schema;
+                let two_tables =
+                    item.schema.is_some() && other.schema.is_some() && item.schema != other.schema;
                 other.named && other.name.as_ref() == Some(name) && !two_tables
             };
             if self.scope().items.iter().any(|other| clash(&other)) {
@@ -246,7 +247,9 @@ impl Analyzer<'_> {
         let mut first_name = None;
         for node in calls {
             let NodeEnum::FuncCall(call) = nodes::inner(node)? else {
-                return Err(self.unsupported("a value that is no function call in ROWS FROM", nodes::location(node)));
+                return Err(
+                    self.unsupported("a value that is no function call in ROWS FROM", nodes::location(node))
+                );
             };
             let value = self.in_clause(Clause::FromFunction, |analyzer| analyzer.plain_call(call))?;
             if !matches!(value.kind, ExprKind::Call { .. } | ExprKind::UserCall { .. }) {
@@ -289,7 +292,8 @@ impl Analyzer<'_> {
         name: &str,
         position: Option<u32>,
     ) -> Result<(Vec<OutputColumn>, bool)> {
-        let single = |name: &str| vec![OutputColumn { name: name.to_owned(), ty: call.ty, typmod: call.typmod }];
+        let single =
+            |name: &str| vec![OutputColumn { name: name.to_owned(), ty: call.ty, typmod: call.typmod }];
         let named: Vec<OutputColumn> = match &call.kind {
             ExprKind::UserCall { function, .. } => {
                 let function = self.context.catalog.function(*function).ok_or_else(nodes::missing)?;
@@ -301,11 +305,16 @@ impl Analyzer<'_> {
                     ty: argument.ty,
                     typmod: -1,
                 };
-                let nameless = function.outputs().count() == 1 && function.outputs().all(|only| only.name.is_empty());
+                let nameless =
+                    function.outputs().count() == 1 && function.outputs().all(|only| only.name.is_empty());
                 if nameless { Vec::new() } else { function.outputs().enumerate().map(column).collect() }
             }
             ExprKind::Call { function, .. } => {
-                let column = |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
+                let column = |(name, ty): &(&str, TypeId)| OutputColumn {
+                    name: (*name).to_owned(),
+                    ty: *ty,
+                    typmod: -1,
+                };
                 function.columns.iter().map(column).collect()
             }
             _ => Vec::new(),
@@ -334,7 +343,8 @@ impl Analyzer<'_> {
         let position = self.at(name.location);
         let schema = nodes::non_empty(&name.schemaname);
         if schema.is_none() && self.is_cte(&name.relname) {
-            let message = format!("relation \"{}\" cannot be the target of a modifying statement", name.relname);
+            let message =
+                format!("relation \"{}\" cannot be the target of a modifying statement", name.relname);
             return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(position));
         }
         let table = match self.find_relation(schema, &name.relname, position)? {

@@ -6,8 +6,8 @@ use tuplix_catalog::{ArgumentMode, FunctionDef, FunctionId};
 use tuplix_functions::{CallShape, Callee, Candidate, Function, FunctionKind, ResolvedCall};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
-use super::scope::Clause;
 use super::equal::same_call;
+use super::scope::Clause;
 use super::{Analyzer, coerce, nodes};
 use crate::plan::{AggregateCall, Expr, ExprKind, From};
 
@@ -89,7 +89,8 @@ impl Analyzer<'_> {
                 _ => arguments.push(self.expression(argument)?),
             }
         }
-        let (name, candidates) = self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
+        let (name, candidates) =
+            self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
         let call = Call { node, name, arguments, names, aggregates_before };
         self.resolve_call(call, &candidates)
     }
@@ -198,7 +199,11 @@ impl Analyzer<'_> {
     }
 
     /// Coerces the written arguments and says to which parameter each goes.
-    pub(super) fn place_arguments(&mut self, arguments: Vec<Expr>, resolved: &ResolvedCall) -> Result<Vec<(usize, Expr)>> {
+    pub(super) fn place_arguments(
+        &mut self,
+        arguments: Vec<Expr>,
+        resolved: &ResolvedCall,
+    ) -> Result<Vec<(usize, Expr)>> {
         let mut slots: Vec<(usize, Expr)> = Vec::with_capacity(arguments.len());
         for (index, argument) in arguments.into_iter().enumerate() {
             let wanted = resolved.args.get(index).copied().unwrap_or(argument.ty);
@@ -235,7 +240,12 @@ impl Analyzer<'_> {
                 .at(position));
         }
         let arguments = self.user_arguments(function, arguments, resolved)?;
-        Ok(Expr { kind: ExprKind::UserCall { function: id, arguments }, ty: resolved.result, typmod: -1, position })
+        Ok(Expr {
+            kind: ExprKind::UserCall { function: id, arguments },
+            ty: resolved.result,
+            typmod: -1,
+            position,
+        })
     }
 
     /// As [`Self::builtin_arguments`] for a function of the catalogue.

@@ -5,10 +5,10 @@
 
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
+use super::Analyzer;
 use super::equal::same;
 use super::targets::Target;
 use super::walk::{operands, query_expressions, sort_key, subquery};
-use super::Analyzer;
 use crate::plan::{Expr, ExprKind, Query, RelationId, Select};
 
 impl Analyzer<'_> {
@@ -131,14 +131,23 @@ impl Analyzer<'_> {
         })
     }
 
-    fn ungrouped(&self, relation: RelationId, column: Option<usize>, position: Option<u32>, outer: bool) -> SqlError {
+    fn ungrouped(
+        &self,
+        relation: RelationId,
+        column: Option<usize>,
+        position: Option<u32>,
+        outer: bool,
+    ) -> SqlError {
         let relation = self.relation(relation);
-        let column = column.and_then(|column| relation.columns.get(column)).map_or("*", |column| column.name.as_str());
+        let column =
+            column.and_then(|column| relation.columns.get(column)).map_or("*", |column| column.name.as_str());
         let shown = format!("{}.{column}", relation.name);
         let message = if outer {
             format!("subquery uses ungrouped column \"{shown}\" from outer query")
         } else {
-            format!("column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            format!(
+                "column \"{shown}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
         };
         SqlError::new(sqlstate::GROUPING_ERROR, message).at(position)
     }

@@ -1,7 +1,9 @@
 //! INSERT (`transformInsertStmt`, `transformOnConflictClause`).
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use pg_query::protobuf::{InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt};
+use pg_query::protobuf::{
+    InferClause, InsertStmt, Node, OnConflictAction, OnConflictClause, OverridingKind, SelectStmt,
+};
 use tuplix_catalog::{IndexId, TableDef};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -78,15 +80,19 @@ impl Analyzer<'_> {
     }
 
     /// The rows to insert; cuts `columns` to those that the source gives.
-    fn insert_source(&mut self, stmt: &InsertStmt, table: &TableDef, columns: &mut Vec<usize>) -> Result<InsertSource> {
+    fn insert_source(
+        &mut self,
+        stmt: &InsertStmt,
+        table: &TableDef,
+        columns: &mut Vec<usize>,
+    ) -> Result<InsertSource> {
         let Some(node) = stmt.select_stmt.as_deref() else {
             columns.clear();
             return Ok(InsertSource::Defaults);
         };
         match nodes::inner(node)? {
-            NodeEnum::SelectStmt(select) if is_plain_values(select) => {
-                self.in_clause(Clause::Values, |analyzer| analyzer.insert_values(stmt, select, table, columns))
-            }
+            NodeEnum::SelectStmt(select) if is_plain_values(select) => self
+                .in_clause(Clause::Values, |analyzer| analyzer.insert_values(stmt, select, table, columns)),
             other => {
                 let mut query = self.open_query(other)?;
                 let location = match other {
@@ -142,7 +148,13 @@ impl Analyzer<'_> {
     }
 
     /// Compares the source's width with the columns listed; without a list the first columns are meant.
-    fn check_width(&self, width: usize, stmt: &InsertStmt, columns: &mut Vec<usize>, extra: i32) -> Result<()> {
+    fn check_width(
+        &self,
+        width: usize,
+        stmt: &InsertStmt,
+        columns: &mut Vec<usize>,
+        extra: i32,
+    ) -> Result<()> {
         if width > columns.len() {
             let message = "INSERT has more expressions than target columns";
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(self.at(extra)));
@@ -193,7 +205,12 @@ impl Analyzer<'_> {
         }
     }
 
-    fn on_conflict(&mut self, clause: &OnConflictClause, table: &TableDef, item: &ScopeItem) -> Result<OnConflict> {
+    fn on_conflict(
+        &mut self,
+        clause: &OnConflictClause,
+        table: &TableDef,
+        item: &ScopeItem,
+    ) -> Result<OnConflict> {
         let updates = clause.action == OnConflictAction::OnconflictUpdate as i32;
         let index = match clause.infer.as_deref() {
             Some(infer) => Some(self.arbiter(infer, table)?),
@@ -232,7 +249,9 @@ impl Analyzer<'_> {
         for node in &infer.index_elems {
             let NodeEnum::IndexElem(element) = nodes::inner(node)? else { return Err(nodes::missing()) };
             if element.expr.is_some() || !element.collation.is_empty() || !element.opclass.is_empty() {
-                return Err(self.unsupported("ON CONFLICT with an expression or operator class", infer.location));
+                return Err(
+                    self.unsupported("ON CONFLICT with an expression or operator class", infer.location)
+                );
             }
             let column = table.column(&element.name).ok_or_else(|| {
                 let message = format!("column \"{}\" does not exist", element.name);

@@ -179,7 +179,8 @@ fn using_column<'c>(columns: &'c [ScopeColumn], name: &str, side: &str) -> Resul
             Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, message))
         }
         _ => {
-            let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+            let message =
+                format!("column \"{name}\" specified in USING clause does not exist in {side} table");
             Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message))
         }
     }

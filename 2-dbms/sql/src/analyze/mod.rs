@@ -55,8 +55,8 @@ use tuplix_types::{Result, SqlError, TypeId};
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
 use parameters::Parameters;
-use scope::Scope;
 pub use procedure::{analyze_do, analyze_procedure};
+use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};
 use variables::Variables;
 
@@ -190,7 +190,10 @@ impl<'a> Analyzer<'a> {
 
     fn statement(&mut self, node: &NodeEnum) -> Result<StatementKind> {
         match node {
-            NodeEnum::SelectStmt(_) | NodeEnum::InsertStmt(_) | NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) => {
+            NodeEnum::SelectStmt(_)
+            | NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_) => {
                 let query = self.query(node)?;
                 Ok(StatementKind::Query(Box::new(query)))
             }

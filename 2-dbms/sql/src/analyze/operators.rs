@@ -14,9 +14,9 @@ impl Analyzer<'_> {
         let name = names.last().copied().unwrap_or_default();
         let (left, right) = (node.lexpr.as_deref(), node.rexpr.as_deref());
         match AExprKind::try_from(node.kind) {
-            Ok(AExprKind::AexprOp | AExprKind::AexprLike | AExprKind::AexprIlike | AExprKind::AexprSimilar) => {
-                self.plain_operator(name, left, right, node.location)
-            }
+            Ok(
+                AExprKind::AexprOp | AExprKind::AexprLike | AExprKind::AexprIlike | AExprKind::AexprSimilar,
+            ) => self.plain_operator(name, left, right, node.location),
             Ok(AExprKind::AexprOpAny) => self.any_all(name, left, right, false, node.location),
             Ok(AExprKind::AexprOpAll) => self.any_all(name, left, right, true, node.location),
             Ok(AExprKind::AexprDistinct) => self.distinct_from(left, right, false, node.location),
@@ -33,12 +33,20 @@ impl Analyzer<'_> {
         }
     }
 
-    fn plain_operator(&mut self, name: &str, left: Option<&Node>, right: Option<&Node>, location: i32) -> Result<Expr> {
+    fn plain_operator(
+        &mut self,
+        name: &str,
+        left: Option<&Node>,
+        right: Option<&Node>,
+        location: i32,
+    ) -> Result<Expr> {
         if let (Some(left), Some(right)) = (left, right)
             && let (Some(NodeEnum::RowExpr(_)), Some(kind)) = (&left.node, &right.node)
         {
             match kind {
-                NodeEnum::SubLink(link) if link.sub_link_type == pg_query::protobuf::SubLinkType::ExprSublink as i32 => {
+                NodeEnum::SubLink(link)
+                    if link.sub_link_type == pg_query::protobuf::SubLinkType::ExprSublink as i32 =>
+                {
                     return self.row_subquery(name, left, link, location);
                 }
                 NodeEnum::RowExpr(_) => {
@@ -55,7 +63,13 @@ impl Analyzer<'_> {
     }
 
     /// Two analysed operands joined by an operator; one for a prefix operator.
-    pub(super) fn operator(&mut self, name: &str, left: Option<Expr>, right: Expr, location: i32) -> Result<Expr> {
+    pub(super) fn operator(
+        &mut self,
+        name: &str,
+        left: Option<Expr>,
+        right: Expr,
+        location: i32,
+    ) -> Result<Expr> {
         let at = self.at(location);
         if let (Some(left), ExprKind::Row(_)) = (&left, &right.kind)
             && let ExprKind::Row(_) = &left.kind
@@ -112,7 +126,8 @@ impl Analyzer<'_> {
             TypeId::UNKNOWN => TypeId::UNKNOWN,
             ty => ty.element().ok_or_else(|| wrong("op ANY/ALL (array) requires array on right side"))?,
         };
-        let resolved = self.resolver().operator(name, Some(left.ty), element).map_err(|error| error.at(at))?;
+        let resolved =
+            self.resolver().operator(name, Some(left.ty), element).map_err(|error| error.at(at))?;
         if resolved.result != TypeId::BOOL {
             return Err(wrong("op ANY/ALL (array) requires operator to yield boolean"));
         }
@@ -128,7 +143,13 @@ impl Analyzer<'_> {
         Ok(Expr { kind, ty: TypeId::BOOL, typmod: -1, position })
     }
 
-    fn distinct_from(&mut self, left: Option<&Node>, right: Option<&Node>, negated: bool, location: i32) -> Result<Expr> {
+    fn distinct_from(
+        &mut self,
+        left: Option<&Node>,
+        right: Option<&Node>,
+        negated: bool,
+        location: i32,
+    ) -> Result<Expr> {
         let left = self.operand(left)?;
         let right = self.operand(right)?;
         let is_null = |expr: &Expr| matches!(expr.kind, ExprKind::Constant(Value::Null));
@@ -154,7 +175,8 @@ impl Analyzer<'_> {
 
     fn distinct_values(&mut self, left: Expr, right: Expr, negated: bool, location: i32) -> Result<Expr> {
         let at = self.at(location);
-        let resolved = self.resolver().operator("=", Some(left.ty), right.ty).map_err(|error| error.at(at))?;
+        let resolved =
+            self.resolver().operator("=", Some(left.ty), right.ty).map_err(|error| error.at(at))?;
         let position = left.position.or(at);
         let left = Box::new(self.implicit(left, resolved.args[0])?);
         let right = Box::new(self.implicit(right, resolved.args[1])?);
@@ -166,16 +188,28 @@ impl Analyzer<'_> {
         let left = self.operand(left)?;
         let right = self.operand(right)?;
         let at = self.at(location);
-        let resolved = self.resolver().operator("=", Some(left.ty), right.ty).map_err(|error| error.at(at))?;
+        let resolved =
+            self.resolver().operator("=", Some(left.ty), right.ty).map_err(|error| error.at(at))?;
         // The result is the left side as the comparison sees it.
         let left = self.implicit(left, resolved.args[0])?;
         let equal = self.operator("=", Some(left.clone()), right, location)?;
         let ty = left.ty;
-        Ok(Expr { kind: ExprKind::NullIf { left: Box::new(left), equal: Box::new(equal) }, ty, typmod: -1, position: at })
+        Ok(Expr {
+            kind: ExprKind::NullIf { left: Box::new(left), equal: Box::new(equal) },
+            ty,
+            typmod: -1,
+            position: at,
+        })
     }
 
     /// `x IN (a, b, c)`: one array operator where all have one type, else a chain of comparisons.
-    fn in_list(&mut self, left: Option<&Node>, right: Option<&Node>, negated: bool, location: i32) -> Result<Expr> {
+    fn in_list(
+        &mut self,
+        left: Option<&Node>,
+        right: Option<&Node>,
+        negated: bool,
+        location: i32,
+    ) -> Result<Expr> {
         let NodeEnum::List(list) = nodes::required(right)? else { return Err(nodes::missing()) };
         let left_node = left.ok_or_else(nodes::missing)?;
         let left = self.expression(left_node)?;
@@ -189,7 +223,8 @@ impl Analyzer<'_> {
             && let Some(array_type) = common.array_of()
         {
             let position = items[0].position;
-            let elements: Result<Vec<Expr>> = items.into_iter().map(|item| self.implicit(item, common)).collect();
+            let elements: Result<Vec<Expr>> =
+                items.into_iter().map(|item| self.implicit(item, common)).collect();
             let kind = ExprKind::Array { elements: elements?, multidimensional: false };
             let array = Expr { kind, ty: array_type, typmod: -1, position };
             return self.array_operator(name, left, array, negated, location);

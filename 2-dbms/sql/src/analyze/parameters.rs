@@ -61,7 +61,8 @@ impl Analyzer<'_> {
             return Ok(Expr { position, ..expr });
         }
         let unknown = || {
-            SqlError::new(sqlstate::UNDEFINED_PARAMETER, format!("there is no parameter ${number}")).at(position)
+            SqlError::new(sqlstate::UNDEFINED_PARAMETER, format!("there is no parameter ${number}"))
+                .at(position)
         };
         if number <= 0 || number > MAX_PARAMETERS {
             return Err(unknown());
@@ -85,7 +86,8 @@ impl Analyzer<'_> {
         let known = self.parameters.types[index];
         if known != TypeId::UNKNOWN && known != ty {
             let message = format!("inconsistent types deduced for parameter ${}", index + 1);
-            let error = SqlError::new(sqlstate::AMBIGUOUS_PARAMETER, message).detail(format!("{known} versus {ty}"));
+            let error =
+                SqlError::new(sqlstate::AMBIGUOUS_PARAMETER, message).detail(format!("{known} versus {ty}"));
             return Err(error.at(position));
         }
         self.parameters.types[index] = ty;

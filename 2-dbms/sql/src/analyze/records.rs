@@ -27,7 +27,11 @@ impl Analyzer<'_> {
                 function.outputs().map(column).collect()
             }),
             ExprKind::Call { function, .. } if !function.columns.is_empty() => {
-                let column = |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
+                let column = |(name, ty): &(&str, TypeId)| OutputColumn {
+                    name: (*name).to_owned(),
+                    ty: *ty,
+                    typmod: -1,
+                };
                 Some(function.columns.iter().map(column).collect())
             }
             ExprKind::Variable(variable) => self.variables.and_then(|variables| variables.shape(*variable)),
@@ -44,14 +48,19 @@ impl Analyzer<'_> {
     /// `(record).name`
     pub(super) fn field(&mut self, record: Expr, name: &str, position: Option<u32>) -> Result<Expr> {
         if record.ty != TypeId::RECORD {
-            let message =
-                format!("column notation .{name} applied to type {}, which is not a composite type", record.ty);
+            let message = format!(
+                "column notation .{name} applied to type {}, which is not a composite type",
+                record.ty
+            );
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
         }
         let columns = self.record_columns(&record);
-        let found = columns.as_ref().and_then(|columns| columns.iter().position(|column| column.name == name));
+        let found =
+            columns.as_ref().and_then(|columns| columns.iter().position(|column| column.name == name));
         match (found, columns) {
-            (Some(index), Some(columns)) => Ok(Expr { position, ..field_of(&record, index, &columns[index]) }),
+            (Some(index), Some(columns)) => {
+                Ok(Expr { position, ..field_of(&record, index, &columns[index]) })
+            }
             _ if let ExprKind::WholeRow(relation) = record.kind => {
                 let message = format!("column {}.{name} does not exist", self.relation(relation).name);
                 Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))

@@ -66,8 +66,7 @@ impl Analyzer<'_> {
             }
             "<" | "<=" | ">" | ">=" => return self.lexicographic(name, pairs, location),
             _ => {
-                let message =
-                    format!("could not determine interpretation of row comparison operator {name}");
+                let message = format!("could not determine interpretation of row comparison operator {name}");
                 return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
                     .hint("Row comparison operators must be associated with btree operator families.")
                     .at(position));
@@ -87,7 +86,8 @@ impl Analyzer<'_> {
                     let decided = self.operator(strict, Some(left.clone()), right.clone(), location)?;
                     let equal = self.operator("=", Some(left), right, location)?;
                     let place = decided.position;
-                    let tail = Expr { position: place, ..Expr::new(ExprKind::And(vec![equal, rest]), TypeId::BOOL) };
+                    let tail =
+                        Expr { position: place, ..Expr::new(ExprKind::And(vec![equal, rest]), TypeId::BOOL) };
                     Expr { position: place, ..Expr::new(ExprKind::Or(vec![decided, tail]), TypeId::BOOL) }
                 }
             });

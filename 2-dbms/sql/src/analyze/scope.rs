@@ -231,7 +231,11 @@ impl<'a> Analyzer<'a> {
     }
 
     /// Runs `work` inside a clause of the current query.
-    pub(super) fn in_clause<T>(&mut self, clause: Clause, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn in_clause<T>(
+        &mut self,
+        clause: Clause,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let before = std::mem::replace(&mut self.scope().clause, clause);
         let result = work(self);
         self.scope().clause = before;
@@ -264,12 +268,16 @@ impl<'a> Analyzer<'a> {
                 let path = self.context.search_path;
                 let listed = path.iter().any(|schema| schema == "pg_catalog");
                 let first = (!listed).then_some("pg_catalog");
-                first.into_iter().chain(path.iter().map(String::as_str)).find_map(|schema| self.relation_in(schema, name))
+                first
+                    .into_iter()
+                    .chain(path.iter().map(String::as_str))
+                    .find_map(|schema| self.relation_in(schema, name))
             }
         };
         found.ok_or_else(|| {
             let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
-            SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist")).at(position)
+            SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
+                .at(position)
         })
     }
 

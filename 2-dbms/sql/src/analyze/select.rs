@@ -1,14 +1,17 @@
 //! Queries: SELECT and VALUES, with their ORDER BY, LIMIT and locks (`analyze.c`).
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use pg_query::protobuf::{LimitOption, LockClauseStrength, LockWaitPolicy, LockingClause, Node, SelectStmt, SetOperation};
+use pg_query::protobuf::{
+    LimitOption, LockClauseStrength, LockWaitPolicy, LockingClause, Node, SelectStmt, SetOperation,
+};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::scope::Clause;
 use super::targets::Target;
 use super::{Analyzer, nodes};
 use crate::plan::{
-    Distinct, Expr, ExprKind, From, LockStrength, LockWait, Locking, OutputColumn, Query, QueryBody, RelationId, Select,
+    Distinct, Expr, ExprKind, From, LockStrength, LockWait, Locking, OutputColumn, Query, QueryBody,
+    RelationId, Select,
 };
 
 impl Analyzer<'_> {
@@ -68,7 +71,8 @@ impl Analyzer<'_> {
         }
         self.name_windows(&stmt.window_clause)?;
         let mut from = self.read_from(&stmt.from_clause)?;
-        let mut targets = self.in_clause(Clause::Target, |analyzer| analyzer.target_list(&stmt.target_list))?;
+        let mut targets =
+            self.in_clause(Clause::Target, |analyzer| analyzer.target_list(&stmt.target_list))?;
         let filter = self.condition(stmt.where_clause.as_deref(), Clause::Where)?;
         let having = self.condition(stmt.having_clause.as_deref(), Clause::Having)?;
         let order_by =
@@ -86,8 +90,10 @@ impl Analyzer<'_> {
         let set_functions = std::mem::take(&mut scope.set_functions);
         let grouped = having.is_some() || !aggregates.is_empty() || !stmt.group_clause.is_empty();
         if grouped && !set_functions.is_empty() {
-            return Err(SqlError::unsupported("a set-returning function in the select list of a grouped query")
-                .hint("Call it in FROM."));
+            return Err(SqlError::unsupported(
+                "a set-returning function in the select list of a grouped query",
+            )
+            .hint("Call it in FROM."));
         }
         let has_set_functions = !set_functions.is_empty();
         if set_functions.len() > 1 {
@@ -154,9 +160,7 @@ impl Analyzer<'_> {
             let message = "WITH TIES cannot be specified without ORDER BY clause";
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
         }
-        let skips = |node: &Node| {
-            matches!(&node.node, Some(NodeEnum::LockingClause(lock)) if lock.wait_policy == LockWaitPolicy::LockWaitSkip as i32)
-        };
+        let skips = |node: &Node| matches!(&node.node, Some(NodeEnum::LockingClause(lock)) if lock.wait_policy == LockWaitPolicy::LockWaitSkip as i32);
         if stmt.locking_clause.iter().any(skips) {
             let message = "SKIP LOCKED and WITH TIES options cannot be used together";
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
@@ -184,7 +188,11 @@ impl Analyzer<'_> {
         let column = |(index, value): (usize, &Expr)| OutputColumn {
             name: format!("column{}", index + 1),
             ty: value.ty,
-            typmod: rows.iter().map(|row| row[index].typmod).reduce(|a, b| if a == b { a } else { -1 }).unwrap_or(-1),
+            typmod: rows
+                .iter()
+                .map(|row| row[index].typmod)
+                .reduce(|a, b| if a == b { a } else { -1 })
+                .unwrap_or(-1),
         };
         let columns: Vec<OutputColumn> =
             rows.first().map(|row| row.iter().enumerate().map(column).collect()).unwrap_or_default();
@@ -211,7 +219,8 @@ impl Analyzer<'_> {
         }
         let mut aligned = Vec::with_capacity(rows.len());
         for row in rows {
-            let row: Result<Vec<Expr>> = row.into_iter().zip(&types).map(|(value, ty)| self.implicit(value, *ty)).collect();
+            let row: Result<Vec<Expr>> =
+                row.into_iter().zip(&types).map(|(value, ty)| self.implicit(value, *ty)).collect();
             aligned.push(row?);
         }
         Ok(aligned)
@@ -294,7 +303,8 @@ impl Analyzer<'_> {
             let wanted = |id: RelationId| self.relation(id).name == name.relname;
             let found = select.from.iter_mut().any(|from| lock_named(from, &wanted, &mut lock));
             if !found {
-                let message = format!("relation \"{}\" in {shown} clause not found in FROM clause", name.relname);
+                let message =
+                    format!("relation \"{}\" in {shown} clause not found in FROM clause", name.relname);
                 return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(position));
             }
         }

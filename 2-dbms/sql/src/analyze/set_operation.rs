@@ -39,8 +39,9 @@ impl Analyzer<'_> {
         let mut query = self.set_operation(stmt)?;
         self.settle_query(&mut query)?;
         let mut targets: Vec<Target> = query.columns.iter().map(Target::placeholder).collect();
-        query.order_by =
-            self.in_clause(Clause::OrderBy, |analyzer| analyzer.position_order(&stmt.sort_clause, &mut targets))?;
+        query.order_by = self.in_clause(Clause::OrderBy, |analyzer| {
+            analyzer.position_order(&stmt.sort_clause, &mut targets)
+        })?;
         query.limit = self.limit(stmt.limit_count.as_deref(), Clause::Limit)?;
         query.offset = self.limit(stmt.limit_offset.as_deref(), Clause::Offset)?;
         query.with_ties = self.with_ties(stmt)?;
@@ -193,7 +194,8 @@ impl Analyzer<'_> {
         let columns = query.columns.clone();
         let inner = std::mem::replace(query, Query::plain(QueryBody::Values(Vec::new()), columns.clone()));
         // The relation belongs to the level of the new SELECT, one below the current query's.
-        let (relation, _) = self.in_scope(|analyzer| Ok(analyzer.add_relation("*SELECT*", columns.clone(), None)))?;
+        let (relation, _) =
+            self.in_scope(|analyzer| Ok(analyzer.add_relation("*SELECT*", columns.clone(), None)))?;
         let mut targets: Vec<Expr> = columns
             .iter()
             .enumerate()

@@ -39,7 +39,9 @@ impl Analyzer<'_> {
                         "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
                     )
                     .detail("Only result column names can be used, not expressions or functions.")
-                    .hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
+                    .hint(
+                        "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
+                    )
                     .at(self.at(nodes::location(key))));
                 }
             };
@@ -182,9 +184,17 @@ impl Analyzer<'_> {
         }
     }
 
-    fn target_named(&self, name: &str, targets: &[Target], clause: Clause, location: i32) -> Result<Option<usize>> {
+    fn target_named(
+        &self,
+        name: &str,
+        targets: &[Target],
+        clause: Clause,
+        location: i32,
+    ) -> Result<Option<usize>> {
         let mut found: Option<usize> = None;
-        for (index, target) in targets.iter().enumerate().filter(|(_, target)| target.visible && target.name == name) {
+        for (index, target) in
+            targets.iter().enumerate().filter(|(_, target)| target.visible && target.name == name)
+        {
             match found {
                 Some(first) if !same(&targets[first].value, &target.value) => {
                     let message = format!("{} \"{name}\" is ambiguous", clause.name());
@@ -276,8 +286,9 @@ impl Analyzer<'_> {
         }
         let mut positions: Vec<usize> = Vec::with_capacity(clause.len());
         for node in clause {
-            let target =
-                self.in_clause(Clause::DistinctOn, |analyzer| analyzer.sort_target(node, targets, Clause::DistinctOn))?;
+            let target = self.in_clause(Clause::DistinctOn, |analyzer| {
+                analyzer.sort_target(node, targets, Clause::DistinctOn)
+            })?;
             self.settle_target(&mut targets[target])?;
             self.comparable(targets[target].value.ty, targets[target].value.position)?;
             if !positions.contains(&target) {

@@ -36,10 +36,11 @@ impl Analyzer<'_> {
                 if link_type == SubLinkType::ExprSublink {
                     return Ok(made(SubqueryKind::Scalar, query, ty, typmod));
                 }
-                let array = if ty.element().is_some() { Some(ty) } else { ty.array_of() }.ok_or_else(|| {
-                    let message = format!("could not find array type for data type {ty}");
-                    SqlError::new(sqlstate::UNDEFINED_OBJECT, message).at(position)
-                })?;
+                let array =
+                    if ty.element().is_some() { Some(ty) } else { ty.array_of() }.ok_or_else(|| {
+                        let message = format!("could not find array type for data type {ty}");
+                        SqlError::new(sqlstate::UNDEFINED_OBJECT, message).at(position)
+                    })?;
                 Ok(made(SubqueryKind::Array, query, array, typmod))
             }
             _ => Err(self.unsupported("this kind of subquery", link.location)),
@@ -57,7 +58,13 @@ impl Analyzer<'_> {
     }
 
     /// `ROW(a, b) = (SELECT ...)`
-    pub(super) fn row_subquery(&mut self, name: &str, left: &Node, link: &SubLink, location: i32) -> Result<Expr> {
+    pub(super) fn row_subquery(
+        &mut self,
+        name: &str,
+        left: &Node,
+        link: &SubLink,
+        location: i32,
+    ) -> Result<Expr> {
         let fields = self.row(left)?;
         if fields.len() > 1 {
             return Err(self.unsupported("comparing a row with a subquery of one row", location));
@@ -84,16 +91,20 @@ impl Analyzer<'_> {
             return Err(wrong("subquery has too few columns"));
         }
         if left.len() > 1 && name != "=" {
-            return Err(self.unsupported(format_args!("operator {name} between rows and a subquery"), location));
+            return Err(
+                self.unsupported(format_args!("operator {name} between rows and a subquery"), location)
+            );
         }
         let place = left.first().and_then(|first| first.position).or(position);
         let mut lefts = Vec::with_capacity(left.len());
         let mut functions: Vec<&'static Function> = Vec::with_capacity(left.len());
         let mut types = Vec::with_capacity(left.len());
         for (value, column) in left.into_iter().zip(&query.columns) {
-            let resolved = self.resolver().operator(name, Some(value.ty), column.ty).map_err(|e| e.at(position))?;
+            let resolved =
+                self.resolver().operator(name, Some(value.ty), column.ty).map_err(|e| e.at(position))?;
             if resolved.result != TypeId::BOOL {
-                let message = format!("row comparison operator must yield type boolean, not type {}", resolved.result);
+                let message =
+                    format!("row comparison operator must yield type boolean, not type {}", resolved.result);
                 return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
             }
             lefts.push(self.implicit(value, resolved.args[0])?);

@@ -62,7 +62,10 @@ impl Analyzer<'_> {
                 self.expand_star(reference).map(Some)
             }
             Some(NodeEnum::AIndirection(indirection))
-                if matches!(indirection.indirection.last().and_then(|n| n.node.as_ref()), Some(NodeEnum::AStar(_))) =>
+                if matches!(
+                    indirection.indirection.last().and_then(|n| n.node.as_ref()),
+                    Some(NodeEnum::AStar(_))
+                ) =>
             {
                 let mut without = (**indirection).clone();
                 without.indirection.pop();
@@ -85,13 +88,17 @@ pub(super) fn column_name(node: Option<&Node>) -> String {
 fn figure(node: Option<&Node>) -> Option<(String, bool)> {
     let good = |name: &str| Some((name.to_owned(), true));
     match node?.node.as_ref()? {
-        NodeEnum::ColumnRef(reference) => nodes::strings(&reference.fields).last().and_then(|name| good(name)),
+        NodeEnum::ColumnRef(reference) => {
+            nodes::strings(&reference.fields).last().and_then(|name| good(name))
+        }
         NodeEnum::AIndirection(indirection) => match nodes::strings(&indirection.indirection).last() {
             Some(name) => good(name),
             None => figure(indirection.arg.as_deref()),
         },
         NodeEnum::FuncCall(call) => nodes::strings(&call.funcname).last().and_then(|name| good(name)),
-        NodeEnum::AExpr(expr) if expr.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => good("nullif"),
+        NodeEnum::AExpr(expr) if expr.kind == pg_query::protobuf::AExprKind::AexprNullif as i32 => {
+            good("nullif")
+        }
         NodeEnum::TypeCast(cast) => match figure(cast.arg.as_deref()) {
             Some((name, true)) => Some((name, true)),
             weak => {
@@ -115,7 +122,9 @@ fn figure(node: Option<&Node>) -> Option<(String, bool)> {
         NodeEnum::AArrayExpr(_) => good("array"),
         NodeEnum::RowExpr(_) => good("row"),
         NodeEnum::CoalesceExpr(_) => good("coalesce"),
-        NodeEnum::MinMaxExpr(expr) => good(if expr.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" }),
+        NodeEnum::MinMaxExpr(expr) => {
+            good(if expr.op == MinMaxOp::IsGreatest as i32 { "greatest" } else { "least" })
+        }
         NodeEnum::SqlvalueFunction(function) => good(sql_value_name(function.op)?),
         _ => None,
     }

@@ -6,7 +6,10 @@ mod data;
 mod show;
 mod show_procedure;
 
-use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, FunctionId, IndexDef, IndexId, IndexMethod, SchemaDef, TableDef, TableId};
+use tuplix_catalog::{
+    Catalog, CatalogChange, FunctionDef, FunctionId, IndexDef, IndexId, IndexMethod, SchemaDef, TableDef,
+    TableId,
+};
 use tuplix_types::{Result, SqlError, TypeId};
 
 use super::*;
@@ -31,7 +34,9 @@ pub(super) fn catalog(ddl: &str) -> Catalog {
         let statement = in_context(&catalog, |context| analyze_statement(context, &parsed, &[])).unwrap();
         let StatementKind::Ddl(ddl) = statement.kind else { panic!("no DDL: {}", parsed.text) };
         let change = match *ddl {
-            Ddl::CreateSchema { name, .. } => CatalogChange::PutSchema(SchemaDef { oid: catalog.allocate_oid(), name }),
+            Ddl::CreateSchema { name, .. } => {
+                CatalogChange::PutSchema(SchemaDef { oid: catalog.allocate_oid(), name })
+            }
             Ddl::CreateTable(table) => CatalogChange::PutTable(table_def(&mut catalog, table)),
             Ddl::CreateFunction(function) => CatalogChange::PutFunction(function_def(&mut catalog, function)),
             other => panic!("{other:?}"),

@@ -22,7 +22,8 @@ pub(super) fn expression(node: &Node) -> Result<String> {
 
 /// A statement as SQL.
 pub(super) fn statement(node: &NodeEnum) -> Result<String> {
-    let raw = RawStmt { stmt: Some(Box::new(Node { node: Some(node.clone()) })), stmt_location: 0, stmt_len: 0 };
+    let raw =
+        RawStmt { stmt: Some(Box::new(Node { node: Some(node.clone()) })), stmt_location: 0, stmt_len: 0 };
     let tree = ParseResult { version: 180_000, stmts: vec![raw] };
     pg_query::deparse(&tree, pg_query::DeparseOptions::default())
         .map_err(|error| SqlError::internal(format!("a statement cannot be written as text: {error}")))

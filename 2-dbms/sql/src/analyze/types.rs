@@ -65,10 +65,13 @@ impl Analyzer<'_> {
         if table.is_some() {
             return SqlError::unsupported(format_args!("the row type of table \"{name}\""));
         }
-        if MISSING.contains(&name.trim_start_matches('_')) && schema.is_none_or(|schema| schema == "pg_catalog") {
+        if MISSING.contains(&name.trim_start_matches('_'))
+            && schema.is_none_or(|schema| schema == "pg_catalog")
+        {
             return SqlError::unsupported(format_args!("type \"{name}\""));
         }
-        if schema.is_none() && matches!(name, "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2")
+        if schema.is_none()
+            && matches!(name, "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2")
         {
             return SqlError::unsupported(format_args!("type \"{name}\""))
                 .hint("Draw numbers from a counter row instead.");
@@ -93,14 +96,18 @@ impl Analyzer<'_> {
             }
         };
         let found = self.find_relation(schema, table, position)?;
-        let column_def = found.columns(self).into_iter().find(|other| other.name == column).ok_or_else(|| {
-            let message = format!("column \"{column}\" of relation \"{table}\" does not exist");
-            SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position)
-        })?;
+        let column_def =
+            found.columns(self).into_iter().find(|other| other.name == column).ok_or_else(|| {
+                let message = format!("column \"{column}\" of relation \"{table}\" does not exist");
+                SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position)
+            })?;
         let ty = if name.array_bounds.is_empty() {
             column_def.ty
         } else {
-            column_def.ty.array_of().ok_or_else(|| self.unsupported("an array of arrays as %TYPE", name.location))?
+            column_def
+                .ty
+                .array_of()
+                .ok_or_else(|| self.unsupported("an array of arrays as %TYPE", name.location))?
         };
         Ok((ty, column_def.typmod))
     }
@@ -134,14 +141,17 @@ impl Analyzer<'_> {
                 let shown = if id == TypeId::TIME { "TIME" } else { "TIMESTAMP" };
                 if precision < 0 {
                     let zone = if id == TypeId::TIMESTAMPTZ { " WITH TIME ZONE" } else { "" };
-                    return Err(invalid(format!("{shown}({precision}){zone} precision must not be negative")));
+                    return Err(invalid(format!(
+                        "{shown}({precision}){zone} precision must not be negative"
+                    )));
                 }
                 Ok(precision.min(6))
             }
             (TypeId::INTERVAL, _) => Err(SqlError::unsupported("interval with fields or precision")),
-            (TypeId::VARCHAR | TypeId::BPCHAR | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ, _) => {
-                Err(invalid("invalid type modifier".to_owned()))
-            }
+            (
+                TypeId::VARCHAR | TypeId::BPCHAR | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ,
+                _,
+            ) => Err(invalid("invalid type modifier".to_owned())),
             _ => {
                 let name = id.internal_name().unwrap_or("unknown");
                 let message = format!("type modifier is not allowed for type \"{name}\"");

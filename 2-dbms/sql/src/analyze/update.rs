@@ -8,9 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::scope::{Clause, ScopeItem};
 use super::targets::Target;
 use super::{Analyzer, nodes};
-use crate::plan::{
-    Delete, Expr, ExprKind, From, OutputColumn, Query, QueryBody, SubqueryKind, Update,
-};
+use crate::plan::{Delete, Expr, ExprKind, From, OutputColumn, Query, QueryBody, SubqueryKind, Update};
 
 impl Analyzer<'_> {
     pub(super) fn update_query(&mut self, stmt: &UpdateStmt) -> Result<Query> {
@@ -115,7 +113,8 @@ impl Analyzer<'_> {
                 self.assign(value, &def.name, def.ty, def.typmod)
             }
             _ => {
-                let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+                let message =
+                    "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
                 let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message);
                 Err(error.at(self.at(nodes::location(source))))
             }
@@ -135,7 +134,10 @@ impl Analyzer<'_> {
     }
 
     /// RETURNING: its values and columns.
-    pub(super) fn returning(&mut self, clause: Option<&ReturningClause>) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
+    pub(super) fn returning(
+        &mut self,
+        clause: Option<&ReturningClause>,
+    ) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
         let Some(clause) = clause else { return Ok((Vec::new(), Vec::new())) };
         if let Some(option) = clause.options.first() {
             return Err(self.unsupported("RETURNING WITH (...)", nodes::location(option)));

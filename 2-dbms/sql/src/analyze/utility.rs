@@ -11,7 +11,9 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::Clause;
 use super::{Analyzer, nodes, text};
-use crate::plan::{Expr, Isolation, SettingStatement, Statement, StatementKind, TransactionModes, TransactionStatement};
+use crate::plan::{
+    Expr, Isolation, SettingStatement, Statement, StatementKind, TransactionModes, TransactionStatement,
+};
 
 impl Analyzer<'_> {
     /// A statement that is neither query nor DDL.
@@ -19,7 +21,9 @@ impl Analyzer<'_> {
         Ok(match node {
             NodeEnum::TransactionStmt(stmt) => StatementKind::Transaction(self.transaction(stmt)?),
             NodeEnum::VariableSetStmt(stmt) => self.set(stmt)?,
-            NodeEnum::VariableShowStmt(stmt) => StatementKind::Setting(SettingStatement::Show(stmt.name.clone())),
+            NodeEnum::VariableShowStmt(stmt) => {
+                StatementKind::Setting(SettingStatement::Show(stmt.name.clone()))
+            }
             NodeEnum::ExplainStmt(stmt) => self.explain(stmt)?,
             NodeEnum::CallStmt(stmt) => self.call_procedure(stmt)?,
             NodeEnum::DoStmt(stmt) => self.do_block(stmt)?,
@@ -27,13 +31,17 @@ impl Analyzer<'_> {
             NodeEnum::UnlistenStmt(stmt) => {
                 StatementKind::Unlisten(nodes::non_empty(&stmt.conditionname).map(str::to_owned))
             }
-            NodeEnum::NotifyStmt(stmt) => StatementKind::Notify(stmt.conditionname.clone(), stmt.payload.clone()),
+            NodeEnum::NotifyStmt(stmt) => {
+                StatementKind::Notify(stmt.conditionname.clone(), stmt.payload.clone())
+            }
             NodeEnum::PrepareStmt(stmt) => self.prepare(stmt)?,
             NodeEnum::ExecuteStmt(stmt) => self.execute(stmt)?,
             NodeEnum::DeallocateStmt(stmt) => {
                 StatementKind::Deallocate(nodes::non_empty(&stmt.name).map(str::to_owned))
             }
-            NodeEnum::DiscardStmt(stmt) if stmt.target == DiscardMode::DiscardAll as i32 => StatementKind::DiscardAll,
+            NodeEnum::DiscardStmt(stmt) if stmt.target == DiscardMode::DiscardAll as i32 => {
+                StatementKind::DiscardAll
+            }
             NodeEnum::DiscardStmt(_) => return Err(SqlError::unsupported("DISCARD of anything but ALL")),
             other => return Err(SqlError::unsupported(nodes::statement_name(other))),
         })
@@ -44,7 +52,9 @@ impl Analyzer<'_> {
         let kind = Kind::try_from(stmt.kind).map_err(|_| nodes::missing())?;
         let name = stmt.savepoint_name.clone();
         Ok(match kind {
-            Kind::TransStmtBegin | Kind::TransStmtStart => TransactionStatement::Begin(self.modes(&stmt.options)?),
+            Kind::TransStmtBegin | Kind::TransStmtStart => {
+                TransactionStatement::Begin(self.modes(&stmt.options)?)
+            }
             Kind::TransStmtCommit => TransactionStatement::Commit { chain: stmt.chain },
             Kind::TransStmtRollback => TransactionStatement::Rollback { chain: stmt.chain },
             Kind::TransStmtSavepoint => TransactionStatement::Savepoint(name),
@@ -52,7 +62,9 @@ impl Analyzer<'_> {
             Kind::TransStmtRollbackTo => TransactionStatement::RollbackTo(name),
             Kind::TransStmtPrepare => return Err(self.unsupported("PREPARE TRANSACTION", stmt.location)),
             Kind::TransStmtCommitPrepared => return Err(self.unsupported("COMMIT PREPARED", stmt.location)),
-            Kind::TransStmtRollbackPrepared => return Err(self.unsupported("ROLLBACK PREPARED", stmt.location)),
+            Kind::TransStmtRollbackPrepared => {
+                return Err(self.unsupported("ROLLBACK PREPARED", stmt.location));
+            }
             Kind::Undefined => return Err(nodes::missing()),
         })
     }
@@ -66,7 +78,11 @@ impl Analyzer<'_> {
                 "transaction_isolation" => modes.isolation = Some(isolation(option)?),
                 "transaction_read_only" => modes.read_only = flag(),
                 "transaction_deferrable" => modes.deferrable = flag(),
-                other => return Err(self.unsupported(format_args!("the transaction mode {other}"), option.location)),
+                other => {
+                    return Err(
+                        self.unsupported(format_args!("the transaction mode {other}"), option.location)
+                    );
+                }
             }
         }
         Ok(modes)
@@ -77,7 +93,8 @@ impl Analyzer<'_> {
         let name = stmt.name.to_lowercase();
         let setting = match kind {
             VariableSetKind::VarSetValue => {
-                let values: Result<Vec<String>> = stmt.args.iter().map(|node| self.setting_value(node)).collect();
+                let values: Result<Vec<String>> =
+                    stmt.args.iter().map(|node| self.setting_value(node)).collect();
                 SettingStatement::Set { name, values: values?, local: stmt.is_local }
             }
             VariableSetKind::VarSetDefault | VariableSetKind::VarReset => SettingStatement::Reset(Some(name)),
@@ -165,7 +182,8 @@ impl Analyzer<'_> {
         }
         let kind = self.statement(nodes::required(stmt.query.as_deref())?)?;
         // The parameters and relations are those of the statement inside.
-        let statement = Statement { kind, parameters: Vec::new(), relations: std::mem::take(&mut self.relations) };
+        let statement =
+            Statement { kind, parameters: Vec::new(), relations: std::mem::take(&mut self.relations) };
         Ok(StatementKind::Explain { analyze, options, statement: Box::new(statement) })
     }
 
@@ -244,7 +262,9 @@ impl Analyzer<'_> {
         let mut body = None;
         for node in &stmt.args {
             let NodeEnum::DefElem(option) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            let Some(value) = option.arg.as_deref().and_then(nodes::string) else { return Err(nodes::missing()) };
+            let Some(value) = option.arg.as_deref().and_then(nodes::string) else {
+                return Err(nodes::missing());
+            };
             match option.defname.as_str() {
                 "as" => body = Some(value.to_owned()),
                 "language" if value.eq_ignore_ascii_case("plpgsql") => {}
@@ -276,7 +296,8 @@ impl Analyzer<'_> {
     fn execute(&mut self, stmt: &ExecuteStmt) -> Result<StatementKind> {
         let arguments = self.in_clause(Clause::Execute, |analyzer| analyzer.expressions(&stmt.params))?;
         // What the prepared statement wants is known when it runs; untyped literals wait until then as text.
-        let arguments: Result<Vec<Expr>> = arguments.into_iter().map(|expr| self.settle_unknown(expr)).collect();
+        let arguments: Result<Vec<Expr>> =
+            arguments.into_iter().map(|expr| self.settle_unknown(expr)).collect();
         Ok(StatementKind::Execute { name: stmt.name.clone(), arguments: arguments? })
     }
 }

@@ -121,7 +121,8 @@ impl Analyzer<'_> {
 
     /// A field of a record variable.
     pub(super) fn variable_field(&self, variable: usize, name: &str, position: Option<u32>) -> Result<Expr> {
-        let variables = self.variables.ok_or_else(|| SqlError::internal("a variable outside of a function"))?;
+        let variables =
+            self.variables.ok_or_else(|| SqlError::internal("a variable outside of a function"))?;
         let record = variables.reference(variable, position);
         let record_name = &variables.list[variable].name;
         let columns = match &variables.shapes[variable] {
@@ -132,7 +133,8 @@ impl Analyzer<'_> {
                     .detail("The tuple structure of a not-yet-assigned record is indeterminate."));
             }
             Shape::Unclear => {
-                let what = format!("record \"{record_name}\" with a different structure on each way to this place");
+                let what =
+                    format!("record \"{record_name}\" with a different structure on each way to this place");
                 return Err(SqlError::unsupported(what).hint("Use a record variable for each structure."));
             }
         };

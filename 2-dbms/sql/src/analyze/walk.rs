@@ -1,6 +1,8 @@
 //! Visiting the expressions of a plan.
 
-use crate::plan::{ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, Select, SortTarget, SubqueryKind};
+use crate::plan::{
+    ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, Select, SortTarget, SubqueryKind,
+};
 
 /// Calls `visit` on each direct operand of an expression. A subquery's left sides are operands; the expressions
 /// inside of its query are not: see [`query_expressions`].

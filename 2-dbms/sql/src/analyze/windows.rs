@@ -32,7 +32,9 @@ impl Analyzer<'_> {
             return Err(self.unsupported("DISTINCT in a window function", node.location));
         }
         if !node.agg_order.is_empty() || node.agg_filter.is_some() || node.agg_within_group {
-            return Err(self.unsupported("ORDER BY, FILTER or WITHIN GROUP in a window function", node.location));
+            return Err(
+                self.unsupported("ORDER BY, FILTER or WITHIN GROUP in a window function", node.location)
+            );
         }
         let arguments = self.builtin_arguments(function, arguments, resolved)?;
         let over = node.over.as_deref().ok_or_else(nodes::missing)?;
@@ -42,8 +44,8 @@ impl Analyzer<'_> {
             let keys = analyzer.expressions(&definition.partition_clause)?;
             keys.into_iter().map(|key| analyzer.settle_unknown(key)).collect::<Result<Vec<_>>>()
         })?;
-        let order_by =
-            self.in_clause(Clause::WindowOrder, |analyzer| analyzer.expression_order(&definition.order_clause))?;
+        let order_by = self
+            .in_clause(Clause::WindowOrder, |analyzer| analyzer.expression_order(&definition.order_clause))?;
         debug_assert_eq!(windows_before, self.scope().windows.len(), "window clauses take no window calls");
         let windows = &mut self.scope().windows;
         let index = windows.len();

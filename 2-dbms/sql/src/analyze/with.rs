@@ -1,7 +1,9 @@
 //! WITH: common table expressions, recursive and data-modifying ones too (`parse_cte.c`).
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use pg_query::protobuf::{CommonTableExpr, CteMaterialize, RangeVar, SelectStmt, SetOperation as ParsedOperation, WithClause};
+use pg_query::protobuf::{
+    CommonTableExpr, CteMaterialize, RangeVar, SelectStmt, SetOperation as ParsedOperation, WithClause,
+};
 use tuplix_catalog::FunctionVolatility;
 use tuplix_functions::Volatility;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -10,7 +12,9 @@ use super::from::Joined;
 use super::scope::{CteEntry, ScopeItem};
 use super::walk::{operands, query_expressions, subquery};
 use super::{Analyzer, nodes};
-use crate::plan::{Cte, CteId, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RecursivePart, SetOperation};
+use crate::plan::{
+    Cte, CteId, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RecursivePart, SetOperation,
+};
 
 impl Analyzer<'_> {
     /// The WITH queries of the current level; afterwards they are in sight.
@@ -42,8 +46,11 @@ impl Analyzer<'_> {
             NodeEnum::SelectStmt(_) => (self.query(node)?, None),
             _ => {
                 if self.scopes.len() > 1 {
-                    let message = "WITH clause containing a data-modifying statement must be at the top level";
-                    return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(self.at(cte.location)));
+                    let message =
+                        "WITH clause containing a data-modifying statement must be at the top level";
+                    return Err(
+                        SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(self.at(cte.location))
+                    );
                 }
                 (self.query(node)?, None)
             }
@@ -80,9 +87,9 @@ impl Analyzer<'_> {
         id: CteId,
     ) -> Result<(Query, Option<RecursivePart>)> {
         let name = &cte.ctename;
-        let entry = |columns, forbidden| CteEntry { name: name.clone(), id, columns, references: 0, forbidden };
-        let simple = select.op == ParsedOperation::SetopUnion as i32
-            && select.with_clause.is_none();
+        let entry =
+            |columns, forbidden| CteEntry { name: name.clone(), id, columns, references: 0, forbidden };
+        let simple = select.op == ParsedOperation::SetopUnion as i32 && select.with_clause.is_none();
         if !simple {
             let reason = "does not have the form non-recursive-term UNION [ALL] recursive-term";
             self.scope().ctes.push(entry(Vec::new(), Some(reason)));
@@ -183,7 +190,11 @@ impl Analyzer<'_> {
         let relation = self.add_relation(shown, columns.clone(), None);
         self.saw(shown, Some(&name.relname), Some(relation));
         let item = ScopeItem::of_relation(shown, relation, &columns);
-        Ok(Some(Joined { from: From::Cte { relation, cte }, columns: item.columns.clone(), items: vec![item] }))
+        Ok(Some(Joined {
+            from: From::Cte { relation, cte },
+            columns: item.columns.clone(),
+            items: vec![item],
+        }))
     }
 
     /// Decides which WITH queries must be computed once, now that their uses are known.
@@ -192,9 +203,11 @@ impl Analyzer<'_> {
             self.scope().ctes.iter().map(|entry| (entry.id, entry.references)).collect();
         for cte in &mut query.ctes {
             let used = references.iter().find(|(id, _)| *id == cte.id).map_or(0, |(_, count)| *count);
-            let changes = matches!(cte.query.body, QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_));
+            let changes =
+                matches!(cte.query.body, QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_));
             let locks = !cte.query.locking.is_empty();
-            cte.materialized |= used > 1 || changes || locks || cte.recursive.is_some() || self.is_volatile(&mut cte.query);
+            cte.materialized |=
+                used > 1 || changes || locks || cte.recursive.is_some() || self.is_volatile(&mut cte.query);
         }
     }
 

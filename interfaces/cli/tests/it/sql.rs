@@ -7,8 +7,10 @@ fn answers_come_as_table_json_and_csv() {
     let data = tempfile::tempdir().unwrap();
     let _node = Node::start(data.path());
     let query = "SELECT i AS id, 'row ' || i AS name FROM generate_series(1, 2) i ORDER BY i";
-    assert_eq!(answer(data.path(), &[], query), " id | name\n----+-------\n  1 | row 1\n  2 | row 2\n(2 rows)\n\n"
-        .replace("name\n", "name  \n"));
+    assert_eq!(
+        answer(data.path(), &[], query),
+        " id | name\n----+-------\n  1 | row 1\n  2 | row 2\n(2 rows)\n\n".replace("name\n", "name  \n")
+    );
     assert_eq!(
         answer(data.path(), &["--json"], query),
         "[\n{\"id\": 1, \"name\": \"row 1\"},\n{\"id\": 2, \"name\": \"row 2\"}\n]\n"

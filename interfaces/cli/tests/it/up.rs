@@ -94,7 +94,10 @@ fn the_log_is_listed() {
     let output = tuplix(&["log", "dump"]).arg(data.path()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let listing = text(&output.stdout);
-    assert!(listing.contains("epoch ") && listing.contains("insert ") && listing.contains("4711"), "{listing}");
+    assert!(
+        listing.contains("epoch ") && listing.contains("insert ") && listing.contains("4711"),
+        "{listing}"
+    );
 }
 
 #[test]

@@ -94,7 +94,10 @@ impl Orders {
             // It was shown as the last entry, its writer's reply never came, and it is lost.
             None if fates.committed.get(&writer_of(last)).is_some_and(|fate| !fate.survived) => return Ok(()),
             _ => {
-                return Err(format!("transaction {number} saw {last} in list {}, where it is not", read.list));
+                return Err(format!(
+                    "transaction {number} saw {last} in list {}, where it is not",
+                    read.list
+                ));
             }
         }
         if let Seen::All(ids) = &read.seen {

@@ -64,7 +64,8 @@ impl Body<'_, '_> {
             let mut code = None;
             if let Some(value) = value {
                 let facts = Facts::of_expr(value);
-                let (compiled, first, count) = self.builder.statement(&[], &facts, |builder| builder.expr(value))?;
+                let (compiled, first, count) =
+                    self.builder.statement(&[], &facts, |builder| builder.expr(value))?;
                 code = Some(compiled);
                 states = (first, count);
             }
@@ -95,7 +96,8 @@ impl BlockCode {
         for initial in &self.initial {
             initial.run(exec)?;
         }
-        let control = if self.handlers.is_empty() { run_steps(&self.steps, exec)? } else { self.guarded(exec)? };
+        let control =
+            if self.handlers.is_empty() { run_steps(&self.steps, exec)? } else { self.guarded(exec)? };
         Ok(if control == Control::Exit(self.label) { Control::Next } else { control })
     }
 

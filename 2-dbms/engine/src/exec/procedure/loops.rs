@@ -88,10 +88,14 @@ impl Body<'_, '_> {
         let (slot, found, reverse) = (self.builder.variables[*variable], self.found(), *reverse);
         Ok(step(move |exec| {
             let null = |what: &str| loop_error(sqlstate::NULL_VALUE_NOT_ALLOWED, what);
-            let first = from.run(exec)?.as_i64().ok_or_else(|| null("lower bound of FOR loop cannot be null"))?;
-            let last = to.run(exec)?.as_i64().ok_or_else(|| null("upper bound of FOR loop cannot be null"))?;
+            let first =
+                from.run(exec)?.as_i64().ok_or_else(|| null("lower bound of FOR loop cannot be null"))?;
+            let last =
+                to.run(exec)?.as_i64().ok_or_else(|| null("upper bound of FOR loop cannot be null"))?;
             let by = match &by {
-                Some(by) => by.run(exec)?.as_i64().ok_or_else(|| null("BY value of FOR loop cannot be null"))?,
+                Some(by) => {
+                    by.run(exec)?.as_i64().ok_or_else(|| null("BY value of FOR loop cannot be null"))?
+                }
                 None => 1,
             };
             if by <= 0 {
@@ -130,7 +134,13 @@ impl Body<'_, '_> {
         let found = self.found();
         Ok(step(move |exec| {
             let rows = sql.collect(exec)?;
-            each_row(exec, &rows, found, |exec, row| targets.set_row(exec, row), |exec| round(&steps, exec, label))
+            each_row(
+                exec,
+                &rows,
+                found,
+                |exec, row| targets.set_row(exec, row),
+                |exec| round(&steps, exec, label),
+            )
         }))
     }
 
@@ -171,15 +181,29 @@ impl Body<'_, '_> {
         let (found, slice) = (self.found(), slice as usize);
         Ok(step(move |exec| {
             let Value::Array(array) = array.run(exec)? else {
-                return Err(loop_error(sqlstate::NULL_VALUE_NOT_ALLOWED, "FOREACH expression must not be null"));
+                return Err(loop_error(
+                    sqlstate::NULL_VALUE_NOT_ALLOWED,
+                    "FOREACH expression must not be null",
+                ));
             };
             let rows = slices(&array, slice)?;
-            each_row(exec, &rows, found, |exec, row| targets.set_row(exec, row), |exec| round(&steps, exec, label))
+            each_row(
+                exec,
+                &rows,
+                found,
+                |exec, row| targets.set_row(exec, row),
+                |exec| round(&steps, exec, label),
+            )
         }))
     }
 
     /// EXIT and CONTINUE
-    pub(super) fn leave(&mut self, next: bool, label: Option<&String>, condition: Option<&Expression>) -> Result<Step> {
+    pub(super) fn leave(
+        &mut self,
+        next: bool,
+        label: Option<&String>,
+        condition: Option<&Expression>,
+    ) -> Result<Step> {
         let condition = condition.map(|condition| self.test(condition)).transpose()?;
         let target = self.labels.iter().rev().find(|(name, is_loop, _)| match label {
             Some(label) => name.as_ref() == Some(label),
@@ -198,7 +222,9 @@ impl Body<'_, '_> {
         let control = if next { Control::Continue(*number) } else { Control::Exit(*number) };
         Ok(match condition {
             None => step(move |_| Ok(control)),
-            Some(condition) => step(move |exec| Ok(if condition.run(exec)? { control } else { Control::Next })),
+            Some(condition) => {
+                step(move |exec| Ok(if condition.run(exec)? { control } else { Control::Next }))
+            }
         })
     }
 }

@@ -132,7 +132,10 @@ impl Body<'_, '_> {
     }
 
     fn variable(&self, number: usize) -> Result<&Variable> {
-        self.procedure.variables.get(number).ok_or_else(|| SqlError::internal("a variable that does not exist"))
+        self.procedure
+            .variables
+            .get(number)
+            .ok_or_else(|| SqlError::internal("a variable that does not exist"))
     }
 
     /// The slot of `FOUND`.
@@ -225,7 +228,9 @@ impl CompiledProcedure {
     ) -> Run<()> {
         exec.check_depth()?;
         if arguments.len() != self.inputs {
-            return Err(SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into());
+            return Err(
+                SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into()
+            );
         }
         let window = exec.enter(self.slots, self.states);
         exec.fill(0, arguments);
@@ -258,7 +263,9 @@ impl CompiledProcedure {
     #[cold]
     fn with_context(&self, stop: Stop, place: usize) -> Stop {
         match stop {
-            Stop::Error(error) => Stop::Error(error.context(context_line(&self.signature, self.places.get(place)))),
+            Stop::Error(error) => {
+                Stop::Error(error.context(context_line(&self.signature, self.places.get(place))))
+            }
             Stop::Restart => Stop::Restart,
         }
     }

@@ -31,7 +31,8 @@ impl Body<'_, '_> {
                 }
             }));
         }
-        let arguments = raise.arguments.iter().map(|argument| self.value(argument)).collect::<Result<Vec<_>>>()?;
+        let arguments =
+            raise.arguments.iter().map(|argument| self.value(argument)).collect::<Result<Vec<_>>>()?;
         let options = raise.options.iter().map(|(option, value)| Ok((*option, self.value(value)?)));
         let code = RaiseCode {
             severity: raise.severity,

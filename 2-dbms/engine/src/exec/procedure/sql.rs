@@ -26,7 +26,10 @@ pub(super) struct Sql {
 enum SqlKind {
     Query(QueryCode),
     /// CALL; its row, if it has OUT arguments, is the result.
-    Call { function: tuplix_catalog::FunctionId, arguments: Vec<Code> },
+    Call {
+        function: tuplix_catalog::FunctionId,
+        arguments: Vec<Code>,
+    },
 }
 
 /// Where the columns of a row go.
@@ -68,7 +71,12 @@ impl Targets {
     }
 
     /// As [`Targets::set_row`] for columns whose types were unknown when the body was compiled.
-    pub(super) fn set_dynamic(&self, exec: &mut Exec<'_, '_>, columns: &[OutputColumn], row: &[Value]) -> Run<()> {
+    pub(super) fn set_dynamic(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        columns: &[OutputColumn],
+        row: &[Value],
+    ) -> Run<()> {
         if let Some(slot) = self.record {
             exec.set(slot, Value::Record(row.into()));
             return Ok(());
@@ -106,7 +114,11 @@ fn too_many_rows() -> Stop {
 impl Sql {
     /// Runs it; `each` gets every row in the slots of the query, or as values.
     #[inline]
-    fn run(&self, exec: &mut Exec<'_, '_>, each: &mut dyn FnMut(&mut Exec<'_, '_>, Row1<'_>) -> Run<Flow>) -> Run<()> {
+    fn run(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        each: &mut dyn FnMut(&mut Exec<'_, '_>, Row1<'_>) -> Run<Flow>,
+    ) -> Run<()> {
         let result = match &self.code {
             SqlKind::Query(code) => {
                 if self.states.1 > 0 {
@@ -221,13 +233,24 @@ impl Dynamic {
     }
 
     /// Runs the statement and keeps its rows.
-    pub(super) fn collect(&self, exec: &mut Exec<'_, '_>, statement: &CompiledStatement, parameters: &[Value]) -> Run<RowSet> {
+    pub(super) fn collect(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        statement: &CompiledStatement,
+        parameters: &[Value],
+    ) -> Run<RowSet> {
         let mut rows = RowSet::new(statement.columns().len());
         self.run(exec, statement, parameters, &mut rows)?;
         Ok(rows)
     }
 
-    fn run(&self, exec: &mut Exec<'_, '_>, statement: &CompiledStatement, parameters: &[Value], rows: &mut RowSet) -> Run<u64> {
+    fn run(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        statement: &CompiledStatement,
+        parameters: &[Value],
+        rows: &mut RowSet,
+    ) -> Run<u64> {
         let outcome = statement.run(exec, parameters, &mut |row| {
             rows.push(row);
             Ok(())
@@ -244,14 +267,16 @@ impl Body<'_, '_> {
             StatementKind::Query(query) => {
                 let facts = Facts::of_query(query);
                 let compile = |builder: &mut super::Builder<'_>| builder.query(query);
-                let (code, first, count) = self.builder.statement(&embedded.statement.relations, &facts, compile)?;
+                let (code, first, count) =
+                    self.builder.statement(&embedded.statement.relations, &facts, compile)?;
                 let tag = tag_of(&query.body);
                 Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag })
             }
             StatementKind::Call { function, arguments } => {
                 let facts = Facts::default();
                 let compile = |builder: &mut super::Builder<'_>| builder.exprs(arguments);
-                let (arguments, ..) = self.builder.statement(&embedded.statement.relations, &facts, compile)?;
+                let (arguments, ..) =
+                    self.builder.statement(&embedded.statement.relations, &facts, compile)?;
                 let code = SqlKind::Call { function: *function, arguments };
                 Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
             }
@@ -342,7 +367,12 @@ impl Body<'_, '_> {
     }
 
     /// EXECUTE; it leaves FOUND alone.
-    pub(super) fn execute(&mut self, text: &Expression, into: Option<&Into>, arguments: &[Expression]) -> Result<Step> {
+    pub(super) fn execute(
+        &mut self,
+        text: &Expression,
+        into: Option<&Into>,
+        arguments: &[Expression],
+    ) -> Result<Step> {
         let dynamic = self.dynamic(text, arguments)?;
         let targets = into.map(|into| self.into(into)).transpose()?;
         Ok(step(move |exec| {
@@ -376,7 +406,8 @@ impl Body<'_, '_> {
     pub(super) fn return_execute(&mut self, text: &Expression, arguments: &[Expression]) -> Result<Step> {
         let dynamic = self.dynamic(text, arguments)?;
         let found = self.found();
-        let wanted: Vec<(TypeId, i32)> = self.procedure.columns.iter().map(|column| (column.ty, column.typmod)).collect();
+        let wanted: Vec<(TypeId, i32)> =
+            self.procedure.columns.iter().map(|column| (column.ty, column.typmod)).collect();
         Ok(step(move |exec| {
             let (statement, parameters) = dynamic.prepare(exec)?;
             let mut rows = dynamic.collect(exec, &statement, &parameters)?;

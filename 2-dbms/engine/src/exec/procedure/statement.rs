@@ -145,7 +145,8 @@ impl Body<'_, '_> {
             Target::Field(number, field) => {
                 let variable = self.variable(*number)?;
                 let fields = variable.fields.as_deref().unwrap_or_default();
-                let (ty, typmod) = fields.get(*field).map_or((TypeId::UNKNOWN, -1), |field| (field.ty, field.typmod));
+                let (ty, typmod) =
+                    fields.get(*field).map_or((TypeId::UNKNOWN, -1), |field| (field.ty, field.typmod));
                 Ok((Place1::Field(self.builder.variables[*number], *field, fields.len()), ty, typmod))
             }
         }
@@ -173,16 +174,22 @@ impl Body<'_, '_> {
                 }))
             }
             PlStatement::Loop { label, body } => self.endless(label.as_ref(), body),
-            PlStatement::While { label, condition, body } => self.while_loop(label.as_ref(), condition, body, place),
+            PlStatement::While { label, condition, body } => {
+                self.while_loop(label.as_ref(), condition, body, place)
+            }
             PlStatement::ForRange { .. } => self.for_range(statement),
-            PlStatement::ForQuery { label, into, query, body } => self.for_query(label.as_ref(), into, query, body),
+            PlStatement::ForQuery { label, into, query, body } => {
+                self.for_query(label.as_ref(), into, query, body)
+            }
             PlStatement::ForExecute { label, into, text, arguments, body } => {
                 self.for_execute(label.as_ref(), into, text, arguments, body)
             }
             PlStatement::ForEach { label, target, slice, array, body } => {
                 self.for_each(label.as_ref(), target, *slice, array, body)
             }
-            PlStatement::Leave { next, label, condition } => self.leave(*next, label.as_ref(), condition.as_ref()),
+            PlStatement::Leave { next, label, condition } => {
+                self.leave(*next, label.as_ref(), condition.as_ref())
+            }
             PlStatement::Return(value) => self.return_value(value.as_ref()),
             PlStatement::ReturnNext(columns) => self.return_next(columns),
             PlStatement::ReturnQuery(query) => self.return_query(query),
@@ -212,8 +219,13 @@ impl Body<'_, '_> {
         })
     }
 
-    fn arms(&mut self, arms: &[(Expression, Vec<tuplix_sql::plan::Located<PlStatement>>)]) -> Result<Vec<(Test1, Steps)>> {
-        arms.iter().map(|(condition, statements)| Ok((self.test(condition)?, self.steps(statements)?))).collect()
+    fn arms(
+        &mut self,
+        arms: &[(Expression, Vec<tuplix_sql::plan::Located<PlStatement>>)],
+    ) -> Result<Vec<(Test1, Steps)>> {
+        arms.iter()
+            .map(|(condition, statements)| Ok((self.test(condition)?, self.steps(statements)?)))
+            .collect()
     }
 
     fn return_value(&mut self, value: Option<&Expression>) -> Result<Step> {
@@ -281,5 +293,7 @@ fn taken<'s>(arms: &'s [(Test1, Steps)], exec: &mut Exec<'_, '_>) -> Run<Option<
 
 #[cold]
 fn case_not_found() -> Stop {
-    SqlError::new(sqlstate::CASE_NOT_FOUND, "case not found").hint("CASE statement is missing ELSE part.").into()
+    SqlError::new(sqlstate::CASE_NOT_FOUND, "case not found")
+        .hint("CASE statement is missing ELSE part.")
+        .into()
 }

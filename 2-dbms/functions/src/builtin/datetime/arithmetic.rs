@@ -3,9 +3,10 @@
 use tuplix_types::datetime::{
     DATE_INFINITY, DATE_NEGATIVE_INFINITY, DAY_US, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, TimeZone,
     add_interval_to_time, add_interval_to_timestamp, add_interval_to_timestamptz, age, date_out_of_range,
-    date_plus_days, date_to_timestamp, fit_interval, interval_between, interval_out_of_range, is_infinite_date,
-    is_infinite_timestamp, round_microseconds, subtract_interval_from_timestamp, subtract_interval_from_timestamptz,
-    timestamp_out_of_range, timestamp_to_date, timestamp_to_timestamptz, timestamptz_to_timestamp,
+    date_plus_days, date_to_timestamp, fit_interval, interval_between, interval_out_of_range,
+    is_infinite_date, is_infinite_timestamp, round_microseconds, subtract_interval_from_timestamp,
+    subtract_interval_from_timestamptz, timestamp_out_of_range, timestamp_to_date, timestamp_to_timestamptz,
+    timestamptz_to_timestamp,
 };
 use tuplix_types::{Interval, Result, SqlError, Value, sqlstate};
 
@@ -17,7 +18,11 @@ use crate::builtin::args::{date, float8, from_interval, int4, interval, invalid,
 /// `date + time`
 fn date_and_time(day: i32, time: i64) -> Result<i64> {
     let midnight = date_to_timestamp(day)?;
-    if is_infinite_timestamp(midnight) { Ok(midnight) } else { midnight.checked_add(time).ok_or_else(timestamp_out_of_range) }
+    if is_infinite_timestamp(midnight) {
+        Ok(midnight)
+    } else {
+        midnight.checked_add(time).ok_or_else(timestamp_out_of_range)
+    }
 }
 
 fn days_between(a: &[Value]) -> Result<Value> {
@@ -125,7 +130,8 @@ fn bin(stride: &Interval, source: i64, origin: i64) -> Result<i64> {
             "timestamps cannot be binned into intervals containing months or years",
         ));
     }
-    let stride = i64::from(stride.days).checked_mul(DAY_US).and_then(|days| days.checked_add(stride.microseconds));
+    let stride =
+        i64::from(stride.days).checked_mul(DAY_US).and_then(|days| days.checked_add(stride.microseconds));
     let stride = stride.ok_or_else(interval_out_of_range)?;
     if stride <= 0 {
         return Err(SqlError::new(sqlstate::DATETIME_FIELD_OVERFLOW, "stride must be greater than zero"));
@@ -136,7 +142,8 @@ fn bin(stride: &Interval, source: i64, origin: i64) -> Result<i64> {
 
 /// Days from hours and months from days, with one sign throughout.
 fn justify(value: &Interval) -> Result<Interval> {
-    let (mut days, mut micros) = (i64::from(value.days) + value.microseconds / DAY_US, value.microseconds % DAY_US);
+    let (mut days, mut micros) =
+        (i64::from(value.days) + value.microseconds / DAY_US, value.microseconds % DAY_US);
     let mut months = i64::from(value.months) + days / 30;
     days %= 30;
     let borrow = |high: i64, low: i64, lower: i64| match high.signum() {
@@ -181,7 +188,10 @@ pub(super) const FUNCTIONS: Scalars = &[
         Ok(Value::Timestamp(add_interval_to_timestamp(date_as_timestamp(date(a, 1)?)?, interval(a, 0)?)?))
     }),
     ("date_mi_interval", |_, a| {
-        Ok(Value::Timestamp(subtract_interval_from_timestamp(date_as_timestamp(date(a, 0)?)?, interval(a, 1)?)?))
+        Ok(Value::Timestamp(subtract_interval_from_timestamp(
+            date_as_timestamp(date(a, 0)?)?,
+            interval(a, 1)?,
+        )?))
     }),
     ("datetime_timestamp", |_, a| Ok(Value::Timestamp(date_and_time(date(a, 0)?, time(a, 1)?)?))),
     ("timedate_pl_time_date", |_, a| Ok(Value::Timestamp(date_and_time(date(a, 1)?, time(a, 0)?)?))),
@@ -214,13 +224,19 @@ pub(super) const FUNCTIONS: Scalars = &[
         Ok(Value::Timestamptz(add_interval_to_timestamptz(timestamp(a, 1)?, interval(a, 0)?, zone(ctx))?))
     }),
     ("timestamptz_mi_interval", |ctx, a| {
-        Ok(Value::Timestamptz(subtract_interval_from_timestamptz(timestamp(a, 0)?, interval(a, 1)?, zone(ctx))?))
+        Ok(Value::Timestamptz(subtract_interval_from_timestamptz(
+            timestamp(a, 0)?,
+            interval(a, 1)?,
+            zone(ctx),
+        )?))
     }),
     ("time_mi_time", |_, a| {
         Ok(from_interval(Interval { microseconds: time(a, 0)? - time(a, 1)?, ..Interval::default() }))
     }),
     ("time_pl_interval", |_, a| Ok(Value::Time(add_interval_to_time(time(a, 0)?, interval(a, 1)?)))),
-    ("interval_pl_time_interval_time", |_, a| Ok(Value::Time(add_interval_to_time(time(a, 1)?, interval(a, 0)?)))),
+    ("interval_pl_time_interval_time", |_, a| {
+        Ok(Value::Time(add_interval_to_time(time(a, 1)?, interval(a, 0)?)))
+    }),
     ("time_mi_interval", |_, a| {
         let back = Interval { microseconds: -(interval(a, 1)?.microseconds % DAY_US), ..Interval::default() };
         Ok(Value::Time(add_interval_to_time(time(a, 0)?, &back)))
@@ -237,17 +253,23 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("timestamp_finite", |_, a| Ok(Value::Bool(!is_infinite_timestamp(timestamp(a, 0)?)))),
     ("interval_finite", |_, _| Ok(Value::Bool(true))),
     ("timestamp_bin", |_, a| Ok(Value::Timestamp(bin(interval(a, 0)?, timestamp(a, 1)?, timestamp(a, 2)?)?))),
-    ("timestamptz_bin", |_, a| Ok(Value::Timestamptz(bin(interval(a, 0)?, timestamp(a, 1)?, timestamp(a, 2)?)?))),
+    ("timestamptz_bin", |_, a| {
+        Ok(Value::Timestamptz(bin(interval(a, 0)?, timestamp(a, 1)?, timestamp(a, 2)?)?))
+    }),
     // Conversions.
     ("date_timestamp", |_, a| Ok(Value::Timestamp(date_as_timestamp(date(a, 0)?)?))),
-    ("date_timestamptz", |ctx, a| Ok(Value::Timestamptz(to_universal(ctx, date_as_timestamp(date(a, 0)?)?)?))),
+    ("date_timestamptz", |ctx, a| {
+        Ok(Value::Timestamptz(to_universal(ctx, date_as_timestamp(date(a, 0)?)?)?))
+    }),
     ("timestamp_date", |_, a| Ok(Value::Date(timestamp_to_date(timestamp(a, 0)?)))),
     ("timestamptz_date", |ctx, a| Ok(Value::Date(timestamp_to_date(to_local(ctx, timestamp(a, 0)?)?)))),
     ("timestamp_timestamptz", |ctx, a| Ok(Value::Timestamptz(to_universal(ctx, timestamp(a, 0)?)?))),
     ("timestamptz_timestamp", |ctx, a| Ok(Value::Timestamp(to_local(ctx, timestamp(a, 0)?)?))),
     ("timestamp_time", |_, a| Ok(time_of_day(timestamp(a, 0)?))),
     ("timestamptz_time", |ctx, a| Ok(time_of_day(to_local(ctx, timestamp(a, 0)?)?))),
-    ("time_interval", |_, a| Ok(from_interval(Interval { microseconds: time(a, 0)?, ..Interval::default() }))),
+    ("time_interval", |_, a| {
+        Ok(from_interval(Interval { microseconds: time(a, 0)?, ..Interval::default() }))
+    }),
     ("interval_time", |_, a| Ok(Value::Time(interval(a, 0)?.microseconds.rem_euclid(DAY_US)))),
     ("timestamp_scale", |_, a| Ok(Value::Timestamp(rounded(timestamp(a, 0)?, int4(a, 1)?)))),
     ("timestamptz_scale", |_, a| Ok(Value::Timestamptz(rounded(timestamp(a, 0)?, int4(a, 1)?)))),

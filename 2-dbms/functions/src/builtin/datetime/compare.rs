@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use tuplix_types::datetime::{
-    DATE_INFINITY, DATE_NEGATIVE_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, TimeZone, date_to_timestamp,
-    timestamp_to_timestamptz,
+    DATE_INFINITY, DATE_NEGATIVE_INFINITY, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, TimeZone,
+    date_to_timestamp, timestamp_to_timestamptz,
 };
 use tuplix_types::{Result, SqlError, Value};
 

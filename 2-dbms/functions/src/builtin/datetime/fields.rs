@@ -1,8 +1,9 @@
 //! `extract`, `date_part`, `date_trunc`.
 
 use tuplix_types::datetime::{
-    Field, TimeZone, date_to_timestamp, date_trunc, date_trunc_interval, extract_date, extract_interval, extract_time,
-    extract_timestamp, extract_timestamptz, is_infinite_timestamp, timestamp_to_timestamptz, timestamptz_to_timestamp,
+    Field, TimeZone, date_to_timestamp, date_trunc, date_trunc_interval, extract_date, extract_interval,
+    extract_time, extract_timestamp, extract_timestamptz, is_infinite_timestamp, timestamp_to_timestamptz,
+    timestamptz_to_timestamp,
 };
 use tuplix_types::{Numeric, Result, SqlError, TypeId, Value, sqlstate};
 
@@ -62,7 +63,9 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("extract_timestamptz", |ctx, a| {
         Ok(as_numeric(extract_timestamptz(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))?))
     }),
-    ("extract_interval", |_, a| Ok(from_numeric(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
+    ("extract_interval", |_, a| {
+        Ok(from_numeric(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))
+    }),
     // `date_part` of a date goes through a timestamp.
     ("date_part_text_date", |_, a| {
         as_float(extract_timestamp(field(a, TypeId::TIMESTAMP)?, date_to_timestamp(date(a, 1)?)?)?)
@@ -73,7 +76,9 @@ pub(super) const FUNCTIONS: Scalars = &[
         as_float(extract_timestamptz(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))?)
     }),
     ("interval_part", |_, a| as_float(Some(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
-    ("timestamp_trunc", |_, a| Ok(Value::Timestamp(truncate(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?))),
+    ("timestamp_trunc", |_, a| {
+        Ok(Value::Timestamp(truncate(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?))
+    }),
     ("timestamptz_trunc", |ctx, a| truncate_in(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))),
     ("timestamptz_trunc_zone", |ctx, a| {
         let moment = timestamp(a, 1)?;

@@ -1,8 +1,8 @@
 //! `now()` and its kin, `make_date`, `make_timestamp`, `make_interval`, `to_timestamp(seconds)`.
 
 use tuplix_types::datetime::{
-    DAY_US, SECOND_US, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, UNIX_EPOCH_US, days_from_civil, days_in_month,
-    interval_out_of_range, is_valid_timestamp, timestamp_to_timestamptz,
+    DAY_US, SECOND_US, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, UNIX_EPOCH_US, days_from_civil,
+    days_in_month, interval_out_of_range, is_valid_timestamp, timestamp_to_timestamptz,
 };
 use tuplix_types::{Interval, Result, SqlError, Value, sqlstate};
 
@@ -28,7 +28,11 @@ fn make_date(a: &[Value], at: usize) -> Result<i32> {
     }
     let days = days_from_civil(astronomical, month as u32, day as u32);
     let range = i64::from(tuplix_types::datetime::DATE_MIN)..=i64::from(tuplix_types::datetime::DATE_MAX);
-    if range.contains(&days) { Ok(days as i32) } else { Err(overflow(format!("date out of range: {year}-{month:02}-{day:02}"))) }
+    if range.contains(&days) {
+        Ok(days as i32)
+    } else {
+        Err(overflow(format!("date out of range: {year}-{month:02}-{day:02}")))
+    }
 }
 
 fn shown(value: f64) -> String {
@@ -42,7 +46,11 @@ fn make_time(a: &[Value], at: usize) -> Result<i64> {
     let (hour, minute, seconds) = (int4(a, at)?, int4(a, at + 1)?, float8(a, at + 2)?);
     let micros = (seconds * 1e6).round_ties_even();
     let in_range = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60e6).contains(&micros);
-    let total = if in_range { (i64::from(hour) * 60 + i64::from(minute)) * 60 * SECOND_US + micros as i64 } else { i64::MAX };
+    let total = if in_range {
+        (i64::from(hour) * 60 + i64::from(minute)) * 60 * SECOND_US + micros as i64
+    } else {
+        i64::MAX
+    };
     if total > DAY_US {
         let seconds = shown(seconds);
         return Err(overflow(format!("time field value out of range: {hour}:{minute:02}:{seconds:0>2}")));
@@ -54,9 +62,9 @@ fn make_timestamp(a: &[Value]) -> Result<i64> {
     let (day_number, clock) = (make_date(a, 0)?, make_time(a, 3)?);
     let (year, month, day) = (int4(a, 0)?, int4(a, 1)?, int4(a, 2)?);
     let micros = i64::from(day_number).checked_mul(DAY_US).and_then(|days| days.checked_add(clock));
-    micros.filter(|micros| is_valid_timestamp(*micros)).ok_or_else(|| {
-            overflow(format!("timestamp out of range: {year}-{month:02}-{day:02}"))
-    })
+    micros
+        .filter(|micros| is_valid_timestamp(*micros))
+        .ok_or_else(|| overflow(format!("timestamp out of range: {year}-{month:02}-{day:02}")))
 }
 
 fn make_interval(a: &[Value]) -> Result<Value> {
@@ -83,7 +91,11 @@ fn from_unix(seconds: f64) -> Result<Value> {
     }
     let micros = ((seconds - (UNIX_EPOCH_US / SECOND_US) as f64) * 1e6).round_ties_even();
     let valid = micros.abs() < 9.3e18 && is_valid_timestamp(micros as i64);
-    if valid { Ok(Value::Timestamptz(micros as i64)) } else { Err(overflow(format!("timestamp out of range: \"{}\"", shown(seconds)))) }
+    if valid {
+        Ok(Value::Timestamptz(micros as i64))
+    } else {
+        Err(overflow(format!("timestamp out of range: \"{}\"", shown(seconds))))
+    }
 }
 
 pub(super) const FUNCTIONS: Scalars = &[
@@ -93,7 +105,9 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("make_date", |_, a| Ok(Value::Date(make_date(a, 0)?))),
     ("make_time", |_, a| Ok(Value::Time(make_time(a, 0)?))),
     ("make_timestamp", |_, a| Ok(Value::Timestamp(make_timestamp(a)?))),
-    ("make_timestamptz", |ctx, a| Ok(Value::Timestamptz(timestamp_to_timestamptz(make_timestamp(a)?, zone(ctx))?))),
+    ("make_timestamptz", |ctx, a| {
+        Ok(Value::Timestamptz(timestamp_to_timestamptz(make_timestamp(a)?, zone(ctx))?))
+    }),
     ("make_timestamptz_at_timezone", |ctx, a| {
         let local = make_timestamp(a)?;
         Ok(Value::Timestamptz(timestamp_to_timestamptz(local, named_zone(ctx, text(a, 6)?, local)?)?))

@@ -10,16 +10,28 @@ use crate::builtin::Scalars;
 use crate::builtin::args::{text, timestamp};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 
 /// Patterns in upper case, each before those that it begins with.
 const PATTERNS: [&str; 51] = [
-    "A.D.", "A.M.", "AD", "AM", "B.C.", "BC", "CC", "DAY", "DDD", "DD", "DY", "D", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6",
-    "HH24", "HH12", "HH", "IDDD", "ID", "IW", "IYYY", "IYY", "IY", "I", "J", "MI", "MM", "MONTH", "MON", "MS", "OF", "P.M.",
-    "PM", "Q", "RM", "SSSSS", "SSSS", "SS", "TZH", "TZM", "TZ", "US", "WW", "W", "Y,YYY", "YYYY", "YYY",
+    "A.D.", "A.M.", "AD", "AM", "B.C.", "BC", "CC", "DAY", "DDD", "DD", "DY", "D", "FF1", "FF2", "FF3",
+    "FF4", "FF5", "FF6", "HH24", "HH12", "HH", "IDDD", "ID", "IW", "IYYY", "IYY", "IY", "I", "J", "MI", "MM",
+    "MONTH", "MON", "MS", "OF", "P.M.", "PM", "Q", "RM", "SSSSS", "SSSS", "SS", "TZH", "TZM", "TZ", "US",
+    "WW", "W", "Y,YYY", "YYYY", "YYY",
 ];
 const SHORT_YEARS: [&str; 2] = ["YY", "Y"];
 
@@ -158,7 +170,10 @@ fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
         let capitalized = matches!(*pattern, "MONTH" | "MON" | "DAY" | "DY")
             && written.starts_with(|c: char| c.is_ascii_uppercase())
             && written[1..].bytes().all(|b| b.is_ascii_lowercase());
-        if written == *pattern || written == pattern.to_ascii_lowercase() || capitalized && written.eq_ignore_ascii_case(pattern) {
+        if written == *pattern
+            || written == pattern.to_ascii_lowercase()
+            || capitalized && written.eq_ignore_ascii_case(pattern)
+        {
             return Some((pattern, written));
         }
     }
@@ -169,7 +184,9 @@ fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
 fn in_case(piece: &str, pattern: &str, written: &str) -> String {
     match pattern {
         "MONTH" | "MON" | "DAY" | "DY" if written.starts_with(pattern) => piece.to_uppercase(),
-        "MONTH" | "MON" | "DAY" | "DY" if written.starts_with(|c: char| c.is_ascii_lowercase()) => piece.to_lowercase(),
+        "MONTH" | "MON" | "DAY" | "DY" if written.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            piece.to_lowercase()
+        }
         "MONTH" | "MON" | "DAY" | "DY" => piece.to_owned(),
         _ if written.starts_with(|c: char| c.is_ascii_lowercase()) => piece.to_lowercase(),
         _ => piece.to_owned(),
@@ -189,7 +206,9 @@ fn format(moment: &Moment, template: &str) -> Result<String> {
             continue;
         }
         let mut fill = true;
-        while let Some(after) = ["FM", "fm", "FX", "fx", "TM"].iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        while let Some(after) =
+            ["FM", "fm", "FX", "fx", "TM"].iter().find_map(|prefix| rest.strip_prefix(prefix))
+        {
             fill &= !rest[..2].eq_ignore_ascii_case("FM");
             rest = after;
         }

@@ -87,7 +87,8 @@ fn from_record(context: &CallContext<'_>, fields: &[Value], id: TypeId) -> Resul
 
 /// The type of an argument.
 fn type_of(context: &CallContext<'_>, index: usize, value: &Value) -> TypeId {
-    let known = context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
+    let known =
+        context.arg_types.get(index).copied().filter(|id| *id != TypeId::UNKNOWN && *id != TypeId::ANY);
     known.unwrap_or_else(|| crate::builtin::hash::natural_type(value))
 }
 
@@ -97,7 +98,9 @@ pub(crate) fn key_text(context: &CallContext<'_>, value: &Value, id: TypeId) -> 
         Value::Array(_) | Value::Record(_) | Value::Jsonb(_) => Err(not_a_key()),
         _ if id == TypeId::JSON => Err(not_a_key()),
         Value::Bool(v) => Ok(if *v { "true" } else { "false" }.into()),
-        Value::Date(_) | Value::Timestamp(_) | Value::Timestamptz(_) => Ok(iso_date_time(context, value, id).into()),
+        Value::Date(_) | Value::Timestamp(_) | Value::Timestamptz(_) => {
+            Ok(iso_date_time(context, value, id).into())
+        }
         _ => Ok(text_io::to_text(id, value, context.io).into()),
     }
 }
@@ -123,7 +126,8 @@ fn build_object(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
 }
 
 fn build_array(context: &CallContext<'_>, a: &[Value]) -> Result<Value> {
-    let items = a.iter().enumerate().map(|(index, value)| to_jsonb(context, value, type_of(context, index, value)));
+    let items =
+        a.iter().enumerate().map(|(index, value)| to_jsonb(context, value, type_of(context, index, value)));
     Ok(from_jsonb(Jsonb::Array(items.collect::<Result<_>>()?)))
 }
 
@@ -140,7 +144,9 @@ fn object_of_pairs(array: &Array) -> Result<Value> {
     let wrong = |message: &str| Err(SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, message));
     match array.dimensions[..] {
         [] => {}
-        [_] if !array.elements.len().is_multiple_of(2) => return wrong("array must have even number of elements"),
+        [_] if !array.elements.len().is_multiple_of(2) => {
+            return wrong("array must have even number of elements");
+        }
         [_] => {}
         [_, width] if width.length != 2 => return wrong("array must have two columns"),
         [_, _] => {}

@@ -24,9 +24,9 @@ fn concat(left: &Jsonb, right: &Jsonb) -> Jsonb {
 /// `jsonb - text[]`: without these keys, or these strings of an array.
 fn delete_keys(value: &Jsonb, keys: &[&str]) -> Result<Jsonb> {
     match value {
-        Jsonb::Object(pairs) => {
-            Ok(Jsonb::Object(pairs.iter().filter(|(key, _)| !keys.contains(&key.as_str())).cloned().collect()))
-        }
+        Jsonb::Object(pairs) => Ok(Jsonb::Object(
+            pairs.iter().filter(|(key, _)| !keys.contains(&key.as_str())).cloned().collect(),
+        )),
         Jsonb::Array(items) => {
             let named = |item: &&Jsonb| !matches!(item, Jsonb::String(text) if keys.contains(&text.as_str()));
             Ok(Jsonb::Array(items.iter().filter(named).cloned().collect()))
@@ -80,7 +80,13 @@ fn at_path(value: &Jsonb, path: &[Option<&str>], level: usize, change: Change<'_
 
 type Pairs = [(EcoString, Jsonb)];
 
-fn object_at_path(pairs: &Pairs, key: &str, path: &[Option<&str>], level: usize, change: Change<'_>) -> Result<Jsonb> {
+fn object_at_path(
+    pairs: &Pairs,
+    key: &str,
+    path: &[Option<&str>],
+    level: usize,
+    change: Change<'_>,
+) -> Result<Jsonb> {
     let mut pairs = pairs.to_vec();
     let found = pairs.iter().position(|(k, _)| k == key);
     let last = level + 1 == path.len();
@@ -93,13 +99,21 @@ fn object_at_path(pairs: &Pairs, key: &str, path: &[Option<&str>], level: usize,
             return Err(invalid("cannot replace existing key")
                 .hint("Try using the function jsonb_set to replace key value."));
         }
-        (None, Change::Set { new, create: true } | Change::Insert { new, .. }) => pairs.push((key.into(), new.clone())),
+        (None, Change::Set { new, create: true } | Change::Insert { new, .. }) => {
+            pairs.push((key.into(), new.clone()))
+        }
         (None, _) => {}
     }
     Ok(object(pairs))
 }
 
-fn array_at_path(items: &[Jsonb], index: i32, path: &[Option<&str>], level: usize, change: Change<'_>) -> Result<Jsonb> {
+fn array_at_path(
+    items: &[Jsonb],
+    index: i32,
+    path: &[Option<&str>],
+    level: usize,
+    change: Change<'_>,
+) -> Result<Jsonb> {
     let mut items = items.to_vec();
     let last = level + 1 == path.len();
     let found = place(index, items.len());
@@ -150,7 +164,9 @@ fn set_lax(a: &[Value]) -> Result<Value> {
         return Ok(Value::Null);
     }
     if a[4].is_null() {
-        return Err(invalid("null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\""));
+        return Err(invalid(
+            "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+        ));
     }
     if !a[2].is_null() {
         return set(a, jsonb(a, 2)?, boolean(a, 3)?);

@@ -39,7 +39,9 @@ fn element(value: &Jsonb, index: i32) -> Option<&Jsonb> {
 fn follow<'j>(value: &'j Jsonb, path: &[Option<&str>]) -> Option<&'j Jsonb> {
     path.iter().try_fold(value, |value, step| match (value, (*step)?) {
         (Jsonb::Object(pairs), key) => get(pairs, key),
-        (Jsonb::Array(items), index) => place(index.trim_start().parse().ok()?, items.len()).map(|at| &items[at]),
+        (Jsonb::Array(items), index) => {
+            place(index.trim_start().parse().ok()?, items.len()).map(|at| &items[at])
+        }
         _ => None,
     })
 }
@@ -49,12 +51,18 @@ fn contains(whole: &Jsonb, part: &Jsonb) -> bool {
     match (whole, part) {
         (Jsonb::Object(whole), Jsonb::Object(part)) => {
             whole.len() >= part.len()
-                && part.iter().all(|(key, wanted)| get(whole, key).is_some_and(|value| contains(value, wanted)))
+                && part
+                    .iter()
+                    .all(|(key, wanted)| get(whole, key).is_some_and(|value| contains(value, wanted)))
         }
         (Jsonb::Array(whole), Jsonb::Array(part)) => part.iter().all(|wanted| {
-            whole.iter().any(|value| if is_scalar(wanted) { value == wanted } else { contains(value, wanted) })
+            whole
+                .iter()
+                .any(|value| if is_scalar(wanted) { value == wanted } else { contains(value, wanted) })
         }),
-        (whole, part) => is_scalar(whole) && is_scalar(part) && type_name(whole) == type_name(part) && whole == part,
+        (whole, part) => {
+            is_scalar(whole) && is_scalar(part) && type_name(whole) == type_name(part) && whole == part
+        }
     }
 }
 
@@ -85,7 +93,12 @@ fn array_length(value: &Jsonb) -> Result<Value> {
 }
 
 /// A cast to a number through `numeric` and the numeric cast with this symbol.
-fn to_number(context: &mut CallContext<'_>, value: &Jsonb, type_name: &str, symbol: Option<&str>) -> Result<Value> {
+fn to_number(
+    context: &mut CallContext<'_>,
+    value: &Jsonb,
+    type_name: &str,
+    symbol: Option<&str>,
+) -> Result<Value> {
     let Jsonb::Number(number) = value else { return Err(cannot_cast(value, type_name)) };
     let number = crate::builtin::args::from_numeric(number.clone());
     match symbol {

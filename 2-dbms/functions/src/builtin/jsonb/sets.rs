@@ -39,7 +39,9 @@ fn each(a: &[Value], function: &str, show: fn(&Jsonb) -> Value) -> Result<Box<dy
 fn keys(a: &[Value]) -> Result<Box<dyn SetRows>> {
     let wrong = |what: &str| -> SqlError { refused(&format!("cannot call jsonb_object_keys on {what}")) };
     match jsonb(a, 0)? {
-        Jsonb::Object(pairs) => Ok(listed(pairs.iter().map(|(key, _)| vec![Value::Text(key.clone())]).collect())),
+        Jsonb::Object(pairs) => {
+            Ok(listed(pairs.iter().map(|(key, _)| vec![Value::Text(key.clone())]).collect()))
+        }
         Jsonb::Array(_) => Err(wrong("an array")),
         _ => Err(wrong("a scalar")),
     }

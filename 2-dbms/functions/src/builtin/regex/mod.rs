@@ -78,7 +78,10 @@ fn compile_new(pattern: &str, flags: Flags) -> Result<Compiled> {
         let config = DFA::config().match_kind(MatchKind::All).unicode_word_boundary(true);
         let config = config.skip_cache_capacity_check(true);
         let built = DFA::builder().syntax(syntax).configure(config).build(&translated.pattern);
-        Some(built.map_err(|error| SqlError::unsupported(format_args!("this regular expression ({error})")))?)
+        Some(
+            built
+                .map_err(|error| SqlError::unsupported(format_args!("this regular expression ({error})")))?,
+        )
     } else {
         None
     };
@@ -209,7 +212,14 @@ fn push_replacement(out: &mut String, replacement: &str, captures: &Captures, su
 }
 
 /// Replaces the `nth` match at or after character `start` (from 1), or all for `nth` 0.
-fn replace(subject: &str, pattern: &str, replacement: &str, flags: Flags, start: i32, nth: i32) -> Result<Value> {
+fn replace(
+    subject: &str,
+    pattern: &str,
+    replacement: &str,
+    flags: Flags,
+    start: i32,
+    nth: i32,
+) -> Result<Value> {
     let compiled = compile(pattern, Flags { global: false, ..flags })?;
     let from = super::text::char_offset(subject, start as usize - 1);
     let found = compiled.find_all(subject, nth != 1, from)?;
@@ -304,7 +314,9 @@ fn similar_to(pattern: &str, escape: Option<&str>) -> Result<Value> {
     let (mut out, mut escaped, mut in_set) = (String::from("^(?:"), false, false);
     for c in pattern.chars() {
         match c {
-            '"' if escaped && !in_set => return Err(SqlError::unsupported("the escape-double-quote separator of SIMILAR")),
+            '"' if escaped && !in_set => {
+                return Err(SqlError::unsupported("the escape-double-quote separator of SIMILAR"));
+            }
             _ if escaped => {
                 out.extend(['\\', c]);
                 escaped = false;
@@ -376,5 +388,7 @@ pub(crate) const SETS: Sets = &[
     ("regexp_matches_no_flags", |_, a| Ok(single_column(all_matches(a)?.into_iter()))),
     ("regexp_matches", |_, a| Ok(single_column(all_matches(a)?.into_iter()))),
     ("regexp_split_to_table", |_, a| Ok(single_column(split(a, "regexp_split_to_table")?.into_iter()))),
-    ("regexp_split_to_table_no_flags", |_, a| Ok(single_column(split(a, "regexp_split_to_table")?.into_iter()))),
+    ("regexp_split_to_table_no_flags", |_, a| {
+        Ok(single_column(split(a, "regexp_split_to_table")?.into_iter()))
+    }),
 ];

@@ -43,7 +43,9 @@ impl Flags {
             'x' => self.expanded = true,
             't' => self.expanded = false,
             'q' => self.literal = true,
-            'b' | 'e' => return Err(SqlError::unsupported(format_args!("the regular expression option \"{letter}\""))),
+            'b' | 'e' => {
+                return Err(SqlError::unsupported(format_args!("the regular expression option \"{letter}\"")));
+            }
             _ => {
                 let message = format!("invalid regular expression option: \"{all}\"");
                 return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
@@ -179,7 +181,9 @@ impl Translator<'_> {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some((before, alternation)) = self.groups.pop() else { return Err(invalid("parentheses () not balanced")) };
+        let Some((before, alternation)) = self.groups.pop() else {
+            return Err(invalid("parentheses () not balanced"));
+        };
         let inner = if self.alternation { Some(false) } else { self.preference };
         (self.preference, self.alternation) = (before.or(inner), alternation);
         self.push_atom(")");
@@ -232,7 +236,11 @@ impl Translator<'_> {
             's' => self.push_atom("\\s"),
             'S' => self.push_atom("\\S"),
             'w' => self.push_atom("[\\p{Alphabetic}\\p{N}_]"),
-            'W' => self.push_atom(if self.flags.newline_stops { "[^\\p{Alphabetic}\\p{N}_\\n]" } else { "[^\\p{Alphabetic}\\p{N}_]" }),
+            'W' => self.push_atom(if self.flags.newline_stops {
+                "[^\\p{Alphabetic}\\p{N}_\\n]"
+            } else {
+                "[^\\p{Alphabetic}\\p{N}_]"
+            }),
             'm' => self.push_assertion("\\b{start}"),
             'M' => self.push_assertion("\\b{end}"),
             'y' => self.push_assertion("\\b"),
@@ -276,7 +284,10 @@ impl Translator<'_> {
         while count < most
             && let Some(digit) = self.rest.peek().and_then(|c| c.to_digit(radix))
         {
-            value = value.checked_mul(radix).and_then(|v| v.checked_add(digit)).ok_or_else(|| invalid("invalid escape \\ sequence"))?;
+            value = value
+                .checked_mul(radix)
+                .and_then(|v| v.checked_add(digit))
+                .ok_or_else(|| invalid("invalid escape \\ sequence"))?;
             self.rest.next();
             count += 1;
         }

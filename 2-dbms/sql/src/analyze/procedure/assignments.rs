@@ -205,7 +205,11 @@ impl Binder<'_> {
     }
 
     /// Targets of rows of known columns that no statement gives: array elements.
-    pub(super) fn element_target(&self, name: &Name, element: &OutputColumn) -> Result<(Target, Option<crate::plan::Expr>)> {
+    pub(super) fn element_target(
+        &self,
+        name: &Name,
+        element: &OutputColumn,
+    ) -> Result<(Target, Option<crate::plan::Expr>)> {
         let target = self.target(name)?;
         let (ty, typmod) = self.target_type(&target);
         let cast = self.operand_cast(element, ty, typmod)?;

@@ -7,7 +7,9 @@ use crate::plpgsql::{self, StatementKind as Kind};
 /// An error with the line of the declaration that it is about.
 pub(super) fn at_declaration(signature: &str, line: u32, mut error: SqlError) -> SqlError {
     error.fields_mut().position = None;
-    error.context(format!("PL/pgSQL function {signature} line {line} during statement block local variable initialization"))
+    error.context(format!(
+        "PL/pgSQL function {signature} line {line} during statement block local variable initialization"
+    ))
 }
 
 /// An error with the statement that it is about, as PostgreSQL's contexts name it.
@@ -19,7 +21,11 @@ pub(super) fn at_statement(signature: &str, statement: &plpgsql::Statement, mut 
         }
         _ => error,
     };
-    error.context(format!("PL/pgSQL function {signature} line {} at {}", statement.line, statement_name(&statement.kind)))
+    error.context(format!(
+        "PL/pgSQL function {signature} line {} at {}",
+        statement.line,
+        statement_name(&statement.kind)
+    ))
 }
 
 /// A statement's name in contexts (`plpgsql_stmt_typename`).

@@ -10,7 +10,10 @@ use crate::plpgsql::{self, DataTypeKind, DeclarationKind};
 
 impl Binder<'_> {
     /// Declares one name; the variable with its default when it has a value of its own.
-    pub(super) fn declare(&mut self, declaration: &plpgsql::Declaration) -> Result<Option<(usize, Option<Expression>)>> {
+    pub(super) fn declare(
+        &mut self,
+        declaration: &plpgsql::Declaration,
+    ) -> Result<Option<(usize, Option<Expression>)>> {
         let (data_type, constant, not_null, default) = match &declaration.kind {
             DeclarationKind::Alias { target, .. } => {
                 let variable = self.alias_target(target)?;
@@ -56,7 +59,9 @@ impl Binder<'_> {
         let variables = &self.variables;
         let found = match target {
             [name] => match name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
-                Some(number) => number.checked_sub(1).and_then(|index| variables.parameters.get(index).copied()),
+                Some(number) => {
+                    number.checked_sub(1).and_then(|index| variables.parameters.get(index).copied())
+                }
                 None => variables.lookup(name),
             },
             [label, name] => variables.lookup_in(label, name),
@@ -86,7 +91,8 @@ impl Binder<'_> {
                     });
                 }
                 let names = parts.iter().map(|part| string_node(part)).collect();
-                let name = TypeName { names, pct_type: true, typemod: -1, location: -1, ..TypeName::default() };
+                let name =
+                    TypeName { names, pct_type: true, typemod: -1, location: -1, ..TypeName::default() };
                 let ((ty, typmod), _) = self.analyze(|analyzer| analyzer.type_name(&name))?;
                 Ok(Resolved::Scalar(ty, typmod))
             }
@@ -101,7 +107,8 @@ impl Binder<'_> {
                 }
                 Err(error) => {
                     // A table's name is that of its row type.
-                    let parts: Vec<String> = nodes::strings(&name.names).into_iter().map(str::to_owned).collect();
+                    let parts: Vec<String> =
+                        nodes::strings(&name.names).into_iter().map(str::to_owned).collect();
                     let plain = name.array_bounds.is_empty() && name.typmods.is_empty() && !name.pct_type;
                     match self.row_type(&parts) {
                         Ok(columns) if plain => Ok(Resolved::Row(columns)),

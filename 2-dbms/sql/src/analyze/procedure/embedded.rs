@@ -8,12 +8,17 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::Binder;
 use crate::analyze::scope::Clause;
 use crate::analyze::{Analyzer, nodes};
-use crate::plan::{Embedded, Expr, ExprKind, Expression, OutputColumn, Relation, Statement, StatementKind, SubqueryKind};
+use crate::plan::{
+    Embedded, Expr, ExprKind, Expression, OutputColumn, Relation, Statement, StatementKind, SubqueryKind,
+};
 use crate::plpgsql;
 
 impl Binder<'_> {
     /// Runs `work` on an analyzer that sees the variables.
-    pub(super) fn analyze<T>(&self, work: impl FnOnce(&mut Analyzer<'_>) -> Result<T>) -> Result<(T, Vec<Relation>)> {
+    pub(super) fn analyze<T>(
+        &self,
+        work: impl FnOnce(&mut Analyzer<'_>) -> Result<T>,
+    ) -> Result<(T, Vec<Relation>)> {
         let mut analyzer = Analyzer::new(self.context, None);
         analyzer.variables = Some(&self.variables);
         let value = work(&mut analyzer)?;

@@ -110,6 +110,8 @@ impl Binder<'_> {
 fn simple_name(name: &Name) -> Result<&str> {
     match &name.parts[..] {
         [name] => Ok(name),
-        _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "integer FOR loop must have only one target variable")),
+        _ => {
+            Err(SqlError::new(sqlstate::SYNTAX_ERROR, "integer FOR loop must have only one target variable"))
+        }
     }
 }

@@ -6,7 +6,9 @@ use super::Binder;
 use super::embedded::statement_columns;
 use super::statements::state_of;
 use crate::analyze::Analyzer;
-use crate::plan::{Diagnostic, Embedded, Expr, ExprKind, Expression, OutputColumn, PlStatement, Raise, RaiseOption};
+use crate::plan::{
+    Diagnostic, Embedded, Expr, ExprKind, Expression, OutputColumn, PlStatement, Raise, RaiseOption,
+};
 use crate::plpgsql::{self, DiagnosticsItem, Name, RaiseLevel, RaiseMessage};
 
 impl Binder<'_> {
@@ -71,7 +73,10 @@ impl Binder<'_> {
         let embedded: Embedded = self.embedded(query)?;
         let given = statement_columns(&embedded.statement);
         if given.is_empty() {
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "query returns no rows as result of RETURN QUERY"));
+            return Err(SqlError::new(
+                sqlstate::SYNTAX_ERROR,
+                "query returns no rows as result of RETURN QUERY",
+            ));
         }
         self.same_structure(&given)?;
         Ok(PlStatement::ReturnQuery(embedded))

@@ -123,7 +123,13 @@ impl<'a> Binder<'a> {
     /// A new variable, in sight under its name unless that is empty.
     fn add_variable(&mut self, name: &str, ty: TypeId, typmod: i32) -> usize {
         let index = self.variables.list.len();
-        self.variables.list.push(Variable { name: name.to_owned(), ty, typmod, not_null: false, fields: None });
+        self.variables.list.push(Variable {
+            name: name.to_owned(),
+            ty,
+            typmod,
+            not_null: false,
+            fields: None,
+        });
         self.variables.shapes.push(Shape::Unassigned);
         self.structures.push(Shape::Unassigned);
         if !name.is_empty()
@@ -188,7 +194,8 @@ fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
         .outputs()
         .enumerate()
         .map(|(index, argument)| OutputColumn {
-            name: nodes::non_empty(&argument.name).map_or_else(|| format!("column{}", index + 1), str::to_owned),
+            name: nodes::non_empty(&argument.name)
+                .map_or_else(|| format!("column{}", index + 1), str::to_owned),
             ty: argument.ty,
             typmod: -1,
         })

@@ -8,7 +8,8 @@ use crate::analyze::variables::Conflict;
 use crate::analyze::{Analyzer, nodes};
 use crate::parser;
 use crate::plan::{
-    Block, Embedded, Expression, Into, Located, OutputColumn, PlStatement, Procedure, Statement, StatementKind, Target,
+    Block, Embedded, Expression, Into, Located, OutputColumn, PlStatement, Procedure, Statement,
+    StatementKind, Target,
 };
 
 impl Binder<'_> {
@@ -38,9 +39,17 @@ impl Binder<'_> {
             statements.extend(bound.into_iter().map(|node| Located { line, node }));
         }
         if last.is_none() && self.returns != TypeId::VOID {
-            return Err(self.mismatch("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING."));
+            return Err(
+                self.mismatch("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.")
+            );
         }
-        let body = Block { label: None, initial: Vec::new(), statements, handlers: Vec::new(), error_variables: None };
+        let body = Block {
+            label: None,
+            initial: Vec::new(),
+            statements,
+            handlers: Vec::new(),
+            error_variables: None,
+        };
         Ok(self.finish(body))
     }
 
@@ -67,7 +76,9 @@ impl Binder<'_> {
         let mut statement = self.sql_statement(parsed)?;
         let given = statement_columns(&statement.statement);
         if given.is_empty() {
-            return Err(self.mismatch("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING."));
+            return Err(
+                self.mismatch("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.")
+            );
         }
         self.coerce_result(&mut statement, &given)?;
         if self.returns_set {

@@ -8,7 +8,8 @@ use super::embedded::statement_columns;
 use crate::analyze::variables::{Namespace, Shape};
 use crate::analyze::{Analyzer, nodes};
 use crate::plan::{
-    Block, Embedded, Expr, ExprKind, Expression, Handler, Into, Located, OutputColumn, PlStatement, StatementKind, Target,
+    Block, Embedded, Expr, ExprKind, Expression, Handler, Into, Located, OutputColumn, PlStatement,
+    StatementKind, Target,
 };
 use crate::plpgsql::{self, Branch, Condition, StatementKind as Kind};
 
@@ -30,7 +31,8 @@ impl Binder<'_> {
         let mut initial: Vec<(usize, Option<Expression>)> = Vec::new();
         for declaration in &block.declarations {
             let declared = self.declare(declaration);
-            initial.extend(declared.map_err(|error| at_declaration(&self.signature, declaration.line, error))?);
+            initial
+                .extend(declared.map_err(|error| at_declaration(&self.signature, declaration.line, error))?);
         }
         let before = self.variables.shapes.clone();
         let statements = self.statements(&block.statements)?;
@@ -38,15 +40,12 @@ impl Binder<'_> {
             Some(handlers) => self.handlers(handlers, before)?,
             None => (Vec::new(), None),
         };
-        let body = Block { label: block.label.clone(), initial: Vec::new(), statements, handlers, error_variables };
+        let body =
+            Block { label: block.label.clone(), initial: Vec::new(), statements, handlers, error_variables };
         Ok(with_initial(body, initial, block.line))
     }
 
-    fn handlers(
-        &mut self,
-        handlers: &[plpgsql::Handler],
-        before: Vec<Shape>,
-    ) -> Result<BoundHandlers> {
+    fn handlers(&mut self, handlers: &[plpgsql::Handler], before: Vec<Shape>) -> Result<BoundHandlers> {
         // An error can come at any point of the statements before.
         self.merge_shapes(&before);
         self.variables.namespaces.push(Namespace::default());
@@ -58,8 +57,10 @@ impl Binder<'_> {
         let mut bound = Vec::with_capacity(handlers.len());
         for handler in handlers {
             self.variables.shapes.clone_from(&start);
-            let conditions: Result<Vec<Option<SqlState>>> = handler.conditions.iter().map(condition_state).collect();
-            bound.push(Handler { conditions: conditions?, statements: self.statements(&handler.statements)? });
+            let conditions: Result<Vec<Option<SqlState>>> =
+                handler.conditions.iter().map(condition_state).collect();
+            bound
+                .push(Handler { conditions: conditions?, statements: self.statements(&handler.statements)? });
             after.push(self.variables.shapes.clone());
         }
         for shapes in after {
@@ -136,7 +137,9 @@ impl Binder<'_> {
                 PlStatement::Sql { statement: self.embedded(query)?, into: None, perform: true }
             }
             Kind::Call(query) => self.call(query)?,
-            Kind::Do(query) => PlStatement::Sql { statement: self.embedded(query)?, into: None, perform: false },
+            Kind::Do(query) => {
+                PlStatement::Sql { statement: self.embedded(query)?, into: None, perform: false }
+            }
             Kind::Sql { query, into } => self.sql(query, into.as_ref())?,
             Kind::Execute { query, into, using } => {
                 let text = self.text(query)?;
@@ -148,7 +151,9 @@ impl Binder<'_> {
                 PlStatement::Execute { text, into, arguments }
             }
             Kind::GetDiagnostics { items, .. } => self.diagnostics(items)?,
-            Kind::Open { .. } | Kind::Fetch { .. } | Kind::Close(_) => return Err(SqlError::unsupported("a cursor")),
+            Kind::Open { .. } | Kind::Fetch { .. } | Kind::Close(_) => {
+                return Err(SqlError::unsupported("a cursor"));
+            }
             Kind::Null => PlStatement::Null,
             Kind::Commit { .. } => return Err(SqlError::unsupported("COMMIT in a procedure")),
             Kind::Rollback { .. } => return Err(SqlError::unsupported("ROLLBACK in a procedure")),
@@ -260,7 +265,9 @@ impl Binder<'_> {
     fn call(&mut self, query: &plpgsql::Query) -> Result<PlStatement> {
         let crate::parser::NodeEnum::CallStmt(stmt) = &*query.node else { return Err(nodes::missing()) };
         let statement: Embedded = self.embedded(query)?;
-        let StatementKind::Call { function, .. } = statement.statement.kind else { return Err(nodes::missing()) };
+        let StatementKind::Call { function, .. } = statement.statement.kind else {
+            return Err(nodes::missing());
+        };
         let procedure = self.context.catalog.function(function).ok_or_else(nodes::missing)?;
         let written = stmt.funccall.as_ref().map(|call| &call.args[..]).unwrap_or_default();
         let mut targets = Vec::new();
@@ -281,11 +288,17 @@ impl Binder<'_> {
     }
 
     /// The variable that an output argument of CALL names.
-    fn output_argument(&self, name: &str, index: usize, node: &crate::parser::protobuf::Node) -> Result<Target> {
+    fn output_argument(
+        &self,
+        name: &str,
+        index: usize,
+        node: &crate::parser::protobuf::Node,
+    ) -> Result<Target> {
         let not_writable = || {
             let shown = if name.is_empty() { (index + 1).to_string() } else { format!("\"{name}\"") };
-            let message =
-                format!("procedure parameter {shown} is an output parameter but corresponding argument is not writable");
+            let message = format!(
+                "procedure parameter {shown} is an output parameter but corresponding argument is not writable"
+            );
             SqlError::new(sqlstate::SYNTAX_ERROR, message)
         };
         match nodes::inner(node)? {
@@ -325,9 +338,11 @@ pub(super) fn state_of(code: &str) -> Result<SqlState> {
 /// A block whose variables get their first values. A default with a subquery is an assignment before the statements,
 /// in a block around them when there are handlers, which do not catch its errors.
 fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line: u32) -> Block {
-    let simple = initial.iter().all(|(_, value)| value.as_ref().is_none_or(|value| value.relations.is_empty()));
+    let simple =
+        initial.iter().all(|(_, value)| value.as_ref().is_none_or(|value| value.relations.is_empty()));
     if simple {
-        body.initial = initial.into_iter().map(|(variable, value)| (variable, value.map(|value| value.expr))).collect();
+        body.initial =
+            initial.into_iter().map(|(variable, value)| (variable, value.map(|value| value.expr))).collect();
         return body;
     }
     let mut block = if body.handlers.is_empty() {
@@ -335,7 +350,13 @@ fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line
     } else {
         let label = body.label.take();
         let inner = Located { line, node: PlStatement::Block(Box::new(body)) };
-        Block { label, initial: Vec::new(), statements: vec![inner], handlers: Vec::new(), error_variables: None }
+        Block {
+            label,
+            initial: Vec::new(),
+            statements: vec![inner],
+            handlers: Vec::new(),
+            error_variables: None,
+        }
     };
     let mut statements = Vec::new();
     for (variable, value) in initial {

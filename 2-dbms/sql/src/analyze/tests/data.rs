@@ -13,7 +13,8 @@ pub(super) fn check_file(name: &str, answer: impl Fn(&str) -> String) {
             written.push_str(&format!("{paragraph}\n\n"));
             continue;
         }
-        let (sql, expected) = paragraph.split_once("\n=> ").unwrap_or((paragraph.trim_end_matches("\n=>"), ""));
+        let (sql, expected) =
+            paragraph.split_once("\n=> ").unwrap_or((paragraph.trim_end_matches("\n=>"), ""));
         let given = answer(sql).replace('\n', "\n   ");
         written.push_str(&format!("{sql}\n=> {given}\n\n"));
         if given != expected {

@@ -11,7 +11,9 @@ pub(super) fn statement(statement: &Statement) -> String {
         StatementKind::Explain { analyze, options, statement: inner } => {
             format!("explain analyze={analyze} {options:?} {}", super::show::statement(inner))
         }
-        StatementKind::Call { function, arguments } => format!("call #{} ({})", function.0, show.list(arguments)),
+        StatementKind::Call { function, arguments } => {
+            format!("call #{} ({})", function.0, show.list(arguments))
+        }
         StatementKind::Execute { name, arguments } => format!("execute {name} ({})", show.list(arguments)),
         other => format!("{other:?}"),
     };
@@ -64,11 +66,17 @@ impl Show<'_> {
             QueryBody::Values(rows) => format!("values {}", self.rows(rows)),
             QueryBody::SetOperation { operation, all, left, right } => {
                 let all = if *all { " all" } else { "" };
-                format!("({}) {}{all} ({})", self.query(left), operation.name().to_lowercase(), self.query(right))
+                format!(
+                    "({}) {}{all} ({})",
+                    self.query(left),
+                    operation.name().to_lowercase(),
+                    self.query(right)
+                )
             }
             QueryBody::Insert(insert) => self.insert(insert),
             QueryBody::Update(update) => {
-                let mut text = format!("update {} set {}", self.name(update.relation), self.sets(&update.assignments));
+                let mut text =
+                    format!("update {} set {}", self.name(update.relation), self.sets(&update.assignments));
                 self.tail(&mut text, "from", &update.from, update.filter.as_ref(), &update.returning);
                 text
             }
@@ -131,7 +139,11 @@ impl Show<'_> {
         }
         for call in &select.aggregates {
             let distinct = if call.distinct { "distinct " } else { "" };
-            text.push_str(&format!(" agg {}({distinct}{}", call.aggregate.function.symbol, self.list(&call.arguments)));
+            text.push_str(&format!(
+                " agg {}({distinct}{}",
+                call.aggregate.function.symbol,
+                self.list(&call.arguments)
+            ));
             if !call.order_by.is_empty() {
                 text.push_str(&format!(" order {}", self.keys(&call.order_by)));
             }
@@ -188,7 +200,10 @@ impl Show<'_> {
     }
 
     fn sets(&self, sets: &[(usize, Expr)]) -> String {
-        sets.iter().map(|(column, value)| format!("{column}={}", self.expr(value))).collect::<Vec<_>>().join(", ")
+        sets.iter()
+            .map(|(column, value)| format!("{column}={}", self.expr(value)))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn keys(&self, keys: &[SortKey]) -> String {
@@ -219,11 +234,17 @@ impl Show<'_> {
             ExprKind::WholeRow(relation) => format!("{}.*", self.name(*relation)),
             ExprKind::Parameter(index) => format!("${}::{}", index + 1, expr.ty),
             ExprKind::Variable(variable) => format!("v{variable}"),
-            ExprKind::Call { function, arguments } => format!("{}({})", function.symbol, self.list(arguments)),
-            ExprKind::UserCall { function, arguments } => format!("#{}({})", function.0, self.list(arguments)),
+            ExprKind::Call { function, arguments } => {
+                format!("{}({})", function.symbol, self.list(arguments))
+            }
+            ExprKind::UserCall { function, arguments } => {
+                format!("#{}({})", function.0, self.list(arguments))
+            }
             ExprKind::Relabel(inner) => format!("{}~{}", self.expr(inner), expr.ty),
             ExprKind::CastViaText(inner) => format!("{}=>{}", self.expr(inner), expr.ty),
-            ExprKind::CastElements { array, element } => format!("each({}, {})", self.expr(array), self.expr(element)),
+            ExprKind::CastElements { array, element } => {
+                format!("each({}, {})", self.expr(array), self.expr(element))
+            }
             ExprKind::And(list) => format!("({})", join(list, " and ")),
             ExprKind::Or(list) => format!("({})", join(list, " or ")),
             ExprKind::Not(inner) => format!("not {}", self.expr(inner)),
@@ -261,7 +282,8 @@ impl Show<'_> {
             }
             ExprKind::Subscript { array, subscripts, slice } => {
                 let one = |subscript: &Subscript| {
-                    let bound = |bound: &Option<Expr>| bound.as_ref().map_or_else(String::new, |e| self.expr(e));
+                    let bound =
+                        |bound: &Option<Expr>| bound.as_ref().map_or_else(String::new, |e| self.expr(e));
                     if *slice {
                         format!("[{}:{}]", bound(&subscript.lower), bound(&subscript.upper))
                     } else {
@@ -304,7 +326,8 @@ fn constant(value: &Value, expr: &Expr) -> String {
         Value::Int4(number) => number.to_string(),
         Value::Bool(truth) => truth.to_string(),
         other => {
-            let text = tuplix_types::text_io::to_text(expr.ty, other, &tuplix_types::text_io::IoContext::default());
+            let text =
+                tuplix_types::text_io::to_text(expr.ty, other, &tuplix_types::text_io::IoContext::default());
             format!("'{text}'::{}", expr.ty)
         }
     }

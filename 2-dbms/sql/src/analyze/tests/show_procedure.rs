@@ -115,7 +115,8 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
             statements(text, body, depth + 1);
         }
         PlStatement::ForExecute { into: targets, text: query, arguments, body, .. } => {
-            let head = format!("for {} in execute {} using [{}]", into(targets), value(query), values(arguments));
+            let head =
+                format!("for {} in execute {} using [{}]", into(targets), value(query), values(arguments));
             line(text, depth, &head);
             statements(text, body, depth + 1);
         }
@@ -126,19 +127,31 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
         }
         PlStatement::Leave { next, label, condition } => {
             let word = if *next { "continue" } else { "exit" };
-            let condition = condition.as_ref().map_or_else(String::new, |value_| format!(" when {}", value(value_)));
+            let condition =
+                condition.as_ref().map_or_else(String::new, |value_| format!(" when {}", value(value_)));
             line(text, depth, &format!("{word} {label:?}{condition}"));
         }
         PlStatement::Return(given) => {
-            line(text, depth, &format!("return {}", given.as_ref().map_or_else(|| "outputs".to_owned(), value)));
+            line(
+                text,
+                depth,
+                &format!("return {}", given.as_ref().map_or_else(|| "outputs".to_owned(), value)),
+            );
         }
         PlStatement::ReturnNext(given) => line(text, depth, &format!("return next [{}]", values(given))),
-        PlStatement::ReturnQuery(query) => line(text, depth, &format!("return query {}", statement(&query.statement))),
+        PlStatement::ReturnQuery(query) => {
+            line(text, depth, &format!("return query {}", statement(&query.statement)))
+        }
         PlStatement::ReturnQueryExecute { text: query, arguments } => {
-            line(text, depth, &format!("return query execute {} using [{}]", value(query), values(arguments)));
+            line(
+                text,
+                depth,
+                &format!("return query execute {} using [{}]", value(query), values(arguments)),
+            );
         }
         PlStatement::Raise(raise) => {
-            let options: Vec<String> = raise.options.iter().map(|(o, v)| format!("{o:?}={}", value(v))).collect();
+            let options: Vec<String> =
+                raise.options.iter().map(|(o, v)| format!("{o:?}={}", value(v))).collect();
             let head = format!(
                 "raise {:?} {:?} {:?} [{}] [{}]{}",
                 raise.severity,
@@ -156,11 +169,13 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
         }
         PlStatement::Sql { statement: embedded, into: targets, perform } => {
             let word = if *perform { "perform " } else { "" };
-            let targets = targets.as_ref().map_or_else(String::new, |targets| format!(" into {}", into(targets)));
+            let targets =
+                targets.as_ref().map_or_else(String::new, |targets| format!(" into {}", into(targets)));
             line(text, depth, &format!("{word}{}{targets}", statement(&embedded.statement)));
         }
         PlStatement::Execute { text: query, into: targets, arguments } => {
-            let targets = targets.as_ref().map_or_else(String::new, |targets| format!(" into {}", into(targets)));
+            let targets =
+                targets.as_ref().map_or_else(String::new, |targets| format!(" into {}", into(targets)));
             line(text, depth, &format!("execute {} using [{}]{targets}", value(query), values(arguments)));
         }
         PlStatement::GetDiagnostics(items) => line(text, depth, &format!("get {items:?}")),
