@@ -111,7 +111,7 @@ pub fn run(
     disk: DiskImage,
     now_ns: u64,
     number: &Arc<AtomicU64>,
-) -> std::result::Result<Left, (String, Known)> {
+) -> std::result::Result<Left, Box<(String, Known)>> {
     let shared = Arc::new(Shared::new(number.clone()));
     let simulation = Simulation::new(seed, plan.faults.clone()).with_disk(disk).starting_at(now_ns);
     let (inside, body_plan) = (shared.clone(), plan.clone());
@@ -130,7 +130,7 @@ pub fn run(
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err((text.unwrap_or_else(|| "a panic without text".to_owned()), known))
+            Err(Box::new((text.unwrap_or_else(|| "a panic without text".to_owned()), known)))
         }
     }
 }

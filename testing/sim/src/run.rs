@@ -235,7 +235,10 @@ impl Run {
         self.report.machines += 1;
         let left = match run(seed, plan, job, disk, self.now_ns, &self.number) {
             Ok(left) => left,
-            Err((what, known)) => return Err(self.failure(round, plan, &known.history, what)),
+            Err(ended) => {
+                let (what, known) = *ended;
+                return Err(self.failure(round, plan, &known.history, what));
+            }
         };
         if let Some(what) = &left.known.wrong {
             return Err(self.failure(round, plan, &left.known.history, what.clone()));

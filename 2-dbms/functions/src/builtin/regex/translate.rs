@@ -44,7 +44,9 @@ impl Flags {
             't' => self.expanded = false,
             'q' => self.literal = true,
             'b' | 'e' => {
-                return Err(SqlError::unsupported(format_args!("the regular expression option \"{letter}\"")));
+                return Err(SqlError::unsupported(format_args!(
+                    "the regular expression option \"{letter}\""
+                )));
             }
             _ => {
                 let message = format!("invalid regular expression option: \"{all}\"");
