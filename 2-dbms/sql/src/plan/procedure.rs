@@ -112,7 +112,7 @@ pub enum Target {
     Record(usize),
 }
 
-/// INTO [STRICT] targets.
+/// INTO \[STRICT\] targets.
 #[derive(Clone, Debug)]
 pub struct Into {
     /// Exactly one row, or P0002 / P0003.
@@ -163,7 +163,7 @@ pub enum PlStatement {
         /// Body.
         body: Vec<Located<PlStatement>>,
     },
-    /// FOR i IN [REVERSE] a..b BY c; all `int4`.
+    /// FOR i IN \[REVERSE\] a..b BY c; all `int4`.
     ForRange {
         /// Label.
         label: Option<String>,
@@ -266,7 +266,7 @@ pub enum PlStatement {
         /// USING
         arguments: Vec<Expression>,
     },
-    /// GET [STACKED] DIAGNOSTICS
+    /// GET \[STACKED\] DIAGNOSTICS
     GetDiagnostics(Vec<(Target, Diagnostic)>),
     /// NULL
     Null,
