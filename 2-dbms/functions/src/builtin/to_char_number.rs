@@ -318,11 +318,7 @@ impl Writer<'_> {
 
     fn number_character(&mut self, element: Element) {
         match self.digits.get(self.next) {
-            Some('.') => {
-                if !self.ends_at_point() || !self.template.fill {
-                    self.out.push('.');
-                }
-            }
+            Some('.') => self.out.push('.'),
             _ if element != Element::Zero && self.last.is_some_and(|last| self.next > last) => {}
             _ if self.leading_zero() => {
                 if self.template.fill {

@@ -9,7 +9,7 @@ use super::zone;
 use crate::builtin::Scalars;
 use crate::builtin::args::{interval, text, timestamp};
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -163,7 +163,7 @@ fn ordinal(number: &str) -> &'static str {
 }
 
 /// The pattern at the start of a template, as it is written there.
-fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
+pub(super) fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
     let patterns = PATTERNS.iter().chain(&SHORT_YEARS);
     for pattern in patterns {
         let Some(written) = rest.get(..pattern.len()) else { continue };
