@@ -17,6 +17,8 @@ macro_rules! errors {
 errors! {
     /// There is no such bucket.
     UNKNOWN_BUCKET = b"TXO01";
+    /// No user can have this name or bucket.
+    INVALID_USER = b"TXO02";
     /// There is no such task.
     UNKNOWN_TASK = b"TXS01";
     /// Who calls does not hold the running attempt of the task (any more).
@@ -45,4 +47,22 @@ errors! {
     MESSAGE_TOO_LARGE = b"TXM02";
     /// The receiver stands in another bucket.
     WRONG_BUCKET = b"TXM03";
+    /// ENOENT: there is no such file or directory.
+    NO_ENTRY = b"TXF02";
+    /// EEXIST: there is such a file already.
+    EXISTS = b"TXF17";
+    /// EXDEV: the path leads into another bucket.
+    OTHER_BUCKET = b"TXF18";
+    /// ENOTDIR: a name in the path, or what the call needs as a directory, is none.
+    NOT_A_DIRECTORY = b"TXF20";
+    /// EISDIR: the call needs a file, and this is a directory.
+    IS_A_DIRECTORY = b"TXF21";
+    /// EINVAL: a path, place, size or block that no file has.
+    INVALID = b"TXF22";
+    /// EFBIG: more bytes than one call moves.
+    TOO_LARGE = b"TXF27";
+    /// ENAMETOOLONG: a path over 4096 bytes, or a name over 255.
+    NAME_TOO_LONG = b"TXF36";
+    /// ENOTEMPTY: the directory is not empty.
+    NOT_EMPTY = b"TXF39";
 }

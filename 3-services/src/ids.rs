@@ -75,6 +75,8 @@ ids! {
     GraphId;
     /// A worker. It may serve many buckets, its own among them or not.
     WorkerId;
+    /// A file or directory.
+    FileId;
     /// A receiver or sender of messages: a task, a graph, or the address of a name.
     ReceiverId;
 }

@@ -39,11 +39,12 @@ mod procedure;
 mod service;
 
 pub mod errors;
+pub mod fs;
 pub mod ipc;
 pub mod os;
 pub mod scheduler;
 
 pub use check::{Violation, check};
-pub use ids::{Bucket, GraphId, ReceiverId, TaskId, Timestamp, WorkerId};
+pub use ids::{Bucket, FileId, GraphId, ReceiverId, TaskId, Timestamp, WorkerId};
 pub use install::{Installed, install};
 pub use service::{SERVICES, Service};

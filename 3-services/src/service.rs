@@ -18,7 +18,8 @@ pub struct Service {
 }
 
 /// The services, each after those that it uses.
-pub const SERVICES: &[Service] = &[crate::os::SERVICE, crate::scheduler::SERVICE, crate::ipc::SERVICE];
+pub const SERVICES: &[Service] =
+    &[crate::os::SERVICE, crate::scheduler::SERVICE, crate::ipc::SERVICE, crate::fs::SERVICE];
 
 /// A [`Service`] from its folder.
 macro_rules! service {

@@ -2,5 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod engines;
+mod files;
+mod graphs;
 mod installing;
+mod messages;
 mod tasks;
+mod together;
+mod workers;
