@@ -106,6 +106,8 @@ pub(crate) fn sleep_while(word: &AtomicU32, expected: u32, deadline_ns: Option<u
 
 /// Wakes up to `count` threads that sleep on `word`.
 pub(crate) fn wake(word: &AtomicU32, count: u32) {
+    // The kernel's count is signed, and a negative one wakes one thread only.
+    let count = count.min(i32::MAX.unsigned_abs());
     // It fails only for an address that is not mapped; a reference is.
     let _ = futex::wake(word, futex::Flags::PRIVATE, count);
 }

@@ -177,6 +177,25 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_wakes_all_sleepers() {
+        let machine = Machine::linux();
+        let event = Arc::new(Event::new(&machine));
+        let seen = event.sequence();
+        let sleeper = |_| {
+            let event = event.clone();
+            machine.spawn("sleeper", move || event.wait(seen, None))
+        };
+        let sleepers: Vec<_> = (0..4).map(sleeper).collect();
+        // Past the time in which a waiter only yields, so that all of them are in the kernel.
+        while event.waiters.load(Ordering::SeqCst) < 4 {
+            machine.yield_now();
+        }
+        machine.sleep_until(machine.monotonic_ns() + 20_000_000);
+        event.signal();
+        assert!(sleepers.into_iter().all(|sleeper| sleeper.join().ok() == Some(true)));
+    }
+
+    #[test]
     fn event_times_out() {
         let machine = Machine::linux();
         let event = Event::new(&machine);

@@ -1,6 +1,5 @@
 //! Row changes in the log's form.
 
-use arrayvec::ArrayVec;
 use tuplix_catalog::{CatalogChange, TableId};
 use tuplix_log::RecordWriter;
 use tuplix_storage::{Fragment, RowId};
@@ -23,55 +22,29 @@ pub struct Origin {
 /// The kind number of a catalogue change in the log; its bytes are JSON.
 pub const CATALOG_CHANGE: u32 = 1;
 
-/// Columns named on the stack; a wider update pays for a vector.
-const INLINE_COLUMNS: usize = 32;
-
 /// A row came.
 #[inline]
 pub fn insert(redo: &mut Vec<u8>, table: TableId, bucket: u16, row: RowId, values: &[Value]) {
     RecordWriter::new(redo).insert(table.0, bucket, u64::from(row.0), values);
 }
 
-/// Columns of a row changed. The record has the key's columns too, so that readers of the log know the row.
-pub fn update(
-    redo: &mut Vec<u8>,
-    access: &TableAccess,
-    fragment: &Fragment,
-    row: RowRef,
-    changes: &[(usize, Value)],
-) {
+/// The columns that the record of a change of `changed` columns has, in rising order: the key's too, so that readers of
+/// the log know the row.
+pub fn update_columns(access: &TableAccess, changed: impl Iterator<Item = usize>) -> Vec<u16> {
     let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
-    if changes.len() + key.len() > INLINE_COLUMNS {
-        return update_wide(redo, access, fragment, row, changes);
-    }
-    let mut columns: ArrayVec<u16, INLINE_COLUMNS> =
-        changes.iter().map(|(column, _)| *column as u16).collect();
-    for column in key.iter().map(|column| column.column as u16) {
-        if !columns.contains(&column) {
-            columns.push(column);
-        }
-    }
-    columns.sort_unstable();
-    let values: ArrayVec<Value, INLINE_COLUMNS> =
-        columns.iter().map(|column| fragment.read(row.row, usize::from(*column))).collect();
-    RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), &columns, &values);
-}
-
-fn update_wide(
-    redo: &mut Vec<u8>,
-    access: &TableAccess,
-    fragment: &Fragment,
-    row: RowRef,
-    changes: &[(usize, Value)],
-) {
-    let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
-    let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column as u16).collect();
-    columns.extend(key.iter().map(|column| column.column as u16));
+    let mut columns: Vec<u16> =
+        changed.chain(key.iter().map(|column| column.column)).map(|column| column as u16).collect();
     columns.sort_unstable();
     columns.dedup();
-    let values: Vec<Value> =
-        columns.iter().map(|column| fragment.read(row.row, usize::from(*column))).collect();
-    RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), &columns, &values);
+    columns
+}
+
+/// Columns of a row changed: those of [`update_columns`], as they are now.
+#[inline]
+pub fn update(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef, columns: &[u16]) {
+    let Some(view) = fragment.row(row.row) else { panic!("the changed row is not there: {row:?}") };
+    let values = columns.iter().map(|column| view.value(usize::from(*column)));
+    RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), columns, values);
 }
 
 /// A row goes; it is still there.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tuplix_sql::plan::Isolation;
+use tuplix_types::datetime::TimeZone;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 /// One setting: its name, default, whether clients are told of changes, and how values are checked.
@@ -20,6 +21,7 @@ enum Kind {
     Milliseconds,
     Integer,
     OneOf(&'static [&'static str]),
+    TimeZone,
     ReadOnly,
 }
 
@@ -57,7 +59,7 @@ const DEFINITIONS: &[Definition] = &[
     setting("standard_conforming_strings", "on", true, Kind::OneOf(&["on", "true", "1"])),
     setting("statement_timeout", "0", false, Kind::Milliseconds),
     setting("synchronous_commit", "on", false, Kind::OneOf(SYNCHRONOUS)),
-    setting("TimeZone", "UTC", true, Kind::Text),
+    setting("TimeZone", "UTC", true, Kind::TimeZone),
     setting("transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
     setting("transaction_read_only", "off", false, Kind::Bool),
     setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
@@ -228,6 +230,7 @@ fn check(name: &str, value: &str) -> Result<String> {
     };
     match definition.kind {
         Kind::Text => Ok(value.to_owned()),
+        Kind::TimeZone => TimeZone::parse(value).map(|_| value.to_owned()),
         Kind::Bool => parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(bad),
         Kind::Milliseconds => parse_milliseconds(value).map(show_milliseconds).ok_or_else(bad),
         Kind::Integer => value.parse::<i64>().map(|number| number.to_string()).map_err(|_| bad()),

@@ -96,6 +96,11 @@ impl SystemRelations for SystemTables {
             |(name, ty): &(&str, TypeId)| OutputColumn { name: (*name).to_owned(), ty: *ty, typmod: -1 };
         Some(columns.iter().map(column).collect())
     }
+
+    /// `tuplix` is also the name of a user, whose schema is on the default path: `log` there is a user's table.
+    fn qualified_only(&self, schema: &str) -> bool {
+        schema == "tuplix"
+    }
 }
 
 /// The rows of a computed table, as of now.

@@ -12,6 +12,8 @@
 //! lowest first, the high bit set on all bytes but the last. Values are in
 //! `tuplix_types::encoding`. Reading trusts nothing and never panics.
 
+use std::borrow::Borrow;
+
 use tuplix_types::Value;
 use tuplix_types::encoding::{DecodeError, decode, encode, put_bytes, put_varint, take_bytes, take_varint};
 
@@ -118,16 +120,16 @@ impl<'a> RecordWriter<'a> {
     /// # Panics
     /// When a position is [`MAX_COLUMNS`] or more: a catalogue bug.
     #[inline]
-    pub fn update<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, columns: &[u16], values: V)
+    pub fn update<V>(&mut self, table: u32, bucket: u16, slot: u64, columns: &[u16], values: V)
     where
-        V: IntoIterator<Item = &'v Value>,
+        V: IntoIterator<Item: Borrow<Value>>,
     {
         debug_assert!(columns.is_sorted_by(|a, b| a < b), "columns come in rising order");
         self.row(UPDATE, table, bucket, slot, None);
         put_columns(columns, self.bytes);
         let mut count = 0;
         for value in values {
-            encode(value, self.bytes);
+            encode(value.borrow(), self.bytes);
             count += 1;
         }
         debug_assert_eq!(count, columns.len(), "a value for each column");

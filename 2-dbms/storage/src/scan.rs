@@ -18,15 +18,37 @@ pub const BATCH_ROWS: usize = 64;
 pub type RowBatch = ArrayVec<RowId, BATCH_ROWS>;
 
 /// Where a scan is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct ScanCursor {
     next: u64,
+    /// Rows of a batch.
+    most: usize,
+}
+
+impl Default for ScanCursor {
+    fn default() -> ScanCursor {
+        ScanCursor { next: 0, most: BATCH_ROWS }
+    }
 }
 
 impl ScanCursor {
     /// The start of the fragment.
     pub fn new() -> ScanCursor {
         ScanCursor::default()
+    }
+
+    /// The start of the fragment, for a reader who expects to need `rows` rows only: batches are that small, and a
+    /// row behind them is not tested.
+    #[inline]
+    pub fn few(rows: usize) -> ScanCursor {
+        ScanCursor { next: 0, most: rows.clamp(1, BATCH_ROWS) }
+    }
+
+    /// The start of another fragment, with batches of the same size.
+    #[inline]
+    #[must_use]
+    pub fn restarted(self) -> ScanCursor {
+        ScanCursor { next: 0, ..self }
     }
 }
 
@@ -73,20 +95,24 @@ pub struct SimplePredicate {
     pub test: Test,
 }
 
-/// Appends the next live rows for which all predicates hold until `out` is full; true if there may be more.
+/// Below this many rows, testing one by one is cheaper than testing all 64 of a word.
+const FEW: usize = 8;
+
+/// Appends the next live rows for which all predicates hold until `out` has a batch; true if there may be more.
 pub(crate) fn scan_batch(
     directory: &Directory,
     cursor: &mut ScanCursor,
     predicates: &[SimplePredicate],
     out: &mut RowBatch,
 ) -> bool {
+    let by_row = cursor.most < FEW;
     loop {
         let number = (cursor.next / CHUNK_ROWS as u64) as usize;
         let Some(chunk) = directory.chunk_at(number) else { return false };
         let word = (cursor.next % CHUNK_ROWS as u64) as usize / 64;
         let mut bits = chunk.live[word] & (u64::MAX << (cursor.next % 64));
         for predicate in predicates {
-            if bits == 0 {
+            if bits == 0 || by_row {
                 break;
             }
             bits &= test_word(chunk, word, bits, predicate);
@@ -94,14 +120,17 @@ pub(crate) fn scan_batch(
         let start = (number * CHUNK_ROWS + word * 64) as u64;
         for bit in Bits(bits) {
             let slot = start + bit as u64;
-            if out.is_full() {
+            if out.len() >= cursor.most {
                 cursor.next = slot;
                 return true;
+            }
+            if by_row && !predicates.iter().all(|test| test_word(chunk, word, 1 << bit, test) != 0) {
+                continue;
             }
             out.push(RowId(slot as u32));
         }
         cursor.next = start + 64;
-        if out.is_full() {
+        if out.len() >= cursor.most {
             return true;
         }
     }
@@ -173,11 +202,9 @@ fn compare<T: Copy + Into<i64>>(
     comparison: Comparison,
     constant: i64,
 ) -> u64 {
-    /// Below this many rows, picking them is cheaper than testing all 64.
-    const FEW: u32 = 8;
     macro_rules! run {
         ($operator:tt) => {
-            if bits.count_ones() < FEW {
+            if (bits.count_ones() as usize) < FEW {
                 each(values, start, bits, |v| (*v).into() $operator constant)
             } else {
                 all(values, start, |v| v.into() $operator constant)

@@ -11,7 +11,7 @@ use crate::TypeId;
 /// The variant is the value's representation, not its SQL type: `text`, `varchar`, `char(n)`, `name`,
 /// `json` and enum labels are all [`Value::Text`]; `oid` and its `reg...` aliases are [`Value::Oid`].
 /// The plan knows the SQL type. Cloning never copies a long text or byte string.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub enum Value {
     /// NULL of any type.
     #[default]
@@ -103,6 +103,46 @@ impl Array {
             Ok(length) => vec![ArrayDimension { length, lower: 1 }],
         };
         Array { element, dimensions, elements }
+    }
+}
+
+impl Clone for Value {
+    /// What hot code is made of is copied in place; the rest costs a call.
+    #[inline]
+    fn clone(&self) -> Value {
+        match self {
+            Value::Null => Value::Null,
+            Value::Int4(v) => Value::Int4(*v),
+            Value::Int8(v) => Value::Int8(*v),
+            Value::Bool(v) => Value::Bool(*v),
+            other => clone_other(other),
+        }
+    }
+}
+
+#[inline(never)]
+fn clone_other(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(v) => Value::Bool(*v),
+        Value::Int2(v) => Value::Int2(*v),
+        Value::Int4(v) => Value::Int4(*v),
+        Value::Int8(v) => Value::Int8(*v),
+        Value::Float4(v) => Value::Float4(*v),
+        Value::Float8(v) => Value::Float8(*v),
+        Value::Oid(v) => Value::Oid(*v),
+        Value::Date(v) => Value::Date(*v),
+        Value::Time(v) => Value::Time(*v),
+        Value::Timestamp(v) => Value::Timestamp(*v),
+        Value::Timestamptz(v) => Value::Timestamptz(*v),
+        Value::Interval(v) => Value::Interval(v.clone()),
+        Value::Numeric(v) => Value::Numeric(v.clone()),
+        Value::Text(v) => Value::Text(v.clone()),
+        Value::Bytea(v) => Value::Bytea(v.clone()),
+        Value::Uuid(v) => Value::Uuid(v.clone()),
+        Value::Jsonb(v) => Value::Jsonb(v.clone()),
+        Value::Array(v) => Value::Array(v.clone()),
+        Value::Record(v) => Value::Record(v.clone()),
     }
 }
 

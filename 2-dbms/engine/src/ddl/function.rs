@@ -1,6 +1,6 @@
 //! CREATE FUNCTION and CREATE PROCEDURE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, Language};
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId};
 use tuplix_sql::analyze::analyze_procedure;
 use tuplix_sql::plan::CreateFunction;
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -53,12 +53,8 @@ impl Work<'_, '_> {
             .map(|other| FunctionDef::clone(other))
     }
 
-    /// PL/pgSQL is parsed; a LANGUAGE sql body is bound, as PostgreSQL does both.
+    /// The body is analysed; the SQL inside of PL/pgSQL may be wrong until it is reached.
     fn check_body(&self, function: &FunctionDef) -> Result<()> {
-        if function.language == Language::Plpgsql {
-            tuplix_sql::plpgsql::parse_body(&function.body, &function.name)?;
-            return Ok(());
-        }
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutFunction(function.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };

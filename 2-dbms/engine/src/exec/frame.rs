@@ -166,7 +166,7 @@ impl<'t, 'n> Exec<'t, 'n> {
         };
         self.base = window.values;
         self.state_base = window.states;
-        self.stack.values.resize(window.values + values, Value::Null);
+        self.stack.values.resize_with(window.values + values, || Value::Null);
         if states > 0 {
             self.stack.states.resize(window.states + states, State::Empty);
         }
@@ -176,7 +176,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Closes a window.
     #[inline]
     pub(crate) fn leave(&mut self, window: Window) {
-        self.stack.values.truncate(window.values);
+        shorten(&mut self.stack.values, window.values);
         self.stack.states.truncate(window.states);
         self.base = window.base;
         self.state_base = window.state_base;
@@ -191,7 +191,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// A copy of the value in a slot.
     #[inline]
     pub(crate) fn copy(&self, slot: usize) -> Value {
-        copy(self.get(slot))
+        self.get(slot).clone()
     }
 
     /// Puts a value into a slot.
@@ -217,7 +217,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     pub(crate) fn fill(&mut self, first: usize, values: &[Value]) {
         let first = self.base + first;
         for (slot, value) in self.stack.values[first..first + values.len()].iter_mut().zip(values) {
-            put(slot, copy(value));
+            put(slot, value.clone());
         }
     }
 
@@ -225,14 +225,14 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn scatter(&mut self, slots: &[usize], values: &[Value]) {
         for (slot, value) in slots.iter().zip(values) {
-            put(&mut self.stack.values[self.base + slot], copy(value));
+            put(&mut self.stack.values[self.base + slot], value.clone());
         }
     }
 
     /// Appends the values of slots.
     #[inline]
     pub(crate) fn gather(&self, slots: &[usize], out: &mut Vec<Value>) {
-        out.extend(slots.iter().map(|slot| copy(&self.stack.values[self.base + slot])));
+        out.extend(slots.iter().map(|slot| self.stack.values[self.base + slot].clone()));
     }
 
     /// Makes slots NULL.
@@ -290,7 +290,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Gives a buffer back.
     #[inline]
     pub(crate) fn give_buffer(&mut self, mut buffer: Vec<Value>) {
-        buffer.clear();
+        shorten(&mut buffer, 0);
         self.stack.spare.push(buffer);
     }
 
@@ -311,14 +311,16 @@ pub(crate) fn put(place: &mut Value, value: Value) {
     }
 }
 
-/// A copy, without a call for what hot code is made of.
+/// Drops what is beyond a length, without a call for what needs no drop.
 #[inline]
-pub(crate) fn copy(value: &Value) -> Value {
-    match value {
-        Value::Int4(v) => Value::Int4(*v),
-        Value::Int8(v) => Value::Int8(*v),
-        Value::Null => Value::Null,
-        other => other.clone(),
+fn shorten(values: &mut Vec<Value>, length: usize) {
+    while values.len() > length {
+        match values.pop() {
+            Some(value @ (Value::Null | Value::Bool(_) | Value::Int4(_) | Value::Int8(_))) => {
+                std::mem::forget(value);
+            }
+            other => drop(other),
+        }
     }
 }
 

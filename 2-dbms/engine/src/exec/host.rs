@@ -50,7 +50,9 @@ pub(crate) fn call(
 ) -> Run<Value> {
     if function.engine {
         let services = exec.services;
-        return services.engine_function(function.symbol, arguments, exec.tx);
+        let value = services.engine_function(function.symbol, arguments, exec.tx)?;
+        // The one value of type `void` has an empty text.
+        return Ok(if function.result == TypeId::VOID { Value::text("") } else { value });
     }
     with_context(exec, types, |context| (function.call)(context, arguments))
 }

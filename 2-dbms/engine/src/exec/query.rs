@@ -144,6 +144,9 @@ impl Builder<'_> {
             rows = Box::new(LockRows { source: rows, access, row, strength, wait });
         }
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
+            if let Some(few) = bounds.few().filter(|_| !query.with_ties) {
+                rows.expect_few(few);
+            }
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
             rows = Box::new(Limit { source: rows, bounds, ties });

@@ -28,6 +28,9 @@ pub(crate) trait Rows: Send + Sync {
         None
     }
 
+    /// Is told, when compiled, that only so many of its rows are likely to be asked for.
+    fn expect_few(&mut self, _rows: usize) {}
+
     /// Describes itself and its sources.
     fn explain(&self, out: &mut Explain);
 }
@@ -93,6 +96,10 @@ impl Rows for Project {
             }
             next(exec)
         })
+    }
+
+    fn expect_few(&mut self, rows: usize) {
+        self.source.expect_few(rows);
     }
 
     fn explain(&self, out: &mut Explain) {

@@ -120,6 +120,8 @@ pub(crate) struct TableScan {
     pub filter: Option<TestFn>,
     /// Functions of the catalogue are called for each row; one may delete a row that is still to come.
     pub recheck: bool,
+    /// Rows that are likely to be asked for, where they are few.
+    pub few: Option<usize>,
     /// Lines for EXPLAIN.
     pub text: Vec<String>,
 }
@@ -159,6 +161,10 @@ impl Rows for TableScan {
             }
             _ => self.first(exec, &keys, next),
         })
+    }
+
+    fn expect_few(&mut self, rows: usize) {
+        self.few = Some(rows);
     }
 
     fn explain(&self, out: &mut Explain) {
@@ -408,7 +414,7 @@ impl TableScan {
                 }
             }
         }
-        let mut scan = Scan::default();
+        let mut scan = self.few.map_or_else(Scan::default, Scan::few);
         let mut batch = RowBatch::new();
         loop {
             let more = exec.tx.scan(&self.access, bucket, &mut scan, &predicates, &mut batch)?;

@@ -60,6 +60,17 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Rows that are asked for at most, where the text says how many and they are few.
+    pub(crate) fn few(&self) -> Option<usize> {
+        const FEW: i64 = 64;
+        match (&self.limit, &self.offset) {
+            (Some(Code::Constant(Value::Int8(rows))), None) if (1..FEW).contains(rows) => {
+                usize::try_from(*rows).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// How many to skip, and how many to give then.
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>) -> Run<(u64, Option<u64>)> {
@@ -295,6 +306,10 @@ impl Rows for LockRows {
                 None => Ok(Flow::Continue),
             }
         })
+    }
+
+    fn expect_few(&mut self, rows: usize) {
+        self.source.expect_few(rows);
     }
 
     fn explain(&self, out: &mut Explain) {

@@ -74,6 +74,7 @@ impl Builder<'_> {
             present: slots.present,
             filter,
             recheck: self.user_calls,
+            few: None,
             text,
         };
         Ok((scan, path.ordered))

@@ -31,6 +31,8 @@ pub(crate) struct Change {
     /// Slots of new values with the slots of the relation's columns that CHECKs and RETURNING read.
     write_back: Vec<(usize, usize)>,
     constraints: Constraints,
+    /// The columns of its redo.
+    logged: Vec<u16>,
 }
 
 impl Change {
@@ -65,10 +67,10 @@ impl Change {
         }
         let mut changes = std::mem::take(&mut exec.stack.changes);
         changes.clear();
-        changes.extend(
-            self.columns.iter().enumerate().map(|(number, column)| (*column, exec.copy(self.first + number))),
-        );
-        let changed = exec.tx.update(&self.access, row, &changes);
+        for (number, column) in self.columns.iter().enumerate() {
+            changes.push((*column, exec.copy(self.first + number)));
+        }
+        let changed = exec.tx.update(&self.access, row, &changes, &self.logged);
         changes.clear();
         exec.stack.changes = changes;
         changed
@@ -122,7 +124,8 @@ impl Builder<'_> {
             new_slots[*column].get_or_insert(first + number);
         }
         let constraints = self.constraints(&access.table, checks, &new_slots, Some(&assigned))?;
-        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints })
+        let logged = crate::redo::update_columns(access, columns.iter().copied());
+        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints, logged })
     }
 
     /// The rows of the table to change. True when there is one at most.

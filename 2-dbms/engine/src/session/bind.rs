@@ -25,9 +25,7 @@ impl Session {
                 Ok(Prepared { inner: Arc::new(inner) })
             }
             Err(error) => {
-                if let Some(block) = &mut self.block {
-                    block.failed = true;
-                }
+                self.fail_block();
                 Err(shift_position(error, parsed.first_character))
             }
         }

@@ -225,6 +225,19 @@ impl Session {
         self.refresh_settings();
     }
 
+    /// The block accepts nothing but its end from now on. Unless a savepoint may bring it back, its changes and
+    /// locks are gone at once: others need not wait until its client says ROLLBACK.
+    pub(super) fn fail_block(&mut self) {
+        let Some(mut block) = self.block.take() else { return };
+        block.failed = true;
+        if block.savepoints.is_empty() && !block.interactive.locks.is_empty() {
+            block.interactive.overlay.rollback_to(0);
+            self.release_locks(&mut block.interactive);
+            self.node.waits.wake_all();
+        }
+        self.block = Some(block);
+    }
+
     fn release_locks(&mut self, interactive: &mut Interactive) {
         if interactive.locks.is_empty() {
             return;

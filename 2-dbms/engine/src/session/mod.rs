@@ -235,9 +235,7 @@ impl Session {
 
     /// An error's reply, too, leaves only after what it could have seen is on disk.
     fn fail(&mut self, error: SqlError, parsed: &Parsed) -> SqlError {
-        if let Some(block) = &mut self.block {
-            block.failed = true;
-        }
+        self.fail_block();
         self.services.flags.cancel.store(false, Ordering::Relaxed);
         if self.synchronous
             && let Err(stopped) = self.node.log.wait_durable(self.seen_epoch)

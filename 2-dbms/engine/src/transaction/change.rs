@@ -84,8 +84,13 @@ impl Transaction<'_> {
     ) -> Run<Option<RowRef>> {
         let mut key = std::mem::take(&mut self.scratch.key);
         key.clear();
-        key.extend(index.columns.iter().map(|column| values[column.column].clone()));
-        let outcome = if key.iter().any(Value::is_null) {
+        let mut has_null = false;
+        for column in &index.columns {
+            let value = &values[column.column];
+            has_null |= value.is_null();
+            key.push(value.clone());
+        }
+        let outcome = if has_null {
             Ok(None)
         } else {
             self.conflicting_key(held, access, bucket, number, &key, except)
@@ -154,11 +159,18 @@ impl Transaction<'_> {
         .into()
     }
 
-    /// Changes columns of a row, and gives the row as it is to be named from now on.
+    /// Changes columns of a row, and gives the row as it is to be named from now on. `logged` is what
+    /// [`redo::update_columns`] says of the changed columns.
     ///
     /// # Errors
     /// 23505; 0A000 when the change would move the row to another bucket.
-    pub fn update(&mut self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<RowRef> {
+    pub fn update(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        changes: &[(usize, Value)],
+        logged: &[u16],
+    ) -> Run<RowRef> {
         self.refuse_read_only("UPDATE")?;
         if row.held == SHARED_REFERENCE {
             self.hold_all()?;
@@ -170,12 +182,14 @@ impl Transaction<'_> {
         }
         self.wait_for_row(row)?;
         let first = self.scratch.undo_values.len();
-        self.scratch.undo_values.extend_from_slice(changes);
+        for (column, value) in changes {
+            self.scratch.undo_values.push((*column, value.clone()));
+        }
         let values = &mut self.scratch.undo_values[first..];
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         fragment.exchange(row.row, values);
         if self.logs {
-            redo::update(&mut self.scratch.redo, access, fragment, row, changes);
+            redo::update(&mut self.scratch.redo, access, fragment, row, logged);
         }
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
         Ok(row)

@@ -200,7 +200,8 @@ impl Transaction<'_> {
         }
         let changes = self.scratch.undo_values[first..].to_vec();
         fragment.exchange(row.row, &mut self.scratch.undo_values[first..]);
-        redo::update(&mut self.scratch.redo, &private.access, fragment, row, &changes);
+        let logged = redo::update_columns(&private.access, changes.iter().map(|(column, _)| *column));
+        redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
     }
 

@@ -47,6 +47,14 @@ fn slice(bound: &Bound<Vec<Value>>) -> Bound<&[Value]> {
     }
 }
 
+impl Scan {
+    /// The start of a bucket, in batches of so many rows.
+    #[inline]
+    pub(crate) fn few(rows: usize) -> Scan {
+        Scan { cursor: ScanCursor::few(rows), base_done: false }
+    }
+}
+
 impl Transaction<'_> {
     /// The fragment that a row lies in, for reading.
     #[inline]
@@ -87,13 +95,13 @@ impl Transaction<'_> {
             ids.clear();
             scan.base_done = !fragment.scan_batch(&mut scan.cursor, predicates, &mut ids);
             match overlay {
-                None => out.extend(ids.iter().map(|id| row(false, *id))),
+                None => ids.iter().for_each(|id| out.push(row(false, *id))),
                 Some(overlay) => {
                     out.extend(ids.iter().filter(|id| !overlay.hides(key, **id)).map(|id| row(false, *id)));
                 }
             }
             if scan.base_done {
-                scan.cursor = ScanCursor::new();
+                scan.cursor = scan.cursor.restarted();
             }
             if !out.is_empty() {
                 return Ok(!scan.base_done || overlay.is_some());

@@ -26,6 +26,7 @@ mod quote;
 mod regex;
 mod system;
 mod text;
+mod to_char_number;
 
 pub use quote::{quote_ident, quote_literal};
 pub use system::VERSION;
@@ -55,6 +56,7 @@ const SCALARS: &[&[Scalars]] = &[
         regex::FUNCTIONS,
         system::FUNCTIONS,
         text::FUNCTIONS,
+        to_char_number::FUNCTIONS,
     ],
 ];
 const SETS: &[Sets] =

@@ -1,8 +1,8 @@
 //! `numeric`: arithmetic, rounding, conversions from and to the other numbers, `generate_series`.
 
-use tuplix_types::{Numeric, Result, Row, SqlError, Value, sqlstate};
+use tuplix_types::{Numeric, Result, Row, SqlError, SqlState, Value, sqlstate};
 
-use super::args::{from_numeric, int4, numeric};
+use super::args::{from_numeric, int, int4, numeric};
 use super::{Scalars, Sets};
 use crate::registry::SetRows;
 
@@ -80,6 +80,55 @@ fn integer(a: &[Value]) -> Result<Value> {
     Ok(from_numeric(from_i128(i128::from(super::args::int(a, 0)?))))
 }
 
+/// `factorial`, which PostgreSQL bounds by what fits `numeric`.
+fn factorial(number: i64) -> Result<Numeric> {
+    let refuse = |message: &str| Err(SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, message));
+    if number < 0 {
+        return refuse("factorial of a negative number is undefined");
+    }
+    if number > 32_177 {
+        return refuse("value overflows numeric format");
+    }
+    (2..=number).try_fold(Numeric::ONE, |product, factor| product.mul(&from_i128(i128::from(factor))))
+}
+
+const INVALID_WIDTH_BUCKET: SqlState = SqlState(*b"2201G");
+
+/// What `width_bucket` refuses before it looks at the numbers.
+fn check_buckets(count: i32, any_nan: bool, infinite_bound: bool, same: bool) -> Result<i32> {
+    let refuse = |message: &str| Err(SqlError::new(INVALID_WIDTH_BUCKET, message));
+    if count <= 0 {
+        return refuse("count must be greater than zero");
+    }
+    if any_nan {
+        return refuse("operand, lower bound, and upper bound cannot be NaN");
+    }
+    if infinite_bound {
+        return refuse("lower and upper bounds must be finite");
+    }
+    if same {
+        return refuse("lower bound cannot equal upper bound");
+    }
+    count.checked_add(1).ok_or_else(|| super::args::out_of_range("integer"))
+}
+
+/// The bucket of a number, of `count` of the same width between two bounds, which may be in any order.
+fn width_bucket(a: &[Value]) -> Result<Value> {
+    let (value, from, to, count) = (numeric(a, 0)?, numeric(a, 1)?, numeric(a, 2)?, int4(a, 3)?);
+    let any_nan = value.is_nan() || from.is_nan() || to.is_nan();
+    let above = check_buckets(count, any_nan, !from.is_finite() || !to.is_finite(), from == to)?;
+    let (before, after, distance, width) = if from < to {
+        (value < from, value >= to, value.sub(from)?, to.sub(from)?)
+    } else {
+        (value > from, value <= to, from.sub(value)?, from.sub(to)?)
+    };
+    if before || after {
+        return Ok(Value::Int4(if before { 0 } else { above }));
+    }
+    let bucket = distance.mul(&from_i128(i128::from(count)))?.div_trunc(&width)?.to_i32()?;
+    Ok(Value::Int4(bucket.min(count - 1) + 1))
+}
+
 pub(crate) const FUNCTIONS: Scalars = &[
     ("numeric_add", |_, a| Ok(from_numeric(numeric(a, 0)?.add(numeric(a, 1)?)?))),
     ("numeric_sub", |_, a| Ok(from_numeric(numeric(a, 0)?.sub(numeric(a, 1)?)?))),
@@ -112,6 +161,8 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("log_numeric", |_, a| Ok(from_numeric(Numeric::log(&from_i128(10), numeric(a, 0)?)?))),
     ("log10_numeric", |_, a| Ok(from_numeric(Numeric::log(&from_i128(10), numeric(a, 0)?)?))),
     ("numeric_power", |_, a| Ok(from_numeric(numeric(a, 0)?.power(numeric(a, 1)?)?))),
+    ("numeric_fac", |_, a| Ok(from_numeric(factorial(int(a, 0)?)?))),
+    ("width_bucket_numeric", |_, a| width_bucket(a)),
     ("numeric_gcd", |_, a| gcd(numeric(a, 0)?, numeric(a, 1)?).map(from_numeric)),
     ("numeric_lcm", |_, a| lcm(numeric(a, 0)?, numeric(a, 1)?).map(from_numeric)),
     ("numeric", |_, a| with_typmod(numeric(a, 0)?, int4(a, 1)?)),

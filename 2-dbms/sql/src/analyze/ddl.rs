@@ -155,7 +155,15 @@ impl Analyzer<'_> {
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
-            Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
+            Ok(other) => {
+                // There are built-in types only, so what does not exist can be said.
+                for node in stmt.objects.iter().filter(|_| !stmt.missing_ok) {
+                    if let NodeEnum::TypeName(name) = nodes::inner(node)? {
+                        self.type_name(name)?;
+                    }
+                }
+                return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other))));
+            }
             Err(_) => return Err(nodes::missing()),
         };
         if stmt.concurrent {

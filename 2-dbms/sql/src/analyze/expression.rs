@@ -85,7 +85,11 @@ impl Analyzer<'_> {
             None => (Value::Null, TypeId::UNKNOWN),
             Some(a_const::Val::Ival(number)) => (Value::Int4(number.ival), TypeId::INT4),
             Some(a_const::Val::Fval(number)) => match number.fval.parse::<i64>() {
-                Ok(number) => (Value::Int8(number), TypeId::INT8),
+                // The grammar's `-2147483648` is one constant, written as a float.
+                Ok(number) => match i32::try_from(number) {
+                    Ok(number) => (Value::Int4(number), TypeId::INT4),
+                    Err(_) => (Value::Int8(number), TypeId::INT8),
+                },
                 Err(_) => {
                     let numeric =
                         Numeric::parse(&number.fval).map_err(|e| e.at(self.at(constant.location)))?;

@@ -64,6 +64,11 @@ use variables::Variables;
 pub trait SystemRelations {
     /// The columns of the system table of this schema and name.
     fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>>;
+
+    /// Whether the system tables of a schema are found only under their full names, even if it is on the search path.
+    fn qualified_only(&self, _schema: &str) -> bool {
+        false
+    }
 }
 
 /// No system tables at all.

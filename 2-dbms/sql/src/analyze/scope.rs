@@ -271,13 +271,20 @@ impl<'a> Analyzer<'a> {
                 first
                     .into_iter()
                     .chain(path.iter().map(String::as_str))
-                    .find_map(|schema| self.relation_in(schema, name))
+                    .find_map(|schema| self.relation_on_path(schema, name))
             }
         };
         found.ok_or_else(|| {
             let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
             SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{shown}\" does not exist"))
                 .at(position)
+        })
+    }
+
+    fn relation_on_path(&self, schema: &str, name: &str) -> Option<Found<'a>> {
+        self.relation_in(schema, name).filter(|found| match found {
+            Found::Table(_) => true,
+            Found::System { schema, .. } => !self.context.system.qualified_only(schema),
         })
     }
 

@@ -34,6 +34,13 @@ impl Analyzer<'_> {
             let target = match self.named_target(key, targets, Clause::OrderBy)? {
                 Some(target) => target,
                 None => {
+                    if let NodeEnum::ColumnRef(reference) = nodes::inner(key)?
+                        && let [name] = nodes::strings(&reference.fields)[..]
+                    {
+                        let message = format!("column \"{name}\" does not exist");
+                        let error = SqlError::new(sqlstate::UNDEFINED_COLUMN, message);
+                        return Err(error.at(self.at(reference.location)));
+                    }
                     return Err(SqlError::new(
                         sqlstate::FEATURE_NOT_SUPPORTED,
                         "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",

@@ -43,7 +43,15 @@ impl Analyzer<'_> {
                 StatementKind::DiscardAll
             }
             NodeEnum::DiscardStmt(_) => return Err(SqlError::unsupported("DISCARD of anything but ALL")),
-            other => return Err(SqlError::unsupported(nodes::statement_name(other))),
+            other => {
+                if let NodeEnum::CopyStmt(stmt) = other
+                    && let Some(table) = &stmt.relation
+                {
+                    let schema = nodes::non_empty(&table.schemaname);
+                    self.find_relation(schema, &table.relname, self.at(table.location))?;
+                }
+                return Err(SqlError::unsupported(nodes::statement_name(other)));
+            }
         })
     }
 

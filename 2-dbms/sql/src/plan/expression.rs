@@ -72,14 +72,14 @@ pub enum ExprKind {
     Or(Vec<Expr>),
     /// NOT
     Not(Box<Expr>),
-    /// IS [NOT] NULL; over a record: all fields.
+    /// IS \[NOT\] NULL; over a record: all fields.
     IsNull {
         /// What is tested.
         argument: Box<Expr>,
         /// IS NOT NULL
         negated: bool,
     },
-    /// IS [NOT] TRUE / FALSE / UNKNOWN; `value` is `None` for UNKNOWN.
+    /// IS \[NOT\] TRUE / FALSE / UNKNOWN; `value` is `None` for UNKNOWN.
     IsBoolean {
         /// What is tested.
         argument: Box<Expr>,
@@ -88,7 +88,7 @@ pub enum ExprKind {
         /// IS NOT
         negated: bool,
     },
-    /// IS [NOT] DISTINCT FROM
+    /// IS \[NOT\] DISTINCT FROM
     IsDistinct {
         /// Left side.
         left: Box<Expr>,
@@ -133,7 +133,7 @@ pub enum ExprKind {
         /// Elements are arrays themselves.
         multidimensional: bool,
     },
-    /// array[i] or array[i][j], or slices array[a:b].
+    /// array\[i\] or array\[i\]\[j\], or slices array\[a:b\].
     Subscript {
         /// The array.
         array: Box<Expr>,

@@ -2,7 +2,7 @@
 
 use tuplix_catalog::FunctionId;
 use tuplix_types::sqlstate::SqlState;
-use tuplix_types::{Severity, TypeId};
+use tuplix_types::{Severity, SqlError, TypeId};
 
 use super::{Expr, OutputColumn, Relation, Statement};
 
@@ -21,6 +21,8 @@ pub struct Procedure {
     pub outputs: Vec<usize>,
     /// The variable `FOUND`.
     pub found: usize,
+    /// A call's value is the empty text of type `void`: PL/pgSQL's, where SQL functions give NULL.
+    pub gives_void: bool,
     /// What a call gives: one column for a scalar function, none for void.
     pub columns: Vec<OutputColumn>,
     /// Gives any number of rows.
@@ -95,6 +97,8 @@ pub struct Expression {
     pub relations: Vec<Relation>,
     /// Its text, for error contexts.
     pub text: String,
+    /// Why it cannot be computed: the error of reaching it. `expr` is NULL then.
+    pub failure: Option<SqlError>,
 }
 
 /// Where a value goes.
@@ -108,7 +112,7 @@ pub enum Target {
     Record(usize),
 }
 
-/// INTO [STRICT] targets.
+/// INTO \[STRICT\] targets.
 #[derive(Clone, Debug)]
 pub struct Into {
     /// Exactly one row, or P0002 / P0003.
@@ -159,7 +163,7 @@ pub enum PlStatement {
         /// Body.
         body: Vec<Located<PlStatement>>,
     },
-    /// FOR i IN [REVERSE] a..b BY c; all `int4`.
+    /// FOR i IN \[REVERSE\] a..b BY c; all `int4`.
     ForRange {
         /// Label.
         label: Option<String>,
@@ -262,10 +266,17 @@ pub enum PlStatement {
         /// USING
         arguments: Vec<Expression>,
     },
-    /// GET [STACKED] DIAGNOSTICS
+    /// GET \[STACKED\] DIAGNOSTICS
     GetDiagnostics(Vec<(Target, Diagnostic)>),
     /// NULL
     Null,
+    /// A statement that cannot be done: reaching it raises the error.
+    Fail {
+        /// The error.
+        error: SqlError,
+        /// What the statement is called in error contexts.
+        what: &'static str,
+    },
 }
 
 /// RAISE

@@ -39,7 +39,7 @@ impl TimeZone {
         if let Some(zone) = posix(&lower) {
             return Ok(zone);
         }
-        if lower.contains('/') || lower.bytes().all(|b| b.is_ascii_alphabetic()) && !lower.is_empty() {
+        if is_ruled_name(&lower) {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
                 format!("time zone \"{name}\" is not supported"),
@@ -96,6 +96,67 @@ fn is_utc_name(lower: &str) -> bool {
             | "gmt0"
             | "etc/gmt0"
     )
+}
+
+/// Whether a name is of the time zone database's, for a zone whose offset changes or is not known here: by its area, or
+/// one of the old names without an area.
+fn is_ruled_name(lower: &str) -> bool {
+    const AREAS: [&str; 16] = [
+        "africa",
+        "america",
+        "antarctica",
+        "arctic",
+        "asia",
+        "atlantic",
+        "australia",
+        "brazil",
+        "canada",
+        "chile",
+        "etc",
+        "europe",
+        "indian",
+        "mexico",
+        "pacific",
+        "us",
+    ];
+    const ALONE: [&str; 32] = [
+        "cet",
+        "cst6cdt",
+        "cuba",
+        "eet",
+        "egypt",
+        "eire",
+        "est",
+        "est5edt",
+        "gb",
+        "gb-eire",
+        "hongkong",
+        "hst",
+        "iceland",
+        "iran",
+        "israel",
+        "jamaica",
+        "japan",
+        "kwajalein",
+        "libya",
+        "met",
+        "mst",
+        "mst7mdt",
+        "navajo",
+        "nz",
+        "poland",
+        "portugal",
+        "prc",
+        "pst8pdt",
+        "rok",
+        "singapore",
+        "turkey",
+        "wet",
+    ];
+    match lower.split_once('/') {
+        Some((area, place)) => AREAS.contains(&area) && !place.is_empty(),
+        None => ALONE.contains(&lower),
+    }
 }
 
 /// `<+02>-02`, `est5`, `+02:00`: a name and what must be added to local time to get UTC.

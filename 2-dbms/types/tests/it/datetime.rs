@@ -118,5 +118,6 @@ fn zones_show_and_shift_as_postgresql_does() {
         assert_eq!(text_io::to_text(TypeId::TIMESTAMPTZ, &value, &ctx), text);
     }
     assert_eq!(TimeZone::parse("Europe/Berlin").unwrap_err().sqlstate().as_str(), "0A000");
+    assert_eq!(TimeZone::parse("Nowhere/City").unwrap_err().sqlstate().as_str(), "22023");
     assert_eq!(TimeZone::parse("no zone!").unwrap_err().sqlstate().as_str(), "22023");
 }

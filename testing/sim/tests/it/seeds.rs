@@ -1,45 +1,29 @@
 //! 40 seeds, each run twice with equal bytes. `tuplix-sim --seed N --trace` replays one that fails.
 
-use tuplix_sim::run::{ROUNDS, check_seed};
+use tuplix_sim::run::{ROUNDS, Report, check_seed};
 
-/// Runs some of the seeds; the test harness runs the groups beside each other.
-fn run(first: u64) {
-    let (mut committed, mut crashes, mut faults, mut cuts, mut unknown) = (0, 0, 0, 0, 0);
-    for seed in first..first + 10 {
-        match check_seed(seed, ROUNDS, 60) {
-            Ok(report) => {
-                committed += report.committed;
-                crashes += report.crashes;
-                faults += report.faults;
-                cuts += report.cuts;
-                unknown += report.unknown;
-            }
-            Err(failure) => panic!("{failure}"),
-        }
-    }
+const SEEDS: u64 = 40;
+const GROUPS: u64 = 4;
+
+#[test]
+fn forty_seeds_twice() {
+    let group =
+        |group: u64| (0..SEEDS).filter(move |seed| seed % GROUPS == group).map(one).collect::<Vec<_>>();
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let groups: Vec<_> = (0..GROUPS).map(|index| scope.spawn(move || group(index))).collect();
+        groups.into_iter().flat_map(|group| group.join().unwrap()).collect()
+    });
+    let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
+    let (committed, unknown) = (sum(|report| report.committed), sum(|report| report.unknown));
+    let (crashes, faults, cuts) =
+        (sum(|report| report.crashes), sum(|report| report.faults), sum(|report| report.cuts));
     // A suite in which nothing goes wrong on the disk shows nothing.
     assert!(
-        committed > 1000 && crashes > 20 && faults > 0 && cuts > 0 && unknown > 20,
-        "{committed} {crashes} {faults} {cuts} {unknown}"
+        committed > 4000 && crashes > 80 && faults > 10 && cuts > 0 && unknown > 80,
+        "{committed} committed, {crashes} crashes, {faults} faults, {cuts} torn tails, {unknown} unknown"
     );
 }
 
-#[test]
-fn seeds_0_to_9() {
-    run(0);
-}
-
-#[test]
-fn seeds_10_to_19() {
-    run(10);
-}
-
-#[test]
-fn seeds_20_to_29() {
-    run(20);
-}
-
-#[test]
-fn seeds_30_to_39() {
-    run(30);
+fn one(seed: u64) -> Report {
+    check_seed(seed, ROUNDS, 60).unwrap_or_else(|failure| panic!("{failure}"))
 }

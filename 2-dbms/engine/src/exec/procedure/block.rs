@@ -44,13 +44,19 @@ struct BlockCode {
 
 impl Body<'_, '_> {
     /// Compiles statements.
-    pub(super) fn steps(&mut self, statements: &[PlanLocated<PlStatement>]) -> Result<Steps> {
+    pub(super) fn steps(&mut self, statements: &[PlanLocated<PlStatement>]) -> Steps {
         statements.iter().map(|statement| self.located(statement)).collect()
     }
 
-    fn located(&mut self, statement: &PlanLocated<PlStatement>) -> Result<Located> {
+    fn located(&mut self, statement: &PlanLocated<PlStatement>) -> Located {
         let place = self.place(statement.line, super::statement::name(&statement.node));
-        Ok(Located { place, step: self.statement(&statement.node, place)? })
+        let labels = self.labels.len();
+        // What cannot be compiled fails when it is reached, as errors of analysis do.
+        let step = self.statement(&statement.node, place).unwrap_or_else(|error| {
+            self.labels.truncate(labels);
+            super::statement::failing(error)
+        });
+        Located { place, step }
     }
 
     /// Compiles a block.
@@ -71,11 +77,12 @@ impl Body<'_, '_> {
             }
             initial.push(Initial { slot: self.builder.variables[*variable], value: code, states, not_null });
         }
-        let steps = self.steps(&block.statements)?;
-        let handlers = block.handlers.iter().map(|handler| {
-            Ok(Handler { conditions: handler.conditions.clone(), steps: self.steps(&handler.statements)? })
+        let steps = self.steps(&block.statements);
+        let handlers = block.handlers.iter().map(|handler| Handler {
+            conditions: handler.conditions.clone(),
+            steps: self.steps(&handler.statements),
         });
-        let handlers = handlers.collect::<Result<Vec<_>>>()?;
+        let handlers = handlers.collect();
         self.labels.pop();
         let code = BlockCode { initial, steps, handlers, error_variables: block.error_variables, label };
         Ok(step(move |exec| code.run(exec)))

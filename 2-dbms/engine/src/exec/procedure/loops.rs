@@ -35,16 +35,16 @@ fn loop_error(code: SqlState, what: &str) -> Stop {
 }
 
 impl Body<'_, '_> {
-    fn loop_body(&mut self, label: Option<&String>, body: &Statements) -> Result<(usize, super::Steps)> {
+    fn loop_body(&mut self, label: Option<&String>, body: &Statements) -> (usize, super::Steps) {
         let number = self.open_label(label, true);
         let steps = self.steps(body);
         self.labels.pop();
-        Ok((number, steps?))
+        (number, steps)
     }
 
     /// LOOP
     pub(super) fn endless(&mut self, label: Option<&String>, body: &Statements) -> Result<Step> {
-        let (label, steps) = self.loop_body(label, body)?;
+        let (label, steps) = self.loop_body(label, body);
         Ok(step(move |exec| {
             loop {
                 if let Round::End(control) = round(&steps, exec, label)? {
@@ -63,7 +63,7 @@ impl Body<'_, '_> {
         place: usize,
     ) -> Result<Step> {
         let condition = self.test(condition)?;
-        let (label, steps) = self.loop_body(label, body)?;
+        let (label, steps) = self.loop_body(label, body);
         Ok(step(move |exec| {
             loop {
                 exec.activation.place = place;
@@ -84,7 +84,7 @@ impl Body<'_, '_> {
         };
         let (from, to) = (self.value(from)?, self.value(to)?);
         let by = by.as_ref().map(|by| self.value(by)).transpose()?;
-        let (label, steps) = self.loop_body(label.as_ref(), body)?;
+        let (label, steps) = self.loop_body(label.as_ref(), body);
         let (slot, found, reverse) = (self.builder.variables[*variable], self.found(), *reverse);
         Ok(step(move |exec| {
             let null = |what: &str| loop_error(sqlstate::NULL_VALUE_NOT_ALLOWED, what);
@@ -130,7 +130,7 @@ impl Body<'_, '_> {
     ) -> Result<Step> {
         let targets = self.into(into)?;
         let sql = self.embedded(query)?;
-        let (label, steps) = self.loop_body(label, body)?;
+        let (label, steps) = self.loop_body(label, body);
         let found = self.found();
         Ok(step(move |exec| {
             let rows = sql.collect(exec)?;
@@ -155,7 +155,7 @@ impl Body<'_, '_> {
     ) -> Result<Step> {
         let dynamic = self.dynamic(text, arguments)?;
         let targets = self.into(into)?;
-        let (label, steps) = self.loop_body(label, body)?;
+        let (label, steps) = self.loop_body(label, body);
         let found = self.found();
         Ok(step(move |exec| {
             let (statement, parameters) = dynamic.prepare(exec)?;
@@ -177,7 +177,7 @@ impl Body<'_, '_> {
     ) -> Result<Step> {
         let array = self.value(array)?;
         let targets = self.into(&Into { strict: false, targets: vec![target.clone()] })?;
-        let (label, steps) = self.loop_body(label, body)?;
+        let (label, steps) = self.loop_body(label, body);
         let (found, slice) = (self.found(), slice as usize);
         Ok(step(move |exec| {
             let Value::Array(array) = array.run(exec)? else {

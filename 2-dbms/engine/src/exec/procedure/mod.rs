@@ -92,6 +92,7 @@ pub struct CompiledProcedure {
     result: usize,
     inputs: usize,
     returns_set: bool,
+    gives_void: bool,
     slots: usize,
     states: usize,
 }
@@ -119,6 +120,7 @@ pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) ->
         result,
         inputs: procedure.inputs,
         returns_set: procedure.returns_set,
+        gives_void: procedure.gives_void,
         slots,
         states,
     })
@@ -192,6 +194,7 @@ impl CompiledProcedure {
         let mut result = Value::Null;
         self.activate(exec, arguments, &mut |exec| {
             result = match &self.outputs[..] {
+                [] if self.gives_void => Value::text(""),
                 [] => exec.take(self.result),
                 [output] => exec.take(*output),
                 outputs => Value::Record(outputs.iter().map(|output| exec.get(*output).clone()).collect()),

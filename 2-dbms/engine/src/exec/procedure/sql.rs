@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tuplix_sql::plan::{Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target};
-use tuplix_types::{Result, SqlError, SqlState, TypeId, Value, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::super::code::{Code, run_all};
 use super::super::frame::{Exec, Flow, RowSet};
@@ -280,9 +280,10 @@ impl Body<'_, '_> {
                 let code = SqlKind::Call { function: *function, arguments };
                 Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
             }
-            StatementKind::Transaction(_) => {
-                Err(SqlError::new(SqlState(*b"2D000"), "invalid transaction termination"))
-            }
+            StatementKind::Transaction(_) => Err(SqlError::new(
+                sqlstate::INVALID_TRANSACTION_TERMINATION,
+                "invalid transaction termination",
+            )),
             _ => Err(SqlError::unsupported("this statement inside a function")),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tuplix_sql::plan::{Expression, PlStatement, Target};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
-use super::super::code::{Code, TestFn};
+use super::super::code::{Code, TestFn, test};
 use super::super::frame::Exec;
 use super::super::walk::Facts;
 use super::block::null_variable;
@@ -37,6 +37,7 @@ pub(super) fn name(statement: &PlStatement) -> &'static str {
         PlStatement::Execute { .. } => "EXECUTE",
         PlStatement::GetDiagnostics(_) => "GET DIAGNOSTICS",
         PlStatement::Null => "NULL",
+        PlStatement::Fail { what, .. } => what,
     }
 }
 
@@ -119,6 +120,11 @@ impl Place1 {
 impl Body<'_, '_> {
     /// Compiles an expression.
     pub(super) fn value(&mut self, expression: &Expression) -> Result<Value1> {
+        if let Some(error) = &expression.failure {
+            let error = error.clone();
+            let code = Code::new(move |_| Err(error.clone().into()));
+            return Ok(Value1 { code, states: (0, 0), text: None });
+        }
         let facts = Facts::of_expr(&expression.expr);
         let compile = |builder: &mut super::Builder<'_>| builder.expr(&expression.expr);
         let (code, first, count) = self.builder.statement(&expression.relations, &facts, compile)?;
@@ -128,6 +134,10 @@ impl Body<'_, '_> {
 
     /// Compiles a condition.
     pub(super) fn test(&mut self, expression: &Expression) -> Result<Test1> {
+        if let Some(error) = &expression.failure {
+            let error = error.clone();
+            return Ok(Test1 { test: test(move |_| Err(error.clone().into())), states: (0, 0) });
+        }
         let facts = Facts::of_expr(&expression.expr);
         let compile = |builder: &mut super::Builder<'_>| builder.test(&expression.expr);
         let (test, first, count) = self.builder.statement(&expression.relations, &facts, compile)?;
@@ -159,7 +169,7 @@ impl Body<'_, '_> {
             PlStatement::Assign { target, value } => self.assign(target, value),
             PlStatement::If { arms, otherwise } => {
                 let arms = self.arms(arms)?;
-                let otherwise = self.steps(otherwise)?;
+                let otherwise = self.steps(otherwise);
                 Ok(step(move |exec| match taken(&arms, exec)? {
                     Some(steps) => run_steps(steps, exec),
                     None => run_steps(&otherwise, exec),
@@ -167,7 +177,7 @@ impl Body<'_, '_> {
             }
             PlStatement::Case { arms, otherwise } => {
                 let arms = self.arms(arms)?;
-                let otherwise = otherwise.as_ref().map(|otherwise| self.steps(otherwise)).transpose()?;
+                let otherwise = otherwise.as_ref().map(|otherwise| self.steps(otherwise));
                 Ok(step(move |exec| match (taken(&arms, exec)?, &otherwise) {
                     (Some(steps), _) | (None, Some(steps)) => run_steps(steps, exec),
                     (None, None) => Err(case_not_found()),
@@ -200,6 +210,7 @@ impl Body<'_, '_> {
             PlStatement::Execute { text, into, arguments } => self.execute(text, into.as_ref(), arguments),
             PlStatement::GetDiagnostics(items) => self.get_diagnostics(items, place),
             PlStatement::Null => Ok(step(|_| Ok(Control::Next))),
+            PlStatement::Fail { error, .. } => Ok(failing(error.clone())),
         }
     }
 
@@ -224,7 +235,7 @@ impl Body<'_, '_> {
         arms: &[(Expression, Vec<tuplix_sql::plan::Located<PlStatement>>)],
     ) -> Result<Vec<(Test1, Steps)>> {
         arms.iter()
-            .map(|(condition, statements)| Ok((self.test(condition)?, self.steps(statements)?)))
+            .map(|(condition, statements)| Ok((self.test(condition)?, self.steps(statements))))
             .collect()
     }
 
@@ -280,6 +291,11 @@ impl Body<'_, '_> {
             Err(SqlError::new(sqlstate::ASSERT_FAILURE, message).into())
         }))
     }
+}
+
+/// A statement that raises an error when it is reached.
+pub(super) fn failing(error: SqlError) -> Step {
+    step(move |_| Err(error.clone().into()))
 }
 
 fn taken<'s>(arms: &'s [(Test1, Steps)], exec: &mut Exec<'_, '_>) -> Run<Option<&'s Steps>> {

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod compare;
 mod fields;
+mod from_char;
 mod make;
 mod series;
 mod to_char;
@@ -15,10 +16,11 @@ use super::Scalars;
 use crate::CallContext;
 
 /// The topic's tables.
-pub(crate) const FUNCTIONS: [Scalars; 5] = [
+pub(crate) const FUNCTIONS: [Scalars; 6] = [
     arithmetic::FUNCTIONS,
     compare::FUNCTIONS.as_flattened(),
     fields::FUNCTIONS,
+    from_char::FUNCTIONS,
     make::FUNCTIONS,
     to_char::FUNCTIONS,
 ];

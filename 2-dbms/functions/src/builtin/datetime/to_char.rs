@@ -3,13 +3,13 @@
 use tuplix_types::datetime::{
     DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeZone, civil, is_infinite_timestamp, timestamptz_to_timestamp,
 };
-use tuplix_types::{Result, SqlError, Value};
+use tuplix_types::{Interval, Result, SqlError, Value, sqlstate};
 
 use super::zone;
 use crate::builtin::Scalars;
-use crate::builtin::args::{text, timestamp};
+use crate::builtin::args::{interval, text, timestamp};
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -163,7 +163,7 @@ fn ordinal(number: &str) -> &'static str {
 }
 
 /// The pattern at the start of a template, as it is written there.
-fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
+pub(super) fn pattern_at(rest: &str) -> Option<(&'static str, &str)> {
     let patterns = PATTERNS.iter().chain(&SHORT_YEARS);
     for pattern in patterns {
         let Some(written) = rest.get(..pattern.len()) else { continue };
@@ -193,7 +193,7 @@ fn in_case(piece: &str, pattern: &str, written: &str) -> String {
     }
 }
 
-fn format(moment: &Moment, template: &str) -> Result<String> {
+fn format(template: &str, piece: impl Fn(&str, bool) -> Result<Piece>) -> Result<String> {
     let (mut out, mut rest) = (String::with_capacity(template.len() + 8), template);
     while let Some(c) = rest.chars().next() {
         if c == '"' {
@@ -219,10 +219,10 @@ fn format(moment: &Moment, template: &str) -> Result<String> {
             continue;
         };
         rest = &rest[written.len()..];
-        match moment.piece(pattern, fill) {
+        match piece(pattern, fill)? {
             Piece::Text(piece) => out.push_str(&in_case(&piece, pattern, written)),
             Piece::Number(value, width) => {
-                let width = if fill { width } else { 0 };
+                let width = if fill { width + usize::from(value < 0) } else { 0 };
                 let number = format!("{value:0width$}");
                 out.push_str(&number);
                 if rest.starts_with("TH") {
@@ -260,10 +260,65 @@ fn to_char(a: &[Value], zone: Option<TimeZone>) -> Result<Value> {
         return Ok(Value::Null);
     }
     let local = zone.map_or(Ok(micros), |zone| timestamptz_to_timestamp(micros, zone))?;
-    format(&Moment::new(local, zone), template).map(Value::text)
+    let moment = Moment::new(local, zone);
+    format(template, |pattern, fill| Ok(moment.piece(pattern, fill))).map(Value::text)
+}
+
+/// The piece of a pattern for a length of time, whose hours and days are not those of a calendar.
+fn interval_piece(value: &Interval, pattern: &str) -> Result<Piece> {
+    use Piece::{Number, Text};
+    let (years, months) = (i64::from(value.months / 12), i64::from(value.months % 12));
+    let (days, time) = (i64::from(value.days), value.microseconds);
+    let (hours, micros) = (time / HOUR_US, time % SECOND_US);
+    let half = if hours % 24 >= 12 { "P.M." } else { "A.M." };
+    Ok(match pattern {
+        "A.M." | "P.M." => upper(half),
+        "AM" | "PM" => Text(half.replace('.', "")),
+        // These two make no room for a sign.
+        "DDD" | "DD" if days < 0 || value.months < 0 => {
+            let (number, width) =
+                if pattern == "DD" { (days, 2) } else { (i64::from(value.months) * 30 + days, 3) };
+            Text(format!("{number:0width$}"))
+        }
+        "DDD" => Number(i64::from(value.months) * 30 + days, 3),
+        "DD" => Number(days, 2),
+        "FF1" => Number(micros / 100_000, 1),
+        "FF2" => Number(micros / 10_000, 2),
+        "FF3" | "MS" => Number(micros / 1000, 3),
+        "FF4" => Number(micros / 100, 4),
+        "FF5" => Number(micros / 10, 5),
+        "FF6" | "US" => Number(micros, 6),
+        "HH24" => Number(hours, 2),
+        "HH12" | "HH" => Number(if hours % 12 == 0 { 12 } else { hours % 12 }, 2),
+        "MI" => Number(time / MINUTE_US % 60, 2),
+        "SS" => Number(time / SECOND_US % 60, 2),
+        "SSSS" | "SSSSS" => Number(time / SECOND_US, 0),
+        "MM" => Number(months, 2),
+        "YYYY" => Number(years, 4),
+        "YYY" => Number(years % 1000, 3),
+        "YY" => Number(years % 100, 2),
+        "Y" => Number(years % 10, 1),
+        "A.D." | "B.C." | "AD" | "BC" | "DAY" | "DY" | "D" | "ID" | "OF" | "TZ" | "TZH" | "TZM" => {
+            let message = "invalid format specification for an interval value";
+            return Err(SqlError::new(sqlstate::INVALID_DATETIME_FORMAT, message)
+                .hint("Intervals are not tied to specific calendar dates."));
+        }
+        other => {
+            return Err(SqlError::unsupported(format_args!("the pattern \"{other}\" of to_char(interval)")));
+        }
+    })
+}
+
+fn interval_to_char(a: &[Value]) -> Result<Value> {
+    let (value, template) = (interval(a, 0)?, text(a, 1)?);
+    if template.is_empty() {
+        return Ok(Value::Null);
+    }
+    format(template, |pattern, _| interval_piece(value, pattern)).map(Value::text)
 }
 
 pub(super) const FUNCTIONS: Scalars = &[
+    ("interval_to_char", |_, a| interval_to_char(a)),
     ("timestamp_to_char", |_, a| to_char(a, None)),
     ("timestamptz_to_char", |ctx, a| to_char(a, Some(zone(ctx)))),
 ];

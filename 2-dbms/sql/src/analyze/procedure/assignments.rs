@@ -1,10 +1,11 @@
 //! Where values go: variables, fields, whole records, INTO.
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use tuplix_types::{Result, SqlError, SqlState, TypeId, sqlstate};
+use tuplix_types::{SqlError, SqlState, TypeId, sqlstate};
 
 use super::Binder;
 use super::embedded::statement_columns;
+use super::refusal::{Bound, Refusal};
 use crate::analyze::functions::null;
 use crate::analyze::variables::Shape;
 use crate::analyze::{Analyzer, nodes};
@@ -16,12 +17,12 @@ const ERROR_IN_ASSIGNMENT: SqlState = SqlState(*b"22005");
 
 impl Binder<'_> {
     /// The place that a name means.
-    pub(super) fn target(&self, name: &Name) -> Result<Target> {
+    pub(super) fn target(&self, name: &Name) -> Bound<Target> {
         let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
         self.target_of(&parts)
     }
 
-    fn target_of(&self, parts: &[&str]) -> Result<Target> {
+    fn target_of(&self, parts: &[&str]) -> Bound<Target> {
         let variables = &self.variables;
         let unknown = || {
             let message = format!("\"{}\" is not a known variable", parts.join("."));
@@ -36,21 +37,21 @@ impl Binder<'_> {
             [label, record, field] => (variables.lookup_in(label, record), Some(field)),
             _ => (None, None),
         };
-        let variable = variable.ok_or_else(unknown)?;
+        let variable = variable.ok_or_else(|| Refusal::Whole(unknown()))?;
         let def = &variables.list[variable];
         if self.constants.contains(&variable) {
             let message = format!("variable \"{}\" is declared CONSTANT", def.name);
-            return Err(SqlError::new(ERROR_IN_ASSIGNMENT, message));
+            return Err(Refusal::Whole(SqlError::new(ERROR_IN_ASSIGNMENT, message)));
         }
         match field {
             None if def.ty == TypeId::RECORD => Ok(Target::Record(variable)),
             None => Ok(Target::Variable(variable)),
-            Some(_) if def.ty != TypeId::RECORD => Err(unknown()),
+            Some(_) if def.ty != TypeId::RECORD => Err(Refusal::Whole(unknown())),
             Some(field) => {
                 let (found, _) = self.analyze(|analyzer| analyzer.variable_field(variable, field, None))?;
                 match found.kind {
                     crate::plan::ExprKind::Field { index, .. } => Ok(Target::Field(variable, index)),
-                    _ => Err(nodes::missing()),
+                    _ => Err(nodes::missing().into()),
                 }
             }
         }
@@ -71,7 +72,7 @@ impl Binder<'_> {
     }
 
     /// `target := expression`
-    pub(super) fn assign(&mut self, assignment: &plpgsql::Assignment) -> Result<PlStatement> {
+    pub(super) fn assign(&mut self, assignment: &plpgsql::Assignment) -> Bound<PlStatement> {
         let tree = &assignment.tree;
         let mut parts = vec![tree.name.as_str()];
         for node in &tree.indirection {
@@ -79,7 +80,8 @@ impl Binder<'_> {
                 NodeEnum::String(name) => parts.push(&name.sval),
                 _ => {
                     return Err(SqlError::unsupported("assigning to an element of an array")
-                        .hint("Build the new array and assign it as a whole."));
+                        .hint("Build the new array and assign it as a whole.")
+                        .into());
                 }
             }
         }
@@ -88,22 +90,25 @@ impl Binder<'_> {
         let select = tree.val.as_deref().ok_or_else(nodes::missing)?;
         let text = assigned_text(&assignment.text);
         if let Target::Record(variable) = target {
-            let value = self.converted_select(select, text, |_, value| Ok(value))?;
+            let value = self.converted_select(select, text, |_, value| Ok(value));
+            if value.failure.is_some() {
+                return Ok(PlStatement::Assign { target, value });
+            }
             let columns = self.analyze(|analyzer| Ok(analyzer.record_columns(&value.expr)))?.0;
             if value.expr.ty != TypeId::RECORD && value.expr.ty != TypeId::TEXT {
                 let message = "cannot assign non-composite value to a record variable";
-                return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+                return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).into());
             }
             self.assign_shape(variable, columns)?;
             return Ok(PlStatement::Assign { target, value });
         }
         let value =
-            self.converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod))?;
+            self.converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod));
         Ok(PlStatement::Assign { target, value })
     }
 
     /// Notes the structure that a record variable gets.
-    pub(super) fn assign_shape(&mut self, variable: usize, columns: Option<Vec<OutputColumn>>) -> Result<()> {
+    pub(super) fn assign_shape(&mut self, variable: usize, columns: Option<Vec<OutputColumn>>) -> Bound<()> {
         if let Some(fields) = &self.variables.list[variable].fields {
             let fits = |columns: &Vec<OutputColumn>| {
                 columns.len() == fields.len() && columns.iter().zip(fields).all(|(a, b)| a.ty == b.ty)
@@ -112,7 +117,8 @@ impl Binder<'_> {
                 let name = &self.variables.list[variable].name;
                 return Err(SqlError::unsupported(format_args!(
                     "assigning a record of another structure to the row variable \"{name}\""
-                )));
+                ))
+                .into());
             }
             return Ok(());
         }
@@ -128,8 +134,8 @@ impl Binder<'_> {
     }
 
     /// INTO targets for the columns of a statement, which gets NULL columns for targets without one.
-    pub(super) fn into(&mut self, names: &[Name], strict: bool, statement: &mut Embedded) -> Result<Into> {
-        let targets: Result<Vec<Target>> = names.iter().map(|name| self.target(name)).collect();
+    pub(super) fn into(&mut self, names: &[Name], strict: bool, statement: &mut Embedded) -> Bound<Into> {
+        let targets: Bound<Vec<Target>> = names.iter().map(|name| self.target(name)).collect();
         let mut targets = targets?;
         let columns = statement_columns(&statement.statement);
         if let [Target::Record(variable)] = targets[..] {
@@ -144,7 +150,7 @@ impl Binder<'_> {
         {
             let name = &self.variables.list[*variable].name;
             let message = format!("\"{name}\" is not a scalar variable");
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+            return Err(Refusal::Whole(SqlError::new(sqlstate::SYNTAX_ERROR, message)));
         }
         self.pad(statement, &targets)?;
         let columns = statement_columns(&statement.statement);
@@ -158,7 +164,7 @@ impl Binder<'_> {
     }
 
     /// Gives a query NULL columns until it has one for each target.
-    fn pad(&self, statement: &mut Embedded, targets: &[Target]) -> Result<()> {
+    fn pad(&self, statement: &mut Embedded, targets: &[Target]) -> Result<(), SqlError> {
         let Statement { kind: StatementKind::Query(query), relations, .. } = &mut statement.statement else {
             return Ok(());
         };
@@ -190,7 +196,7 @@ impl Binder<'_> {
     }
 
     /// Targets of rows whose columns are known only when they come.
-    pub(super) fn dynamic_into(&mut self, names: &[Name], strict: bool) -> Result<Into> {
+    pub(super) fn dynamic_into(&mut self, names: &[Name], strict: bool) -> Bound<Into> {
         let mut targets = Vec::with_capacity(names.len());
         for name in names {
             let target = self.target(name)?;
@@ -209,7 +215,7 @@ impl Binder<'_> {
         &self,
         name: &Name,
         element: &OutputColumn,
-    ) -> Result<(Target, Option<crate::plan::Expr>)> {
+    ) -> Bound<(Target, Option<crate::plan::Expr>)> {
         let target = self.target(name)?;
         let (ty, typmod) = self.target_type(&target);
         let cast = self.operand_cast(element, ty, typmod)?;

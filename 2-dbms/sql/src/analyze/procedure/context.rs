@@ -15,12 +15,6 @@ pub(super) fn at_declaration(signature: &str, line: u32, mut error: SqlError) ->
 /// An error with the statement that it is about, as PostgreSQL's contexts name it.
 pub(super) fn at_statement(signature: &str, statement: &plpgsql::Statement, mut error: SqlError) -> SqlError {
     error.fields_mut().position = None;
-    let error = match &statement.kind {
-        Kind::Sql { query, .. } | Kind::Perform(query) | Kind::Call(query) => {
-            error.context(format!("SQL statement \"{}\"", query.text))
-        }
-        _ => error,
-    };
     error.context(format!(
         "PL/pgSQL function {signature} line {} at {}",
         statement.line,
@@ -28,8 +22,19 @@ pub(super) fn at_statement(signature: &str, statement: &plpgsql::Statement, mut 
     ))
 }
 
+/// An error of reaching a statement, which adds its line itself.
+pub(super) fn within(statement: &plpgsql::Statement, mut error: SqlError) -> SqlError {
+    error.fields_mut().position = None;
+    match &statement.kind {
+        Kind::Sql { query, .. } | Kind::Perform(query) | Kind::Call(query) => {
+            error.context(format!("SQL statement \"{}\"", query.text))
+        }
+        _ => error,
+    }
+}
+
 /// A statement's name in contexts (`plpgsql_stmt_typename`).
-fn statement_name(kind: &Kind) -> &'static str {
+pub(super) fn statement_name(kind: &Kind) -> &'static str {
     match kind {
         Kind::Block(_) => "statement block",
         Kind::Assign(_) => "assignment",

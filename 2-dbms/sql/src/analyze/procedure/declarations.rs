@@ -1,8 +1,9 @@
 //! DECLARE: variables, their types and first values.
 
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{SqlError, TypeId, sqlstate};
 
 use super::Binder;
+use super::refusal::{Bound, OfTheWhole as _};
 use crate::analyze::nodes;
 use crate::parser::protobuf::TypeName;
 use crate::plan::{ExprKind, Expression, OutputColumn};
@@ -13,31 +14,31 @@ impl Binder<'_> {
     pub(super) fn declare(
         &mut self,
         declaration: &plpgsql::Declaration,
-    ) -> Result<Option<(usize, Option<Expression>)>> {
+    ) -> Bound<Option<(usize, Option<Expression>)>> {
         let (data_type, constant, not_null, default) = match &declaration.kind {
             DeclarationKind::Alias { target, .. } => {
-                let variable = self.alias_target(target)?;
+                let variable = self.alias_target(target).of_the_whole()?;
                 if let Some(namespace) = self.variables.namespaces.last_mut() {
                     namespace.names.push((declaration.name.clone(), variable));
                 }
                 return Ok(None);
             }
-            DeclarationKind::Cursor { .. } => return Err(SqlError::unsupported("a cursor")),
+            DeclarationKind::Cursor { .. } => return Err(SqlError::unsupported("a cursor").into()),
             DeclarationKind::Variable { data_type, constant, not_null, collation, default } => {
                 if let Some(collation) = collation
                     && !matches!(collation.last().map(String::as_str), Some("C" | "POSIX" | "default"))
                 {
-                    return Err(SqlError::unsupported("COLLATE of a variable"));
+                    return Err(SqlError::unsupported("COLLATE of a variable").into());
                 }
                 (data_type, *constant, *not_null, default)
             }
         };
         // The default does not see the variable itself.
-        let resolved = self.data_type(data_type)?;
+        let resolved = self.data_type(data_type).of_the_whole()?;
         let value = match (&resolved, default) {
             (_, None) => None,
-            (Resolved::Scalar(ty, typmod), Some(default)) => Some(self.typed(default, *ty, *typmod)?),
-            (_, Some(default)) => Some(self.expression(default)?),
+            (Resolved::Scalar(ty, typmod), Some(default)) => Some(self.typed(default, *ty, *typmod)),
+            (_, Some(default)) => Some(self.expression(default)),
         };
         let variable = match resolved {
             Resolved::Scalar(ty, typmod) => self.add_variable(&declaration.name, ty, typmod),
@@ -55,7 +56,7 @@ impl Binder<'_> {
         Ok(Some((variable, value)))
     }
 
-    fn alias_target(&self, target: &[String]) -> Result<usize> {
+    fn alias_target(&self, target: &[String]) -> Result<usize, SqlError> {
         let variables = &self.variables;
         let found = match target {
             [name] => match name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
@@ -73,7 +74,7 @@ impl Binder<'_> {
         })
     }
 
-    fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved> {
+    fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved, SqlError> {
         match &data_type.kind {
             DataTypeKind::Record => Ok(Resolved::Record),
             DataTypeKind::RowOf(parts) => self.row_type(parts).map(Resolved::Row),
@@ -119,7 +120,7 @@ impl Binder<'_> {
         }
     }
 
-    fn row_type(&self, parts: &[String]) -> Result<Vec<OutputColumn>> {
+    fn row_type(&self, parts: &[String]) -> Result<Vec<OutputColumn>, SqlError> {
         let (schema, table) = match parts {
             [table] => (None, table),
             [schema, table] | [_, schema, table] => (Some(schema.as_str()), table),

@@ -6,6 +6,7 @@ use tuplix_functions::CastContext;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Binder;
+use crate::analyze::functions::null;
 use crate::analyze::scope::Clause;
 use crate::analyze::{Analyzer, nodes};
 use crate::plan::{
@@ -26,22 +27,22 @@ impl Binder<'_> {
     }
 
     /// An expression as it is, `text` where nothing decides its type.
-    pub(super) fn expression(&self, source: &plpgsql::Expression) -> Result<Expression> {
+    pub(super) fn expression(&self, source: &plpgsql::Expression) -> Expression {
         self.converted(source, |_, value| Ok(value))
     }
 
     /// An expression as a value of a type.
-    pub(super) fn typed(&self, source: &plpgsql::Expression, ty: TypeId, typmod: i32) -> Result<Expression> {
+    pub(super) fn typed(&self, source: &plpgsql::Expression, ty: TypeId, typmod: i32) -> Expression {
         self.converted(source, |analyzer, value| analyzer.variable_cast(value, ty, typmod))
     }
 
     /// A condition.
-    pub(super) fn condition(&self, source: &plpgsql::Expression) -> Result<Expression> {
+    pub(super) fn condition(&self, source: &plpgsql::Expression) -> Expression {
         self.typed(source, TypeId::BOOL, -1)
     }
 
     /// An expression as `text`.
-    pub(super) fn text(&self, source: &plpgsql::Expression) -> Result<Expression> {
+    pub(super) fn text(&self, source: &plpgsql::Expression) -> Expression {
         self.typed(source, TypeId::TEXT, -1)
     }
 
@@ -50,7 +51,7 @@ impl Binder<'_> {
         &self,
         source: &plpgsql::Expression,
         convert: impl FnOnce(&mut Analyzer<'_>, Expr) -> Result<Expr>,
-    ) -> Result<Expression> {
+    ) -> Expression {
         self.converted_select(&source.select, &source.text, convert)
     }
 
@@ -60,13 +61,28 @@ impl Binder<'_> {
         select: &SelectStmt,
         text: &str,
         convert: impl FnOnce(&mut Analyzer<'_>, Expr) -> Result<Expr>,
-    ) -> Result<Expression> {
-        let ((expr, ()), relations) = self.analyze(|analyzer| {
+    ) -> Expression {
+        self.computed(text, |analyzer| {
             let value = analyzer.body_expression(select)?;
             let value = convert(analyzer, value)?;
-            Ok((analyzer.settle_unknown(value)?, ()))
-        })?;
-        Ok(Expression { expr, relations, text: text.to_owned() })
+            analyzer.settle_unknown(value)
+        })
+    }
+
+    /// What `work` makes of an expression with a text. An error is raised when the expression is reached.
+    pub(super) fn computed(
+        &self,
+        text: &str,
+        work: impl FnOnce(&mut Analyzer<'_>) -> Result<Expr>,
+    ) -> Expression {
+        let text = text.to_owned();
+        match self.analyze(work) {
+            Ok((expr, relations)) => Expression { expr, relations, text, failure: None },
+            Err(mut error) => {
+                error.fields_mut().position = None;
+                Expression { expr: null(TypeId::TEXT), relations: Vec::new(), text, failure: Some(error) }
+            }
+        }
     }
 
     /// A statement of SQL.

@@ -4,6 +4,7 @@ use tuplix_types::{Result, Severity, SqlError, SqlState, TypeId, sqlstate};
 
 use super::Binder;
 use super::embedded::statement_columns;
+use super::refusal::{Bound, OfTheWhole as _, Refusal};
 use super::statements::state_of;
 use crate::analyze::Analyzer;
 use crate::plan::{
@@ -12,48 +13,50 @@ use crate::plan::{
 use crate::plpgsql::{self, DiagnosticsItem, Name, RaiseLevel, RaiseMessage};
 
 impl Binder<'_> {
-    pub(super) fn return_value(&mut self, value: Option<&plpgsql::Expression>) -> Result<PlStatement> {
+    pub(super) fn return_value(&mut self, value: Option<&plpgsql::Expression>) -> Bound<PlStatement> {
         let refused = |message: &str| SqlError::new(sqlstate::DATATYPE_MISMATCH, message);
+        let whole = |error: SqlError| Err(Refusal::Whole(error));
         let Some(value) = value else {
             let needs_value = !self.returns_set && self.outputs.is_empty() && self.returns != TypeId::VOID;
             if needs_value {
-                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "missing expression at or near \";\""));
+                return whole(SqlError::new(sqlstate::SYNTAX_ERROR, "missing expression at or near \";\""));
             }
             return Ok(PlStatement::Return(None));
         };
         if self.returns_set {
-            return Err(refused("RETURN cannot have a parameter in function returning set")
-                .hint("Use RETURN NEXT or RETURN QUERY."));
+            let error = refused("RETURN cannot have a parameter in function returning set");
+            return whole(error.hint("Use RETURN NEXT or RETURN QUERY."));
         }
         if !self.outputs.is_empty() {
-            return Err(refused("RETURN cannot have a parameter in function with OUT parameters"));
+            return whole(refused("RETURN cannot have a parameter in function with OUT parameters"));
         }
         if self.returns == TypeId::VOID {
-            let message = if self.is_procedure() {
-                "RETURN cannot have a parameter in a procedure"
+            return whole(if self.is_procedure() {
+                SqlError::new(sqlstate::SYNTAX_ERROR, "RETURN cannot have a parameter in a procedure")
             } else {
-                "RETURN cannot have a parameter in function returning void"
-            };
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+                refused("RETURN cannot have a parameter in function returning void")
+            });
         }
         let returns = self.returns;
-        let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns))?;
+        let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns));
         Ok(PlStatement::Return(Some(value)))
     }
 
-    pub(super) fn return_next(&mut self, value: Option<&plpgsql::Expression>) -> Result<PlStatement> {
-        self.returns_rows("RETURN NEXT")?;
-        let syntax = |message: &str| SqlError::new(sqlstate::SYNTAX_ERROR, message);
+    pub(super) fn return_next(&mut self, value: Option<&plpgsql::Expression>) -> Bound<PlStatement> {
+        self.returns_rows("RETURN NEXT").of_the_whole()?;
+        let whole = |code, message: &str| Err(Refusal::Whole(SqlError::new(code, message)));
         match value {
-            None if self.outputs.is_empty() => Err(syntax("RETURN NEXT must have a parameter")),
+            None if self.outputs.is_empty() => {
+                whole(sqlstate::SYNTAX_ERROR, "RETURN NEXT must have a parameter")
+            }
             None => Ok(PlStatement::ReturnNext(Vec::new())),
             Some(_) if !self.outputs.is_empty() => {
                 let message = "RETURN NEXT cannot have a parameter in function with OUT parameters";
-                Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message))
+                whole(sqlstate::DATATYPE_MISMATCH, message)
             }
             Some(value) => {
                 let returns = self.returns;
-                let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns))?;
+                let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns));
                 Ok(PlStatement::ReturnNext(vec![value]))
             }
         }
@@ -68,15 +71,16 @@ impl Binder<'_> {
         Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message))
     }
 
-    pub(super) fn return_query(&mut self, query: &plpgsql::Query) -> Result<PlStatement> {
-        self.returns_rows("RETURN QUERY")?;
+    pub(super) fn return_query(&mut self, query: &plpgsql::Query) -> Bound<PlStatement> {
+        self.returns_rows("RETURN QUERY").of_the_whole()?;
         let embedded: Embedded = self.embedded(query)?;
         let given = statement_columns(&embedded.statement);
         if given.is_empty() {
             return Err(SqlError::new(
                 sqlstate::SYNTAX_ERROR,
                 "query returns no rows as result of RETURN QUERY",
-            ));
+            )
+            .into());
         }
         self.same_structure(&given)?;
         Ok(PlStatement::ReturnQuery(embedded))
@@ -107,27 +111,27 @@ impl Binder<'_> {
         Ok(())
     }
 
-    pub(super) fn raise(&mut self, raise: &plpgsql::Raise) -> Result<PlStatement> {
+    pub(super) fn raise(&mut self, raise: &plpgsql::Raise) -> Bound<PlStatement> {
         let (mut sqlstate, mut condition, mut format, mut arguments) = (None, None, None, Vec::new());
         match &raise.message {
             RaiseMessage::Nothing => {}
             RaiseMessage::Format { format: text, arguments: list } => {
                 format = Some(text.clone());
-                arguments = list.iter().map(|argument| self.shown(argument)).collect::<Result<_>>()?;
+                arguments = list.iter().map(|argument| self.shown(argument)).collect();
             }
             RaiseMessage::Condition(name) => {
                 let state = SqlState::from_condition_name(name).ok_or_else(|| {
                     let message = format!("unrecognized exception condition \"{name}\"");
-                    SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+                    Refusal::Whole(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
                 })?;
                 sqlstate = Some(state);
                 condition = Some(name.clone());
             }
-            RaiseMessage::SqlState(code) => sqlstate = Some(state_of(code)?),
+            RaiseMessage::SqlState(code) => sqlstate = Some(state_of(code).of_the_whole()?),
         }
         let mut options = Vec::with_capacity(raise.options.len());
         for (option, value) in &raise.options {
-            options.push((raise_option(*option), self.text(value)?));
+            options.push((raise_option(*option), self.text(value)));
         }
         Ok(PlStatement::Raise(Box::new(Raise {
             severity: severity(raise.level),
@@ -141,7 +145,7 @@ impl Binder<'_> {
     }
 
     /// A value as the text that RAISE shows.
-    fn shown(&self, value: &plpgsql::Expression) -> Result<Expression> {
+    fn shown(&self, value: &plpgsql::Expression) -> Expression {
         self.converted(value, |analyzer, value| {
             let value = analyzer.settle_unknown(value)?;
             if value.ty.is_text_like() {
@@ -152,7 +156,7 @@ impl Binder<'_> {
         })
     }
 
-    pub(super) fn diagnostics(&mut self, items: &[(Name, DiagnosticsItem)]) -> Result<PlStatement> {
+    pub(super) fn diagnostics(&mut self, items: &[(Name, DiagnosticsItem)]) -> Bound<PlStatement> {
         let mut targets = Vec::with_capacity(items.len());
         for (name, item) in items {
             targets.push((self.target(name)?, diagnostic(*item)));

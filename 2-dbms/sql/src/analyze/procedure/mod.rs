@@ -10,21 +10,25 @@ mod declarations;
 mod embedded;
 mod loops;
 mod messages;
+mod refusal;
 mod sql_body;
 mod statements;
 
 use tuplix_catalog::{ArgumentMode, FunctionDef, Language};
-use tuplix_types::{Result, TypeId};
+use tuplix_types::{Result, SqlError, TypeId};
+
+use refusal::Refusal;
 
 use super::variables::{Conflict, Namespace, Shape, Variables};
 use super::{AnalyzeContext, nodes};
-use crate::plan::{OutputColumn, Procedure, Variable};
+use crate::plan::{Block, Located, OutputColumn, PlStatement, Procedure, Variable};
 use crate::plpgsql::{self, VariableConflict};
 
 /// Analyses the body of a function or procedure of the catalogue.
 ///
 /// # Errors
-/// Those of the statements inside, with the line as context; 0A000 for what is not supported.
+/// Those of PL/pgSQL, with the line as context. Errors of the SQL inside become part of the plan: reaching them raises
+/// them. A function in SQL has all of its errors here.
 pub fn analyze_procedure(context: &AnalyzeContext<'_>, function: &FunctionDef) -> Result<Procedure> {
     let binder = Binder::of_function(context, function);
     match function.language {
@@ -61,6 +65,7 @@ struct Binder<'a> {
     /// The type of RETURN's value; `VOID` for none.
     returns: TypeId,
     returns_set: bool,
+    gives_void: bool,
     columns: Vec<OutputColumn>,
 }
 
@@ -78,6 +83,7 @@ impl<'a> Binder<'a> {
             found: 0,
             returns: TypeId::VOID,
             returns_set: false,
+            gives_void: false,
             columns: Vec::new(),
         };
         binder.variables.namespaces.push(Namespace::default());
@@ -154,16 +160,22 @@ impl<'a> Binder<'a> {
     }
 
     fn plpgsql_body(mut self, body: &plpgsql::Body) -> Result<Procedure> {
+        self.gives_void = self.returns == TypeId::VOID;
         self.variables.conflict = match body.variable_conflict {
             VariableConflict::Error => Conflict::Error,
             VariableConflict::UseVariable => Conflict::Variable,
             VariableConflict::UseColumn => Conflict::Column,
         };
-        let block = self.block(&body.block)?;
+        let line = body.block.line;
+        let block = match self.block(&body.block) {
+            Ok(block) => block,
+            Err(Refusal::Whole(error)) => return Err(error),
+            Err(Refusal::Reached(error)) => failing_block(line, error),
+        };
         Ok(self.finish(block))
     }
 
-    fn finish(mut self, body: crate::plan::Block) -> Procedure {
+    fn finish(mut self, body: Block) -> Procedure {
         for (variable, structure) in self.variables.list.iter_mut().zip(self.structures) {
             if let (None, Shape::Known(columns)) = (&variable.fields, structure) {
                 variable.fields = Some(columns);
@@ -176,6 +188,7 @@ impl<'a> Binder<'a> {
             inputs: self.inputs,
             outputs: self.outputs,
             found: self.found,
+            gives_void: self.gives_void,
             columns: self.columns,
             returns_set: self.returns_set,
             body,
@@ -185,6 +198,18 @@ impl<'a> Binder<'a> {
     /// The function, for what only functions have.
     fn is_procedure(&self) -> bool {
         self.function.is_none_or(|function| function.is_procedure)
+    }
+}
+
+/// A block that cannot be entered.
+fn failing_block(line: u32, error: SqlError) -> Block {
+    let node = PlStatement::Fail { error, what: "statement block" };
+    Block {
+        label: None,
+        initial: Vec::new(),
+        statements: vec![Located { line, node }],
+        handlers: Vec::new(),
+        error_variables: None,
     }
 }
 

@@ -90,7 +90,8 @@ impl Binder<'_> {
             let variable = self.add_variable("", self.returns, -1);
             targets.push(Target::Variable(variable));
             let expr = self.variables.reference(variable, None);
-            value = Some(Expression { expr, relations: Vec::new(), text: parsed.text.clone() });
+            value =
+                Some(Expression { expr, relations: Vec::new(), text: parsed.text.clone(), failure: None });
         }
         let targets = targets.into_iter().map(|target| (target, None)).collect();
         let into = Some(Into { strict: false, targets });

@@ -3,8 +3,9 @@
 use tuplix_types::{Result, SqlError, SqlState, TypeId, sqlstate};
 
 use super::Binder;
-use super::context::{at_declaration, at_statement};
+use super::context::{at_declaration, at_statement, statement_name, within};
 use super::embedded::statement_columns;
+use super::refusal::{Bound, OfTheWhole as _, Refusal};
 use crate::analyze::variables::{Namespace, Shape};
 use crate::analyze::{Analyzer, nodes};
 use crate::plan::{
@@ -20,19 +21,23 @@ type Arms = (Vec<(Expression, Vec<Located<PlStatement>>)>, Option<Vec<Located<Pl
 
 impl Binder<'_> {
     /// A block with its declarations.
-    pub(super) fn block(&mut self, block: &plpgsql::Block) -> Result<Block> {
+    pub(super) fn block(&mut self, block: &plpgsql::Block) -> Bound<Block> {
         self.variables.namespaces.push(Namespace { label: block.label.clone(), names: Vec::new() });
         let result = self.open_block(block);
         self.variables.namespaces.pop();
         result
     }
 
-    fn open_block(&mut self, block: &plpgsql::Block) -> Result<Block> {
+    fn open_block(&mut self, block: &plpgsql::Block) -> Bound<Block> {
         let mut initial: Vec<(usize, Option<Expression>)> = Vec::new();
         for declaration in &block.declarations {
             let declared = self.declare(declaration);
-            initial
-                .extend(declared.map_err(|error| at_declaration(&self.signature, declaration.line, error))?);
+            initial.extend(declared.map_err(|refusal| match refusal {
+                Refusal::Whole(error) => {
+                    Refusal::Whole(at_declaration(&self.signature, declaration.line, error))
+                }
+                reached => reached,
+            })?);
         }
         let before = self.variables.shapes.clone();
         let statements = self.statements(&block.statements)?;
@@ -45,7 +50,7 @@ impl Binder<'_> {
         Ok(with_initial(body, initial, block.line))
     }
 
-    fn handlers(&mut self, handlers: &[plpgsql::Handler], before: Vec<Shape>) -> Result<BoundHandlers> {
+    fn handlers(&mut self, handlers: &[plpgsql::Handler], before: Vec<Shape>) -> Bound<BoundHandlers> {
         // An error can come at any point of the statements before.
         self.merge_shapes(&before);
         self.variables.namespaces.push(Namespace::default());
@@ -59,8 +64,8 @@ impl Binder<'_> {
             self.variables.shapes.clone_from(&start);
             let conditions: Result<Vec<Option<SqlState>>> =
                 handler.conditions.iter().map(condition_state).collect();
-            bound
-                .push(Handler { conditions: conditions?, statements: self.statements(&handler.statements)? });
+            let conditions = conditions.of_the_whole()?;
+            bound.push(Handler { conditions, statements: self.statements(&handler.statements)? });
             after.push(self.variables.shapes.clone());
         }
         for shapes in after {
@@ -83,21 +88,31 @@ impl Binder<'_> {
     }
 
     /// Statements in order.
-    pub(super) fn statements(&mut self, list: &[plpgsql::Statement]) -> Result<Vec<Located<PlStatement>>> {
+    pub(super) fn statements(&mut self, list: &[plpgsql::Statement]) -> Bound<Vec<Located<PlStatement>>> {
         let mut statements = Vec::with_capacity(list.len());
         for statement in list {
-            let bound = self.statement(statement);
-            let bound = bound.map_err(|error| match error.fields().context {
+            let namespaces = self.variables.namespaces.len();
+            let bound = match self.statement(statement) {
+                Ok(bound) => bound,
+                Err(Refusal::Reached(error)) => {
+                    self.variables.namespaces.truncate(namespaces);
+                    let what = statement_name(&statement.kind);
+                    vec![PlStatement::Fail { error: within(statement, error), what }]
+                }
                 // The innermost statement has said where.
-                Some(_) => error,
-                None => at_statement(&self.signature, statement, error),
-            })?;
+                Err(Refusal::Whole(error)) if error.fields().context.is_some() => {
+                    return Err(Refusal::Whole(error));
+                }
+                Err(Refusal::Whole(error)) => {
+                    return Err(Refusal::Whole(at_statement(&self.signature, statement, error)));
+                }
+            };
             statements.extend(bound.into_iter().map(|node| Located { line: statement.line, node }));
         }
         Ok(statements)
     }
 
-    fn statement(&mut self, statement: &plpgsql::Statement) -> Result<Vec<PlStatement>> {
+    fn statement(&mut self, statement: &plpgsql::Statement) -> Bound<Vec<PlStatement>> {
         let one = match &statement.kind {
             Kind::Block(block) => PlStatement::Block(Box::new(self.block(block)?)),
             Kind::Assign(assignment) => self.assign(assignment)?,
@@ -118,20 +133,20 @@ impl Binder<'_> {
             | Kind::ForCursor { .. }
             | Kind::ForEach { .. } => self.loop_statement(&statement.kind)?,
             Kind::Exit { next, label, condition } => {
-                let condition = condition.as_ref().map(|condition| self.condition(condition)).transpose()?;
+                let condition = condition.as_ref().map(|condition| self.condition(condition));
                 PlStatement::Leave { next: *next, label: label.clone(), condition }
             }
             Kind::Return(value) => self.return_value(value.as_ref())?,
             Kind::ReturnNext(value) => self.return_next(value.as_ref())?,
             Kind::ReturnQuery(query) => self.return_query(query)?,
             Kind::ReturnQueryExecute { query, using } => {
-                self.returns_rows("RETURN QUERY")?;
-                PlStatement::ReturnQueryExecute { text: self.text(query)?, arguments: self.using(using)? }
+                self.returns_rows("RETURN QUERY").of_the_whole()?;
+                PlStatement::ReturnQueryExecute { text: self.text(query), arguments: self.using(using) }
             }
             Kind::Raise(raise) => self.raise(raise)?,
             Kind::Assert { condition, message } => PlStatement::Assert {
-                condition: self.condition(condition)?,
-                message: message.as_ref().map(|message| self.text(message)).transpose()?,
+                condition: self.condition(condition),
+                message: message.as_ref().map(|message| self.text(message)),
             },
             Kind::Perform(query) => {
                 PlStatement::Sql { statement: self.embedded(query)?, into: None, perform: true }
@@ -142,8 +157,8 @@ impl Binder<'_> {
             }
             Kind::Sql { query, into } => self.sql(query, into.as_ref())?,
             Kind::Execute { query, into, using } => {
-                let text = self.text(query)?;
-                let arguments = self.using(using)?;
+                let text = self.text(query);
+                let arguments = self.using(using);
                 let into = match into {
                     Some(into) => Some(self.dynamic_into(&into.targets, into.strict)?),
                     None => None,
@@ -152,17 +167,25 @@ impl Binder<'_> {
             }
             Kind::GetDiagnostics { items, .. } => self.diagnostics(items)?,
             Kind::Open { .. } | Kind::Fetch { .. } | Kind::Close(_) => {
-                return Err(SqlError::unsupported("a cursor"));
+                return Err(SqlError::unsupported("a cursor").into());
             }
             Kind::Null => PlStatement::Null,
-            Kind::Commit { .. } => return Err(SqlError::unsupported("COMMIT in a procedure")),
-            Kind::Rollback { .. } => return Err(SqlError::unsupported("ROLLBACK in a procedure")),
+            Kind::Commit { .. } => return Err(self.transaction_end("COMMIT").into()),
+            Kind::Rollback { .. } => return Err(self.transaction_end("ROLLBACK").into()),
         };
         Ok(vec![one])
     }
 
+    /// The error of ending the transaction inside of the body.
+    fn transaction_end(&self, verb: &str) -> SqlError {
+        if self.is_procedure() {
+            return SqlError::unsupported(format_args!("{verb} in a procedure"));
+        }
+        SqlError::new(sqlstate::INVALID_TRANSACTION_TERMINATION, "invalid transaction termination")
+    }
+
     /// USING arguments, each of its own type.
-    pub(super) fn using(&self, list: &[plpgsql::Expression]) -> Result<Vec<Expression>> {
+    pub(super) fn using(&self, list: &[plpgsql::Expression]) -> Vec<Expression> {
         list.iter().map(|argument| self.expression(argument)).collect()
     }
 
@@ -171,14 +194,14 @@ impl Binder<'_> {
         &mut self,
         branches: &[Branch],
         otherwise: Option<&[plpgsql::Statement]>,
-        guard: impl Fn(&mut Self, &Branch) -> Result<Expression>,
-    ) -> Result<Arms> {
+        guard: impl Fn(&mut Self, &Branch) -> Expression,
+    ) -> Bound<Arms> {
         let before = self.variables.shapes.clone();
         let mut ways: Vec<Vec<Shape>> = Vec::new();
         let mut arms = Vec::with_capacity(branches.len());
         for branch in branches {
             self.variables.shapes.clone_from(&before);
-            let condition = guard(self, branch)?;
+            let condition = guard(self, branch);
             arms.push((condition, self.statements(&branch.statements)?));
             ways.push(self.variables.shapes.clone());
         }
@@ -196,11 +219,11 @@ impl Binder<'_> {
         subject: Option<&plpgsql::Expression>,
         branches: &[Branch],
         otherwise: Option<&[plpgsql::Statement]>,
-    ) -> Result<Vec<PlStatement>> {
+    ) -> Bound<Vec<PlStatement>> {
         let mut statements = Vec::with_capacity(2);
         let subject = match subject {
             Some(subject) => {
-                let value = self.expression(subject)?;
+                let value = self.expression(subject);
                 let variable = self.add_variable("", value.expr.ty, -1);
                 statements.push(PlStatement::Assign { target: Target::Variable(variable), value });
                 Some(variable)
@@ -216,8 +239,8 @@ impl Binder<'_> {
     }
 
     /// Whether the operand of CASE is one of the values listed.
-    fn case_condition(&self, subject: usize, values: &plpgsql::Expression) -> Result<Expression> {
-        let (expr, relations) = self.analyze(|analyzer| {
+    fn case_condition(&self, subject: usize, values: &plpgsql::Expression) -> Expression {
+        self.computed(&values.text, |analyzer| {
             let (mut conditions, _) = analyzer.in_scope(|analyzer| {
                 let targets = analyzer.target_list(&values.select.target_list)?;
                 let mut conditions = Vec::with_capacity(targets.len());
@@ -236,25 +259,27 @@ impl Binder<'_> {
                     Ok(Expr::new(ExprKind::Or(conditions), TypeId::BOOL))
                 }
             }
-        })?;
-        Ok(Expression { expr, relations, text: values.text.clone() })
+        })
     }
 
     /// A statement of SQL, perhaps with INTO.
-    fn sql(&mut self, query: &plpgsql::Query, into: Option<&plpgsql::Into>) -> Result<PlStatement> {
+    fn sql(&mut self, query: &plpgsql::Query, into: Option<&plpgsql::Into>) -> Bound<PlStatement> {
+        for name in into.iter().flat_map(|into| &into.targets) {
+            self.target(name)?;
+        }
         let mut statement = self.embedded(query)?;
         let has_columns = !statement_columns(&statement.statement).is_empty();
         let into: Option<Into> = match into {
             Some(_) if !has_columns => {
                 let message = "INTO used with a command that cannot return data";
-                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).into());
             }
             Some(into) => Some(self.into(&into.targets, into.strict, &mut statement)?),
             None if has_columns => {
                 let error = SqlError::new(sqlstate::SYNTAX_ERROR, "query has no destination for result data");
                 let is_select = matches!(*query.node, crate::parser::NodeEnum::SelectStmt(_));
                 let hint = "If you want to discard the results of a SELECT, use PERFORM instead.";
-                return Err(if is_select { error.hint(hint) } else { error });
+                return Err(if is_select { error.hint(hint) } else { error }.into());
             }
             None => None,
         };
@@ -262,11 +287,13 @@ impl Binder<'_> {
     }
 
     /// CALL: its output arguments are variables, which get the results.
-    fn call(&mut self, query: &plpgsql::Query) -> Result<PlStatement> {
-        let crate::parser::NodeEnum::CallStmt(stmt) = &*query.node else { return Err(nodes::missing()) };
+    fn call(&mut self, query: &plpgsql::Query) -> Bound<PlStatement> {
+        let crate::parser::NodeEnum::CallStmt(stmt) = &*query.node else {
+            return Err(nodes::missing().into());
+        };
         let statement: Embedded = self.embedded(query)?;
         let StatementKind::Call { function, .. } = statement.statement.kind else {
-            return Err(nodes::missing());
+            return Err(nodes::missing().into());
         };
         let procedure = self.context.catalog.function(function).ok_or_else(nodes::missing)?;
         let written = stmt.funccall.as_ref().map(|call| &call.args[..]).unwrap_or_default();
@@ -335,11 +362,15 @@ pub(super) fn state_of(code: &str) -> Result<SqlState> {
     Ok(SqlState(bytes))
 }
 
+/// Whether an expression can be computed without a scope of its own.
+fn is_simple(value: &Expression) -> bool {
+    value.relations.is_empty() && value.failure.is_none()
+}
+
 /// A block whose variables get their first values. A default with a subquery is an assignment before the statements,
 /// in a block around them when there are handlers, which do not catch its errors.
 fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line: u32) -> Block {
-    let simple =
-        initial.iter().all(|(_, value)| value.as_ref().is_none_or(|value| value.relations.is_empty()));
+    let simple = initial.iter().all(|(_, value)| value.as_ref().is_none_or(is_simple));
     if simple {
         body.initial =
             initial.into_iter().map(|(variable, value)| (variable, value.map(|value| value.expr))).collect();

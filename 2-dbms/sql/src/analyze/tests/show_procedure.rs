@@ -46,7 +46,10 @@ fn expr(value: &Expr, relations: &[Relation]) -> String {
 }
 
 fn value(value: &Expression) -> String {
-    expr(&value.expr, &value.relations)
+    match &value.failure {
+        Some(error) => failure(error),
+        None => expr(&value.expr, &value.relations),
+    }
 }
 
 fn values(list: &[Expression]) -> String {
@@ -180,7 +183,10 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
         }
         PlStatement::GetDiagnostics(items) => line(text, depth, &format!("get {items:?}")),
         PlStatement::Null => line(text, depth, "null"),
-        #[allow(unreachable_patterns)]
-        other => line(text, depth, &format!("{other:?}")),
+        PlStatement::Fail { error, .. } => line(text, depth, &failure(error)),
     }
+}
+
+fn failure(error: &tuplix_types::SqlError) -> String {
+    format!("fail: {}", super::error_text(error))
 }
