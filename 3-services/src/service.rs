@@ -9,6 +9,8 @@ pub struct Service {
     pub version: i32,
     /// Makes its tables; may run again.
     pub schema: &'static str,
+    /// What brings tables of an older version to the one named; each runs once, in this order.
+    pub upgrades: &'static [(i32, &'static str)],
     /// Its procedures in the order in which they are made: name and text.
     pub procedures: &'static [(&'static str, &'static str)],
     /// Tells Citus which procedures stay in one bucket.
@@ -28,6 +30,7 @@ macro_rules! service {
             name: $folder,
             version: $version,
             schema: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/schema.sql")),
+            upgrades: &[],
             procedures: &[
                 $(($procedure, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/procedures/", $procedure, ".sql"))),)*
             ],
