@@ -27,9 +27,9 @@ const POSTGRES_CLIENTS: usize = 8;
 /// What a system reports.
 pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     if plan.wants("tuplix") {
-        for partitions in [1, 2] {
+        for (partitions, draws) in [(1, Draws::Own), (2, Draws::Own), (2, Draws::Any)] {
             for log in ["off", "async", "sync"] {
-                tuplix(plan, report, partitions, log)?;
+                tuplix(plan, report, partitions, draws, log)?;
             }
         }
     }
@@ -51,11 +51,30 @@ fn workers_sql() -> String {
     )
 }
 
-/// As many clients as partitions, each drawing among all buckets.
-fn tuplix(plan: &Plan, report: &mut Report, partitions: usize, log: &'static str) -> anyhow::Result<()> {
+/// Which buckets a client draws among.
+#[derive(Clone, Copy)]
+enum Draws {
+    /// Those of its partition: the paper's one scheduler a partition. Schedulers never wait for each other.
+    Own,
+    /// All: whoever draws a bucket of a partition where another one is at work waits for it.
+    Any,
+}
+
+/// As many clients as partitions.
+fn tuplix(
+    plan: &Plan,
+    report: &mut Report,
+    partitions: usize,
+    draws: Draws,
+    log: &'static str,
+) -> anyhow::Result<()> {
+    let suffix = match draws {
+        Draws::Own => "",
+        Draws::Any => "_any",
+    };
     let case = Case {
         suite: "fifo",
-        case: format!("paper/{partitions}_partitions"),
+        case: format!("paper/{partitions}_partitions{suffix}"),
         system: "tuplix",
         log,
         clients: partitions,
@@ -74,7 +93,15 @@ fn tuplix(plan: &Plan, report: &mut Report, partitions: usize, log: &'static str
         session.execute(SCHEMA)?;
         session.execute(&workers_sql())?;
         let keeper = std::sync::Arc::new(Keeper { node: node.clone(), _folder: folder });
-        let client = |number: usize| tuplix_client(&keeper, number, log == "sync");
+        let client = |number: usize| {
+            let buckets = match draws {
+                Draws::Own => "SELECT bucket FROM tuplix.buckets WHERE partition = $1",
+                Draws::Any => "SELECT bucket FROM tuplix.buckets WHERE $1 >= 0",
+            };
+            let rows = session.query(buckets, &[Value::Int4(number as i32)])?;
+            let buckets = rows.iter().filter_map(|row| row[0].as_i64().map(|bucket| bucket as i32));
+            tuplix_client(&keeper, number, buckets.collect(), log == "sync")
+        };
         (0..partitions).map(client).collect()
     })
 }
@@ -97,8 +124,10 @@ impl Drop for Keeper {
 fn tuplix_client(
     keeper: &std::sync::Arc<Keeper>,
     number: usize,
+    buckets: Vec<i32>,
     synchronous: bool,
 ) -> anyhow::Result<Client<'static>> {
+    anyhow::ensure!(!buckets.is_empty(), "partition {number} has no buckets");
     let keeper = keeper.clone();
     let mut session: Session = keeper.node.session(&SessionOptions::default())?;
     session.set("synchronous_commit", if synchronous { "on" } else { "off" })?;
@@ -110,7 +139,7 @@ fn tuplix_client(
     Ok(Box::new(move || {
         let _keeper = &keeper;
         task += 1;
-        let bucket = draw.below(BUCKETS) as i32;
+        let bucket = buckets[draw.below(buckets.len() as u32) as usize];
         let commit = session.call(&call, &[Value::Int4(bucket), Value::Int8(task)], &mut rows)?;
         anyhow::ensure!(rows.get(0, 0).is_some_and(|worker| !worker.is_null()), "no worker was free");
         if synchronous {

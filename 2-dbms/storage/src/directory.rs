@@ -10,6 +10,7 @@
 //! shared; the first write to a shared node or chunk copies it.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use tuplix_types::TypeId;
 
@@ -18,6 +19,20 @@ use crate::schema::RowId;
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
+
+/// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
+/// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
+#[inline]
+fn make_mut<T: Clone>(shared: &mut Arc<T>) -> &mut T {
+    if Arc::strong_count(shared) != 1 {
+        return Arc::make_mut(shared);
+    }
+    // Whatever a reader did before it dropped the last other reference comes before the writes that follow.
+    fence(Ordering::Acquire);
+    debug_assert_eq!(Arc::weak_count(shared), 0);
+    // SAFETY: this is the only reference, it is borrowed for writing, and nobody can make another one meanwhile.
+    unsafe { &mut *Arc::as_ptr(shared).cast_mut() }
+}
 
 #[derive(Clone, Debug, Default)]
 struct Node {
@@ -47,8 +62,8 @@ impl Directory {
     #[inline]
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
-        let node = Arc::make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
-        Some(Arc::make_mut(node.chunks.get_mut(number % NODE_CHUNKS)?))
+        let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
+        Some(make_mut(node.chunks.get_mut(number % NODE_CHUNKS)?))
     }
 
     /// Chunks, with those that never had a row.

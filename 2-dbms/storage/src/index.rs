@@ -72,6 +72,18 @@ impl Index {
         }
     }
 
+    /// A row with the key of the row of these values, a value for each column of the table.
+    #[inline]
+    pub(crate) fn lookup_like(&self, directory: &Directory, values: &[Value]) -> Option<RowId> {
+        match self {
+            Index::Hash(_, index) => index.lookup_like(directory, values),
+            Index::Ordered(schema, index) => {
+                let key: Vec<Value> = schema.columns.iter().map(|key| values[key.column].clone()).collect();
+                if key.iter().any(Value::is_null) { None } else { index.lookup(&key) }
+            }
+        }
+    }
+
     /// Appends all rows with this key.
     pub(crate) fn lookup_all(&self, directory: &Directory, key: &[Value], out: &mut Vec<RowId>) {
         match self {

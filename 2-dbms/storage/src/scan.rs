@@ -124,7 +124,7 @@ pub(crate) fn scan_batch(
                 cursor.next = slot;
                 return true;
             }
-            if by_row && !predicates.iter().all(|test| test_word(chunk, word, 1 << bit, test) != 0) {
+            if by_row && !predicates.iter().all(|test| test_row(chunk, word * 64 + bit, test)) {
                 continue;
             }
             out.push(RowId(slot as u32));
@@ -134,6 +134,23 @@ pub(crate) fn scan_batch(
             return true;
         }
     }
+}
+
+/// Whether one row passes.
+#[inline]
+fn test_row(chunk: &Chunk, place: usize, predicate: &SimplePredicate) -> bool {
+    if let Test::Integer(comparison, constant) = predicate.test {
+        let value = chunk.columns[predicate.column].integer(place);
+        return value.is_some_and(|value| match comparison {
+            Comparison::Equal => value == constant,
+            Comparison::NotEqual => value != constant,
+            Comparison::Less => value < constant,
+            Comparison::LessOrEqual => value <= constant,
+            Comparison::Greater => value > constant,
+            Comparison::GreaterOrEqual => value >= constant,
+        });
+    }
+    test_word(chunk, place / 64, 1 << (place % 64), predicate) != 0
 }
 
 /// The rows of a word among `bits` that pass.

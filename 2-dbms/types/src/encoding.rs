@@ -175,9 +175,12 @@ fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N]> {
 /// A tag and an integer, written through a buffer so that the vector grows once.
 #[inline]
 fn put_int(tag: u8, value: i64, out: &mut Vec<u8>) {
+    let mut word = ((value << 1) ^ (value >> 63)) as u64;
+    if word < 0x80 {
+        return out.extend_from_slice(&[tag, word as u8]);
+    }
     let mut buffer = [0; 16];
     buffer[0] = tag;
-    let mut word = ((value << 1) ^ (value >> 63)) as u64;
     let mut length = 1;
     while word >= 0x80 {
         buffer[length] = word as u8 | 0x80;

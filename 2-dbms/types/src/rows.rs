@@ -96,7 +96,10 @@ impl Rows {
     #[inline]
     pub fn push(&mut self, row: &[Value]) {
         debug_assert_eq!(row.len(), self.columns.len(), "a row has a value for each column");
-        self.values.extend_from_slice(row);
+        self.values.reserve(row.len());
+        for value in row {
+            self.values.push(value.clone());
+        }
         self.count += 1;
     }
 }

@@ -39,8 +39,14 @@ impl Code {
     /// Runs it and puts the result into a slot.
     #[inline]
     pub(crate) fn run_into(&self, exec: &mut Exec<'_, '_>, slot: usize) -> Run<()> {
-        let value = self.run(exec)?;
-        exec.set(slot, value);
+        match self {
+            Code::Slot(from) => exec.copy_to(*from, slot),
+            Code::Constant(value) => exec.set(slot, value.clone()),
+            Code::Call(call) => {
+                let value = call(exec)?;
+                exec.set(slot, value);
+            }
+        }
         Ok(())
     }
 

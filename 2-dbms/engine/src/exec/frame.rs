@@ -89,12 +89,37 @@ pub struct FrameStack {
 pub(crate) struct Activation {
     /// The statement being run, an index into the procedure's list of places.
     pub place: usize,
-    /// Rows that RETURN NEXT and RETURN QUERY gave.
-    pub rows: RowSet,
     /// ROW_COUNT of the last statement.
     pub row_count: u64,
+    /// What most activations never have.
+    kept: Option<Box<Kept>>,
+}
+
+/// Rows and errors of an activation.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Rows that RETURN NEXT and RETURN QUERY gave.
+    pub rows: RowSet,
     /// The errors being handled, innermost last.
     pub errors: Vec<SqlError>,
+}
+
+impl Activation {
+    /// Of a function that returns a set of rows of this width.
+    pub(crate) fn of_set(width: usize) -> Activation {
+        let kept = Kept { rows: RowSet::new(width), errors: Vec::new() };
+        Activation { kept: Some(Box::new(kept)), ..Activation::default() }
+    }
+
+    /// Rows and errors.
+    pub(crate) fn kept(&mut self) -> &mut Kept {
+        self.kept.get_or_insert_default()
+    }
+
+    /// The error being handled.
+    pub(crate) fn error(&self) -> Option<&SqlError> {
+        self.kept.as_ref()?.errors.last()
+    }
 }
 
 /// Running code's view of the world.
@@ -194,6 +219,13 @@ impl<'t, 'n> Exec<'t, 'n> {
         self.get(slot).clone()
     }
 
+    /// Copies the value of a slot into another.
+    #[inline]
+    pub(crate) fn copy_to(&mut self, from: usize, to: usize) {
+        let value = self.copy(from);
+        self.set(to, value);
+    }
+
     /// Puts a value into a slot.
     #[inline]
     pub(crate) fn set(&mut self, slot: usize, value: Value) {
@@ -215,9 +247,8 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Puts values into slots that follow each other.
     #[inline]
     pub(crate) fn fill(&mut self, first: usize, values: &[Value]) {
-        let first = self.base + first;
-        for (slot, value) in self.stack.values[first..first + values.len()].iter_mut().zip(values) {
-            put(slot, value.clone());
+        for (number, value) in values.iter().enumerate() {
+            self.set(first + number, value.clone());
         }
     }
 
@@ -251,7 +282,11 @@ impl<'t, 'n> Exec<'t, 'n> {
         let view = self.tx.fragment_of(row).row(row.row);
         let frame = &mut self.stack.values[self.base..];
         for (column, slot) in columns {
-            put(&mut frame[*slot], view.map_or(Value::Null, |view| view.value(*column)));
+            let value = match view {
+                Some(view) => view.value(*column),
+                None => Value::Null,
+            };
+            put(&mut frame[*slot], value);
         }
     }
 
@@ -304,7 +339,7 @@ impl<'t, 'n> Exec<'t, 'n> {
 /// Replaces a value, without a call to drop what needs no drop.
 #[inline]
 pub(crate) fn put(place: &mut Value, value: Value) {
-    if matches!(place, Value::Null | Value::Bool(_) | Value::Int4(_) | Value::Int8(_)) {
+    if place.is_plain() {
         std::mem::forget(std::mem::replace(place, value));
     } else {
         *place = value;
@@ -314,14 +349,14 @@ pub(crate) fn put(place: &mut Value, value: Value) {
 /// Drops what is beyond a length, without a call for what needs no drop.
 #[inline]
 fn shorten(values: &mut Vec<Value>, length: usize) {
-    while values.len() > length {
-        match values.pop() {
-            Some(value @ (Value::Null | Value::Bool(_) | Value::Int4(_) | Value::Int8(_))) => {
-                std::mem::forget(value);
-            }
-            other => drop(other),
+    let Some(beyond) = values.get_mut(length..) else { return };
+    for value in beyond {
+        if !value.is_plain() {
+            *value = Value::Null;
         }
     }
+    // SAFETY: `length` is not beyond the end, and what lies after it is plain now: it needs no drop.
+    unsafe { values.set_len(length) };
 }
 
 #[cold]

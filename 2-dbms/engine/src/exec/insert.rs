@@ -215,8 +215,8 @@ impl InsertRows {
 
     #[inline]
     fn one(&self, exec: &mut Exec<'_, '_>, codes: &[Code], next: &mut Next<'_>) -> Run<Flow> {
-        for (code, slot) in codes.iter().zip(&self.targets) {
-            code.run_into(exec, *slot)?;
+        for (number, code) in codes.iter().enumerate() {
+            code.run_into(exec, self.targets[number])?;
         }
         let inserted = self.insert(exec, None)?;
         exec.affected = u64::from(inserted);

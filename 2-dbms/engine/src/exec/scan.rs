@@ -46,6 +46,12 @@ pub(crate) fn fit(value: Value, ty: TypeId) -> Option<Value> {
 impl KeyPart {
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Value>> {
+        if let Code::Slot(slot) = &self.code
+            && let value = exec.get(*slot)
+            && matches!((self.ty, value), (TypeId::INT4, Value::Int4(_)) | (TypeId::INT8, Value::Int8(_)))
+        {
+            return Ok(Some(value.clone()));
+        }
         Ok(fit(self.code.run(exec)?, self.ty))
     }
 }
@@ -129,6 +135,12 @@ pub(crate) struct TableScan {
 impl Rows for TableScan {
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        if matches!(self.way, Way::Unique { .. }) && !matches!(self.bucket, Bucket::All) {
+            return match self.find(exec)? {
+                Some(_) => next(exec),
+                None => Ok(Flow::Continue),
+            };
+        }
         self.rows(exec, &mut |exec, batch| {
             for row in batch {
                 if self.emit(exec, *row, next)? == Flow::Stop {
@@ -180,18 +192,37 @@ impl TableScan {
     /// Gives all rows of all buckets that may have some.
     #[inline]
     fn rows(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
-        let bucket = match &self.bucket {
-            Bucket::Only => 0,
+        match self.only_bucket(exec)? {
+            Some(bucket) => self.one_bucket(exec, bucket, each),
+            None if matches!(self.bucket, Bucket::All) => self.all_buckets(exec, each),
+            None => Ok(Flow::Continue),
+        }
+    }
+
+    /// The one bucket to look into; `None` when it is all of them, or no row can be what is looked for.
+    #[inline]
+    fn only_bucket(&self, exec: &mut Exec<'_, '_>) -> Run<Option<u16>> {
+        let bucket = |exec: &Exec<'_, '_>, value: &Value| {
+            if value.is_null() { None } else { Some(exec.tx.bucket_of(&self.access, value)) }
+        };
+        Ok(match &self.bucket {
+            Bucket::Only => Some(0),
+            Bucket::Of(Code::Slot(slot)) => bucket(exec, exec.get(*slot)),
             Bucket::Of(code) => {
                 let value = code.run(exec)?;
-                if value.is_null() {
-                    return Ok(Flow::Continue);
-                }
-                exec.tx.bucket_of(&self.access, &value)
+                bucket(exec, &value)
             }
-            Bucket::All => return self.all_buckets(exec, each),
-        };
-        self.one_bucket(exec, bucket, each)
+            Bucket::All => None,
+        })
+    }
+
+    /// The one row of a scan by a unique key, with what is needed of it in its slots.
+    #[inline]
+    pub(crate) fn find(&self, exec: &mut Exec<'_, '_>) -> Run<Option<RowRef>> {
+        let Way::Unique { index, key } = &self.way else { return Ok(None) };
+        let Some(bucket) = self.only_bucket(exec)? else { return Ok(None) };
+        let Some(row) = self.unique(exec, bucket, *index, key)? else { return Ok(None) };
+        Ok(if self.take(exec, row)? { Some(row) } else { None })
     }
 
     #[cold]
@@ -208,7 +239,10 @@ impl TableScan {
     #[inline]
     fn one_bucket(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {
         match &self.way {
-            Way::Unique { index, key } => self.unique(exec, bucket, *index, key, each),
+            Way::Unique { index, key } => match self.unique(exec, bucket, *index, key)? {
+                Some(row) => each(exec, &[row]),
+                None => Ok(Flow::Continue),
+            },
             Way::Scan(tests) => self.scan(exec, bucket, tests, each),
             Way::Lookup { index, key } => self.lookup(exec, bucket, *index, key, each),
             Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, each),
@@ -284,8 +318,14 @@ impl TableScan {
     /// Gives one row on.
     #[inline]
     fn emit(&self, exec: &mut Exec<'_, '_>, row: RowRef, next: &mut Next<'_>) -> Run<Flow> {
+        if self.take(exec, row)? { next(exec) } else { Ok(Flow::Continue) }
+    }
+
+    /// Puts what is needed of a row into its slots; false when the row is not one of the scan's.
+    #[inline]
+    fn take(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<bool> {
         if self.recheck && !exec.tx.is_live(row) {
-            return Ok(Flow::Continue);
+            return Ok(false);
         }
         exec.read_row(row, &self.columns);
         if let Some(slot) = self.row {
@@ -294,12 +334,10 @@ impl TableScan {
         if let Some(slot) = self.present {
             exec.set(slot, Value::Bool(true));
         }
-        if let Some(filter) = &self.filter
-            && !filter(exec)?
-        {
-            return Ok(Flow::Continue);
+        match &self.filter {
+            Some(filter) => filter(exec),
+            None => Ok(true),
         }
-        next(exec)
     }
 
     /// The values of a key, `false` when one of them can equal no row's.
@@ -321,15 +359,14 @@ impl TableScan {
         bucket: u16,
         index: usize,
         parts: &[KeyPart],
-        each: &mut Each<'_>,
-    ) -> Run<Flow> {
+    ) -> Run<Option<RowRef>> {
         let mut key = exec.take_buffer();
         let row = match self.key(exec, parts, &mut key)? {
             true => exec.tx.lookup_unique(&self.access, bucket, index, &key)?,
             false => None,
         };
         exec.give_buffer(key);
-        row.map_or(Ok(Flow::Continue), |row| each(exec, &[row]))
+        Ok(row)
     }
 
     fn lookup(
@@ -407,9 +444,11 @@ impl TableScan {
             match test {
                 TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
                 TestCode::Compare { column, comparison, value } => {
-                    let Some(test) = storage_test(*comparison, &value.run(exec)?) else {
-                        return Ok(Flow::Continue);
+                    let test = match value {
+                        Code::Slot(slot) => storage_test(*comparison, exec.get(*slot)),
+                        value => storage_test(*comparison, &value.run(exec)?),
                     };
+                    let Some(test) = test else { return Ok(Flow::Continue) };
                     predicates.push(SimplePredicate { column: *column, test });
                 }
             }

@@ -299,8 +299,10 @@ impl Rows for LockRows {
                 return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).into());
             };
             match exec.tx.lock_row(&self.access, row, self.strength, self.wait)? {
-                Some(row) => {
-                    exec.set(self.row, pack_row(row));
+                Some(locked) => {
+                    if locked.held != row.held {
+                        exec.set(self.row, pack_row(locked));
+                    }
                     next(exec)
                 }
                 None => Ok(Flow::Continue),

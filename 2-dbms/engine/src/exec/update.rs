@@ -14,11 +14,11 @@ use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
 use super::query::QueryCode;
 use super::rows::{Next, Rows, RowsBox};
-use super::scan::{Bucket, Way};
+use super::scan::{Bucket, TableScan, Way};
 use super::walk;
 use crate::layout::TableAccess;
 use crate::stop::Run;
-use crate::transaction::RowRef;
+use crate::transaction::{Effects, RowRef};
 
 /// The assignments of an UPDATE or ON CONFLICT DO UPDATE.
 pub(crate) struct Change {
@@ -31,8 +31,7 @@ pub(crate) struct Change {
     /// Slots of new values with the slots of the relation's columns that CHECKs and RETURNING read.
     write_back: Vec<(usize, usize)>,
     constraints: Constraints,
-    /// The columns of its redo.
-    logged: Vec<u16>,
+    effects: Effects,
 }
 
 impl Change {
@@ -70,7 +69,7 @@ impl Change {
         for (number, column) in self.columns.iter().enumerate() {
             changes.push((*column, exec.copy(self.first + number)));
         }
-        let changed = exec.tx.update(&self.access, row, &changes, &self.logged);
+        let changed = exec.tx.update(&self.access, row, &changes, &self.effects);
         changes.clear();
         exec.stack.changes = changes;
         changed
@@ -124,18 +123,18 @@ impl Builder<'_> {
             new_slots[*column].get_or_insert(first + number);
         }
         let constraints = self.constraints(&access.table, checks, &new_slots, Some(&assigned))?;
-        let logged = crate::redo::update_columns(access, columns.iter().copied());
-        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints, logged })
+        let effects = Effects::of(access, &columns);
+        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints, effects })
     }
 
-    /// The rows of the table to change. True when there is one at most.
+    /// The rows of the table to change.
     fn rows_to_change(
         &mut self,
         target: &From,
         from: &[From],
         filter: Option<&Expr>,
         row: usize,
-    ) -> Result<(RowsBox, bool)> {
+    ) -> Result<Found> {
         let From::Table { relation, table } = target else {
             return Err(tuplix_types::SqlError::internal("a change of something that is no table"));
         };
@@ -145,10 +144,10 @@ impl Builder<'_> {
         if from.is_empty() {
             let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
             let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
-            return Ok((Box::new(scan), single));
+            return Ok(if single { Found::One(scan) } else { Found::Many(Box::new(scan)) });
         }
         let items: Vec<&From> = std::iter::once(target).chain(from).collect();
-        Ok((self.from(&items, &conditions, &RelationWish::default())?.0, false))
+        Ok(Found::Many(self.from(&items, &conditions, &RelationWish::default())?.0))
     }
 
     /// Compiles an UPDATE.
@@ -158,13 +157,12 @@ impl Builder<'_> {
         self.need_checks(update.relation, &update.assignments, &checks);
         let row = self.slot();
         let target = From::Table { relation: update.relation, table: update.table };
-        let (source, single) = self.rows_to_change(&target, &update.from, update.filter.as_ref(), row)?;
+        let source = self.rows_to_change(&target, &update.from, update.filter.as_ref(), row)?;
         let change = self.change(update.relation, &access, &update.assignments, &checks)?;
         let mut items = vec![&target];
         items.extend(&update.from);
         self.changing(ChangeParts {
             source,
-            single,
             access,
             row,
             change: Some(change),
@@ -179,12 +177,11 @@ impl Builder<'_> {
         let access = self.table(delete.table)?.clone();
         let row = self.slot();
         let target = From::Table { relation: delete.relation, table: delete.table };
-        let (source, single) = self.rows_to_change(&target, &delete.using, delete.filter.as_ref(), row)?;
+        let source = self.rows_to_change(&target, &delete.using, delete.filter.as_ref(), row)?;
         let mut items = vec![&target];
         items.extend(&delete.using);
         self.changing(ChangeParts {
             source,
-            single,
             access,
             row,
             change: None,
@@ -195,7 +192,7 @@ impl Builder<'_> {
     }
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
-        let ChangeParts { source, single, access, row, change, items, returning, columns } = parts;
+        let ChangeParts { source, access, row, change, items, returning, columns } = parts;
         let returning = self.exprs(returning)?;
         let out = self.slots(returning.len());
         let mut saved = vec![row];
@@ -209,14 +206,20 @@ impl Builder<'_> {
         }
         let joins = items.len() > 1;
         let recheck = self.user_calls;
-        let code = ChangeRows { source, single, access, row, change, saved, joins, recheck, returning, out };
+        let code = ChangeRows { source, access, row, change, saved, joins, recheck, returning, out };
         Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
     }
 }
 
+/// Where the rows to change come from.
+enum Found {
+    /// There is one at most: it is changed where it is found.
+    One(TableScan),
+    Many(RowsBox),
+}
+
 struct ChangeParts<'p> {
-    source: RowsBox,
-    single: bool,
+    source: Found,
     access: TableAccess,
     row: usize,
     change: Option<Change>,
@@ -226,9 +229,7 @@ struct ChangeParts<'p> {
 }
 
 struct ChangeRows {
-    source: RowsBox,
-    /// There is one row at most: it is changed where it is found.
-    single: bool,
+    source: Found,
     access: TableAccess,
     /// The slot that says which row.
     row: usize,
@@ -247,7 +248,14 @@ struct ChangeRows {
 impl ChangeRows {
     #[inline]
     fn change(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
-        let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else { return Ok(false) };
+        match unpack_row(self.access.slot, exec.get(self.row)) {
+            Some(row) => self.change_row(exec, row),
+            None => Ok(false),
+        }
+    }
+
+    #[inline]
+    fn change_row(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<bool> {
         if self.recheck && !exec.tx.is_live(row) {
             return Ok(false);
         }
@@ -269,34 +277,27 @@ impl ChangeRows {
     }
 
     #[inline]
-    fn run_single(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let mut affected = 0;
-        let mut flow = Flow::Continue;
-        self.source.run(exec, &mut |exec| {
-            if let Some(change) = &self.change {
-                change.compute(exec)?;
-            }
-            if self.change(exec)? {
-                affected += 1;
-                if !self.returning.is_empty() {
-                    flow = self.give(exec, next)?;
-                }
-            }
-            Ok(Flow::Stop)
-        })?;
-        exec.affected = affected;
-        Ok(flow)
+    fn run_single(&self, scan: &TableScan, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        exec.affected = 0;
+        let Some(row) = scan.find(exec)? else { return Ok(Flow::Continue) };
+        if let Some(change) = &self.change {
+            change.compute(exec)?;
+        }
+        let changed = self.change_row(exec, row)?;
+        exec.affected = u64::from(changed);
+        if changed && !self.returning.is_empty() { self.give(exec, next) } else { Ok(Flow::Continue) }
     }
 }
 
 impl Rows for ChangeRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        if self.single {
-            return self.run_single(exec, next);
-        }
+        let source = match &self.source {
+            Found::One(scan) => return self.run_single(scan, exec, next),
+            Found::Many(source) => source,
+        };
         let mut rows = RowSet { width: self.saved.len(), values: exec.take_buffer(), len: 0 };
         let mut met = BTreeSet::new();
-        self.source.run(exec, &mut |exec| {
+        source.run(exec, &mut |exec| {
             if self.joins && !met.insert(exec.get(self.row).as_i64()) {
                 return Ok(Flow::Continue);
             }
@@ -330,6 +331,9 @@ impl Rows for ChangeRows {
     fn explain(&self, out: &mut Explain) {
         let verb = if self.change.is_some() { "Update" } else { "Delete" };
         out.line(format_args!("{verb} on {}", self.access.table.name));
-        out.child(&*self.source);
+        match &self.source {
+            Found::One(scan) => out.child(scan),
+            Found::Many(source) => out.child(&**source),
+        }
     }
 }

@@ -10,6 +10,30 @@ use crate::lock_table::LockKey;
 use crate::redo;
 use crate::stop::{Run, Stop};
 
+/// What follows from which columns a change assigns; found once, when the statement is compiled.
+#[derive(Clone, Debug)]
+pub struct Effects {
+    /// The columns of its redo.
+    logged: Vec<u16>,
+    /// A column of a unique index is among them.
+    keys: bool,
+    /// The distribution column is among them.
+    bucket: bool,
+}
+
+impl Effects {
+    /// The effects of changing these columns.
+    pub fn of(access: &TableAccess, columns: &[usize]) -> Effects {
+        let unique = access.table.indexes.iter().filter(|index| index.unique);
+        let mut keys = unique.flat_map(|index| &index.columns);
+        Effects {
+            logged: redo::update_columns(access, columns.iter().copied()),
+            keys: keys.any(|key| columns.contains(&key.column)),
+            bucket: matches!(access.placement, Placement::Hash { column } if columns.contains(&column)),
+        }
+    }
+}
+
 impl Transaction<'_> {
     /// Adds a row: values of all columns in order. NOT NULL and CHECK are the caller's.
     ///
@@ -82,6 +106,12 @@ impl Transaction<'_> {
         values: &[Value],
         except: Option<RowRef>,
     ) -> Run<Option<RowRef>> {
+        if self.no_locks(held) && !self.is_interactive() {
+            let fragment = self.domain_state(held).fragment(access.slot, bucket);
+            let found = fragment.and_then(|fragment| fragment.lookup_like(number, values));
+            let found = found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row });
+            return Ok(found.filter(|found| Some(*found) != except));
+        }
         let mut key = std::mem::take(&mut self.scratch.key);
         key.clear();
         let mut has_null = false;
@@ -100,7 +130,6 @@ impl Transaction<'_> {
         outcome
     }
 
-    #[inline]
     fn conflicting_key(
         &mut self,
         held: u16,
@@ -111,9 +140,6 @@ impl Transaction<'_> {
         except: Option<RowRef>,
     ) -> Run<Option<RowRef>> {
         let found = self.find_key(held, access, bucket, number, key).filter(|found| Some(*found) != except);
-        if self.no_locks(held) && !self.is_interactive() {
-            return Ok(found);
-        }
         if let Some(found) = found.filter(|found| !found.private) {
             // Its holder may be about to delete it or change its key.
             self.wait_unless_free(held, row_lock(found))?;
@@ -159,8 +185,8 @@ impl Transaction<'_> {
         .into()
     }
 
-    /// Changes columns of a row, and gives the row as it is to be named from now on. `logged` is what
-    /// [`redo::update_columns`] says of the changed columns.
+    /// Changes columns of a row, and gives the row as it is to be named from now on. `effects` are those of the
+    /// changed columns.
     ///
     /// # Errors
     /// 23505; 0A000 when the change would move the row to another bucket.
@@ -169,14 +195,18 @@ impl Transaction<'_> {
         access: &TableAccess,
         row: RowRef,
         changes: &[(usize, Value)],
-        logged: &[u16],
+        effects: &Effects,
     ) -> Run<RowRef> {
         self.refuse_read_only("UPDATE")?;
         if row.held == SHARED_REFERENCE {
             self.hold_all()?;
         }
-        self.refuse_move(access, row, changes)?;
-        self.check_unique_after(access, row, changes)?;
+        if effects.bucket {
+            self.refuse_move(access, row, changes)?;
+        }
+        if effects.keys {
+            self.check_unique_after(access, row, changes)?;
+        }
         if self.is_interactive() {
             return self.update_private(access, row, changes);
         }
@@ -189,7 +219,7 @@ impl Transaction<'_> {
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         fragment.exchange(row.row, values);
         if self.logs {
-            redo::update(&mut self.scratch.redo, access, fragment, row, logged);
+            redo::update(&mut self.scratch.redo, access, fragment, row, &effects.logged);
         }
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
         Ok(row)

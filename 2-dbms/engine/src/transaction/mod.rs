@@ -30,6 +30,7 @@ use crate::node::Node;
 use crate::services::Services;
 use crate::stop::{Run, Stop};
 
+pub use change::Effects;
 pub use commit::Committed;
 pub use interactive::{FragmentKey, Interactive, Overlay};
 pub use read::{KeyRange, RangeScan, Scan};

@@ -61,6 +61,13 @@ impl Fragment {
         self.index(index).lookup(&self.directory, key)
     }
 
+    /// A row with the key that a row of these values has, one value for each column of the table. The index must be
+    /// over columns, not over what the engine computes.
+    #[inline]
+    pub fn lookup_like(&self, index: usize, values: &[Value]) -> Option<RowId> {
+        self.index(index).lookup_like(&self.directory, values)
+    }
+
     /// Appends all rows whose key is `key`. In an ordered index a key may stop short of the last columns.
     pub fn lookup_all(&self, index: usize, key: &[Value], out: &mut Vec<RowId>) {
         self.index(index).lookup_all(&self.directory, key, out);

@@ -127,9 +127,9 @@ impl BlockCode {
             exec.set(code, Value::text(error.sqlstate().as_str()));
             exec.set(message, Value::text(error.message()));
         }
-        exec.activation.errors.push(error);
+        exec.activation.kept().errors.push(error);
         let control = run_steps(&handler.steps, exec);
-        exec.activation.errors.pop();
+        exec.activation.kept().errors.pop();
         control
     }
 }

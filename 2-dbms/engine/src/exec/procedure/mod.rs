@@ -209,7 +209,7 @@ impl CompiledProcedure {
         let mut rows = RowSet::new(self.columns.len());
         if self.returns_set {
             self.activate(exec, arguments, &mut |exec| {
-                rows = std::mem::take(&mut exec.activation.rows);
+                rows = std::mem::take(&mut exec.activation.kept().rows);
                 Ok(())
             })?;
         } else {
@@ -238,7 +238,10 @@ impl CompiledProcedure {
         let window = exec.enter(self.slots, self.states);
         exec.fill(0, arguments);
         exec.set(self.found, Value::Bool(false));
-        let activation = Activation { rows: RowSet::new(self.columns.len()), ..Activation::default() };
+        let activation = match self.returns_set {
+            true => Activation::of_set(self.columns.len()),
+            false => Activation::default(),
+        };
         let caller = std::mem::replace(&mut exec.activation, activation);
         let mut result = self.body(exec);
         if result.is_ok() {

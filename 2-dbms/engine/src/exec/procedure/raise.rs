@@ -23,7 +23,7 @@ impl Body<'_, '_> {
     /// RAISE
     pub(super) fn raise(&mut self, raise: &Raise, place: usize) -> Result<Step> {
         if raise.rethrow {
-            return Ok(step(|exec| match exec.activation.errors.last() {
+            return Ok(step(|exec| match exec.activation.error() {
                 Some(error) => Err(Stop::Error(error.clone())),
                 None => {
                     let message = "RAISE without parameters cannot be used outside an exception handler";
@@ -81,7 +81,7 @@ fn diagnostic(exec: &Exec<'_, '_>, item: Diagnostic, context: &str) -> Run<Value
         Diagnostic::Context => return Ok(Value::text(context)),
         _ => {}
     }
-    let Some(error) = exec.activation.errors.last() else {
+    let Some(error) = exec.activation.error() else {
         let message = "GET STACKED DIAGNOSTICS cannot be used outside an exception handler";
         return Err(SqlError::new(SqlState(*b"0Z002"), message).into());
     };

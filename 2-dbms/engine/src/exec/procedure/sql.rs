@@ -432,7 +432,7 @@ impl Body<'_, '_> {
 fn keep(exec: &mut Exec<'_, '_>, rows: RowSet, found: usize) {
     exec.set(found, Value::Bool(rows.len > 0));
     exec.activation.row_count = rows.len as u64;
-    let result = &mut exec.activation.rows;
+    let result = &mut exec.activation.kept().rows;
     result.len += rows.len;
     result.values.extend(rows.values);
 }

@@ -253,10 +253,10 @@ impl Body<'_, '_> {
         if columns.is_empty() {
             let outputs = self.procedure.outputs.clone();
             return Ok(step(move |exec| {
-                let mut rows = std::mem::take(&mut exec.activation.rows);
+                let mut rows = std::mem::take(&mut exec.activation.kept().rows);
                 exec.gather(&outputs, &mut rows.values);
                 rows.len += 1;
-                exec.activation.rows = rows;
+                exec.activation.kept().rows = rows;
                 Ok(Control::Next)
             }));
         }
@@ -271,7 +271,7 @@ impl Body<'_, '_> {
                 row = fields.to_vec();
             }
             row.resize(width, Value::Null);
-            exec.activation.rows.push(&row);
+            exec.activation.kept().rows.push(&row);
             Ok(Control::Next)
         }))
     }
