@@ -144,7 +144,8 @@ impl Builder<'_> {
         if from.is_empty() {
             let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
             let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
-            return Ok(if single { Found::One(scan) } else { Found::Many(Box::new(scan)) });
+            let scan = Box::new(scan);
+            return Ok(if single { Found::One(scan) } else { Found::Many(scan) });
         }
         let items: Vec<&From> = std::iter::once(target).chain(from).collect();
         Ok(Found::Many(self.from(&items, &conditions, &RelationWish::default())?.0))
@@ -214,7 +215,7 @@ impl Builder<'_> {
 /// Where the rows to change come from.
 enum Found {
     /// There is one at most: it is changed where it is found.
-    One(TableScan),
+    One(Box<TableScan>),
     Many(RowsBox),
 }
 
@@ -332,7 +333,7 @@ impl Rows for ChangeRows {
         let verb = if self.change.is_some() { "Update" } else { "Delete" };
         out.line(format_args!("{verb} on {}", self.access.table.name));
         match &self.source {
-            Found::One(scan) => out.child(scan),
+            Found::One(scan) => out.child(&**scan),
             Found::Many(source) => out.child(&**source),
         }
     }
