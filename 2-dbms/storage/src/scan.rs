@@ -105,14 +105,13 @@ pub(crate) fn scan_batch(
     predicates: &[SimplePredicate],
     out: &mut RowBatch,
 ) -> bool {
-    let by_row = cursor.most < FEW;
     loop {
         let number = (cursor.next / CHUNK_ROWS as u64) as usize;
         let Some(chunk) = directory.chunk_at(number) else { return false };
         let word = (cursor.next % CHUNK_ROWS as u64) as usize / 64;
         let mut bits = chunk.live[word] & (u64::MAX << (cursor.next % 64));
         for predicate in predicates {
-            if bits == 0 || by_row {
+            if bits == 0 {
                 break;
             }
             bits &= test_word(chunk, word, bits, predicate);
@@ -124,15 +123,42 @@ pub(crate) fn scan_batch(
                 cursor.next = slot;
                 return true;
             }
-            if by_row && !predicates.iter().all(|test| test_row(chunk, word * 64 + bit, test)) {
-                continue;
-            }
             out.push(RowId(slot as u32));
         }
         cursor.next = start + 64;
         if out.len() >= cursor.most {
             return true;
         }
+    }
+}
+
+/// The next live row from `from` on for which all predicates hold; `from` goes behind it. For readers of a few rows: the
+/// first word of rows is tested row by row, and only where none of it passes whole words are.
+pub(crate) fn next_match(
+    directory: &Directory,
+    from: &mut u64,
+    predicates: &[SimplePredicate],
+) -> Option<RowId> {
+    let mut by_row = true;
+    loop {
+        let number = (*from / CHUNK_ROWS as u64) as usize;
+        let chunk = directory.chunk_at(number)?;
+        let word = (*from % CHUNK_ROWS as u64) as usize / 64;
+        let bits = chunk.live[word] & (u64::MAX << (*from % 64));
+        let found = if by_row {
+            let passes = |bit: &usize| predicates.iter().all(|test| test_row(chunk, word * 64 + bit, test));
+            Bits(bits).find(passes)
+        } else {
+            let passed = |bits, test| if bits == 0 { 0 } else { bits & test_word(chunk, word, bits, test) };
+            Bits(predicates.iter().fold(bits, passed)).next()
+        };
+        let start = (number * CHUNK_ROWS + word * 64) as u64;
+        if let Some(bit) = found {
+            *from = start + bit as u64 + 1;
+            return Some(RowId(*from as u32 - 1));
+        }
+        *from = start + 64;
+        by_row = false;
     }
 }
 
@@ -150,10 +176,11 @@ fn test_row(chunk: &Chunk, place: usize, predicate: &SimplePredicate) -> bool {
             Comparison::GreaterOrEqual => value >= constant,
         });
     }
-    test_word(chunk, place / 64, 1 << (place % 64), predicate) != 0
+    let bit = 1 << (place % 64);
+    test_word(chunk, place / 64, bit, predicate) & bit != 0
 }
 
-/// The rows of a word among `bits` that pass.
+/// The rows of a word that pass, as far as `bits` asks; its other bits mean nothing.
 fn test_word(chunk: &Chunk, word: usize, bits: u64, predicate: &SimplePredicate) -> u64 {
     let column = &chunk.columns[predicate.column];
     let nulls = column.nulls().map_or(0, |nulls| nulls[word]);

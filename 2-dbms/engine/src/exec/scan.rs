@@ -20,6 +20,9 @@ use crate::transaction::{KeyRange, RangeScan, RowBatch, RowRef, Scan};
 /// Tests that a scan hands to storage at most; more stay with the filter.
 pub(crate) const MAX_TESTS: usize = 8;
 
+/// Rows asked for up to which they are looked for one by one.
+const FEW: usize = 4;
+
 /// A value that is looked up in a column.
 pub(crate) struct KeyPart {
     /// The value.
@@ -453,6 +456,9 @@ impl TableScan {
                 }
             }
         }
+        if self.few.is_some_and(|rows| rows <= FEW) && !exec.tx.is_interactive() {
+            return self.few_rows(exec, bucket, &predicates, each);
+        }
         let mut scan = self.few.map_or_else(Scan::default, Scan::few);
         let mut batch = RowBatch::new();
         loop {
@@ -465,6 +471,24 @@ impl TableScan {
             }
             exec.check_interrupts()?;
         }
+    }
+
+    /// One row after the other, where few are asked for.
+    fn few_rows(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        predicates: &[SimplePredicate],
+        each: &mut Each<'_>,
+    ) -> Run<Flow> {
+        let mut from = 0;
+        while let Some(row) = exec.tx.next_match(&self.access, bucket, &mut from, predicates)? {
+            if each(exec, &[row])? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            exec.check_interrupts()?;
+        }
+        Ok(Flow::Continue)
     }
 
     fn range(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {

@@ -400,7 +400,7 @@ impl<'n> Transaction<'n> {
 
     /// Whether writes must stay private.
     #[inline]
-    fn is_interactive(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         self.interactive.is_some()
     }
 

@@ -114,6 +114,22 @@ impl Transaction<'_> {
         Ok(more)
     }
 
+    /// The next row of a bucket, from slot `from` on, for which all predicates hold, for a one-shot that reads a few.
+    #[inline]
+    pub(crate) fn next_match(
+        &mut self,
+        access: &TableAccess,
+        bucket: u16,
+        from: &mut u64,
+        predicates: &[SimplePredicate],
+    ) -> Run<Option<RowRef>> {
+        debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
+        let held = self.place(access, bucket)?;
+        let fragment = self.domain_state(held).fragment(access.slot, bucket);
+        let found = fragment.and_then(|fragment| fragment.next_match(from, predicates));
+        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
+    }
+
     /// Appends the rows of a bucket whose key in the index is `key` (in an ordered index: begins with it).
     pub fn lookup(
         &mut self,
