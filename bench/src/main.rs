@@ -39,6 +39,9 @@ struct Arguments {
     /// Only cases of this system, for example tuplix.
     #[arg(long, global = true)]
     system: Option<String>,
+    /// Only cases with this text in their name, and this log mode if it follows after a colon: paper/2:async.
+    #[arg(long, global = true, value_name = "NAME[:LOG]")]
+    case: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -58,9 +61,19 @@ pub struct Plan {
     /// Where data directories go.
     pub dir: std::path::PathBuf,
     system: Option<String>,
+    case: Option<String>,
 }
 
 impl Plan {
+    /// Whether this case is to run.
+    pub fn wants_case(&self, name: &str, log: &str) -> bool {
+        let Some(wanted) = &self.case else { return true };
+        match wanted.split_once(':') {
+            Some((wanted, wanted_log)) => name.contains(wanted) && log == wanted_log,
+            None => name.contains(wanted.as_str()),
+        }
+    }
+
     /// Whether cases of this system are to run.
     pub fn wants(&self, system: &str) -> bool {
         self.system.as_deref().is_none_or(|wanted| wanted == system)
@@ -79,12 +92,14 @@ fn main() -> anyhow::Result<()> {
         runs: arguments.runs,
         dir: arguments.dir.unwrap_or_else(std::env::temp_dir),
         system: arguments.system,
+        case: arguments.case,
     };
     let mut report = Report::new(arguments.json);
     match arguments.suite {
         Suite::Fifo => fifo::run(&plan, &mut report)?,
         Suite::Procedure => procedure::run(&plan, &mut report)?,
     }
+    anyhow::ensure!(!report.is_empty(), "no case has this name: leave --case and --system out to see all");
     report.ratios();
     Ok(())
 }

@@ -49,6 +49,9 @@ pub fn measure<'a>(
     case: &Case,
     mut clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
 ) -> anyhow::Result<()> {
+    if !plan.wants_case(&case.case, case.log) {
+        return Ok(());
+    }
     let mut runs = Vec::new();
     for _ in 0..plan.runs {
         runs.push(run_once(plan.run, clients()?)?);

@@ -43,6 +43,11 @@ impl Report {
         Report { json, figures: Vec::new() }
     }
 
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.figures.is_empty()
+    }
+
     /// Prints one figure.
     pub fn add(&mut self, figure: Figure) {
         if self.json {
