@@ -28,7 +28,7 @@ pub struct CutTail {
     pub segment: String,
     /// Where the last whole epoch ends.
     pub offset: u64,
-    /// How many bytes follow there.
+    /// How many bytes were written after it; zeros to the segment's end are not counted.
     pub bytes: u64,
     /// What is wrong with them.
     pub reason: String,
@@ -204,7 +204,7 @@ impl LogReader {
         self.cut = Some(CutTail {
             segment: name,
             offset: 0,
-            bytes: bytes.len() as u64,
+            bytes: written(bytes),
             reason: "the segment's header is incomplete".to_owned(),
         });
         self.ended = true;
@@ -243,7 +243,7 @@ impl LogReader {
         self.cut = Some(CutTail {
             segment: segment.name.clone(),
             offset: segment.offset as u64,
-            bytes: rest.len() as u64,
+            bytes: written(rest),
             reason: reason.to_string(),
         });
         self.ended = true;
@@ -312,6 +312,11 @@ fn first_needed(names: &[String], after: u64) -> usize {
     let needed =
         names.iter().rposition(|name| parse_segment_name(name).is_some_and(|first| first <= after + 1));
     needed.unwrap_or(0)
+}
+
+/// The length without the zeros at the end: segments are made at their full size.
+fn written(bytes: &[u8]) -> u64 {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
 fn whole_frame_follows(bytes: &[u8], salt: u32) -> bool {
