@@ -4,6 +4,8 @@
 
 mod client;
 mod commands;
+mod graph;
+mod node;
 mod render;
 
 use std::process::ExitCode;
@@ -20,7 +22,10 @@ use clap::Parser;
     after_help = "\
 Examples:
   tuplix up                                  start a node on ./tuplix-data
-  tuplix sql 'SELECT 1 + 1'                  ask it
+  tuplix put -r texts .                      copy files into it
+  tuplix run graph.toml                      run a graph of tasks
+  tuplix ps --all                            its tasks
+  tuplix sql 'SELECT 1 + 1'                  ask it anything
   tuplix sql --json < queries.sql            ask it from a file, answers as JSON
   psql -h \"$PWD/tuplix-data\" -p 5433         the same with PostgreSQL's client
   tuplix log dump tuplix-data                what the log holds

@@ -1,0 +1,227 @@
+//! One task's processes: an init of its own namespace, and the program below it.
+//!
+//! ```text
+//! helper --clone(namespaces)--> init --fork--> program --fork--> ...
+//!    |  <----- how the program ended ----/
+//!    +-- kill init: the kernel ends all processes of its namespace
+//! ```
+//!
+//! init waits until the helper has put it into its control group and written down its number, so that nothing runs that a
+//! later start could not find. It dies with the helper, and the helper with the node.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::isolation::{self, WORKING_FOLDER, find_program};
+use super::memory::{Group, Groups};
+use super::protocol::{Bound, End, Report, Request};
+use super::system;
+
+/// What init says at the end: a wait status, or why nothing ran.
+const ENDED: u8 = b'E';
+const NOT_STARTED: u8 = b'N';
+
+/// A task that runs.
+pub(super) struct Running {
+    init: i32,
+    isolated: bool,
+    group: Option<Group>,
+    bound: Bound,
+    said: File,
+    heard: Vec<u8>,
+}
+
+impl Running {
+    /// Starts a task.
+    pub(super) fn start(request: &Request, groups: Option<&mut Groups>) -> io::Result<Running> {
+        // Opened here: the files are out of the program's reach.
+        let output = File::create(request.folder.join("stdout"))?;
+        let errors = File::create(request.folder.join("stderr"))?;
+        fs::create_dir_all(request.folder.join("root"))?;
+        let group = groups.map(|groups| groups.make(request.memory)).transpose()?;
+        let bound = match (&group, request.memory) {
+            (_, None) => Bound::None,
+            (Some(_), _) => Bound::Group,
+            (None, _) => Bound::Addresses,
+        };
+        let (said, saying) = system::pipe()?;
+        let (waited_for, go) = system::pipe()?;
+        let namespaces = request.isolation.as_ref().map_or(0, isolation::namespaces);
+        let init = system::fork_into(namespaces)?;
+        if init == 0 {
+            drop((said, go));
+            let address_limit = request.memory.filter(|_| bound == Bound::Addresses);
+            run_init(request, address_limit, waited_for.into(), saying.into(), output, errors);
+        }
+        drop((saying, waited_for));
+        let running =
+            Running { init, isolated: namespaces != 0, group, bound, said: said.into(), heard: Vec::new() };
+        if let Err(error) = running.release(request, go) {
+            running.kill();
+            system::wait(init)?;
+            return Err(error);
+        }
+        Ok(running)
+    }
+
+    /// Lets init go on once everything about it is in place.
+    fn release(&self, request: &Request, go: OwnedFd) -> io::Result<()> {
+        if self.isolated {
+            isolation::map_user(self.init)?;
+        }
+        if let Some(group) = &self.group {
+            system::tried(group.add(self.init), || "cannot use a control group".to_owned())?;
+        }
+        fs::write(request.folder.join("process"), super::orphans::name_of(self.init)?)?;
+        File::from(go).write_all(b"!")
+    }
+
+    /// What to poll: readable when the task has something to say or is over.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.said.as_raw_fd()
+    }
+
+    /// Reads what came; false at the end.
+    pub(super) fn hear(&mut self) -> io::Result<bool> {
+        let mut bytes = [0; 4096];
+        let length = self.said.read(&mut bytes)?;
+        self.heard.extend_from_slice(&bytes[..length]);
+        Ok(length > 0)
+    }
+
+    /// Ends all its processes.
+    pub(super) fn kill(&self) {
+        // init leads a process group of its own; without a namespace that is all that can be reached.
+        system::kill(-self.init);
+        system::kill(self.init);
+    }
+
+    /// After the end: how it went.
+    pub(super) fn report(self, ended_by: Option<End>) -> io::Result<Report> {
+        let usage = system::wait_usage(self.init)?;
+        if !self.isolated {
+            // What the program left behind.
+            system::kill(-self.init);
+        }
+        let microseconds = |time: libc::timeval| time.tv_sec * 1_000_000 + time.tv_usec;
+        let largest = usage.ru_maxrss * 1024;
+        let out_of_memory = self.group.as_ref().is_some_and(Group::out_of_memory);
+        let end = match (ended_by, said(&self.heard)) {
+            (Some(end), _) => end,
+            (None, Some(end)) => end,
+            // Somebody killed init, the kernel for its memory perhaps.
+            (None, None) => End::Signalled(libc::SIGKILL),
+        };
+        Ok(Report {
+            end,
+            user_time_us: microseconds(usage.ru_utime),
+            system_time_us: microseconds(usage.ru_stime),
+            peak_memory: self.group.as_ref().and_then(Group::peak).unwrap_or(largest),
+            out_of_memory,
+            bound: self.bound,
+        })
+    }
+}
+
+/// What init said.
+fn said(heard: &[u8]) -> Option<End> {
+    match heard {
+        [ENDED, status @ ..] => {
+            let status = i32::from_le_bytes(status.try_into().ok()?);
+            Some(if libc::WIFSIGNALED(status) {
+                End::Signalled(libc::WTERMSIG(status))
+            } else {
+                End::Exited(libc::WEXITSTATUS(status))
+            })
+        }
+        [NOT_STARTED, why @ ..] => Some(End::NotStarted(String::from_utf8_lossy(why).into_owned())),
+        _ => None,
+    }
+}
+
+/// The first process of the task; never returns.
+fn run_init(request: &Request, address_limit: Option<u64>, mut wait: File, mut say: File, output: File, errors: File) -> ! {
+    let message = match be_init(request, address_limit, &mut wait, output, errors) {
+        Ok(Some(status)) => [&[ENDED][..], &status.to_le_bytes()].concat(),
+        // The helper is gone, nobody listens.
+        Ok(None) => Vec::new(),
+        Err(error) => [&[NOT_STARTED][..], error.to_string().as_bytes()].concat(),
+    };
+    let sent = say.write_all(&message);
+    // SAFETY: ends this process at once; nothing of the helper's is to be dropped here.
+    unsafe { libc::_exit(i32::from(sent.is_err())) }
+}
+
+/// The program's wait status; `None` when the helper ended first.
+fn be_init(
+    request: &Request,
+    address_limit: Option<u64>,
+    wait: &mut File,
+    output: File,
+    errors: File,
+) -> io::Result<Option<i32>> {
+    system::die_with_parent()?;
+    // Read only after the line above, so that a helper that ended before it is noticed too.
+    if wait.read(&mut [0])? == 0 {
+        return Ok(None);
+    }
+    // SAFETY: takes nothing.
+    system::check(unsafe { libc::setsid() }.into())?;
+    let folder = match &request.isolation {
+        Some(view) => {
+            isolation::enter(request, view)?;
+            Path::new(WORKING_FOLDER).to_owned()
+        }
+        None => request.folder.join("files"),
+    };
+    if request.program.is_empty() {
+        return Ok(Some(0));
+    }
+    std::env::set_current_dir(&folder)?;
+    let search_path = request.environment.get("PATH").map_or("", String::as_str);
+    let path = find_program(&request.program, search_path).map_err(io::Error::other)?;
+    let mut command = Command::new(&path);
+    command.arg0(&request.program).args(&request.arguments).env_clear().envs(&request.environment);
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    let (isolated, file_bytes_max) = (request.isolation.is_some(), request.file_bytes_max);
+    // SAFETY: this process has one thread, so its child may do anything.
+    unsafe { command.pre_exec(move || restrict(isolated, address_limit, file_bytes_max)) };
+    let program = command.spawn().map_err(|error| not_executed(&path, &error))?;
+    let program = i32::try_from(program.id()).map_err(io::Error::other)?;
+    // In a namespace of its own it inherits orphans.
+    loop {
+        let (ended, status) = system::wait(-1)?;
+        if ended == program {
+            return Ok(Some(status));
+        }
+    }
+}
+
+/// In the program's process, before it becomes the program.
+fn restrict(isolated: bool, address_limit: Option<u64>, file_bytes_max: u64) -> io::Result<()> {
+    system::limit(libc::RLIMIT_CORE, 0)?;
+    system::limit(libc::RLIMIT_FSIZE, file_bytes_max)?;
+    if let Some(bytes) = address_limit {
+        system::limit(libc::RLIMIT_AS, bytes)?;
+    }
+    if isolated { system::drop_capabilities() } else { system::no_new_privileges() }
+}
+
+fn not_executed(path: &Path, error: &io::Error) -> io::Error {
+    let path = path.display();
+    let text = match error.raw_os_error() {
+        Some(libc::ENOENT) => format!("the program {path} is there, but not the interpreter that it names"),
+        Some(libc::EACCES) => format!("the program {path} may not be executed: {error}"),
+        Some(libc::ENOEXEC) => {
+            format!("the program {path} is no executable file: a script begins with #! and its interpreter")
+        }
+        Some(libc::E2BIG) => format!("the arguments and environment of {path} are too long"),
+        Some(libc::ENOMEM) => format!("the program {path} does not fit into the memory of the task"),
+        _ => format!("the program {path} cannot be executed: {error}"),
+    };
+    io::Error::other(text)
+}
