@@ -16,8 +16,8 @@ SELECT 'lease_matches_task', format('task %s is %s at worker %s, attempt %s; its
   FROM os.task t FULL JOIN os.task_lease l ON l.p_key = t.p_key AND l.task_id = t.task_id
  WHERE (t.state IN ('assigned', 'running', 'cancelling')) IS DISTINCT FROM (l.task_id IS NOT NULL)
     OR l.worker_id IS DISTINCT FROM CASE WHEN l.task_id IS NOT NULL THEN t.worker_id END
-    OR (l.attempt IS NOT NULL AND (l.attempt <> t.attempt OR t.state = 'assigned' OR l.lease_until IS NULL))
-    OR (l.task_id IS NOT NULL AND l.attempt IS NULL AND t.state <> 'assigned')
+    OR (l.attempt > 0 AND (l.attempt <> t.attempt OR t.state = 'assigned' OR l.lease_until IS NULL))
+    OR (l.attempt = 0 AND t.state <> 'assigned')
 
 UNION ALL
 

@@ -120,21 +120,21 @@ SELECT create_distributed_table('os.task_queue', 'p_key', colocate_with => 'os.c
 
 CREATE INDEX IF NOT EXISTS task_queue_order ON os.task_queue (p_key, parked, priority, task_id);
 
--- Live rows only: tasks that hold part of a worker. attempt is null until the worker begins.
+-- Live rows only: tasks that hold part of a worker. attempt is 0 until the worker begins.
 CREATE TABLE IF NOT EXISTS os.task_lease (
     p_key int NOT NULL,
     task_id bigint NOT NULL,
     worker_id bigint NOT NULL,
     cores int NOT NULL,
     memory bigint NOT NULL,
-    attempt int,
+    attempt int NOT NULL DEFAULT 0,
     lease_until timestamptz,
     PRIMARY KEY (p_key, task_id)
 );
 
 SELECT create_distributed_table('os.task_lease', 'p_key', colocate_with => 'os.counter');
 
-CREATE INDEX IF NOT EXISTS task_lease_by_worker ON os.task_lease (p_key, worker_id, task_id);
+CREATE INDEX IF NOT EXISTS task_lease_by_worker ON os.task_lease (p_key, worker_id, attempt, task_id);
 
 -- Live rows only: delayed tasks and when they are due.
 CREATE TABLE IF NOT EXISTS os.task_timer (

@@ -16,6 +16,8 @@ use crate::service::{SERVICES, Service};
 pub struct Installed {
     /// Services whose tables were made.
     pub created: Vec<&'static str>,
+    /// Services whose tables had an older version.
+    pub upgraded: Vec<&'static str>,
     /// Services whose procedures were made or replaced.
     pub replaced: Vec<&'static str>,
 }
@@ -31,31 +33,38 @@ pub fn install(session: &mut Session) -> Result<Installed> {
         Err(error) if error.sqlstate() == sqlstate::FEATURE_NOT_SUPPORTED => false,
         Err(error) => return Err(error),
     };
-    let installed = install_locked(session);
+    let installed = install_services(session, SERVICES);
     if locked {
         session.query("SELECT pg_advisory_unlock(7300, 0)", &[])?;
     }
     installed
 }
 
-fn install_locked(session: &mut Session) -> Result<Installed> {
+fn install_services(session: &mut Session, services: &[Service]) -> Result<Installed> {
     let found = versions(session)?;
     let mut installed = Installed::default();
-    for service in SERVICES {
+    for service in services {
         if let Some((_, version, _)) = found.iter().find(|(name, ..)| name == service.name)
             && *version > i64::from(service.version)
         {
             return Err(newer(service, *version));
         }
     }
-    for service in SERVICES {
+    for service in services {
         let found = found.iter().find(|(name, ..)| name == service.name);
-        if found.is_none() {
-            create(session, service)?;
-            installed.created.push(service.name);
+        match found {
+            None => {
+                create(session, service)?;
+                installed.created.push(service.name);
+            }
+            Some((_, version, _)) if *version < i64::from(service.version) => {
+                upgrade(session, service, *version)?;
+                installed.upgraded.push(service.name);
+            }
+            Some(_) => {}
         }
     }
-    for service in SERVICES {
+    for service in services {
         let fingerprint = fingerprint(service);
         let found = found.iter().find(|(name, ..)| name == service.name);
         if found.is_none_or(|(.., procedures)| *procedures != fingerprint) {
@@ -106,8 +115,24 @@ fn create(session: &mut Session, service: &Service) -> Result<()> {
         "{}\nINSERT INTO os.version (service, version, procedures) VALUES ('{}', {}, '') ON CONFLICT DO NOTHING",
         service.schema, service.name, service.version
     );
-    // One text to PostgreSQL, a statement at a time to the embedded engine.
-    for statement in session.parse(&text)? {
+    run(session, &text)
+}
+
+/// Brings a service's tables from a version to the newest, step by step.
+fn upgrade(session: &mut Session, service: &Service, from: i64) -> Result<()> {
+    for (version, text) in service.upgrades.iter().filter(|(version, _)| i64::from(*version) > from) {
+        let name = service.name;
+        run(
+            session,
+            &format!("{text};\nUPDATE os.version SET version = {version} WHERE service = '{name}'"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs a text that makes tables: in one piece on PostgreSQL, a statement at a time on the embedded engine.
+fn run(session: &mut Session, text: &str) -> Result<()> {
+    for statement in session.parse(text)? {
         match session.execute(statement.text()) {
             // The start before this one came no further.
             Err(error)
@@ -140,4 +165,30 @@ fn fingerprint(service: &Service) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tuplix::Tuplix;
+
+    use super::*;
+
+    #[test]
+    fn older_tables_are_upgraded_step_by_step() {
+        let node = Tuplix::open_with(&Default::default()).unwrap();
+        let mut session = node.session(&Default::default()).unwrap();
+        install(&mut session).unwrap();
+        let steps = &[
+            (1, "this was done when the tables were made"),
+            (2, "CREATE TABLE os.step (number int)"),
+            (3, "INSERT INTO os.step VALUES (3)"),
+        ];
+        let newer = Service { version: 3, upgrades: steps, ..crate::os::SERVICE };
+        let installed = install_services(&mut session, &[newer]).unwrap();
+        assert_eq!(installed, Installed { upgraded: vec!["os"], ..Installed::default() });
+        assert_eq!(session.query("SELECT number FROM os.step", &[]).unwrap().len(), 1);
+        assert_eq!(install_services(&mut session, &[newer]).unwrap(), Installed::default());
+        assert_eq!(install(&mut session).unwrap_err().sqlstate().as_str(), "55000");
+    }
 }

@@ -20,6 +20,11 @@ pub struct TransactionId(pub u64);
 /// What can be locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LockKey {
+    /// A table that a transaction has written to here: shared among writers, in the way of DDL on it.
+    Table {
+        /// The table's slot in the domain.
+        slot: u32,
+    },
     /// A committed row.
     Row {
         /// The table's slot in the domain.

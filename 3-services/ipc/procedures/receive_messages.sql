@@ -9,6 +9,10 @@ DECLARE
 BEGIN
     -- Receivers of one mailbox take turns; otherwise two would pick the same messages and the second get none.
     PERFORM 1 FROM os.mailbox m WHERE m.p_key = p AND m.receiver_id = receiver FOR UPDATE;
+    IF NOT FOUND THEN
+        -- Nothing to lock, and nothing was sent before this call.
+        RETURN;
+    END IF;
     picked := ARRAY(SELECT m.message_id FROM os.message m
                      WHERE m.p_key = p AND m.receiver_id = receiver AND (only_from IS NULL OR m.sender_id = only_from)
                      ORDER BY m.message_id LIMIT how_many);

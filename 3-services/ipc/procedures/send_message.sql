@@ -16,6 +16,10 @@ BEGIN
         RAISE EXCEPTION 'a message must have 0 to % bytes', most
             USING ERRCODE = 'TXM02', HINT = 'Put large data into a file and send its path.';
     END IF;
+    IF unique_key IS NOT NULL THEN
+        -- Two first sends under one key meet at the mailbox's row.
+        INSERT INTO os.mailbox (p_key, receiver_id) VALUES (p, receiver) ON CONFLICT DO NOTHING;
+    END IF;
     SELECT m.waiting, m.waiting_bytes, m.messages_max INTO box FROM os.mailbox m
      WHERE m.p_key = p AND m.receiver_id = receiver FOR UPDATE;
     IF FOUND THEN

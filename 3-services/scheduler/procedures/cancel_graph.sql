@@ -3,25 +3,36 @@ CREATE OR REPLACE FUNCTION os.cancel_graph(p int, graph bigint, why text DEFAULT
 LANGUAGE plpgsql AS $$
 DECLARE
     g os.graph%ROWTYPE;
+    all_ids bigint[];
+    ended bigint[];
     live bigint[];
     one bigint;
-    now_is text;
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     SELECT * INTO g FROM os.graph x WHERE x.p_key = p AND x.graph_id = graph;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no graph %', graph USING ERRCODE = 'TXS11', HINT = 'Its bucket is its low six bits.';
     END IF;
+    all_ids := ARRAY(SELECT generate_series(g.first_task_id, g.first_task_id + (g.tasks - 1) * 64::bigint, 64));
+    -- What no worker has goes at once, so that nothing of the graph gets the room that the others leave.
+    ended := ARRAY(SELECT t.task_id FROM os.task t
+                    WHERE t.p_key = p AND t.task_id = ANY (all_ids) AND t.state IN ('waiting', 'queued', 'delayed'));
+    IF cardinality(ended) > 0 THEN
+        DELETE FROM os.task_queue q WHERE q.p_key = p AND q.task_id = ANY (ended);
+        DELETE FROM os.task_timer t WHERE t.p_key = p AND t.task_id = ANY (ended);
+        INSERT INTO os.task_result (p_key, task_id, attempt, outcome, error)
+        SELECT p, id, 0, 'cancelled', why FROM unnest(ended) id ON CONFLICT DO NOTHING;
+        UPDATE os.task t SET state = 'cancelled', finished_at = now(), waiting_for = 0
+         WHERE t.p_key = p AND t.task_id = ANY (ended);
+        PERFORM os.tell_ended(p, ended, 'cancelled');
+        PERFORM os.count_in_graph(p, graph, 0, 0, cardinality(ended));
+        PERFORM pg_notify('os_graph_' || graph, 'cancelled');
+    END IF;
     live := ARRAY(SELECT t.task_id FROM os.task t
-                   WHERE t.p_key = p AND t.task_id = ANY (ARRAY(SELECT generate_series(g.first_task_id, g.first_task_id + (g.tasks - 1) * 64::bigint, 64)))
-                     AND t.state NOT IN ('done', 'failed', 'cancelled') ORDER BY t.task_id);
+                   WHERE t.p_key = p AND t.task_id = ANY (all_ids) AND t.state IN ('assigned', 'running', 'cancelling') ORDER BY t.task_id);
     FOREACH one IN ARRAY live LOOP
-        -- Cancelling one may have ended this one.
-        SELECT t.state INTO now_is FROM os.task t WHERE t.p_key = p AND t.task_id = one;
-        IF now_is NOT IN ('done', 'failed', 'cancelled') THEN
-            PERFORM os.cancel_task(p, one, why);
-        END IF;
+        PERFORM os.cancel_task(p, one, why);
     END LOOP;
-    RETURN cardinality(live);
+    RETURN cardinality(ended) + cardinality(live);
 END
 $$;

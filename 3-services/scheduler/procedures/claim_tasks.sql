@@ -12,7 +12,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     until := os.renew_worker(p, worker);
     claimed := ARRAY(SELECT l.task_id FROM os.task_lease l
-                      WHERE l.p_key = p AND l.worker_id = worker AND l.attempt IS NULL ORDER BY l.task_id LIMIT how_many);
+                      WHERE l.p_key = p AND l.worker_id = worker AND l.attempt = 0 ORDER BY l.task_id LIMIT how_many);
     IF cardinality(claimed) = 0 THEN
         RETURN;
     END IF;

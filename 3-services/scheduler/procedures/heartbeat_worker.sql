@@ -6,7 +6,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     until := os.renew_worker(p, worker);
-    UPDATE os.task_lease l SET lease_until = until WHERE l.p_key = p AND l.worker_id = worker AND l.attempt IS NOT NULL;
+    UPDATE os.task_lease l SET lease_until = until WHERE l.p_key = p AND l.worker_id = worker AND l.attempt > 0;
     RETURN until;
 END
 $$;

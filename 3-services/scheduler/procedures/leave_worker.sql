@@ -11,7 +11,7 @@ BEGIN
     UPDATE os.worker w SET status = CASE WHEN w.unused_capacity = w.capacity THEN 'left' ELSE 'draining' END
      WHERE w.p_key = p AND w.worker_id = worker;
     untouched := ARRAY(SELECT l.task_id FROM os.task_lease l
-                        WHERE l.p_key = p AND l.worker_id = worker AND l.attempt IS NULL ORDER BY l.task_id);
+                        WHERE l.p_key = p AND l.worker_id = worker AND l.attempt = 0 ORDER BY l.task_id);
     FOREACH one IN ARRAY untouched LOOP
         PERFORM os.lose_attempt(p, one, 'its worker left');
     END LOOP;

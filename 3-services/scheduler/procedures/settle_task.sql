@@ -3,19 +3,14 @@ CREATE OR REPLACE FUNCTION os.settle_task(p int, task bigint, final_state text) 
 LANGUAGE plpgsql AS $$
 DECLARE
     graph bigint;
-    answer_to bigint;
     next_tasks bigint[];
     one bigint;
-    ended int;
+    cancelled_tasks bigint[];
     all_cancelled int := 0;
 BEGIN
     UPDATE os.task t SET state = final_state, finished_at = now(), waiting_for = 0
      WHERE t.p_key = p AND t.task_id = task RETURNING t.graph_id INTO graph;
-    SELECT s.reply_to INTO answer_to FROM os.task_spec s WHERE s.p_key = p AND s.task_id = task;
-    IF answer_to IS NOT NULL THEN
-        PERFORM os.post_message(p, task, answer_to,
-            convert_to(jsonb_build_object('task', task, 'state', final_state)::text, 'UTF8'));
-    END IF;
+    PERFORM os.tell_ended(p, ARRAY[task], final_state);
     IF graph IS NULL THEN
         PERFORM pg_notify('os_task_' || task, final_state);
         RETURN;
@@ -34,18 +29,20 @@ BEGIN
     ELSE
         -- Everything that needs it, at any distance, can never run.
         WHILE cardinality(next_tasks) > 0 LOOP
+            cancelled_tasks := ARRAY(SELECT t.task_id FROM os.task t
+                                      WHERE t.p_key = p AND t.task_id = ANY (next_tasks) AND t.state = 'waiting');
+            EXIT WHEN cardinality(cancelled_tasks) = 0;
             INSERT INTO os.task_result (p_key, task_id, attempt, outcome, error, cause_task_id)
-            SELECT p, t.task_id, 0, 'cancelled', format('it needs task %s, which %s', task,
-                                                        CASE final_state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END), task
-              FROM os.task t WHERE t.p_key = p AND t.task_id = ANY (next_tasks) AND t.state = 'waiting'
+            SELECT p, id, 0, 'cancelled',
+                   format('it needs task %s, which %s', task, CASE final_state WHEN 'failed' THEN 'failed' ELSE 'was cancelled' END), task
+              FROM unnest(cancelled_tasks) id
                 ON CONFLICT DO NOTHING;
             UPDATE os.task t SET state = 'cancelled', finished_at = now()
-             WHERE t.p_key = p AND t.task_id = ANY (next_tasks) AND t.state = 'waiting';
-            GET DIAGNOSTICS ended = ROW_COUNT;
-            all_cancelled := all_cancelled + ended;
-            EXIT WHEN ended = 0;
+             WHERE t.p_key = p AND t.task_id = ANY (cancelled_tasks);
+            PERFORM os.tell_ended(p, cancelled_tasks, 'cancelled');
+            all_cancelled := all_cancelled + cardinality(cancelled_tasks);
             next_tasks := ARRAY(SELECT DISTINCT d.task_id FROM os.task_dependency d
-                                 WHERE d.p_key = p AND d.needs_id = ANY (next_tasks) ORDER BY 1);
+                                 WHERE d.p_key = p AND d.needs_id = ANY (cancelled_tasks) ORDER BY 1);
         END LOOP;
     END IF;
     PERFORM os.count_in_graph(p, graph, (final_state = 'done')::int, (final_state = 'failed')::int,

@@ -7,7 +7,7 @@ DECLARE
     graph bigint;
     first_id bigint;
     how_many int;
-    one record;
+    roots bigint[];
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     PERFORM os.check_graph(description);
@@ -44,14 +44,13 @@ BEGIN
     PERFORM os.level_graph(p, first_id, how_many);
 
     INSERT INTO os.task (p_key, task_id, graph_id, state, waiting_for)
-    SELECT p, id, graph, 'waiting', (SELECT count(*) FROM os.task_dependency d WHERE d.p_key = p AND d.task_id = id)
-      FROM generate_series(first_id, first_id + (how_many - 1) * 64::bigint, 64) id;
-    FOR one IN SELECT id FROM generate_series(first_id, first_id + (how_many - 1) * 64::bigint, 64) id
-                WHERE NOT EXISTS (SELECT 1 FROM os.task_dependency d WHERE d.p_key = p AND d.task_id = id)
-                ORDER BY id
-    LOOP
-        PERFORM os.make_runnable(p, one.id);
-    END LOOP;
+    SELECT p, x.id, graph, CASE x.needs WHEN 0 THEN 'queued' ELSE 'waiting' END, x.needs
+      FROM (SELECT id, (SELECT count(*) FROM os.task_dependency d WHERE d.p_key = p AND d.task_id = id)::int AS needs
+              FROM generate_series(first_id, first_id + (how_many - 1) * 64::bigint, 64) id) x;
+    roots := ARRAY(SELECT id FROM generate_series(first_id, first_id + (how_many - 1) * 64::bigint, 64) id
+                    WHERE NOT EXISTS (SELECT 1 FROM os.task_dependency d WHERE d.p_key = p AND d.task_id = id));
+    INSERT INTO os.task_queue (p_key, task_id, priority, cores, memory, policy)
+    SELECT p, s.task_id, -s.priority, s.cores, s.memory, s.policy FROM os.task_spec s WHERE s.p_key = p AND s.task_id = ANY (roots);
     PERFORM os.drain_queue(p);
     RETURN graph;
 END

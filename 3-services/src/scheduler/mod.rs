@@ -4,7 +4,7 @@
 //! by it. Everything after the claim carries (task, attempt): a worker that lost its lease is refused and leaves no effect.
 //!
 //! Wake-ups, by LISTEN: `os_worker_ID` (payload: the bucket in which tasks were assigned, or `cancel TASK`), `os_graph_ID`
-//! (payload: a task and its final state), `os_task_ID` (a task without a graph; payload: its final state) and `os_timer`
+//! (payload: a task and its final state, or `cancelled`), `os_task_ID` (a task without a graph; payload: its final state) and `os_timer`
 //! (payload: a bucket whose [`Scheduler::tick`] has something due).
 
 mod types;
@@ -32,6 +32,7 @@ pub const SERVICE: Service = service!(
         "release_lease",
         "check_attempt",
         "count_in_graph",
+        "tell_ended",
         "settle_task",
         "check_spec",
         "check_queue",

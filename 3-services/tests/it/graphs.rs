@@ -52,11 +52,13 @@ fn a_failure_cancels_what_needs_it_and_retry_revives_it() {
     both(|_, session| {
         let scheduler = Scheduler::new(session).unwrap();
         join(session, &scheduler, WORKER, 8);
-        let graph = scheduler.submit_graph(session, HOME, "alice", &diamond(), None).unwrap();
+        let asked = Some(tuplix_services::ReceiverId(69));
+        let graph = scheduler.submit_graph(session, HOME, "alice", &diamond(), asked).unwrap();
         let a = claim(session, &scheduler).remove(0);
         let usage = Usage::default();
         scheduler.fail_task(session, a.task, 1, "broken", Some(1), &usage, true).unwrap();
         assert_eq!(graph_state(session, graph), "failed|0|1|3");
+        assert_eq!(rows(session, "SELECT waiting FROM os.mailbox WHERE p_key = 5"), ["4"]);
         let reasons = format!(
             "SELECT DISTINCT outcome, error, cause_task_id FROM os.task_result WHERE task_id <> {}",
             a.task

@@ -118,6 +118,28 @@ fn people_send_by_name() {
 }
 
 #[test]
+fn senders_under_one_key_send_one_message() {
+    both(|engine, session| {
+        let numbers = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let mut session = engine.session();
+                        let ipc = Ipc::new(&mut session).unwrap();
+                        let mut send =
+                            |key: &str| ipc.send(&mut session, BOB, ALICE, b"x", Some(key)).unwrap();
+                        (0..10).map(|n| send(&format!("k{n}"))).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            senders.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(numbers.iter().all(|one| *one == numbers[0]), "{numbers:?}");
+        assert_eq!(rows(session, "SELECT waiting, last_message_id FROM os.mailbox"), ["10|10"]);
+    });
+}
+
+#[test]
 fn many_senders_and_receivers_lose_and_double_nothing() {
     both(|engine, session| {
         const SENDERS: i64 = 4;

@@ -62,6 +62,44 @@ fn outputs_become_visible_with_the_status_or_not_at_all() {
     });
 }
 
+/// Nobody polls: who waits is told, after the commit. The contract passes notifications on from the embedded engine only.
+#[test]
+fn who_waits_is_told() {
+    both(|engine, session| {
+        let (scheduler, ipc) = (Scheduler::new(session).unwrap(), Ipc::new(session).unwrap());
+        let mut waiting = engine.session();
+        join(session, &scheduler, WORKER, 1);
+        let task = submit(session, &scheduler, "first");
+        for channel in [
+            "os_worker_69".to_owned(),
+            format!("os_task_{task}"),
+            "os_mailbox_69".to_owned(),
+            "os_timer".to_owned(),
+        ] {
+            waiting.execute(&format!("LISTEN {channel}")).unwrap();
+        }
+        submit(session, &scheduler, "second");
+        let mut late = spec("late");
+        late.delay_ms = 1000;
+        scheduler.submit_task(session, HOME, &late).unwrap();
+        ipc.send(session, ReceiverId(5), ReceiverId(69), b"m", None).unwrap();
+        let first = claim(session, &scheduler).remove(0);
+        scheduler.finish_task(session, task, first.attempt, 0, &Usage::default()).unwrap();
+        let second = claim(session, &scheduler).remove(0);
+        scheduler.cancel_task(session, second.task, "enough").unwrap();
+        waiting.execute("SELECT 1").unwrap();
+        let told: Vec<String> = waiting
+            .take_notifications()
+            .iter()
+            .map(|told| format!("{} {}", told.channel, told.payload))
+            .collect();
+        let (done, cancel) = (format!("os_task_{task} done"), format!("os_worker_69 cancel {}", second.task));
+        if engine.name == "engine" {
+            assert_eq!(told, ["os_timer 5", "os_mailbox_69 1", &done, "os_worker_69 5", &cancel]);
+        }
+    });
+}
+
 /// The paper's FIFO scheduler as printed loses updates on PostgreSQL; this one does not.
 #[test]
 fn schedulers_side_by_side_give_no_place_twice() {

@@ -2,13 +2,15 @@
 
 use tuplix_catalog::CatalogChange;
 use tuplix_log::RecordHeader;
+use tuplix_sql::plan::LockStrength;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
 
 use super::interactive::PrivateFragment;
 use super::{FragmentKey, Held, Interactive, RestartCause, RowBatch, RowRef, Scan, Transaction, Undo};
 use crate::domain::DomainState;
-use crate::layout::{Domain, TableAccess};
+use crate::layout::{Domain, Layout, Placement, TableAccess};
+use crate::lock_table::LockKey;
 use crate::node::StorageAccess;
 use crate::redo::{self, Origin};
 use crate::stop::Run;
@@ -90,8 +92,9 @@ impl Transaction<'_> {
     /// Makes the catalogue changes of this run real. Rows of a table that is distributed anew move to their buckets.
     fn publish_catalog(&mut self) -> Run<()> {
         self.hold_all()?;
-        let changes = std::mem::take(&mut self.scratch.catalog_changes);
         let before = self.node.schema();
+        self.wait_for_writers(&before.layout)?;
+        let changes = std::mem::take(&mut self.scratch.catalog_changes);
         let mut moving = Vec::new();
         for change in &changes {
             if let CatalogChange::PutTable(table) = change
@@ -120,6 +123,26 @@ impl Transaction<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits (by restart) for interactive transactions that have written to a table that is about to change.
+    fn wait_for_writers(&mut self, layout: &Layout) -> Run<()> {
+        let holder = self.scratch.catalog_changes.iter().find_map(|change| {
+            let id = match change {
+                CatalogChange::PutTable(table) => table.id,
+                CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => *id,
+                _ => return None,
+            };
+            let key = LockKey::Table { slot: layout.table(id)?.slot };
+            let of_this_table = self.held.iter().filter(|guard| match layout.table(id) {
+                Some(TableAccess { placement: Placement::Local(domain), .. }) => guard.domain == *domain,
+                _ => true,
+            });
+            of_this_table
+                .filter_map(|guard| guard.locks.conflict(&key, self.id(), LockStrength::Update))
+                .next()
+        });
+        holder.map_or(Ok(()), |holder| Err(self.restart_after(holder)))
     }
 
     fn all_rows(&mut self, access: &TableAccess) -> Run<Vec<Vec<Value>>> {

@@ -192,6 +192,7 @@ impl Transaction<'_> {
         bucket: u16,
         values: &[Value],
     ) -> Run<RowRef> {
+        self.lock_table(held, access.slot);
         self.lock_keys(held, access, bucket, values);
         let key = self.fragment_key(held, access.slot, bucket);
         let overlay = &mut self.interactive_mut().overlay;
@@ -266,8 +267,14 @@ impl Transaction<'_> {
         {
             return Err(self.restart_after(holder));
         }
+        self.lock_table(row.held, row.slot);
         self.take_lock(row.held, lock, LockStrength::Update);
         Ok(())
+    }
+
+    /// Keeps DDL off the table until this transaction ends: its private rows have the table's present shape and place.
+    pub(super) fn lock_table(&mut self, held: u16, slot: u32) {
+        self.take_lock(held, LockKey::Table { slot }, LockStrength::Share);
     }
 
     /// REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has changed since it was first read.

@@ -135,5 +135,8 @@ async fn what_is_refused_is_named() {
     let error = client.simple_query("SELECT $1::integer").await.unwrap_err();
     assert_eq!(sqlstate(&error), "42P02");
     let error = client.simple_query("COPY nowhere FROM STDIN").await.unwrap_err();
+    assert_eq!(sqlstate(&error), "42P01");
+    client.batch_execute(ACCOUNTS).await.unwrap();
+    let error = client.simple_query("COPY account FROM STDIN").await.unwrap_err();
     assert_eq!(sqlstate(&error), "0A000");
 }

@@ -222,7 +222,7 @@ fn format(template: &str, piece: impl Fn(&str, bool) -> Result<Piece>) -> Result
         match piece(pattern, fill)? {
             Piece::Text(piece) => out.push_str(&in_case(&piece, pattern, written)),
             Piece::Number(value, width) => {
-                let width = if fill { width + usize::from(value < 0) } else { 0 };
+                let width = if fill { width } else { 0 };
                 let number = format!("{value:0width$}");
                 out.push_str(&number);
                 if rest.starts_with("TH") {
@@ -314,7 +314,11 @@ fn interval_to_char(a: &[Value]) -> Result<Value> {
     if template.is_empty() {
         return Ok(Value::Null);
     }
-    format(template, |pattern, _| interval_piece(value, pattern)).map(Value::text)
+    let piece = |pattern: &str, _| match interval_piece(value, pattern)? {
+        Piece::Number(number, width) if number < 0 => Ok(Piece::Number(number, width + 1)),
+        piece => Ok(piece),
+    };
+    format(template, piece).map(Value::text)
 }
 
 pub(super) const FUNCTIONS: Scalars = &[
