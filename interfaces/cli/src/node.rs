@@ -55,12 +55,18 @@ impl Target {
         let user = user();
         let url = url(&place, &user)?;
         let reached = Tuplix::at(&url).and_then(|node| {
-            let options = SessionOptions { user: user.clone(), application_name: "tuplix".to_owned(), ..SessionOptions::default() };
+            let options = SessionOptions {
+                user: user.clone(),
+                application_name: "tuplix".to_owned(),
+                ..SessionOptions::default()
+            };
             node.session(&options)
         });
         match reached {
             Ok(session) => Ok(Node { session, user }),
-            Err(error) if error.sqlstate() == sqlstate::CONNECTION_FAILURE => Err(self.unreachable(&place, &error)),
+            Err(error) if error.sqlstate() == sqlstate::CONNECTION_FAILURE => {
+                Err(self.unreachable(&place, &error))
+            }
             Err(error) => Err(explain(error)),
         }
     }
@@ -113,7 +119,8 @@ fn url(place: &Place, user: &str) -> anyhow::Result<String> {
         Place::Socket(path) => {
             let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
             let folder = path.parent().map_or_else(PathBuf::new, PathBuf::from);
-            let folder = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+            let folder =
+                folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
             let folder = folder.to_str().with_context(|| format!("{} is not UTF-8", folder.display()))?;
             (folder.to_owned(), port.context("the node's socket has no port in its name")?)
         }

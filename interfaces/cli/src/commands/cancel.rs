@@ -36,10 +36,12 @@ pub(super) fn run(cancel: &Cancel) -> anyhow::Result<ExitCode> {
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
     let mut out = std::io::stdout().lock();
     if cancel.graph {
-        let count = scheduler.cancel_graph(&mut node.session, GraphId(cancel.id), &cancel.why).map_err(explain)?;
+        let count =
+            scheduler.cancel_graph(&mut node.session, GraphId(cancel.id), &cancel.why).map_err(explain)?;
         writeln!(out, "cancelled {count} tasks of graph {}", cancel.id)?;
     } else {
-        let state = scheduler.cancel_task(&mut node.session, TaskId(cancel.id), &cancel.why).map_err(explain)?;
+        let state =
+            scheduler.cancel_task(&mut node.session, TaskId(cancel.id), &cancel.why).map_err(explain)?;
         writeln!(out, "task {} is {state}", cancel.id)?;
     }
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use tuplix::{Rows, SqlError, Value, sqlstate};
 use tuplix_services::scheduler::Scheduler;
 use tuplix_services::{GraphId, TaskId};
 
+use super::files::Files;
 use super::logs;
 use crate::node::{Node, Target, explain};
 
@@ -85,7 +86,13 @@ pub(super) fn graph(node: &mut Node, target: &Target, graph: GraphId) -> anyhow:
         Ok(followed) => followed,
         Err(error) => {
             let lost = error.downcast_ref::<Lost>().is_some();
-            return if lost { Err(error).with_context(|| format!("graph {graph} goes on when the node runs again; then: tuplix wait {graph}")) } else { Err(error) };
+            return if lost {
+                Err(error).with_context(|| {
+                    format!("graph {graph} goes on when the node runs again; then: tuplix wait {graph}")
+                })
+            } else {
+                Err(error)
+            };
         }
     };
     let mut out = std::io::stdout();
@@ -94,7 +101,7 @@ pub(super) fn graph(node: &mut Node, target: &Target, graph: GraphId) -> anyhow:
     if state.state == "done" {
         return Ok(ExitCode::SUCCESS);
     }
-    failures(node, graph)?;
+    failures(node, target, graph)?;
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE })
 }
 
@@ -105,7 +112,11 @@ struct Lost(String);
 
 fn trouble(error: SqlError) -> anyhow::Error {
     let gone = [sqlstate::CONNECTION_FAILURE, sqlstate::ADMIN_SHUTDOWN];
-    if gone.contains(&error.sqlstate()) { Lost(error.fields().message.clone()).into() } else { explain(error) }
+    if gone.contains(&error.sqlstate()) {
+        Lost(error.fields().message.clone()).into()
+    } else {
+        explain(error)
+    }
 }
 
 fn counts(state: &State) -> String {
@@ -130,7 +141,9 @@ fn until_over(node: &mut Node, target: &Target, graph: GraphId) -> anyhow::Resul
     runtime.spawn(cancel_at_interrupt(target.clone(), graph, interrupted.clone(), bar.clone()));
     loop {
         let Some(state) = State::read(node, graph).map_err(trouble)? else {
-            bail!("there is no graph {graph}\n  Those that there are: tuplix sql 'SELECT graph_id, name, state FROM os.graph'");
+            bail!(
+                "there is no graph {graph}\n  Those that there are: tuplix sql 'SELECT graph_id, name, state FROM os.graph'"
+            );
         };
         bar.set_length(state.tasks.unsigned_abs());
         bar.set_position(state.over().unsigned_abs());
@@ -156,7 +169,9 @@ async fn cancel_at_interrupt(target: Target, graph: GraphId, interrupted: Arc<At
         let target = target.clone();
         let cancelled = tokio::task::spawn_blocking(move || cancel(&target, graph)).await;
         match cancelled {
-            Ok(Ok(count)) => bar.suspend(|| eprintln!("tuplix: cancelling {count} tasks; Ctrl-C again leaves at once")),
+            Ok(Ok(count)) => {
+                bar.suspend(|| eprintln!("tuplix: cancelling {count} tasks; Ctrl-C again leaves at once"))
+            }
             Ok(Err(error)) => bar.suspend(|| eprintln!("tuplix: could not cancel: {error:#}")),
             Err(error) => bar.suspend(|| eprintln!("tuplix: could not cancel: {error}")),
         }
@@ -170,13 +185,14 @@ fn cancel(target: &Target, graph: GraphId) -> anyhow::Result<i32> {
 }
 
 /// Says which tasks failed, why, and what they wrote last to standard error.
-fn failures(node: &mut Node, graph: GraphId) -> anyhow::Result<()> {
+fn failures(node: &mut Node, target: &Target, graph: GraphId) -> anyhow::Result<()> {
     let rows = node.session.query(FAILURES, &key(graph)).map_err(explain)?;
+    let mut files = Files::open(target)?;
     for row in 0..rows.len().min(FAILURES_SHOWN) {
         let task = TaskId(number(&rows, row, 0));
         eprintln!("\ntask {task} {} failed: {}", text(&rows, row, 1), text(&rows, row, 5));
         let attempt = i32::try_from(number(&rows, row, 3)).unwrap_or_default();
-        for line in logs::tail(node, &text(&rows, row, 2), task, attempt, LINES_SHOWN)? {
+        for line in logs::tail(&mut files, &text(&rows, row, 2), task, attempt, LINES_SHOWN)? {
             eprintln!("  stderr: {line}");
         }
         eprintln!("  All it wrote: tuplix logs {task}");

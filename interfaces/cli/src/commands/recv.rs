@@ -84,12 +84,20 @@ fn print(recv: &Recv, messages: &[Message]) -> anyhow::Result<()> {
         return Ok(out.flush()?);
     }
     let column = |name: &str, type_id| Column { name: name.to_owned(), type_id };
-    let columns = vec![column("message", type_id::NUMBERS[0]), column("sender", type_id::NUMBERS[0]), column("text", 25)];
+    let columns = vec![
+        column("message", type_id::NUMBERS[0]),
+        column("sender", type_id::NUMBERS[0]),
+        column("text", 25),
+    ];
     show(&recv.format, "", |each| {
         each(Answer::Columns(columns))?;
         for message in messages {
             let text = String::from_utf8_lossy(&message.data).into_owned();
-            each(Answer::Row(vec![Some(message.number.to_string()), Some(message.sender.to_string()), Some(text)]))?;
+            each(Answer::Row(vec![
+                Some(message.number.to_string()),
+                Some(message.sender.to_string()),
+                Some(text),
+            ]))?;
         }
         Ok(each(Answer::Complete(format!("SELECT {}", messages.len())))?)
     })?;

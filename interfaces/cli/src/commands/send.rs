@@ -46,7 +46,8 @@ pub(super) fn run(send: &Send) -> anyhow::Result<ExitCode> {
     let sender = ReceiverId::of_name(send.from.as_deref().unwrap_or(&node.user));
     let receiver = ReceiverId::of_name(&send.receiver);
     let ipc = Ipc::new(&mut node.session).map_err(explain)?;
-    let number = ipc.send(&mut node.session, sender, receiver, &data, send.key.as_deref()).map_err(explain)?;
+    let number =
+        ipc.send(&mut node.session, sender, receiver, &data, send.key.as_deref()).map_err(explain)?;
     writeln!(std::io::stdout(), "message {number} of {}", send.receiver)?;
     Ok(ExitCode::SUCCESS)
 }

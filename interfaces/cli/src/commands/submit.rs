@@ -10,7 +10,7 @@ use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::{Scheduler, TaskSpec};
 
 use super::files::{absolute, base_name};
-use crate::graph::units;
+use crate::graph::{INPUT_NAME, OUTPUT_NAME, units};
 use crate::node::{Target, explain};
 
 /// Arguments of `submit`.
@@ -76,11 +76,11 @@ pub(super) fn run(submit: &Submit) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("--env {variable} has no value\n  It looks like --env NAME=VALUE."))?;
         spec.environment.insert(name.to_owned(), value.to_owned());
     }
-    let paths = |paths: &[String]| -> serde_json::Value {
-        let entry = |path: &String| json!({"name": base_name(path), "path": absolute(&node.user, path)});
+    let paths = |paths: &[String], name_key: &str| -> serde_json::Value {
+        let entry = |path: &String| json!({"path": absolute(&node.user, path), name_key: base_name(path)});
         paths.iter().map(entry).collect()
     };
-    (spec.inputs, spec.outputs) = (paths(&submit.inputs), paths(&submit.outputs));
+    (spec.inputs, spec.outputs) = (paths(&submit.inputs, INPUT_NAME), paths(&submit.outputs, OUTPUT_NAME));
     (spec.memory, spec.cores, spec.priority) = (submit.memory, submit.cores, submit.priority);
     spec.max_attempts = submit.max_attempts;
     spec.timeout_ms = submit.timeout.map(i32::try_from).transpose()?;

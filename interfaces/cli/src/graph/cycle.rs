@@ -31,7 +31,9 @@ pub(super) fn find(needs: &[Vec<usize>]) -> Option<Vec<usize>> {
                     way.push((need, 0));
                 }
                 Mark::OnTheWay => {
-                    return Some(way.iter().map(|(task, _)| *task).skip_while(|task| *task != need).collect());
+                    return Some(
+                        way.iter().map(|(task, _)| *task).skip_while(|task| *task != need).collect(),
+                    );
                 }
                 Mark::Done => {}
             }

@@ -16,6 +16,10 @@ use toml::Spanned;
 
 use units::{Size, Time};
 
+/// How the worker calls an input's and an output's name in the task's folder.
+pub(crate) const INPUT_NAME: &str = "as";
+pub(crate) const OUTPUT_NAME: &str = "from";
+
 /// A graph as its file has it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,20 +89,29 @@ impl Graph {
     /// # Errors
     /// What is wrong with it, and in which line.
     pub(crate) fn read(path: &Path, user: &str) -> anyhow::Result<Graph> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the graph {}", path.display()))?;
-        let otherwise = path.file_stem().map_or_else(|| "graph".to_owned(), |stem| stem.to_string_lossy().into_owned());
-        Graph::parse(&text, &otherwise, user).with_context(|| format!("{} is no graph that can run", path.display()))
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the graph {}", path.display()))?;
+        let otherwise =
+            path.file_stem().map_or_else(|| "graph".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        Graph::parse(&text, &otherwise, user)
+            .with_context(|| format!("{} is no graph that can run", path.display()))
     }
 
     fn parse(text: &str, otherwise: &str, user: &str) -> anyhow::Result<Graph> {
-        let file: File = toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+        let file: File =
+            toml::from_str(text).map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
         if file.task.is_empty() {
             bail!("it has no tasks\n  A task begins with [[task]] and has a name and a program.");
         }
         check(&file, text)?;
         let name = file.name.unwrap_or_else(|| otherwise.to_owned());
         let tasks: Vec<Value> = file.task.iter().map(|task| describe(task, user)).collect();
-        Ok(Graph { reply_to: file.reply_to, tasks: tasks.len(), description: json!({"name": name, "tasks": tasks}), name })
+        Ok(Graph {
+            reply_to: file.reply_to,
+            tasks: tasks.len(),
+            description: json!({"name": name, "tasks": tasks}),
+            name,
+        })
     }
 }
 
@@ -130,14 +143,19 @@ fn check(file: &File, text: &str) -> anyhow::Result<()> {
         for need in &task.needs {
             let Some(number) = numbers.get(need.get_ref().as_str()) else {
                 let at = line(text, need.span().start);
-                bail!("line {at}: task \"{}\" needs \"{}\", and no task has this name", task.name.get_ref(), need.get_ref());
+                bail!(
+                    "line {at}: task \"{}\" needs \"{}\", and no task has this name",
+                    task.name.get_ref(),
+                    need.get_ref()
+                );
             };
             of_task.push(*number);
         }
         needs.push(of_task);
     }
     if let Some(cycle) = cycle::find(&needs) {
-        let names: Vec<&str> = cycle.iter().map(|number| file.task[*number].name.get_ref().as_str()).collect();
+        let names: Vec<&str> =
+            cycle.iter().map(|number| file.task[*number].name.get_ref().as_str()).collect();
         let first = &file.task[cycle[0]].name;
         bail!(
             "line {}: these tasks need each other in a cycle: {} -> {}\n  (a -> b: a needs b) None of them could ever begin.",
@@ -156,8 +174,8 @@ fn describe(task: &Task, user: &str) -> Value {
         "program": task.program,
         "arguments": task.arguments,
         "after": task.needs.iter().map(|need| need.get_ref().as_str()).collect::<Vec<_>>(),
-        "inputs": paths(&task.inputs, user),
-        "outputs": paths(&task.outputs, user),
+        "inputs": paths(&task.inputs, INPUT_NAME, user),
+        "outputs": paths(&task.outputs, OUTPUT_NAME, user),
         "environment": task.environment,
     });
     let optional = [
@@ -179,10 +197,10 @@ fn describe(task: &Task, user: &str) -> Value {
 }
 
 /// Each path with the name under which the task sees it.
-fn paths(paths: &Paths, user: &str) -> Value {
+fn paths(paths: &Paths, name_key: &str, user: &str) -> Value {
     let entry = |name: &str, path: &str| {
         let path = crate::commands::absolute(user, path);
-        json!({"name": name, "path": path})
+        json!({"path": path, name_key: name})
     };
     match paths {
         Paths::List(list) => list.iter().map(|path| entry(crate::commands::base_name(path), path)).collect(),
@@ -199,7 +217,8 @@ mod tests {
         format!("{:#}", Graph::parse(text, "graph", "ada").unwrap_err())
     }
 
-    const TWO: &str = "[[task]]\nname = \"a\"\nprogram = \"/bin/a\"\n[[task]]\nname = \"b\"\nprogram = \"/bin/b\"\n";
+    const TWO: &str =
+        "[[task]]\nname = \"a\"\nprogram = \"/bin/a\"\n[[task]]\nname = \"b\"\nprogram = \"/bin/b\"\n";
 
     #[test]
     fn a_graph_becomes_what_the_service_takes() {
@@ -210,8 +229,8 @@ mod tests {
         assert_eq!((graph.name.as_str(), graph.tasks), ("graph", 2));
         let b = &graph.description["tasks"][1];
         assert_eq!(b["after"], json!(["a"]));
-        assert_eq!(b["inputs"], json!([{"name": "in.txt", "path": "/home/ada/in.txt"}]));
-        assert_eq!(b["outputs"], json!([{"name": "out", "path": "/tmp/out.txt"}]));
+        assert_eq!(b["inputs"], json!([{"as": "in.txt", "path": "/home/ada/in.txt"}]));
+        assert_eq!(b["outputs"], json!([{"from": "out", "path": "/tmp/out.txt"}]));
         assert_eq!((b["memory"].as_i64(), b["timeout_ms"].as_i64()), (Some(64_000_000), Some(120_000)));
         assert!(b.get("cores").is_none());
     }

@@ -41,6 +41,7 @@ fn parse(text: &str, units: &[(&str, f64)], most: f64) -> Option<i64> {
 }
 
 /// Takes a text with a unit, or a number of `plain` units.
+#[derive(Clone, Copy)]
 struct Reader {
     units: &'static [(&'static str, f64)],
     plain: f64,
@@ -101,7 +102,9 @@ mod tests {
 
     #[test]
     fn units_are_known() {
-        for (text, bytes) in [("64MB", 64_000_000), ("1 KiB", 1024), ("1.5GiB", 1_610_612_736), ("7", 7), ("10b", 10)] {
+        for (text, bytes) in
+            [("64MB", 64_000_000), ("1 KiB", 1024), ("1.5GiB", 1_610_612_736), ("7", 7), ("10b", 10)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for (text, ms) in [("500ms", 500), ("30s", 30_000), ("2min", 120_000), ("1.5h", 5_400_000)] {

@@ -31,7 +31,10 @@ pub(crate) fn run(mkdir: &Mkdir) -> anyhow::Result<ExitCode> {
         let path = files.path(path);
         let bucket = files.bucket(&path)?;
         let writer = Writer::user(&files.node.user);
-        files.fs.make_directory(&mut files.node.session, bucket, &path, writer, mkdir.parents).map_err(explain)?;
+        files
+            .fs
+            .make_directory(&mut files.node.session, bucket, &path, writer, mkdir.parents)
+            .map_err(explain)?;
     }
     Ok(ExitCode::SUCCESS)
 }

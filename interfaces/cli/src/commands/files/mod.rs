@@ -12,7 +12,6 @@ pub(crate) mod stat;
 use std::io::{Read, Write};
 
 use anyhow::{Context as _, bail};
-use tuplix::sqlstate;
 use tuplix_services::Bucket;
 use tuplix_services::fs::{Fs, Kind, Stat, Writer};
 
@@ -76,7 +75,13 @@ impl Files {
     }
 
     /// Copies a file out from a place on. A file that is written meanwhile is refused: half old, half new is no file.
-    pub(crate) fn read_from(&mut self, path: &str, stat: &Stat, at: i64, out: &mut dyn Write) -> anyhow::Result<()> {
+    pub(crate) fn read_from(
+        &mut self,
+        path: &str,
+        stat: &Stat,
+        at: i64,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         if stat.kind == Kind::Directory {
             bail!("{path} is a directory\n  List it with: tuplix ls {path}");
         }
@@ -120,11 +125,10 @@ impl Files {
             fs.rename(session, bucket, &part, path).map_err(explain)
         };
         if let Err(error) = fill() {
-            let removed = fs.remove_file(session, bucket, &part);
-            return removed.map_or_else(|left| Err(explain(left)), |()| Ok(())).map_or_else(
-                |left: anyhow::Error| Err(anyhow::anyhow!("{error:#}\n  {part} stays behind: {left:#}")),
-                |()| Err(error),
-            );
+            return Err(match fs.remove_file(session, bucket, &part) {
+                Ok(()) => error,
+                Err(left) => error.context(format!("{part} stays behind: {}", left.fields().message)),
+            });
         }
         Ok(written.unsigned_abs())
     }

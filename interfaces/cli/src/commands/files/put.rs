@@ -1,7 +1,6 @@
 //! `tuplix put`: copies files and directories into Tuplix.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,7 +41,8 @@ pub(crate) fn run(put: &Put) -> anyhow::Result<ExitCode> {
     let mut files = Files::open(&put.target)?;
     let path = files.path(to);
     let there = files.stat_if_there(&path)?;
-    let into = sources.len() > 1 || to.ends_with('/') || there.is_some_and(|stat| stat.kind == Kind::Directory);
+    let into =
+        sources.len() > 1 || to.ends_with('/') || there.is_some_and(|stat| stat.kind == Kind::Directory);
     if into {
         files.make_directories(&path)?;
     } else if let Some((above, _)) = path.rsplit_once('/').filter(|(above, _)| !above.is_empty()) {
@@ -50,7 +50,8 @@ pub(crate) fn run(put: &Put) -> anyhow::Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     for source in sources {
-        let to = if into { format!("{}/{}", path.trim_end_matches('/'), name_of(source)?) } else { path.clone() };
+        let to =
+            if into { format!("{}/{}", path.trim_end_matches('/'), name_of(source)?) } else { path.clone() };
         copy(&mut files, put.recursive, source, &to, &mut out)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -60,11 +61,19 @@ pub(crate) fn run(put: &Put) -> anyhow::Result<ExitCode> {
 fn name_of(source: &str) -> anyhow::Result<String> {
     ensure!(source != "-", "standard input has no name of its own\n  Name the file: tuplix put - PATH");
     let path = Path::new(source);
-    let name = path.file_name().map_or_else(|| path.canonicalize().ok()?.file_name().map(Into::into), |name| Some(name.to_owned()));
+    let name = path
+        .file_name()
+        .map_or_else(|| path.canonicalize().ok()?.file_name().map(Into::into), |name| Some(name.to_owned()));
     name.and_then(|name| name.into_string().ok()).with_context(|| format!("{source} has no name"))
 }
 
-fn copy(files: &mut Files, recursive: bool, source: &str, to: &str, out: &mut dyn std::io::Write) -> anyhow::Result<()> {
+fn copy(
+    files: &mut Files,
+    recursive: bool,
+    source: &str,
+    to: &str,
+    out: &mut dyn std::io::Write,
+) -> anyhow::Result<()> {
     if source == "-" {
         let written = files.write(to, &mut std::io::stdin().lock())?;
         return Ok(writeln!(out, "{to}: {written} bytes")?);
@@ -72,7 +81,13 @@ fn copy(files: &mut Files, recursive: bool, source: &str, to: &str, out: &mut dy
     copy_path(files, recursive, &PathBuf::from(source), to, out)
 }
 
-fn copy_path(files: &mut Files, recursive: bool, source: &Path, to: &str, out: &mut dyn std::io::Write) -> anyhow::Result<()> {
+fn copy_path(
+    files: &mut Files,
+    recursive: bool,
+    source: &Path,
+    to: &str,
+    out: &mut dyn std::io::Write,
+) -> anyhow::Result<()> {
     let unread = || format!("cannot read {}", source.display());
     let kind = std::fs::metadata(source).with_context(unread)?;
     if kind.is_dir() {
