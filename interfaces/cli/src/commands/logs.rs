@@ -10,6 +10,7 @@ use anyhow::bail;
 use clap::Args;
 use tuplix::{Rows, Value};
 use tuplix_services::TaskId;
+use tuplix_worker::{Stream, log_path};
 
 use super::files::Files;
 use crate::node::{Node, Target, explain};
@@ -47,13 +48,6 @@ pub(crate) struct Logs {
     stderr: bool,
     #[command(flatten)]
     target: Target,
-}
-
-/// Which of the two.
-#[derive(Clone, Copy)]
-enum Stream {
-    Output,
-    Error,
 }
 
 /// What the tables say of a task and an attempt.
@@ -116,12 +110,12 @@ pub(super) fn run(logs: &Logs) -> anyhow::Result<ExitCode> {
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let mut kept = false;
     if !logs.stderr {
-        kept |= print(&mut files, &task, id, Stream::Output, &mut out)?;
+        kept |= print(&mut files, &task, id, Stream::Stdout, &mut out)?;
     }
     if logs.stderr {
-        kept |= print(&mut files, &task, id, Stream::Error, &mut out)?;
+        kept |= print(&mut files, &task, id, Stream::Stderr, &mut out)?;
     } else if !logs.stdout {
-        kept |= print(&mut files, &task, id, Stream::Error, &mut err)?;
+        kept |= print(&mut files, &task, id, Stream::Stderr, &mut err)?;
     }
     out.flush()?;
     if !kept {
@@ -168,15 +162,6 @@ fn until_over(node: &mut Node, id: TaskId) -> anyhow::Result<Task> {
     }
 }
 
-/// Where the worker keeps what an attempt wrote.
-fn path(owner: &str, task: TaskId, attempt: i32, stream: Stream) -> String {
-    let name = match stream {
-        Stream::Output => "stdout",
-        Stream::Error => "stderr",
-    };
-    format!("/home/{owner}/.tasks/{task}/{attempt}/{name}")
-}
-
 /// Prints one of the two; false when it was not kept.
 fn print(
     files: &mut Files,
@@ -185,7 +170,7 @@ fn print(
     stream: Stream,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let path = path(&task.owner, id, task.attempt, stream);
+    let path = log_path(&task.owner, id, task.attempt, stream);
     let Some(stat) = files.stat_if_there(&path)? else { return Ok(false) };
     files.read_from(&path, &stat, 0, out)?;
     Ok(true)
@@ -202,7 +187,7 @@ pub(super) fn tail(
     attempt: i32,
     count: usize,
 ) -> anyhow::Result<Vec<String>> {
-    let path = path(owner, task, attempt, Stream::Error);
+    let path = log_path(owner, task, attempt, Stream::Stderr);
     let Some(stat) = files.stat_if_there(&path)? else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     files.read_from(&path, &stat, (stat.size - TAIL_BYTES).max(0), &mut bytes)?;

@@ -4,8 +4,10 @@ mod cancel;
 mod check;
 mod files;
 mod follow;
+mod interrupt;
 mod log;
 mod logs;
+mod progress;
 mod ps;
 mod recv;
 mod retry;
@@ -30,7 +32,7 @@ pub(crate) enum Command {
     Up(up::Up),
     /// Submit a graph of tasks and follow it to its end.
     Run(run::Run),
-    /// Follow a graph that was submitted before.
+    /// Follow a task or graph that was submitted before.
     Wait(wait::Wait),
     /// Submit one task.
     Submit(submit::Submit),

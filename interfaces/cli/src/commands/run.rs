@@ -9,6 +9,7 @@ use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::Scheduler;
 
 use super::follow;
+use super::interrupt::Interrupts;
 use crate::graph::Graph;
 use crate::node::{Target, explain};
 
@@ -20,7 +21,7 @@ Exit status: 0 only when every task is done.
 
 Examples:
   tuplix run wordcount.toml
-  tuplix run --detach wordcount.toml     prints the graph's number and returns; follow it with: tuplix wait
+  tuplix run --detach wordcount.toml     prints the graph's number and returns; follow it with: tuplix wait --graph
   tuplix run --check wordcount.toml      only says what is wrong with the file")]
 pub(crate) struct Run {
     /// The graph.
@@ -47,6 +48,7 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let home = node.home()?;
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
     let reply_to = graph.reply_to.as_deref().map(ReceiverId::of_name);
+    let interrupts = Interrupts::take()?;
     let id = scheduler
         .submit_graph(&mut node.session, home, &node.user, &graph.description, reply_to)
         .map_err(explain)?;
@@ -55,5 +57,5 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     writeln!(out, "graph {id} {}: {} tasks", graph.name, graph.tasks)?;
-    follow::graph(&mut node, &run.target, id)
+    follow::graph(&mut node, &run.target, id, Some(interrupts))
 }

@@ -1,9 +1,9 @@
-//! `tuplix wait`: follows a graph to its end.
+//! `tuplix wait`: follows a task or a graph to its end.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use tuplix_services::GraphId;
+use tuplix_services::{GraphId, TaskId};
 
 use super::follow;
 use crate::node::Target;
@@ -11,20 +11,28 @@ use crate::node::Target;
 /// Arguments of `wait`.
 #[derive(Args)]
 #[command(after_help = "\
-As the end of `tuplix run`: for graphs that were submitted with --detach, or whose node was started again.
-Ctrl-C cancels the graph. Exit status: 0 only when every task is done.
+Ctrl-C ends the waiting and nothing else. Exit status: 0 only when the task, or every task of the graph, is done.
 
 Examples:
-  tuplix wait 107")]
+  tuplix wait 1067
+  tuplix wait $(tuplix submit /bin/sleep 1)
+  tuplix wait --graph 107                follows it as `tuplix run` does")]
 pub(crate) struct Wait {
-    /// The graph.
-    #[arg(value_name = "GRAPH")]
-    graph: i64,
+    /// The task, or with --graph the graph.
+    #[arg(value_name = "ID")]
+    id: i64,
+    /// Follow a graph.
+    #[arg(long)]
+    graph: bool,
     #[command(flatten)]
     target: Target,
 }
 
 pub(super) fn run(wait: &Wait) -> anyhow::Result<ExitCode> {
     let mut node = wait.target.connect()?;
-    follow::graph(&mut node, &wait.target, GraphId(wait.graph))
+    if wait.graph {
+        follow::graph(&mut node, &wait.target, GraphId(wait.id), None)
+    } else {
+        follow::task(&mut node, &wait.target, TaskId(wait.id))
+    }
 }
