@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use tuplix::{SqlError, SqlState};
+use tuplix::SqlError;
 
 /// A worker that cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +35,6 @@ pub(crate) fn is_lost(error: &SqlError) -> bool {
 /// Whether the transaction is to be tried again as it is.
 pub(crate) fn is_transient(error: &SqlError) -> bool {
     matches!(error.sqlstate().as_str(), "40001" | "40P01" | "55P03")
-}
-
-/// Whether it is one of these.
-pub(crate) fn is(error: &SqlError, states: &[SqlState]) -> bool {
-    states.contains(&error.sqlstate())
 }
 
 /// Message, detail and hint in one text.

@@ -42,8 +42,13 @@ pub(crate) enum FilesError {
 }
 
 impl From<SqlError> for FilesError {
+    /// What the file system refuses is a matter of the task's paths.
     fn from(error: SqlError) -> FilesError {
-        FilesError::Database(error)
+        if error.sqlstate().as_str().starts_with("TXF") {
+            FilesError::Task(text_of(&error))
+        } else {
+            FilesError::Database(error)
+        }
     }
 }
 
@@ -62,7 +67,9 @@ pub(crate) struct Declared {
 
 /// Reads what a task declares; `key` is how its objects call the name.
 pub(crate) fn declared(list: &Json, key: &str, owner: &str) -> Result<Vec<Declared>> {
-    let Json::Array(items) = list else { return refuse(format!("its files are {list}, not a list of paths")) };
+    let Json::Array(items) = list else {
+        return refuse(format!("its files are {list}, not a list of paths"));
+    };
     items.iter().map(|item| declared_one(item, key, owner)).collect()
 }
 
@@ -185,7 +192,11 @@ impl Files<'_> {
         let found = open_below(&root, &output.name, ResolveFlags::BENEATH);
         let file = match found {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return refuse(format!("it wrote no file \"{}\" for its output {}", output.name.display(), output.path));
+                return refuse(format!(
+                    "it wrote no file \"{}\" for its output {}",
+                    output.name.display(),
+                    output.path
+                ));
             }
             found => local(found, &output.name)?,
         };
@@ -239,16 +250,6 @@ impl Files<'_> {
 
     /// Writes a whole file, with the directories above it.
     fn store(&mut self, from: &mut impl Read, path: &str, writer: Writer<'_>) -> Result<()> {
-        let stored = self.store_pieces(from, path, writer);
-        stored.map_err(|error| match error {
-            FilesError::Database(error) if error.sqlstate().as_str().starts_with("TXF") => {
-                FilesError::Task(format!("its file {path} cannot be kept: {}", text_of(&error)))
-            }
-            other => other,
-        })
-    }
-
-    fn store_pieces(&mut self, from: &mut impl Read, path: &str, writer: Writer<'_>) -> Result<()> {
         let bucket = self.fs.bucket_of(self.session, path)?;
         if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
             self.fs.make_directory(self.session, bucket, parent, writer, true)?;
@@ -315,7 +316,8 @@ mod tests {
     fn declarations_are_paths_or_objects() {
         let list = json!(["/a/b.txt", "c/d", {"path": "/e", "as": "f/g"}]);
         let declared = declared(&list, "as", "alice").unwrap();
-        let pairs: Vec<_> = declared.iter().map(|file| (file.path.as_str(), file.name.to_str().unwrap())).collect();
+        let pairs: Vec<_> =
+            declared.iter().map(|file| (file.path.as_str(), file.name.to_str().unwrap())).collect();
         assert_eq!(pairs, [("/a/b.txt", "b.txt"), ("/home/alice/c/d", "d"), ("/e", "f/g")]);
     }
 

@@ -15,7 +15,7 @@ impl Stream {
     /// Both.
     pub const ALL: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
-    /// Its name in the task's folder, and the end of its path.
+    /// Its name, in the task's folder and in the path.
     pub fn name(self) -> &'static str {
         match self {
             Stream::Stdout => "stdout",
@@ -24,8 +24,8 @@ impl Stream {
     }
 }
 
-/// The path in the Tuplix file system of what an attempt of a task wrote: `/home/OWNER/.tasks/TASK/ATTEMPT.stdout`. The file is
+/// The path in the Tuplix file system of what an attempt of a task wrote: `/home/OWNER/.tasks/TASK/ATTEMPT/stdout`. The file is
 /// there once the attempt is over, also when it failed.
 pub fn log_path(owner: &str, task: TaskId, attempt: i32, stream: Stream) -> String {
-    format!("/home/{owner}/.tasks/{task}/{attempt}.{}", stream.name())
+    format!("/home/{owner}/.tasks/{task}/{attempt}/{}", stream.name())
 }

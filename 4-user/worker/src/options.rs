@@ -38,10 +38,8 @@ pub struct WorkerOptions {
     pub hidden: Vec<PathBuf>,
     /// Programs that tasks find in their PATH: the command `tuplix`.
     pub tools: Vec<PathBuf>,
-    /// How tasks reach the node.
-    pub address: Option<NodeAddress>,
-    /// How long running tasks may go on when the worker is stopped.
-    pub drain_timeout: Duration,
+    /// The node's socket, `.s.PGSQL.PORT` in some folder: how tasks reach it. None: they do not.
+    pub socket: Option<PathBuf>,
 }
 
 /// Whether tasks run in namespaces of their own.
@@ -52,15 +50,6 @@ pub enum Isolation {
     Auto,
     /// Never: they see what the node sees.
     Off,
-}
-
-/// Where clients reach the node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeAddress {
-    /// A local socket, `.s.PGSQL.PORT` in some folder.
-    Socket(PathBuf),
-    /// `postgres://...`; isolated tasks reach it when the network is granted.
-    Url(String),
 }
 
 impl WorkerOptions {
@@ -80,8 +69,7 @@ impl WorkerOptions {
             readable: Vec::new(),
             hidden: Vec::new(),
             tools: Vec::new(),
-            address: None,
-            drain_timeout: Duration::from_secs(10),
+            socket: None,
         }
     }
 }
@@ -89,9 +77,9 @@ impl WorkerOptions {
 /// Bytes of memory of this machine; 1 GiB where it does not say.
 fn machine_memory() -> i64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = text.lines().find_map(|line| {
-        line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<i64>().ok()
-    });
+    let kilobytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<i64>().ok());
     kilobytes.map_or(1 << 30, |kilobytes| kilobytes.saturating_mul(1024))
 }
 

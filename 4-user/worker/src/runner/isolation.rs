@@ -32,12 +32,27 @@ pub(crate) const TOOLS_FOLDER: &str = "/run/tuplix/bin";
 pub(crate) const WORKING_FOLDER: &str = "/task";
 
 /// The system's programs and libraries.
-const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store"];
+const SYSTEM: [&str; 9] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store"];
 
 /// What of `/etc` programs need and everybody may know.
 const SETTINGS: [&str; 16] = [
-    "alternatives", "ca-certificates", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
-    "mime.types", "nsswitch.conf", "passwd", "protocols", "resolv.conf", "services", "ssl",
+    "alternatives",
+    "ca-certificates",
+    "fonts",
+    "group",
+    "hosts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "nsswitch.conf",
+    "passwd",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl",
 ];
 
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
@@ -83,14 +98,23 @@ pub(super) fn enter(request: &Request, view: &View) -> io::Result<()> {
     }
     make_folder(&root.join("proc"))?;
     tried(
-        mount(Some(Path::new("proc")), &root.join("proc"), Some("proc"), libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, None),
+        mount(
+            Some(Path::new("proc")),
+            &root.join("proc"),
+            Some("proc"),
+            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+            None,
+        ),
         || "its /proc".to_owned(),
     )?;
     for path in &view.readable {
         show(path, &inside(path), true)?;
     }
     let program = Path::new(&request.program);
-    if program.is_absolute() && !SYSTEM.iter().any(|folder| program.starts_with(folder)) && !inside(program).exists() {
+    if program.is_absolute()
+        && !SYSTEM.iter().any(|folder| program.starts_with(folder))
+        && !inside(program).exists()
+    {
         show(program, &inside(program), true)?;
     }
     for path in &view.hidden {
@@ -149,7 +173,12 @@ fn make_devices(root: &Path) -> io::Result<()> {
         let path = Path::new("/dev").join(name);
         show(&path, &root.join("dev").join(name), false)?;
     }
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")] {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
         symlink(target, root.join("dev").join(name))?;
     }
     Ok(())
@@ -167,7 +196,9 @@ pub(super) fn find_program(name: &str, search_path: &str) -> Result<PathBuf, Str
             Err(error) => Err(format!("the program {name} cannot be used: {error}")),
         };
     }
-    let usable = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let usable = |path: &PathBuf| {
+        fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
     let mut places = search_path.split(':').filter(|folder| !folder.is_empty());
     places.find_map(|folder| Some(Path::new(folder).join(name)).filter(usable)).ok_or_else(|| {
         format!("there is no program \"{name}\" in {search_path}\n  Name it by its path, or set PATH in the task's environment.")

@@ -54,7 +54,10 @@ impl Groups {
     pub(super) fn sweep(&self) {
         for entry in fs::read_dir(&self.parent).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|name| name.split('-').next());
+            let process = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(PREFIX))
+                .and_then(|name| name.split('-').next());
             if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
                 // One in which a process still ends stays until the next time.
                 let _ = fs::remove_dir(entry.path());

@@ -86,7 +86,8 @@ fn run(request: &Request, groups: Option<&mut Groups>, input: &mut File) -> io::
     let deadline = request.timeout_ms.map(|timeout| monotonic_ms().saturating_add(timeout));
     let mut ended_by = None;
     loop {
-        let left = deadline.filter(|_| ended_by.is_none()).map(|deadline| deadline.saturating_sub(monotonic_ms()));
+        let left =
+            deadline.filter(|_| ended_by.is_none()).map(|deadline| deadline.saturating_sub(monotonic_ms()));
         let (commanded, said) = poll(input.as_raw_fd(), running.descriptor(), left)?;
         if said && !running.hear()? {
             return running.report(ended_by).map(Some);

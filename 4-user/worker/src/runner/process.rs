@@ -144,7 +144,14 @@ fn said(heard: &[u8]) -> Option<End> {
 }
 
 /// The first process of the task; never returns.
-fn run_init(request: &Request, address_limit: Option<u64>, mut wait: File, mut say: File, output: File, errors: File) -> ! {
+fn run_init(
+    request: &Request,
+    address_limit: Option<u64>,
+    mut wait: File,
+    mut say: File,
+    output: File,
+    errors: File,
+) -> ! {
     let message = match be_init(request, address_limit, &mut wait, output, errors) {
         Ok(Some(status)) => [&[ENDED][..], &status.to_le_bytes()].concat(),
         // The helper is gone, nobody listens.
