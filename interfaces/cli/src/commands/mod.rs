@@ -15,6 +15,7 @@ mod run;
 mod send;
 mod sql;
 mod submit;
+mod task_runner;
 mod up;
 mod wait;
 
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     Check(check::Check),
     /// Send SQL to a node and print its answers.
     Sql(sql::Sql),
+    /// The helper process of a worker.
+    #[command(hide = true)]
+    TaskRunner(task_runner::TaskRunner),
     /// Look into a node's log.
     #[command(subcommand)]
     Log(log::Log),
@@ -96,6 +100,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Recv(recv) => recv::run(&recv),
         Command::Check(check) => check::run(&check),
         Command::Sql(sql) => sql::run(&sql),
+        Command::TaskRunner(runner) => task_runner::run(&runner),
         Command::Log(log) => log::run(&log),
     }
 }
