@@ -34,11 +34,6 @@ impl Failure {
     pub(crate) fn of(error: impl Into<String>, usage: Usage) -> Failure {
         Failure { error: error.into(), exit_code: None, usage, may_retry: true }
     }
-
-    /// One that every attempt would have.
-    pub(crate) fn for_good(error: impl Into<String>) -> Failure {
-        Failure { may_retry: false, ..Failure::of(error, Usage::default()) }
-    }
 }
 
 /// What a program used.
@@ -92,7 +87,7 @@ fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} bytes"),
         1024..1_048_576 => format!("{} KiB", bytes / 1024),
-        _ if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
         _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
     }
 }

@@ -13,7 +13,7 @@ use tuplix_services::{Bucket, TaskId, Timestamp, errors};
 
 use crate::errors::is_transient;
 use crate::room::Ending;
-use crate::worker::Context;
+use crate::worker::{Context, offer};
 
 /// Heartbeats in the time of a lease.
 const BEATS: u32 = 3;
@@ -114,7 +114,7 @@ impl Pulse {
 
     fn join_bucket(&mut self, bucket: Bucket) -> Result<()> {
         let (context, session) = (&self.context, &mut self.session);
-        let offer = context.offer();
+        let offer = offer(&context.options);
         retried(|| self.scheduler.join_worker(session, bucket, context.options.id, &offer))?;
         context.room.assigned(bucket);
         self.tick(bucket)

@@ -6,14 +6,15 @@
 //! task threads     one a core: claim -> stage -> run in a helper process -> keep logs and outputs, finish or fail
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use tuplix::{Session, SessionOptions, SqlError, Tuplix};
 use tuplix_machine::{JoinHandle, Machine};
+use tuplix_services::errors;
 use tuplix_services::scheduler::{Scheduler, WorkerOffer};
 
 use crate::errors::WorkerError;
@@ -22,7 +23,7 @@ use crate::pulse::Pulse;
 use crate::room::Room;
 use crate::runner::client::Runner;
 use crate::runner::end_orphans;
-use crate::runner::protocol::{Bound, End, Request, View};
+use crate::runner::protocol::{Bound, End, Report, Request, View};
 use crate::task_thread::TaskThread;
 
 /// Bytes that the program which tries the isolation may take; it is none, so any will do.
@@ -83,6 +84,29 @@ impl Worker {
         Ok(worker)
     }
 
+    /// For a node that starts without its worker: what the worker of an earlier start held is queued again for others.
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub fn retire(node: &Tuplix, options: &WorkerOptions) -> Result<(), WorkerError> {
+        prepare(&options.work_directory)?;
+        let mut session = node.session(&SessionOptions::default())?;
+        let scheduler = Scheduler::new(&mut session)?;
+        for bucket in &options.buckets {
+            let left = scheduler.leave_worker(&mut session, *bucket, options.id);
+            match left {
+                Err(error) if error.sqlstate() == errors::UNKNOWN_WORKER => {}
+                // It held tasks that had begun: who joins anew has lost them.
+                Ok(status) if status == "draining" => {
+                    scheduler.join_worker(&mut session, *bucket, options.id, &offer(options))?;
+                    scheduler.leave_worker(&mut session, *bucket, options.id)?;
+                }
+                left => drop(left?),
+            }
+        }
+        Ok(())
+    }
+
     /// What it offers and how.
     pub fn options(&self) -> &WorkerOptions {
         &self.context.options
@@ -108,7 +132,11 @@ impl Worker {
         }
         let scheduler = Scheduler::new(&mut session)?;
         for bucket in &self.context.options.buckets {
-            scheduler.leave_worker(&mut session, *bucket, self.context.options.id)?;
+            match scheduler.leave_worker(&mut session, *bucket, self.context.options.id) {
+                // The bucket has given it up.
+                Err(error) if error.sqlstate() == errors::UNKNOWN_WORKER => {}
+                left => drop(left?),
+            }
         }
         Ok(())
     }
@@ -119,13 +147,6 @@ impl Context {
     pub(crate) fn session(&self) -> Result<Session, SqlError> {
         let application_name = format!("worker {}", self.options.id);
         self.node.session(&SessionOptions { application_name, ..SessionOptions::default() })
-    }
-
-    /// What it offers to each bucket.
-    pub(crate) fn offer(&self) -> WorkerOffer {
-        let options = &self.options;
-        let lease_ms = i32::try_from(options.lease.as_millis()).unwrap_or(i32::MAX);
-        WorkerOffer { cores: options.cores, memory: options.memory, host: options.host.clone(), lease_ms }
     }
 
     /// What a task sees of the machine; `None`: everything.
@@ -140,6 +161,12 @@ impl Context {
         }
         self.room.stop();
     }
+}
+
+/// What a worker offers to each bucket.
+pub(crate) fn offer(options: &WorkerOptions) -> WorkerOffer {
+    let lease_ms = i32::try_from(options.lease.as_millis()).unwrap_or(i32::MAX);
+    WorkerOffer { cores: options.cores, memory: options.memory, host: options.host.clone(), lease_ms }
 }
 
 fn view(options: &WorkerOptions) -> View {
@@ -167,18 +194,18 @@ fn prepare(folder: &Path) -> Result<(), WorkerError> {
 }
 
 /// Removes a task's folder, also what the task made unreadable.
-pub(crate) fn remove(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_folders(folder)?;
             fs::remove_dir_all(folder)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }
 }
 
-fn open_folders(folder: &Path) -> std::io::Result<()> {
+fn open_folders(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -211,25 +238,23 @@ fn try_out(
     let folder = options.work_directory.join("probe");
     let unusable = |error| WorkerError::WorkDirectory(folder.clone(), error);
     fs::create_dir_all(folder.join("files")).map_err(unusable)?;
-    let request = Request {
-        folder: folder.clone(),
-        memory: Some(PROBE_MEMORY),
-        isolation,
-        environment: BTreeMap::new(),
-        ..Request::default()
-    };
-    let program = &options.runner.program;
-    let failed = |error| WorkerError::Runner(program.clone(), error);
-    let mut runner = Runner::start(&options.runner).map_err(failed)?;
-    let killer = runner.next_killer();
-    let report = runner.run(&killer, request).map_err(failed)?;
-    drop(runner);
+    let request =
+        Request { folder: folder.clone(), memory: Some(PROBE_MEMORY), isolation, ..Request::default() };
+    let report = ask(options, request);
     remove(&folder).map_err(unusable)?;
-    let Some(report) = report else { return Err(failed(std::io::Error::other("it was not asked"))) };
+    let failed = |error| WorkerError::Runner(options.runner.program.clone(), error);
+    let report = report.map_err(failed)?;
     let memory_by_kernel = report.bound == Bound::Group;
     match report.end {
         End::Exited(0) => Ok(Confinement { not_isolated: why_not, memory_by_kernel }),
         End::NotStarted(why) if isolated => Ok(Confinement { not_isolated: Some(why), memory_by_kernel }),
-        end => Err(failed(std::io::Error::other(format!("it cannot start a program: {end:?}")))),
+        end => Err(failed(io::Error::other(format!("it cannot start a program: {end:?}")))),
     }
+}
+
+/// One request to a helper of its own.
+fn ask(options: &WorkerOptions, request: Request) -> io::Result<Report> {
+    let mut runner = Runner::start(&options.runner)?;
+    let killer = runner.next_killer();
+    runner.run(&killer, request)?.ok_or_else(|| io::Error::other("it was not asked"))
 }

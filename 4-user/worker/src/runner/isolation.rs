@@ -3,7 +3,7 @@
 //! ```text
 //! /usr /bin /sbin /lib* /opt and some of /etc     the machine's, read-only
 //! /task                                            the private folder, the working directory
-//! /tmp /dev/shm                                    empty, in memory, counted as the task's
+//! /tmp /dev/shm                                    empty, in memory, no larger than the task's
 //! /proc                                            of its own processes
 //! /dev                                             null, zero, full, random, urandom
 //! /run/tuplix/.s.PGSQL.PORT                        the node's socket
@@ -94,7 +94,8 @@ pub(super) fn enter(request: &Request, view: &View) -> io::Result<()> {
     make_devices(&root)?;
     for folder in ["tmp", "dev/shm"] {
         make_folder(&root.join(folder))?;
-        tmpfs(&root.join(folder), "mode=1777")?;
+        let size = request.memory.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
+        tmpfs(&root.join(folder), &format!("mode=1777{size}"))?;
     }
     make_folder(&root.join("proc"))?;
     tried(

@@ -1,13 +1,20 @@
 //! Control groups: a bound on the memory of all processes of a task together, and its peak.
 //!
-//! Version 1 and 2 are used where a group can be made below the node's own. Where not, RLIMIT_AS has to do.
+//! Version 1 and 2 are used where a group can be made below the node's own and processes can be put there. Where not, the
+//! helper looks at the processes from time to time ([`super::watch`]).
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Times that removing a group is tried: the kernel takes a moment after its last process.
-const REMOVALS: u32 = 100;
+use super::orphans::lives;
+
+/// Times that removing a group is tried, and the pause between them: the kernel takes a moment after its last process.
+const REMOVALS: u32 = 1000;
+const PAUSE_US: u32 = 1000;
+
+/// The file of a group that lists its processes.
+const PROCESSES: &str = "cgroup.procs";
 
 /// Groups of helper processes, by the name.
 const PREFIX: &str = "tuplix-";
@@ -46,19 +53,25 @@ impl Groups {
                 let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory");
             }
             let mut groups = Groups { version, parent, made: 0 };
-            groups.make(None).ok().map(|_| groups)
+            groups.try_out().ok().map(|()| groups)
         })
+    }
+
+    /// Makes a group, goes there and comes back.
+    fn try_out(&mut self) -> io::Result<()> {
+        let group = self.make(None)?;
+        let own = std::process::id().cast_signed();
+        group.add(own)?;
+        fs::write(self.parent.join(PROCESSES), own.to_string())
     }
 
     /// Removes the groups of helpers that were killed.
     pub(super) fn sweep(&self) {
         for entry in fs::read_dir(&self.parent).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let process = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(PREFIX))
-                .and_then(|name| name.split('-').next());
-            if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let helper =
+                name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
+            if helper.is_some_and(|helper| !lives(helper)) {
                 // One in which a process still ends stays until the next time.
                 let _ = fs::remove_dir(entry.path());
             }
@@ -119,7 +132,7 @@ impl Group {
 
     /// Puts a process into the group; its children follow.
     pub(super) fn add(&self, process: i32) -> io::Result<()> {
-        fs::write(self.folder.join("cgroup.procs"), process.to_string())
+        fs::write(self.folder.join(PROCESSES), process.to_string())
     }
 
     /// Bytes at the peak.
@@ -146,7 +159,10 @@ impl Drop for Group {
     fn drop(&mut self) {
         for _ in 0..REMOVALS {
             match fs::remove_dir(&self.folder) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
+                // SAFETY: takes a number only.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => unsafe {
+                    libc::usleep(PAUSE_US);
+                },
                 // Removed; or it stays behind, empty, until the next start sweeps it.
                 _ => return,
             }

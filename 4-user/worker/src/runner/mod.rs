@@ -10,6 +10,7 @@ mod orphans;
 mod process;
 pub(crate) mod protocol;
 mod system;
+mod watch;
 
 use std::fs::File;
 use std::io;
@@ -26,6 +27,9 @@ use protocol::{Bound, Command, End, Report, Request, receive, send};
 
 /// The helper's argument: the process that it dies with.
 const PARENT: &str = "--parent";
+
+/// The helper's argument: do without control groups, as where there are none.
+pub(crate) const NO_CONTROL_GROUPS: &str = "--no-control-groups";
 
 /// The helper's whole life, until its input ends.
 pub fn run_task_runner() -> ExitCode {
@@ -48,7 +52,9 @@ fn serve() -> io::Result<()> {
     // A Ctrl-C in the terminal is the node's to handle.
     // SAFETY: makes this process leader of a session; takes nothing.
     let _ = unsafe { libc::setsid() };
-    let mut groups = Groups::find();
+    system::adopt_orphans()?;
+    let without = std::env::args().any(|argument| argument == NO_CONTROL_GROUPS);
+    let mut groups = if without { None } else { Groups::find() };
     if let Some(groups) = &groups {
         groups.sweep();
     }
@@ -88,10 +94,12 @@ fn run(request: &Request, groups: Option<&mut Groups>, input: &mut File) -> io::
     loop {
         let left =
             deadline.filter(|_| ended_by.is_none()).map(|deadline| deadline.saturating_sub(monotonic_ms()));
-        let (commanded, said) = poll(input.as_raw_fd(), running.descriptor(), left)?;
+        let pause = left.into_iter().chain(running.look_in_ms()).min();
+        let (commanded, said) = poll(input.as_raw_fd(), running.descriptor(), pause)?;
         if said && !running.hear()? {
             return running.report(ended_by).map(Some);
         }
+        running.look();
         if commanded {
             match receive::<Command>(input) {
                 Ok(Some(Command::Kill(number))) if number == request.number => {

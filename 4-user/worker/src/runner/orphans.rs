@@ -28,6 +28,11 @@ fn started(process: i32) -> Option<String> {
     (!matches!(state, "Z" | "X")).then(|| start.to_owned())
 }
 
+/// Whether a process of this number runs.
+pub(super) fn lives(process: i32) -> bool {
+    started(process).is_some()
+}
+
 /// Ends the processes of an attempt whose folder was left behind; false when they do not end.
 pub(crate) fn end_orphans(folder: &Path) -> bool {
     let Ok(name) = fs::read_to_string(folder.join("process")) else { return true };

@@ -20,6 +20,7 @@ use super::isolation::{self, WORKING_FOLDER, find_program};
 use super::memory::{Group, Groups};
 use super::protocol::{Bound, End, Report, Request};
 use super::system;
+use super::watch::{self, Watch};
 
 /// What init says at the end: a wait status, or why nothing ran.
 const ENDED: u8 = b'E';
@@ -30,7 +31,7 @@ pub(super) struct Running {
     init: i32,
     isolated: bool,
     group: Option<Group>,
-    bound: Bound,
+    watch: Option<Watch>,
     said: File,
     heard: Vec<u8>,
 }
@@ -43,23 +44,18 @@ impl Running {
         let errors = File::create(request.folder.join("stderr"))?;
         fs::create_dir_all(request.folder.join("root"))?;
         let group = groups.map(|groups| groups.make(request.memory)).transpose()?;
-        let bound = match (&group, request.memory) {
-            (_, None) => Bound::None,
-            (Some(_), _) => Bound::Group,
-            (None, _) => Bound::Addresses,
-        };
+        let watch = request.memory.filter(|_| group.is_none()).map(Watch::new);
         let (said, saying) = system::pipe()?;
         let (waited_for, go) = system::pipe()?;
         let namespaces = request.isolation.as_ref().map_or(0, isolation::namespaces);
         let init = system::fork_into(namespaces)?;
         if init == 0 {
             drop((said, go));
-            let address_limit = request.memory.filter(|_| bound == Bound::Addresses);
-            run_init(request, address_limit, waited_for.into(), saying.into(), output, errors);
+            run_init(request, waited_for.into(), saying.into(), output, errors);
         }
         drop((saying, waited_for));
-        let running =
-            Running { init, isolated: namespaces != 0, group, bound, said: said.into(), heard: Vec::new() };
+        let isolated = namespaces != 0;
+        let running = Running { init, isolated, group, watch, said: said.into(), heard: Vec::new() };
         if let Err(error) = running.release(request, go) {
             running.kill();
             system::wait(init)?;
@@ -93,6 +89,18 @@ impl Running {
         Ok(length > 0)
     }
 
+    /// Milliseconds until [`Running::look`] wants to be called; `None` when the kernel looks.
+    pub(super) fn look_in_ms(&self) -> Option<u64> {
+        self.watch.as_ref().map(|_| Watch::EVERY_MS)
+    }
+
+    /// Looks at its memory, and ends it when that is too much.
+    pub(super) fn look(&mut self) {
+        if self.watch.as_mut().is_some_and(|watch| watch.look(self.init)) {
+            self.kill();
+        }
+    }
+
     /// Ends all its processes.
     pub(super) fn kill(&self) {
         // init leads a process group of its own; without a namespace that is all that can be reached.
@@ -106,24 +114,44 @@ impl Running {
         if !self.isolated {
             // What the program left behind.
             system::kill(-self.init);
+            end_children();
         }
+        // Without a word from init somebody killed it, the kernel for its memory perhaps.
+        let end = ended_by.or_else(|| said(&self.heard)).unwrap_or(End::Signalled(libc::SIGKILL));
         let microseconds = |time: libc::timeval| time.tv_sec * 1_000_000 + time.tv_usec;
         let largest = usage.ru_maxrss * 1024;
-        let out_of_memory = self.group.as_ref().is_some_and(Group::out_of_memory);
-        let end = match (ended_by, said(&self.heard)) {
-            (Some(end), _) => end,
-            (None, Some(end)) => end,
-            // Somebody killed init, the kernel for its memory perhaps.
-            (None, None) => End::Signalled(libc::SIGKILL),
+        let failed = end != End::Exited(0);
+        let (bound, peak, out_of_memory) = match (&self.group, &self.watch) {
+            (Some(group), _) => (Bound::Group, group.peak().unwrap_or(largest), group.out_of_memory()),
+            (None, Some(watch)) => {
+                let peak = largest.max(i64::try_from(watch.peak()).unwrap_or(i64::MAX));
+                (Bound::Watched, peak, watch.over(largest.unsigned_abs(), failed))
+            }
+            (None, None) => (Bound::None, largest, false),
         };
         Ok(Report {
             end,
             user_time_us: microseconds(usage.ru_utime),
             system_time_us: microseconds(usage.ru_stime),
-            peak_memory: self.group.as_ref().and_then(Group::peak).unwrap_or(largest),
+            peak_memory: peak,
             out_of_memory,
-            bound: self.bound,
+            bound,
         })
+    }
+}
+
+/// Ends what an unisolated program left behind: its orphans are the helper's children.
+fn end_children() {
+    loop {
+        let children = watch::children(std::process::id().cast_signed());
+        if children.is_empty() {
+            return;
+        }
+        for child in children {
+            system::kill(child);
+            // Fails where it was waited for already.
+            let _ = system::wait(child);
+        }
     }
 }
 
@@ -144,15 +172,8 @@ fn said(heard: &[u8]) -> Option<End> {
 }
 
 /// The first process of the task; never returns.
-fn run_init(
-    request: &Request,
-    address_limit: Option<u64>,
-    mut wait: File,
-    mut say: File,
-    output: File,
-    errors: File,
-) -> ! {
-    let message = match be_init(request, address_limit, &mut wait, output, errors) {
+fn run_init(request: &Request, mut wait: File, mut say: File, output: File, errors: File) -> ! {
+    let message = match be_init(request, &mut wait, output, errors) {
         Ok(Some(status)) => [&[ENDED][..], &status.to_le_bytes()].concat(),
         // The helper is gone, nobody listens.
         Ok(None) => Vec::new(),
@@ -164,13 +185,7 @@ fn run_init(
 }
 
 /// The program's wait status; `None` when the helper ended first.
-fn be_init(
-    request: &Request,
-    address_limit: Option<u64>,
-    wait: &mut File,
-    output: File,
-    errors: File,
-) -> io::Result<Option<i32>> {
+fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io::Result<Option<i32>> {
     system::die_with_parent()?;
     // Read only after the line above, so that a helper that ended before it is noticed too.
     if wait.read(&mut [0])? == 0 {
@@ -196,7 +211,7 @@ fn be_init(
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
     let (isolated, file_bytes_max) = (request.isolation.is_some(), request.file_bytes_max);
     // SAFETY: this process has one thread, so its child may do anything.
-    unsafe { command.pre_exec(move || restrict(isolated, address_limit, file_bytes_max)) };
+    unsafe { command.pre_exec(move || restrict(isolated, file_bytes_max)) };
     let program = command.spawn().map_err(|error| not_executed(&path, &error))?;
     let program = i32::try_from(program.id()).map_err(io::Error::other)?;
     // In a namespace of its own it inherits orphans.
@@ -209,12 +224,9 @@ fn be_init(
 }
 
 /// In the program's process, before it becomes the program.
-fn restrict(isolated: bool, address_limit: Option<u64>, file_bytes_max: u64) -> io::Result<()> {
+fn restrict(isolated: bool, file_bytes_max: u64) -> io::Result<()> {
     system::limit(libc::RLIMIT_CORE, 0)?;
     system::limit(libc::RLIMIT_FSIZE, file_bytes_max)?;
-    if let Some(bytes) = address_limit {
-        system::limit(libc::RLIMIT_AS, bytes)?;
-    }
     if isolated { system::drop_capabilities() } else { system::no_new_privileges() }
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Report {
     pub(crate) system_time_us: i64,
     /// Bytes of memory at the peak.
     pub(crate) peak_memory: i64,
-    /// The kernel ended it for its memory.
+    /// It, or one of its processes, was ended for its memory.
     pub(crate) out_of_memory: bool,
     /// How the memory was bounded.
     pub(crate) bound: Bound,
@@ -96,8 +96,8 @@ pub(crate) enum Bound {
     None,
     /// By a control group: all its processes together.
     Group,
-    /// By RLIMIT_AS: the addresses of each of its processes.
-    Addresses,
+    /// By looking at its processes from time to time.
+    Watched,
 }
 
 /// Sends a text.

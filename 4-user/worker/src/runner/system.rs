@@ -48,6 +48,12 @@ pub(super) fn die_with_parent() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into()).map(drop)
 }
 
+/// Descendants whose parent ends become children of this process.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }.into()).map(drop)
+}
+
 /// Sends SIGKILL; a process that is gone is as good.
 pub(super) fn kill(process: i32) {
     // SAFETY: takes numbers only.

@@ -103,7 +103,7 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
     let node = open(up, &directory)?;
     let services = install(&node)?;
     let server = bind(up.port, &directory).await?;
-    let worker = (!up.no_worker).then(|| start_worker(up, &directory, &node, &server)).transpose()?;
+    let worker = start_worker(up, &directory, &node, &server)?;
     announce(up, &directory, &node, &server, &services, worker.as_ref())?;
     let stop = async {
         stopped(&mut terminate, &mut interrupt).await;
@@ -127,9 +127,13 @@ fn install(node: &Tuplix) -> anyhow::Result<Installed> {
     installed.map_err(|error| explain(&error)).context("cannot install the services")
 }
 
-/// Starts the node's own worker.
-fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> anyhow::Result<Worker> {
+/// Starts the node's own worker, or says that it is gone.
+fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> anyhow::Result<Option<Worker>> {
     let mut options = WorkerOptions::new(WORKER, directory.join(WORK_FOLDER));
+    if up.no_worker {
+        Worker::retire(node, &options)?;
+        return Ok(None);
+    }
     options.cores = up.cores.unwrap_or(options.cores);
     options.memory = up.memory.unwrap_or(options.memory);
     options.lease = LEASE;
@@ -147,7 +151,9 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
             path.canonicalize().with_context(|| format!("--readable {} cannot be used", path.display()))?;
         options.readable.push(found);
     }
-    Worker::start(node, options).context("cannot run tasks (--no-worker starts the node without)")
+    let worker =
+        Worker::start(node, options).context("cannot run tasks (--no-worker starts the node without)")?;
+    Ok(Some(worker))
 }
 
 /// Makes the data directory and returns its absolute path.

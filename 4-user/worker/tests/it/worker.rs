@@ -1,0 +1,265 @@
+//! Workers: joining, claiming, cancelling, losing, stopping.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tuplix_services::scheduler::{Usage, WorkerOffer};
+use tuplix_services::{Bucket, TaskId, WorkerId, errors};
+use tuplix_worker::{Isolation, Stream, Worker, WorkerError, WorkerOptions};
+
+use crate::harness::{Node, OWNER, WORKER, runner, shell};
+
+/// Waits until a program has said that it runs, by making a file in its folder.
+fn wait_until_it_runs(node: &mut Node, task: TaskId, attempt: i32) {
+    let begun = node.work().join(format!("{task}-{attempt}/files/begun"));
+    node.until(|_| begun.exists());
+}
+
+#[test]
+fn as_many_tasks_run_at_once_as_there_are_cores() {
+    let mut node = Node::start();
+    let tasks: Vec<TaskId> = (0..5).map(|_| node.submit(&shell("echo > begun; sleep 0.2"))).collect();
+    let mut most = 0;
+    for task in &tasks {
+        node.until(|node| {
+            let rows =
+                node.session.query("SELECT count(*) FROM os.task WHERE state = 'running'", &[]).unwrap();
+            most = most.max(rows.get(0, 0).and_then(tuplix::Value::as_i64).unwrap());
+            node.ended(*task).state == "done"
+        });
+    }
+    assert_eq!(most, 2);
+}
+
+#[test]
+fn a_worker_serves_all_buckets_with_the_cores_that_it_has() {
+    let mut node = Node::start();
+    let owners = ["ada", "bob", "carol", "dora", "eve", "frank"];
+    let tasks: Vec<TaskId> = owners
+        .iter()
+        .map(|owner| {
+            let mut spec = shell("echo $USER; sleep 0.1");
+            (spec.owner, spec.cores) = ((*owner).to_owned(), 2);
+            node.scheduler.submit_task(&mut node.session, Bucket::of_name(owner), &spec).unwrap()
+        })
+        .collect();
+    for (task, owner) in tasks.iter().zip(owners) {
+        node.wait(*task).done();
+        let path = tuplix_worker::log_path(owner, *task, 1, Stream::Stdout);
+        assert_eq!(node.get(&path).unwrap(), format!("{owner}\n"));
+    }
+    // Two cores each: no two of them ran at once.
+    let overlapping = "SELECT count(*) FROM os.task_result a JOIN os.task_result b ON a.task_id < b.task_id
+                        WHERE a.finished_at > b.started_at + interval '90 ms' AND b.finished_at > a.started_at + interval '90 ms'";
+    let rows = node.session.query(overlapping, &[]).unwrap();
+    assert!(rows.get(0, 0).and_then(tuplix::Value::as_i64).unwrap() <= 15, "{rows:?}");
+}
+
+#[test]
+fn a_cancelled_task_is_ended() {
+    for isolation in [Isolation::Auto, Isolation::Off] {
+        let mut node = Node::with(|options| options.isolation = isolation);
+        let task = node.submit(&shell("echo said; echo > begun; sleep 1000"));
+        wait_until_it_runs(&mut node, task, 1);
+        assert_eq!(node.scheduler.cancel_task(&mut node.session, task, "enough").unwrap(), "cancelling");
+        let ended = node.wait(task);
+        assert_eq!((ended.state.as_str(), ended.outcome.as_str()), ("cancelled", "cancelled"), "{ended:?}");
+        assert_eq!(node.output(task), "said\n");
+        node.run(&shell("true")).done();
+    }
+}
+
+/// Cancels meet tasks at every moment between their submission and their end.
+#[test]
+fn a_task_is_cancelled_at_any_moment() {
+    let mut node = Node::start();
+    for round in 0..60 {
+        let task = node.submit(&shell("sleep 1000"));
+        let machine = tuplix_machine::Machine::linux();
+        machine.sleep_until(machine.monotonic_ns() + round * 200_000);
+        node.scheduler.cancel_task(&mut node.session, task, "enough").unwrap();
+        assert_eq!(node.wait(task).state, "cancelled", "round {round}");
+    }
+}
+
+#[test]
+fn an_attempt_that_lost_its_task_leaves_nothing() {
+    let mut node = Node::start();
+    let mut spec =
+        shell("echo $TUPLIX_TASK_ATTEMPT > out; echo > begun; while [ -e begun ]; do sleep 0.01; done");
+    spec.outputs = json!(["out"]);
+    let task = node.submit(&spec);
+    wait_until_it_runs(&mut node, task, 1);
+    let begun = node.work().join(format!("{task}-1/files/begun"));
+    // Somebody else takes it over, and ends it.
+    let other = WorkerId(2);
+    let offer = WorkerOffer { cores: 8, ..WorkerOffer::default() };
+    node.scheduler.join_worker(&mut node.session, Node::home(), other, &offer).unwrap();
+    node.session
+        .execute(&format!("UPDATE os.task_lease SET lease_until = now() - interval '1 s' WHERE task_id = {task};
+                           UPDATE os.worker SET status = 'draining' WHERE worker_id = {WORKER} AND p_key = os.bucket({task})"))
+        .unwrap();
+    node.scheduler.tick(&mut node.session, Node::home()).unwrap();
+    let claimed = node.scheduler.claim_tasks(&mut node.session, Node::home(), other, 1).unwrap().remove(0);
+    assert_eq!((claimed.task, claimed.attempt), (task, 2));
+    std::fs::remove_file(begun).unwrap();
+    let folder = node.work().join(format!("{task}-1"));
+    node.until(|_| !folder.exists());
+    assert_eq!(node.get("/home/ada/out"), None);
+    assert_eq!(node.log(task, 1, Stream::Stdout), None);
+    node.scheduler.finish_task(&mut node.session, task, 2, 0, &Usage::default()).unwrap();
+    assert_eq!(node.results(task), ["1|lost|its lease ended", "2|done|"]);
+}
+
+#[test]
+fn a_worker_that_was_given_up_ends_its_tasks_and_joins_again() {
+    let mut node = Node::with(|options| options.lease = Duration::from_millis(300));
+    let task = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000"));
+    wait_until_it_runs(&mut node, task, 1);
+    node.session.execute("UPDATE os.worker SET lease_until = now() - interval '1 s'").unwrap();
+    node.scheduler.tick(&mut node.session, Node::home()).unwrap();
+    assert_eq!(node.wait(task).done().attempt, 2);
+    assert_eq!(node.results(task), ["1|lost|its worker was lost", "2|done|"]);
+}
+
+#[test]
+fn heartbeats_keep_a_long_task() {
+    let mut node = Node::with(|options| options.lease = Duration::from_millis(300));
+    assert_eq!(node.run(&shell("sleep 1.5")).done().attempt, 1);
+}
+
+#[test]
+fn a_worker_that_stops_gives_its_tasks_back() {
+    let mut node = Node::start();
+    let running = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000"));
+    let other = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000"));
+    let waiting = node.submit(&shell("true"));
+    wait_until_it_runs(&mut node, running, 1);
+    wait_until_it_runs(&mut node, other, 1);
+    node.worker.take().unwrap().stop().unwrap();
+    for task in [running, other, waiting] {
+        assert_eq!(node.ended(task).state, "queued");
+    }
+    assert_eq!(node.results(running), ["1|lost|its worker stopped"]);
+    let states = node.session.query("SELECT DISTINCT status FROM os.worker", &[]).unwrap();
+    assert_eq!(states.get(0, 0).and_then(tuplix::Value::as_str), Some("left"));
+    node.join(|_| {});
+    for task in [running, other, waiting] {
+        node.wait(task).done();
+    }
+}
+
+#[test]
+fn a_helper_that_is_killed_takes_its_task_along_and_another_one_is_started() {
+    let mut node = Node::with(|options| options.cores = 1);
+    let mut spec = shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep 7001");
+    (spec.max_attempts, spec.backoff_ms) = (2, 1);
+    let task = node.submit(&spec);
+    wait_until_it_runs(&mut node, task, 1);
+    let helper = parent(parent(find("sleep\x007001").unwrap()));
+    kill(helper);
+    assert_eq!(node.wait(task).done().attempt, 2);
+    assert_eq!(find("sleep\x007001"), None);
+    assert!(node.results(task)[0].contains("its helper process was lost"));
+}
+
+/// What a killed node leaves: folders of tasks, and perhaps processes.
+#[test]
+fn orphans_of_an_earlier_start_are_ended_before_anything_begins() {
+    let mut node = Node::without_worker();
+    // A worker that was killed: it had begun a task.
+    node.scheduler.join_worker(&mut node.session, Node::home(), WORKER, &WorkerOffer::default()).unwrap();
+    let task = node.submit(&shell("echo second attempt"));
+    node.scheduler.claim_tasks(&mut node.session, Node::home(), WORKER, 1).unwrap();
+    let folder = node.work().join(format!("{task}-1"));
+    std::fs::create_dir_all(folder.join("files")).unwrap();
+    let mut orphan = std::process::Command::new("setsid").args(["sleep", "7002"]).spawn().unwrap();
+    node.until(|_| find("sleep\x007002").is_some());
+    let process = find("sleep\x007002").unwrap();
+    std::fs::write(folder.join("process"), format!("{process} {}", started(process))).unwrap();
+    node.join(|_| {});
+    assert_eq!(find("sleep\x007002"), None);
+    orphan.wait().unwrap();
+    assert_eq!(node.wait(task).done().attempt, 2);
+    assert_eq!(node.results(task)[0], "1|lost|its worker began anew");
+}
+
+#[test]
+fn a_node_without_its_worker_gives_back_what_it_held() {
+    let mut node = Node::without_worker();
+    node.scheduler.join_worker(&mut node.session, Node::home(), WORKER, &WorkerOffer::default()).unwrap();
+    let task = node.submit(&shell("true"));
+    node.scheduler.claim_tasks(&mut node.session, Node::home(), WORKER, 1).unwrap();
+    Worker::retire(&node.node, &WorkerOptions::new(WORKER, node.work())).unwrap();
+    assert_eq!(node.ended(task).state, "queued");
+    let late = node.scheduler.finish_task(&mut node.session, task, 1, 0, &Usage::default());
+    assert_eq!(late.unwrap_err().sqlstate(), errors::STALE_ATTEMPT);
+    node.join(|options| options.id = WorkerId(2));
+    assert_eq!(node.wait(task).done().attempt, 2);
+}
+
+#[test]
+fn a_worker_that_cannot_work_says_why() {
+    let node = Node::without_worker();
+    let start = |change: &dyn Fn(&mut WorkerOptions)| {
+        let mut options = WorkerOptions::new(WORKER, node.work());
+        options.runner = runner(&[]);
+        change(&mut options);
+        Worker::start(&node.node, options).err().unwrap()
+    };
+    assert!(matches!(start(&|options| options.cores = 0), WorkerError::Nothing));
+    assert!(matches!(start(&|options| options.buckets.clear()), WorkerError::Nothing));
+    let error = start(&|options| options.work_directory = "/proc/nowhere".into());
+    assert!(error.to_string().contains("/proc/nowhere"), "{error}");
+    let error = start(&|options| options.runner.program = "/no/such/program".into());
+    assert!(error.to_string().contains("/no/such/program"), "{error}");
+    // One that is no helper.
+    let error = start(&|options| options.runner.program = "/bin/true".into());
+    assert!(matches!(error, WorkerError::Runner(..)), "{error}");
+}
+
+#[test]
+fn a_graph_passes_files_from_task_to_task() {
+    let mut node = Node::start();
+    let graph = json!({"name": "chain", "tasks": [
+        {"name": "make", "program": "/bin/sh", "arguments": ["-c", "echo one > a"], "outputs": ["a"]},
+        {"name": "add", "program": "/bin/sh", "arguments": ["-c", "cat a > b; echo two >> b"], "inputs": ["a"], "outputs": ["b"],
+         "after": ["make"]},
+        {"name": "show", "program": "/bin/cat", "arguments": ["b"], "inputs": ["b"], "after": ["add"]}]});
+    node.scheduler.submit_graph(&mut node.session, Node::home(), OWNER, &graph, None).unwrap();
+    let last = TaskId(node.last_task());
+    node.wait(last).done();
+    assert_eq!(node.output(last), "one\ntwo\n");
+}
+
+/// The process whose command line begins so.
+fn find(wanted: &str) -> Option<i32> {
+    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let entry = entry.unwrap();
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let found = String::from_utf8_lossy(&line).starts_with(wanted);
+        found.then(|| entry.file_name().to_str().unwrap().parse().ok()).flatten()
+    })
+}
+
+/// A field of `/proc/PROCESS/stat`, counted from the one after the name.
+fn stat(process: i32, field: usize) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(field).unwrap().to_owned()
+}
+
+fn parent(process: i32) -> i32 {
+    stat(process, 1).parse().unwrap()
+}
+
+fn started(process: i32) -> String {
+    stat(process, 19)
+}
+
+fn kill(process: i32) {
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(process).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+}
