@@ -13,7 +13,7 @@ const TASKS: &str = include_str!("ps.sql");
 #[derive(Args)]
 #[command(after_help = "\
 cpu_ms and memory_mib are what the last attempt used; before it ends, memory_mib is what the task declared.
-age counts from the start of the attempt, or from the submission before there is one.
+seconds counts from the start of the attempt, or from the submission before there is one.
 
 Examples:
   tuplix ps                              tasks that are not over

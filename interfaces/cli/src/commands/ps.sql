@@ -2,7 +2,7 @@
 SELECT t.task_id, s.name, t.state, t.worker_id AS worker, t.attempt,
        round((r.user_time_us + r.system_time_us) / 1000.0) AS cpu_ms,
        round(coalesce(r.peak_memory, s.memory) / 1048576.0, 1) AS memory_mib,
-       date_trunc('second', coalesce(t.finished_at, now()) - coalesce(t.started_at, t.submitted_at)) AS age,
+       round(extract(epoch FROM coalesce(t.finished_at, now()) - coalesce(t.started_at, t.submitted_at)), 2) AS seconds,
        t.graph_id AS graph
   FROM os.task t
   JOIN os.task_spec s ON s.p_key = t.p_key AND s.task_id = t.task_id

@@ -21,10 +21,10 @@ Exit status: 0 only when every task is done.
 
 Examples:
   tuplix run wordcount.toml
-  tuplix run --detach wordcount.toml     prints the graph's number and returns; follow it with: tuplix wait --graph
+  tuplix run --detach wordcount.toml     prints the graph's number and returns; then: tuplix wait --graph
   tuplix run --check wordcount.toml      only says what is wrong with the file")]
 pub(crate) struct Run {
-    /// The graph.
+    /// The graph's file, - for standard input.
     #[arg(value_name = "GRAPH.toml")]
     graph: PathBuf,
     /// Do not wait for the end.

@@ -89,10 +89,14 @@ impl Graph {
     /// # Errors
     /// What is wrong with it, and in which line.
     pub(crate) fn read(path: &Path, user: &str) -> anyhow::Result<Graph> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the graph {}", path.display()))?;
-        let otherwise =
-            path.file_stem().map_or_else(|| "graph".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let (text, otherwise) = if path == Path::new("-") {
+            let text = std::io::read_to_string(std::io::stdin());
+            (text.context("cannot read the graph from standard input")?, "graph".to_owned())
+        } else {
+            let text = std::fs::read_to_string(path);
+            let text = text.with_context(|| format!("cannot read the graph {}", path.display()))?;
+            (text, path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+        };
         Graph::parse(&text, &otherwise, user)
             .with_context(|| format!("{} is no graph that can run", path.display()))
     }
