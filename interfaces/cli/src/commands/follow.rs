@@ -161,8 +161,8 @@ pub(super) fn task(node: &mut Node, target: &Target, task: TaskId) -> anyhow::Re
     if state == "done" {
         return Ok(ExitCode::SUCCESS);
     }
-    let mut files = Files::open(target)?;
-    failure(&mut files, &rows, 0, task, &text(&rows, 0, 1))?;
+    eprintln!("  {}", text(&rows, 0, 5));
+    last_words(&mut Files::open(target)?, &rows, 0, task)?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -193,7 +193,9 @@ fn failures(node: &mut Node, target: &Target, graph: GraphId) -> anyhow::Result<
     let rows = node.session.query(FAILURES, &key(graph)).map_err(explain)?;
     let mut files = Files::open(target)?;
     for row in 0..rows.len().min(FAILURES_SHOWN) {
-        failure(&mut files, &rows, row, TaskId(number(&rows, row, 2)), "failed")?;
+        let task = TaskId(number(&rows, row, 2));
+        eprintln!("\ntask {task} {} failed: {}", text(&rows, row, 0), text(&rows, row, 5));
+        last_words(&mut files, &rows, row, task)?;
     }
     if rows.len() > FAILURES_SHOWN {
         eprintln!("\nand {} more: tuplix ps --graph {graph} --state failed", rows.len() - FAILURES_SHOWN);
@@ -201,9 +203,8 @@ fn failures(node: &mut Node, target: &Target, graph: GraphId) -> anyhow::Result<
     Ok(())
 }
 
-/// One of them; rows have the columns of task.sql.
-fn failure(files: &mut Files, rows: &Rows, row: usize, task: TaskId, state: &str) -> anyhow::Result<()> {
-    eprintln!("\ntask {task} {} {state}: {}", text(rows, row, 0), text(rows, row, 5));
+/// What one of them wrote last; rows have the columns of task.sql.
+fn last_words(files: &mut Files, rows: &Rows, row: usize, task: TaskId) -> anyhow::Result<()> {
     let attempt = i32::try_from(number(rows, row, 4)).unwrap_or_default();
     let lines = logs::tail(files, &text(rows, row, 3), task, attempt, LINES_SHOWN)?;
     for line in &lines {

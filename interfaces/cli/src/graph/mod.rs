@@ -97,8 +97,8 @@ impl Graph {
             let text = text.with_context(|| format!("cannot read the graph {}", path.display()))?;
             (text, path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
         };
-        Graph::parse(&text, &otherwise, user)
-            .with_context(|| format!("{} is no graph that can run", path.display()))
+        let named = if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+        Graph::parse(&text, &otherwise, user).with_context(|| format!("{named} is no graph that can run"))
     }
 
     fn parse(text: &str, otherwise: &str, user: &str) -> anyhow::Result<Graph> {

@@ -14,3 +14,4 @@ mod sql;
 mod tasks;
 mod up;
 mod wordcount;
+mod worker;
