@@ -54,8 +54,8 @@ pub(crate) enum Answer {
 /// Why there is no conversation.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    #[error("no node answers at {place}: {error}\n  Start one with: tuplix up")]
-    Unreachable { place: String, error: io::Error },
+    #[error("no node answers: {0}")]
+    Unreachable(io::Error),
     #[error("the node refused the connection: {0}")]
     Refused(String),
     #[error("the node asks for a password, which this version of tuplix cannot give")]
@@ -98,8 +98,10 @@ impl Client {
     /// [`ClientError`] says where nobody answers, or what the node said.
     pub(crate) fn connect(place: &Place) -> Result<Client, ClientError> {
         let stream: Box<dyn Stream> = match place {
-            Place::Socket(path) => Box::new(reach(place, UnixStream::connect(path))?),
-            Place::Tcp(host, port) => Box::new(reach(place, TcpStream::connect((host.as_str(), *port)))?),
+            Place::Socket(path) => Box::new(UnixStream::connect(path).map_err(ClientError::Unreachable)?),
+            Place::Tcp(host, port) => {
+                Box::new(TcpStream::connect((host.as_str(), *port)).map_err(ClientError::Unreachable)?)
+            }
         };
         let mut client = Client { stream, received: BytesMut::new() };
         client.start()?;
@@ -216,10 +218,6 @@ impl Client {
             self.received.extend_from_slice(&chunk[..length]);
         }
     }
-}
-
-fn reach<T>(place: impl Display, stream: io::Result<T>) -> Result<T, ClientError> {
-    stream.map_err(|error| ClientError::Unreachable { place: place.to_string(), error })
 }
 
 /// The socket of the node on a data directory; its name ends in the port.

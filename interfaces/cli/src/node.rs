@@ -65,25 +65,33 @@ impl Target {
         match reached {
             Ok(session) => Ok(Node { session, user }),
             Err(error) if error.sqlstate() == sqlstate::CONNECTION_FAILURE => {
-                Err(self.unreachable(&place, &error))
+                let said = &error.fields().message;
+                let why = said.rsplit_once(": ").map_or(said.as_str(), |(_, why)| why);
+                Err(self.unreachable(&place, why))
             }
             Err(error) => Err(explain(error)),
         }
     }
 
     /// Opens a connection that gives answers as text, for showing them.
-    pub(crate) fn client(&self) -> Result<Client, ClientError> {
-        Client::connect(&self.place())
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let place = self.place();
+        Client::connect(&place).map_err(|error| match error {
+            ClientError::Unreachable(why) => self.unreachable(&place, &why.to_string()),
+            other => other.into(),
+        })
     }
 
-    fn unreachable(&self, place: &Place, error: &SqlError) -> anyhow::Error {
-        let said = &error.fields().message;
-        let why = said.rsplit_once(": ").map_or(said.as_str(), |(_, why)| why);
-        let start = match &self.host {
-            Some(_) => "tuplix up".to_owned(),
-            None => format!("tuplix up --data {}", self.data.path().display()),
+    fn unreachable(&self, place: &Place, why: &str) -> anyhow::Error {
+        let start = match (&self.host, self.port) {
+            (Some(host), _) => format!("on {host}: tuplix up"),
+            (None, Some(port)) => format!("tuplix up --port {port}"),
+            (None, None) => format!("tuplix up --data {}", self.data.path().display()),
         };
-        anyhow::anyhow!("no node answers at {place}: {why}\n  Start one with: {start}")
+        anyhow::anyhow!("no node answers at {place}: {why}\n  Start one: {start}")
     }
 }
 

@@ -33,12 +33,14 @@ impl Node {
     }
 
     pub fn with(data: &Path, more: &[&str]) -> Node {
-        let mut child = tuplix(&["up", "--port", "0", "--partitions", "2", "--data"])
-            .arg(data)
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = tuplix(&["up", "--port", "0", "--partitions", "2", "--data"]);
+        command.arg(data).args(more);
+        Node::of(&mut command)
+    }
+
+    /// A node that a command starts.
+    pub fn of(command: &mut Command) -> Node {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("stop with") {
@@ -59,6 +61,11 @@ impl Node {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap(), rest)
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Sends SIGKILL and waits.

@@ -125,9 +125,11 @@ impl Files {
             fs.rename(session, bucket, &part, path).map_err(explain)
         };
         if let Err(error) = fill() {
-            return Err(match fs.remove_file(session, bucket, &part) {
-                Ok(()) => error,
-                Err(left) => error.context(format!("{part} stays behind: {}", left.fields().message)),
+            let removed = fs.remove_file(session, bucket, &part);
+            return Err(if removed.is_ok() {
+                error
+            } else {
+                error.context(format!("{part} may stay behind"))
             });
         }
         Ok(written.unsigned_abs())
