@@ -6,7 +6,7 @@ use std::path::Path;
 use tuplix_services::scheduler::Claim;
 
 use crate::options::WorkerOptions;
-use crate::runner::{SOCKET_FOLDER, TOOLS_FOLDER, WORKING_FOLDER};
+use crate::runner::{FOLDER_VARIABLE, SOCKET_FOLDER, TOOLS_FOLDER, WORKING_FOLDER};
 
 /// Where programs are looked for that are named without a path.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,7 +29,7 @@ pub(crate) fn environment(
     let mut all = BTreeMap::new();
     let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
     set("PATH", format!("{tools}:{SEARCH_PATH}"));
-    set("HOME", files);
+    set("HOME", files.clone());
     set("TMPDIR", own("/tmp", "tmp"));
     set("LANG", "C.UTF-8".to_owned());
     set("USER", claim.owner.clone());
@@ -50,6 +50,7 @@ pub(crate) fn environment(
         set("PGUSER", claim.owner.clone());
         set("PGDATABASE", "tuplix".to_owned());
     }
+    set(FOLDER_VARIABLE, files);
     set("TUPLIX_TASK_ID", claim.task.to_string());
     set("TUPLIX_TASK_NAME", claim.name.clone());
     set("TUPLIX_TASK_ATTEMPT", claim.attempt.to_string());

@@ -9,7 +9,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tuplix::{Session, SessionOptions, SqlError, Tuplix};
@@ -62,11 +62,11 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerError`] says what is in the way.
-    pub fn start(node: &Tuplix, options: WorkerOptions) -> Result<Worker, WorkerError> {
+    pub fn start(node: &Tuplix, mut options: WorkerOptions) -> Result<Worker, WorkerError> {
         if options.cores < 1 || options.buckets.is_empty() {
             return Err(WorkerError::Nothing);
         }
-        prepare(&options.work_directory)?;
+        options.work_directory = prepare(&options.work_directory)?;
         let confinement = probe(&options)?;
         let machine = Machine::linux();
         let room = Room::new(&machine, options.cores, options.memory);
@@ -179,18 +179,19 @@ fn view(options: &WorkerOptions) -> View {
     }
 }
 
-/// Makes the working directory and ends what a start before this one left in it.
-fn prepare(folder: &Path) -> Result<(), WorkerError> {
+/// Makes the working directory and ends what a start before this one left in it; its absolute path.
+fn prepare(folder: &Path) -> Result<PathBuf, WorkerError> {
     let unusable = |error| WorkerError::WorkDirectory(folder.to_owned(), error);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-    for entry in fs::read_dir(folder).map_err(unusable)? {
+    let folder = folder.canonicalize().map_err(unusable)?;
+    for entry in fs::read_dir(&folder).map_err(unusable)? {
         let left = entry.map_err(unusable)?.path();
         if !end_orphans(&left) {
             return Err(WorkerError::Orphan(left));
         }
         remove(&left).map_err(unusable)?;
     }
-    Ok(())
+    Ok(folder)
 }
 
 /// Removes a task's folder, also what the task made unreadable.

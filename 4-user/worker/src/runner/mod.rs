@@ -19,7 +19,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 pub(crate) use isolation::{SOCKET_FOLDER, TOOLS_FOLDER, WORKING_FOLDER};
-pub(crate) use orphans::end_orphans;
+pub(crate) use orphans::{FOLDER_VARIABLE, end_orphans};
 
 use memory::Groups;
 use process::Running;

@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::system;
+
+/// The variable that names a task's working directory, by which its processes are known.
+pub(crate) const FOLDER_VARIABLE: &str = "TUPLIX_TASK_FOLDER";
 
 /// Microseconds between two looks at a process that is being killed.
 const LOOK_EVERY_US: u32 = 1000;
@@ -35,19 +39,46 @@ pub(super) fn lives(process: i32) -> bool {
 
 /// Ends the processes of an attempt whose folder was left behind; false when they do not end.
 pub(crate) fn end_orphans(folder: &Path) -> bool {
-    let Ok(name) = fs::read_to_string(folder.join("process")) else { return true };
-    let Some((process, start)) = name.split_once(' ') else { return true };
-    let Ok(process) = process.parse::<i32>() else { return true };
+    ends(|| first_process(folder).into_iter().flat_map(|init| [-init, init]).collect())
+        && ends(|| processes_of(folder))
+}
+
+/// Kills what is found until nothing is found any more; false when that does not come.
+fn ends(find: impl Fn() -> Vec<i32>) -> bool {
     for _ in 0..LOOKS {
-        if started(process).as_deref() != Some(start) {
+        let found = find();
+        if found.is_empty() {
             return true;
         }
-        system::kill(-process);
-        system::kill(process);
+        found.into_iter().for_each(system::kill);
         // SAFETY: takes a number only.
         unsafe { libc::usleep(LOOK_EVERY_US) };
     }
     false
+}
+
+/// The init of the attempt, when it still runs.
+fn first_process(folder: &Path) -> Option<i32> {
+    let name = fs::read_to_string(folder.join("process")).ok()?;
+    let (process, start) = name.split_once(' ')?;
+    let process = process.parse().ok()?;
+    (started(process)? == start).then_some(process)
+}
+
+/// Processes that have the folder in their environment: those of an attempt without isolation, whose init is gone.
+fn processes_of(folder: &Path) -> Vec<i32> {
+    let marked = [FOLDER_VARIABLE.as_bytes(), b"=", folder.as_os_str().as_bytes(), b"/files"].concat();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let process = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if let Some(process) = process.filter(|process| lives(*process))
+            && environment.split(|byte| *byte == 0).any(|variable| variable == marked)
+        {
+            found.push(process);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -70,6 +101,25 @@ mod tests {
         fs::write(folder.path().join("process"), name).unwrap();
         assert!(end_orphans(folder.path()));
         assert!(started(process).is_none());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn orphans_whose_init_is_gone_are_found_by_their_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("files");
+        let mut child =
+            std::process::Command::new("sleep").arg("1000").env(FOLDER_VARIABLE, &home).spawn().unwrap();
+        let mut stranger = std::process::Command::new("sleep")
+            .arg("1000")
+            .env(FOLDER_VARIABLE, home.join("x"))
+            .spawn()
+            .unwrap();
+        assert!(end_orphans(folder.path()));
+        assert!(started(child.id().cast_signed()).is_none());
+        assert!(started(stranger.id().cast_signed()).is_some());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
         child.wait().unwrap();
     }
 }

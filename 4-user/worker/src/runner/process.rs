@@ -227,7 +227,12 @@ fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io
 fn restrict(isolated: bool, file_bytes_max: u64) -> io::Result<()> {
     system::limit(libc::RLIMIT_CORE, 0)?;
     system::limit(libc::RLIMIT_FSIZE, file_bytes_max)?;
-    if isolated { system::drop_capabilities() } else { system::no_new_privileges() }
+    if isolated {
+        return system::drop_capabilities();
+    }
+    // Without a namespace that ends with init.
+    system::die_with_parent()?;
+    system::no_new_privileges()
 }
 
 fn not_executed(path: &Path, error: &io::Error) -> io::Error {

@@ -3,7 +3,7 @@
 use tuplix_services::scheduler::TaskSpec;
 use tuplix_worker::Stream;
 
-use crate::harness::{Node, OWNER, shell};
+use crate::harness::{Node, OWNER, find, shell, unique};
 
 #[test]
 fn a_program_runs_with_its_arguments_and_environment() {
@@ -128,14 +128,9 @@ fn what_a_task_leaves_behind_ends_with_it() {
     for isolation in [tuplix_worker::Isolation::Auto, tuplix_worker::Isolation::Off] {
         let mut node = Node::with(|options| options.isolation = isolation);
         // The second one leaves its parent's session, too.
-        node.run(&shell("sleep 6001 & setsid sleep 6002 & exit 0")).done();
-        let running = |wanted: &str| {
-            std::fs::read_dir("/proc").unwrap().any(|entry| {
-                let line = std::fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
-                String::from_utf8_lossy(&line).starts_with(wanted)
-            })
-        };
-        assert!(!running("sleep\x006001"), "{isolation:?}");
-        assert!(!running("sleep\x006002"), "{isolation:?}");
+        let (first, second) = (unique(3), unique(4));
+        node.run(&shell(&format!("sleep {first} & setsid sleep {second} & exit 0"))).done();
+        assert_eq!(find(&["sleep", &first]), None, "{isolation:?}");
+        assert_eq!(find(&["sleep", &second]), None, "{isolation:?}");
     }
 }

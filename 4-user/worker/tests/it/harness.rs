@@ -237,6 +237,22 @@ pub fn runner(arguments: &[&str]) -> RunnerCommand {
     }
 }
 
+/// The process of this command line.
+pub fn find(wanted: &[&str]) -> Option<i32> {
+    let wanted = wanted.join("\0") + "\0";
+    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let entry = entry.unwrap();
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let found = line == wanted.as_bytes();
+        found.then(|| entry.file_name().to_str().unwrap().parse().ok()).flatten()
+    })
+}
+
+/// A time to sleep that no other process sleeps.
+pub fn unique(number: u32) -> String {
+    format!("{}{number:02}", std::process::id())
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         let stopped = self.worker.take().map_or(Ok(()), Worker::stop);

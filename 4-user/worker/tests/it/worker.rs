@@ -7,7 +7,7 @@ use tuplix_services::scheduler::{Usage, WorkerOffer};
 use tuplix_services::{Bucket, TaskId, WorkerId, errors};
 use tuplix_worker::{Isolation, Stream, Worker, WorkerError, WorkerOptions, log_path};
 
-use crate::harness::{Node, OWNER, WORKER, runner, shell};
+use crate::harness::{Node, OWNER, WORKER, find, runner, shell, unique};
 
 /// Waits until a program has said that it runs, by making a file in its folder.
 fn wait_until_it_runs(node: &mut Node, task: TaskId, attempt: i32) {
@@ -148,14 +148,15 @@ fn a_worker_that_stops_gives_its_tasks_back() {
 #[test]
 fn a_helper_that_is_killed_takes_its_task_along_and_another_one_is_started() {
     let mut node = Node::with(|options| options.cores = 1);
-    let mut spec = shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep 7001");
+    let seconds = unique(1);
+    let mut spec = shell(&format!("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep {seconds}"));
     (spec.max_attempts, spec.backoff_ms) = (2, 1);
     let task = node.submit(&spec);
     wait_until_it_runs(&mut node, task, 1);
-    let helper = parent(parent(find("sleep\x007001").unwrap()));
+    let helper = parent(parent(find(&["sleep", &seconds]).unwrap()));
     kill(helper);
     assert_eq!(node.wait(task).done().attempt, 2);
-    assert_eq!(find("sleep\x007001"), None);
+    assert_eq!(find(&["sleep", &seconds]), None);
     assert!(node.results(task)[0].contains("its helper process was lost"));
 }
 
@@ -169,12 +170,13 @@ fn orphans_of_an_earlier_start_are_ended_before_anything_begins() {
     node.scheduler.claim_tasks(&mut node.session, Node::home(), WORKER, 1).unwrap();
     let folder = node.work().join(format!("{task}-1"));
     std::fs::create_dir_all(folder.join("files")).unwrap();
-    let mut orphan = std::process::Command::new("setsid").args(["sleep", "7002"]).spawn().unwrap();
-    node.until(|_| find("sleep\x007002").is_some());
-    let process = find("sleep\x007002").unwrap();
+    let seconds = unique(2);
+    let mut orphan = std::process::Command::new("setsid").args(["sleep", &seconds]).spawn().unwrap();
+    node.until(|_| find(&["sleep", &seconds]).is_some());
+    let process = find(&["sleep", &seconds]).unwrap();
     std::fs::write(folder.join("process"), format!("{process} {}", started(process))).unwrap();
     node.join(|_| {});
-    assert_eq!(find("sleep\x007002"), None);
+    assert_eq!(find(&["sleep", &seconds]), None);
     orphan.wait().unwrap();
     assert_eq!(node.wait(task).done().attempt, 2);
     assert_eq!(node.results(task)[0], "1|lost|its worker began anew");
@@ -226,16 +228,6 @@ fn a_graph_passes_files_from_task_to_task() {
     let last = TaskId(node.last_task());
     node.wait(last).done();
     assert_eq!(node.output(last), "one\ntwo\n");
-}
-
-/// The process whose command line begins so.
-fn find(wanted: &str) -> Option<i32> {
-    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
-        let entry = entry.unwrap();
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let found = String::from_utf8_lossy(&line).starts_with(wanted);
-        found.then(|| entry.file_name().to_str().unwrap().parse().ok()).flatten()
-    })
 }
 
 /// A field of `/proc/PROCESS/stat`, counted from the one after the name.
