@@ -13,11 +13,16 @@ fn submit(data: &Path, script: &str) -> String {
 /// Submits one that says when it runs, and does not end in its first attempt; waits until it runs.
 fn submit_and_wait(data: &Path, seconds: &str) -> String {
     let script = format!(
-        "tuplix send tests begun; test $TUPLIX_TASK_ATTEMPT -gt 1 && echo second || exec sleep {seconds}"
+        "tuplix send tests-{seconds} begun; test $TUPLIX_TASK_ATTEMPT -gt 1 && echo second || exec sleep {seconds}"
     );
     let task = submit(data, &script);
-    said(data, &["recv", "--wait", "tests"]);
+    said(data, &["recv", "--wait", "60s", &format!("tests-{seconds}")]);
     task
+}
+
+/// A time to sleep that no other process sleeps.
+fn unique(number: u32) -> String {
+    format!("{}{number:02}", std::process::id())
 }
 
 /// Whether a process of this command line runs.
@@ -30,7 +35,8 @@ fn runs(wanted: &str) -> bool {
 
 /// A task's attempts.
 fn results(data: &Path, task: &str) -> String {
-    let query = format!("SELECT attempt, outcome, error FROM os.task_result WHERE task_id = {task} ORDER BY 1");
+    let query =
+        format!("SELECT attempt, outcome, error FROM os.task_result WHERE task_id = {task} ORDER BY 1");
     answer(data, &["--csv"], &query)
 }
 
@@ -58,12 +64,12 @@ fn a_task_talks_to_its_node() {
 fn after_kill_9_tasks_run_again_at_once_and_no_orphan_lives() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    for (more, seconds) in [(&[][..], "8001"), (&["--isolation", "off"], "8002")] {
+    for (more, seconds) in [(&[][..], unique(1)), (&["--isolation", "off"], unique(2))] {
         let node = Node::with(data, more);
-        let task = submit_and_wait(data, seconds);
+        let task = submit_and_wait(data, &seconds);
         node.kill();
         let node = Node::with(data, more);
-        assert!(!runs(&format!("sleep {seconds}")));
+        assert!(!runs(&format!("sleep {seconds}")), "{more:?}");
         said(data, &["wait", &task]);
         let expected = "attempt,outcome,error\n1,lost,its worker began anew\n2,done,\n";
         assert_eq!(results(data, &task), expected);
@@ -80,10 +86,11 @@ fn sigterm_gives_running_tasks_back() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let node = Node::start(data);
-    let task = submit_and_wait(data, "8003");
+    let seconds = unique(3);
+    let task = submit_and_wait(data, &seconds);
     let (status, rest) = node.terminate();
     assert!(status.success() && rest.contains("stopped"), "{status}: {rest}");
-    assert!(!runs("sleep 8003"));
+    assert!(!runs(&format!("sleep {seconds}")));
     let _node = Node::start(data);
     said(data, &["wait", &task]);
     assert_eq!(results(data, &task), "attempt,outcome,error\n1,lost,its worker stopped\n2,done,\n");
@@ -94,11 +101,12 @@ fn a_node_without_a_worker_keeps_tasks_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let node = Node::start(data);
-    let task = submit_and_wait(data, "8004");
+    let seconds = unique(4);
+    let task = submit_and_wait(data, &seconds);
     node.kill();
     let node = Node::with(data, &["--no-worker"]);
     assert!(node.greeting.contains("worker    none"), "{}", node.greeting);
-    assert!(!runs("sleep 8004"));
+    assert!(!runs(&format!("sleep {seconds}")));
     let state = format!("SELECT state FROM os.task WHERE task_id = {task}");
     assert_eq!(answer(data, &["--csv"], &state), "state\nqueued\n");
     node.terminate();
