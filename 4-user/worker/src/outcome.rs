@@ -102,7 +102,7 @@ fn signalled(signal: i32) -> String {
         libc::SIGABRT => "SIGABRT, it gave up",
         libc::SIGBUS => "SIGBUS",
         libc::SIGFPE => "SIGFPE, a division by zero perhaps",
-        libc::SIGKILL => "SIGKILL",
+        libc::SIGKILL => "SIGKILL, perhaps because the machine had no memory left: declare `memory`",
         libc::SIGSEGV => "SIGSEGV, a wrong address",
         libc::SIGPIPE => "SIGPIPE",
         libc::SIGALRM => "SIGALRM",
