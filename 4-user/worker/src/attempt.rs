@@ -3,10 +3,7 @@
 //! Logs and outputs are written in the transaction that sets the task's state, so that they are visible with it or not at all;
 //! a stale attempt is refused there, and nothing of it stays.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tuplix::{Result, SqlError};
 use tuplix_services::errors;
@@ -16,13 +13,13 @@ use tuplix_services::scheduler::Claim;
 use crate::environment::environment;
 use crate::errors::{is_lost, is_transient, text_of};
 use crate::files::{Files, FilesError, TASK_FILES_BYTES_MAX, declared, last_line};
+use crate::folder;
 use crate::logs::{Stream, log_path};
 use crate::outcome::{Failure, Verdict, usage, verdict};
 use crate::room::Ending;
 use crate::runner::client::{Killer, Runner};
 use crate::runner::protocol::{End, Request};
 use crate::task_thread::TaskThread;
-use crate::worker::remove;
 
 /// What runs as a Linux process.
 const KIND: &str = "exec";
@@ -43,7 +40,7 @@ impl TaskThread {
         runner: Runner,
         killer: &Killer,
     ) -> Result<()> {
-        let folder = self.context.options.work_directory.join(format!("{}-{}", claim.task, claim.attempt));
+        let folder = self.folder.clone();
         let verdict = match ending {
             Some(ending) => {
                 self.runner = Some(runner);
@@ -52,8 +49,8 @@ impl TaskThread {
             None => self.run_program(claim, &folder, runner, killer)?,
         };
         let settled = self.settle(claim, &folder, verdict);
-        if let Err(error) = remove(&folder) {
-            tracing::warn!("cannot remove {}: {error}", folder.display());
+        if let Err(error) = folder::empty(&folder) {
+            tracing::warn!("cannot empty {}: {error}", folder.display());
         }
         settled
     }
@@ -124,7 +121,7 @@ impl TaskThread {
         declared(&claim.outputs, "from", &claim.owner)?;
         let files = folder.join("files");
         let context = self.context.clone();
-        make_folder(folder, &context.options.tools, context.view().is_some()).map_err(|error| {
+        folder::make(folder, &context.options.tools, context.view().is_some()).map_err(|error| {
             FilesError::Task(format!("its folder {} cannot be made: {error}", folder.display()))
         })?;
         let mut mover = Files { session: &mut self.session, fs: &self.fs, bytes: 0 };
@@ -296,21 +293,4 @@ fn ended(ending: Ending, usage: tuplix_services::scheduler::Usage) -> Verdict {
         Ending::Lost => Verdict::Stale,
         Ending::Stopping => Verdict::Returned,
     }
-}
-
-/// The private folder: `files` is the working directory. What stands beside it, isolated tasks see elsewhere or not at all.
-fn make_folder(folder: &Path, tools: &[PathBuf], isolated: bool) -> io::Result<()> {
-    remove(folder)?;
-    fs::create_dir_all(folder.join("files"))?;
-    if isolated {
-        return Ok(());
-    }
-    fs::create_dir(folder.join("tmp"))?;
-    fs::create_dir(folder.join("tools"))?;
-    for tool in tools {
-        if let Some(name) = tool.file_name() {
-            symlink(tool, folder.join("tools").join(name))?;
-        }
-    }
-    Ok(())
 }

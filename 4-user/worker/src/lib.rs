@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker        joins, claims, heartbeats; one thread a core runs tasks      room, pulse, task_thread
-//! attempt       inputs -> program -> logs and outputs with the task's state  files, environment, outcome
+//! attempt       inputs -> program -> logs and outputs with the task's state  folder, files, environment, outcome
 //! runner        a helper process that starts the programs, isolated          memory, orphans
 //! ```
 //!
@@ -13,6 +13,7 @@ mod attempt;
 mod environment;
 mod errors;
 mod files;
+mod folder;
 mod logs;
 mod options;
 mod outcome;

@@ -1,6 +1,7 @@
 //! A thread that runs one task at a time.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tuplix::{Result, Session};
@@ -9,6 +10,7 @@ use tuplix_services::fs::Fs;
 use tuplix_services::scheduler::Scheduler;
 
 use crate::errors::is_transient;
+use crate::folder;
 use crate::runner::client::Runner;
 use crate::worker::Context;
 
@@ -23,23 +25,26 @@ pub(crate) struct TaskThread {
     pub(crate) fs: Fs,
     /// Its helper process; `None` before the first task, and after one that did not survive.
     pub(crate) runner: Option<Runner>,
+    /// The private folder of the task that it runs; the next one gets it emptied.
+    pub(crate) folder: PathBuf,
     /// Owners whose home directory is there.
     pub(crate) homes: BTreeSet<String>,
 }
 
 impl TaskThread {
     /// Until the worker stops.
-    pub(crate) fn run(context: &Arc<Context>) {
-        let worked = TaskThread::new(context.clone()).and_then(|mut thread| thread.work());
+    pub(crate) fn run(context: &Arc<Context>, number: i32) {
+        let worked = TaskThread::new(context.clone(), number).and_then(|mut thread| thread.work());
         if let Err(error) = worked {
             context.give_up(&error);
         }
     }
 
-    fn new(context: Arc<Context>) -> Result<TaskThread> {
+    fn new(context: Arc<Context>, number: i32) -> Result<TaskThread> {
         let mut session = context.session()?;
         let (scheduler, fs) = (Scheduler::new(&mut session)?, Fs::new(&mut session)?);
-        Ok(TaskThread { context, session, scheduler, fs, runner: None, homes: BTreeSet::new() })
+        let folder = context.options.work_directory.join(number.to_string());
+        Ok(TaskThread { context, session, scheduler, fs, runner: None, folder, homes: BTreeSet::new() })
     }
 
     fn work(&mut self) -> Result<()> {
@@ -77,6 +82,9 @@ impl TaskThread {
             let done = self.attempt(&claim, ending, runner, &killer);
             context.room.over(claim.task);
             done?;
+        }
+        if let Err(error) = folder::remove(&self.folder) {
+            tracing::warn!("cannot remove {}: {error}", self.folder.display());
         }
         Ok(())
     }

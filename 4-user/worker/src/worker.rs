@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use tuplix_services::errors;
 use tuplix_services::scheduler::{Scheduler, WorkerOffer};
 
 use crate::errors::WorkerError;
+use crate::folder::remove;
 use crate::options::{Isolation, WorkerOptions};
 use crate::pulse::Pulse;
 use crate::room::Room;
@@ -79,7 +80,7 @@ impl Worker {
         spawn("worker-pulse", Box::new(move || pulse.beat()));
         for number in 0..worker.context.options.cores {
             let context = worker.context.clone();
-            spawn(&format!("worker-task-{number}"), Box::new(move || TaskThread::run(&context)));
+            spawn(&format!("worker-task-{number}"), Box::new(move || TaskThread::run(&context, number)));
         }
         Ok(worker)
     }
@@ -192,29 +193,6 @@ fn prepare(folder: &Path) -> Result<PathBuf, WorkerError> {
         remove(&left).map_err(unusable)?;
     }
     Ok(folder)
-}
-
-/// Removes a task's folder, also what the task made unreadable.
-pub(crate) fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(folder)?;
-            fs::remove_dir_all(folder)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
-fn open_folders(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_folders(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Finds out what this machine permits.

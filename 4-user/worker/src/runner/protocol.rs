@@ -30,7 +30,7 @@ pub(crate) struct Request {
     pub(crate) arguments: Vec<String>,
     /// Its whole environment.
     pub(crate) environment: BTreeMap<String, String>,
-    /// The private folder: holds `files`, `root`, `stdout`, `stderr` and `process`.
+    /// The private folder.
     pub(crate) folder: PathBuf,
     /// Bytes of memory it may take; `None`: as many as there are.
     pub(crate) memory: Option<u64>,

@@ -1,5 +1,6 @@
 //! Workers: joining, claiming, cancelling, losing, stopping.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,16 +10,25 @@ use tuplix_worker::{Isolation, Stream, Worker, WorkerError, WorkerOptions, log_p
 
 use crate::harness::{Node, OWNER, WORKER, find, runner, shell, unique};
 
-/// Waits until a program has said that it runs, by making a file in its folder.
-fn wait_until_it_runs(node: &mut Node, task: TaskId, attempt: i32) {
-    let begun = node.work().join(format!("{task}-{attempt}/files/begun"));
-    node.until(|_| begun.exists());
+/// What a script does first, to say that it runs.
+const BEGIN: &str = "begun=begun-$TUPLIX_TASK_ID-$TUPLIX_TASK_ATTEMPT; echo > $begun";
+
+/// Waits until a script has begun; the file by which it says so.
+fn wait_until_it_runs(node: &mut Node, task: TaskId, attempt: i32) -> PathBuf {
+    let name = format!("files/begun-{task}-{attempt}");
+    let folders = [0, 1].map(|folder| node.work().join(folder.to_string()).join(&name));
+    let mut found = None;
+    node.until(|_| {
+        found = folders.iter().find(|file| file.exists()).cloned();
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 #[test]
 fn as_many_tasks_run_at_once_as_there_are_cores() {
     let mut node = Node::start();
-    let tasks: Vec<TaskId> = (0..5).map(|_| node.submit(&shell("echo > begun; sleep 0.2"))).collect();
+    let tasks: Vec<TaskId> = (0..5).map(|_| node.submit(&shell("sleep 0.2"))).collect();
     let mut most = 0;
     for task in &tasks {
         node.until(|node| {
@@ -55,7 +65,7 @@ fn a_worker_serves_all_buckets_with_the_cores_that_it_has() {
 fn a_cancelled_task_is_ended() {
     for isolation in [Isolation::Auto, Isolation::Off] {
         let mut node = Node::with(|options| options.isolation = isolation);
-        let task = node.submit(&shell("echo said; echo > begun; sleep 1000"));
+        let task = node.submit(&shell(&format!("echo said; {BEGIN}; sleep 1000")));
         wait_until_it_runs(&mut node, task, 1);
         assert_eq!(node.scheduler.cancel_task(&mut node.session, task, "enough").unwrap(), "cancelling");
         let ended = node.wait(task);
@@ -82,11 +92,12 @@ fn a_task_is_cancelled_at_any_moment() {
 fn an_attempt_that_lost_its_task_leaves_nothing() {
     let mut node = Node::start();
     let mut spec =
-        shell("echo $TUPLIX_TASK_ATTEMPT > out; echo > begun; while [ -e begun ]; do sleep 0.01; done");
+        shell(&format!("echo $TUPLIX_TASK_ATTEMPT > out; {BEGIN}; while [ -e $begun ]; do sleep 0.01; done"));
     spec.outputs = json!(["out"]);
     let task = node.submit(&spec);
-    wait_until_it_runs(&mut node, task, 1);
-    let begun = node.work().join(format!("{task}-1/files/begun"));
+    let begun = wait_until_it_runs(&mut node, task, 1);
+    let out = begun.with_file_name("out");
+    assert!(out.exists());
     // Somebody else takes it over, and ends it.
     let other = WorkerId(2);
     let offer = WorkerOffer { cores: 8, ..WorkerOffer::default() };
@@ -99,8 +110,7 @@ fn an_attempt_that_lost_its_task_leaves_nothing() {
     let claimed = node.scheduler.claim_tasks(&mut node.session, Node::home(), other, 1).unwrap().remove(0);
     assert_eq!((claimed.task, claimed.attempt), (task, 2));
     std::fs::remove_file(begun).unwrap();
-    let folder = node.work().join(format!("{task}-1"));
-    node.until(|_| !folder.exists());
+    node.until(|_| !out.exists());
     assert_eq!(node.get("/home/ada/out"), None);
     assert_eq!(node.log(task, 1, Stream::Stdout), None);
     node.scheduler.finish_task(&mut node.session, task, 2, 0, &Usage::default()).unwrap();
@@ -110,7 +120,7 @@ fn an_attempt_that_lost_its_task_leaves_nothing() {
 #[test]
 fn a_worker_that_was_given_up_ends_its_tasks_and_joins_again() {
     let mut node = Node::with(|options| options.lease = Duration::from_secs(2));
-    let task = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT -gt 1 || sleep 1000"));
+    let task = node.submit(&shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT -gt 1 || sleep 1000")));
     wait_until_it_runs(&mut node, task, 1);
     node.session.execute("UPDATE os.worker SET lease_until = now() - interval '1 s'").unwrap();
     node.scheduler.tick(&mut node.session, Node::home()).unwrap();
@@ -127,8 +137,8 @@ fn heartbeats_keep_a_long_task() {
 #[test]
 fn a_worker_that_stops_gives_its_tasks_back() {
     let mut node = Node::start();
-    let running = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000"));
-    let other = node.submit(&shell("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000"));
+    let running = node.submit(&shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000")));
+    let other = node.submit(&shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT = 2 || sleep 1000")));
     let waiting = node.submit(&shell("true"));
     wait_until_it_runs(&mut node, running, 1);
     wait_until_it_runs(&mut node, other, 1);
@@ -149,7 +159,7 @@ fn a_worker_that_stops_gives_its_tasks_back() {
 fn a_helper_that_is_killed_takes_its_task_along_and_another_one_is_started() {
     let mut node = Node::with(|options| options.cores = 1);
     let seconds = unique(1);
-    let mut spec = shell(&format!("echo > begun; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep {seconds}"));
+    let mut spec = shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep {seconds}"));
     (spec.max_attempts, spec.backoff_ms) = (2, 1);
     let task = node.submit(&spec);
     wait_until_it_runs(&mut node, task, 1);
