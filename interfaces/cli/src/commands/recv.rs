@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tuplix_machine::Machine;
 use tuplix_services::ReceiverId;
 use tuplix_services::ipc::{Ipc, Message};
 
@@ -33,7 +34,7 @@ pub(crate) struct Recv {
     /// All that wait.
     #[arg(long)]
     all: bool,
-    /// Wait so long for the first message.
+    /// Wait so long for a message, as 30s.
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     wait: Option<i64>,
     /// Print the bytes of the messages and nothing else.
@@ -51,10 +52,18 @@ pub(super) fn run(recv: &Recv) -> anyhow::Result<ExitCode> {
     let receiver = ReceiverId::of_name(recv.receiver.as_deref().unwrap_or(&node.user));
     node.session.execute(&format!("LISTEN os_mailbox_{receiver}")).map_err(explain)?;
     let mut found = take(recv, &mut node, &ipc, receiver)?;
-    if !found && let Some(wait) = recv.wait {
-        let timeout = Duration::from_millis(wait.unsigned_abs());
-        node.session.wait_notifications(timeout).map_err(explain)?;
-        found = take(recv, &mut node, &ipc, receiver)?;
+    if let Some(wait) = recv.wait {
+        let machine = Machine::linux();
+        let deadline = machine.monotonic_ns().saturating_add(wait.unsigned_abs().saturating_mul(1_000_000));
+        // What comes may be from another sender than the one asked for, or go to another receiver.
+        while !found {
+            let left = deadline.saturating_sub(machine.monotonic_ns());
+            if left == 0 {
+                break;
+            }
+            node.session.wait_notifications(Duration::from_nanos(left)).map_err(explain)?;
+            found = take(recv, &mut node, &ipc, receiver)?;
+        }
     }
     if !found {
         eprintln!("tuplix: no message waits for {}", recv.receiver.as_deref().unwrap_or(&node.user));

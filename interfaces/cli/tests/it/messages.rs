@@ -71,12 +71,13 @@ fn a_receiver_waits_for_a_message() {
     let _node = Node::start(data.path());
     let data = data.path();
     assert!(refused(data, &["recv", "--wait", "10ms", "bob"]).contains("no message"));
-    let waiting = tuplix(&["recv", "--wait", "60s", "--raw", "bob"])
+    let waiting = tuplix(&["recv", "--wait", "60s", "--raw", "--from", "dora", "bob"])
         .env("TUPLIX_DATA", data)
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    said(data, &["send", "bob", "at last"]);
+    said(data, &["send", "--from", "carol", "bob", "not this one"]);
+    said(data, &["send", "--from", "dora", "bob", "at last"]);
     let output = waiting.wait_with_output().unwrap();
     assert!(output.status.success());
     assert_eq!(text(&output.stdout), "at last");
