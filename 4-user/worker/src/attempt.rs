@@ -124,7 +124,7 @@ impl TaskThread {
         folder::make(folder, &context.options.tools, context.view().is_some()).map_err(|error| {
             FilesError::Task(format!("its folder {} cannot be made: {error}", folder.display()))
         })?;
-        let mut mover = Files { session: &mut self.session, fs: &self.fs, bytes: 0 };
+        let mut mover = Files::new(&mut self.session, &self.fs);
         for input in &inputs {
             mover.stage(input, &files)?;
         }
@@ -266,7 +266,7 @@ impl TaskThread {
     }
 
     fn keep_logs(&mut self, claim: &Claim, folder: &Path) -> std::result::Result<(), FilesError> {
-        let mut mover = Files { session: &mut self.session, fs: &self.fs, bytes: 0 };
+        let mut mover = Files::new(&mut self.session, &self.fs);
         for stream in Stream::ALL {
             let log = folder.join(stream.name());
             if log.exists() {
@@ -279,7 +279,7 @@ impl TaskThread {
 
     fn collect(&mut self, claim: &Claim, folder: &Path) -> std::result::Result<(), FilesError> {
         let outputs = declared(&claim.outputs, "from", &claim.owner)?;
-        let mut mover = Files { session: &mut self.session, fs: &self.fs, bytes: 0 };
+        let mut mover = Files::new(&mut self.session, &self.fs);
         for output in &outputs {
             mover.collect(output, &folder.join("files"), Writer::task(&claim.owner, claim.task))?;
         }

@@ -99,13 +99,20 @@ fn declared_one(item: &Json, key: &str, owner: &str) -> Result<Declared> {
 
 /// Copies files between the Tuplix file system and a task's folder.
 pub(crate) struct Files<'a> {
-    pub(crate) session: &'a mut Session,
-    pub(crate) fs: &'a Fs,
+    session: &'a mut Session,
+    fs: &'a Fs,
     /// Bytes moved so far.
-    pub(crate) bytes: u64,
+    bytes: u64,
+    /// A directory that is there.
+    made: Option<String>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    /// For one task, and one transaction where it writes.
+    pub(crate) fn new(session: &'a mut Session, fs: &'a Fs) -> Files<'a> {
+        Files { session, fs, bytes: 0, made: None }
+    }
+
     /// Puts an input into the working directory.
     pub(crate) fn stage(&mut self, input: &Declared, folder: &Path) -> Result<()> {
         let target = folder.join(&input.name);
@@ -251,8 +258,11 @@ impl Files<'_> {
     /// Writes a whole file, with the directories above it.
     fn store(&mut self, from: &mut impl Read, path: &str, writer: Writer<'_>) -> Result<()> {
         let bucket = self.fs.bucket_of(self.session, path)?;
-        if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+        if let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty())
+            && self.made.as_deref() != Some(parent)
+        {
             self.fs.make_directory(self.session, bucket, parent, writer, true)?;
+            self.made = Some(parent.to_owned());
         }
         let mut piece = Vec::new();
         let mut next = |piece: &mut Vec<u8>| {

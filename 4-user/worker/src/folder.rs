@@ -102,8 +102,8 @@ mod tests {
             fs::write(files.join("a/b/c"), "c").unwrap();
             fs::write(folder.join("stdout"), "said").unwrap();
             symlink("/usr", files.join("link")).unwrap();
-            fs::set_permissions(files.join("a"), fs::Permissions::from_mode(0)).unwrap();
-            fs::set_permissions(&files, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(files.join("a"), fs::Permissions::from_mode(0o000)).unwrap();
+            fs::set_permissions(&files, fs::Permissions::from_mode(0o000)).unwrap();
             empty(&folder).unwrap();
             assert_eq!(fs::read_dir(&files).unwrap().count(), 0);
             assert_eq!(fs::read(folder.join("stdout")).unwrap(), b"");

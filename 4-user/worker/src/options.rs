@@ -24,6 +24,9 @@ pub struct WorkerOptions {
     pub host: String,
     /// How long it may be silent before it counts as lost.
     pub lease: Duration,
+    /// Whether it lives in the node's own process. Then what it says need not be on disk before it goes on: a crash that forgets
+    /// that an attempt began or ended ends the attempt too, and nobody else has seen more than the disk has.
+    pub dies_with_node: bool,
     /// Where its tasks have their working directories, which are removed afterwards.
     pub work_directory: PathBuf,
     /// What starts its helper processes.
@@ -62,6 +65,7 @@ impl WorkerOptions {
             memory: machine_memory(),
             host: host_name(),
             lease: Duration::from_secs(60),
+            dies_with_node: false,
             work_directory: work_directory.as_ref().to_owned(),
             runner: RunnerCommand::default(),
             isolation: Isolation::Auto,

@@ -42,6 +42,9 @@ impl TaskThread {
 
     fn new(context: Arc<Context>, number: i32) -> Result<TaskThread> {
         let mut session = context.session()?;
+        if context.options.dies_with_node {
+            session.set("synchronous_commit", "off")?;
+        }
         let (scheduler, fs) = (Scheduler::new(&mut session)?, Fs::new(&mut session)?);
         let folder = context.options.work_directory.join(number.to_string());
         Ok(TaskThread { context, session, scheduler, fs, runner: None, folder, homes: BTreeSet::new() })

@@ -137,6 +137,7 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
     options.cores = up.cores.unwrap_or(options.cores);
     options.memory = up.memory.unwrap_or(options.memory);
     options.lease = LEASE;
+    options.dies_with_node = true;
     options.isolation = match up.isolation {
         Isolated::Auto => Isolation::Auto,
         Isolated::Off => Isolation::Off,
