@@ -1,7 +1,7 @@
 //! Sessions on a node: what every command but `up` begins with.
 //!
 //! A node is named by its data directory, where its socket is, or by host and port. The session is the same
-//! [`Session`](tuplix::Session) that programs use in process, so the services' typed calls work on it.
+//! [`Session`] that programs use in process, so the services' typed calls work on it.
 
 use std::path::PathBuf;
 

@@ -202,4 +202,8 @@ fn a_killed_node_goes_on_where_it_was() {
         check(data, &graph, &expected);
     }
     assert!(interrupted >= KILLS / 4, "only {interrupted} kills met a graph that ran");
+    let lost = answer(data, &["--csv"], "SELECT count(*) FROM os.task_result WHERE outcome = 'lost'");
+    let lost: u32 = lost.lines().nth(1).unwrap().parse().unwrap();
+    assert!(lost > 0, "no kill met a task that ran");
+    eprintln!("{interrupted} kills met a graph that ran, {lost} attempts were lost");
 }
