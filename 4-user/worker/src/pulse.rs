@@ -73,7 +73,7 @@ impl Pulse {
         let due: Vec<Bucket> =
             self.due.iter().filter(|(_, due)| **due <= now).map(|(bucket, _)| *bucket).collect();
         for bucket in due {
-            self.tick(bucket)?;
+            self.live_and_tick(bucket)?;
         }
         let next = self.due.values().copied().chain([self.next_beat]).min().unwrap_or(self.next_beat);
         let pause = Duration::from_nanos(next.saturating_sub(self.now()));
@@ -90,7 +90,7 @@ impl Pulse {
             self.context.options.buckets.contains(&bucket).then_some(bucket)
         };
         if notification.channel == TIMER {
-            return bucket(payload).map_or(Ok(()), |bucket| self.tick(bucket));
+            return bucket(payload).map_or(Ok(()), |bucket| self.live_and_tick(bucket));
         }
         match payload.split_once(' ') {
             Some(("cancel", task)) => {
@@ -133,6 +133,12 @@ impl Pulse {
             Err(error) if error.sqlstate() == errors::UNKNOWN_WORKER => self.rejoin(bucket),
             beaten => beaten.map(drop),
         }
+    }
+
+    /// Does what is due in a bucket; first it says that it lives, lest a machine that slept takes its own worker for lost.
+    fn live_and_tick(&mut self, bucket: Bucket) -> Result<()> {
+        self.heartbeat(bucket)?;
+        self.tick(bucket)
     }
 
     fn tick(&mut self, bucket: Bucket) -> Result<()> {

@@ -11,7 +11,7 @@
 //! the program, readable folders                    at their own paths, read-only
 //! ```
 //!
-//! Namespaces: user, mount, process, IPC; network unless granted. Inside it is the user that it was outside, without any
+//! Namespaces: user, mount, process, IPC; network, with its own loopback alone, unless granted. Inside it is the user that it was outside, without any
 //! capability.
 
 use std::fs;
@@ -20,7 +20,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use super::protocol::{Request, View};
-use super::system::{change_root, make_read_only, mount, tried};
+use super::system::{change_root, make_read_only, mount, start_loopback, tried};
 
 /// Where a task finds the node's socket.
 pub(crate) const SOCKET_FOLDER: &str = "/run/tuplix";
@@ -79,6 +79,9 @@ pub(super) fn map_user(process: i32) -> io::Result<()> {
 
 /// From inside: builds the root and goes there.
 pub(super) fn enter(request: &Request, view: &View) -> io::Result<()> {
+    if !view.network {
+        start_loopback()?;
+    }
     let root = request.folder.join("root");
     mount(None, Path::new("/"), None, libc::MS_REC | libc::MS_PRIVATE, None)?;
     tmpfs(&root, "mode=755")?;

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -130,6 +130,26 @@ pub(super) fn make_read_only(target: &Path, all: bool) -> io::Result<()> {
         )
     };
     tried(check(done).map(drop), || format!("cannot make {} read-only", target.display()))
+}
+
+/// Lets programs of a new network namespace talk to themselves, by 127.0.0.1 and ::1.
+pub(super) fn start_loopback() -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let socket =
+        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }.into())?;
+    let socket = i32::try_from(socket).map_err(io::Error::other)?;
+    // SAFETY: it was just made and belongs to nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: all zeros is a value of this plain struct.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
+        *place = byte.cast_signed();
+    }
+    // IFF_UP is 1.
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the struct outlives the call, which reads it.
+    let set = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    tried(check(set.into()).map(drop), || "cannot start its loopback interface".to_owned())
 }
 
 /// Makes a folder the root and forgets the old one.
