@@ -1,7 +1,8 @@
 //! A worker's pulse: it listens for what happens, says that it lives, and does what is due.
 //!
 //! Channels: `os_worker_ID` (a bucket with assigned tasks, `cancel TASK`; and from its own threads `rejoin BUCKET` and `stop`),
-//! `os_timer` (a bucket with something due). Between them it sleeps until the next heartbeat or the next time due.
+//! `os_timer` (a bucket with something due). Between them it sleeps until the next heartbeat or the next time due. A heartbeat looks
+//! at everything again, should a notification be lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Pulse {
         if now >= self.next_beat {
             for bucket in self.context.options.buckets.clone() {
                 self.heartbeat(bucket)?;
+                self.look_again(bucket)?;
             }
             self.next_beat = now + self.beat_every();
         }
@@ -133,6 +135,23 @@ impl Pulse {
             Err(error) if error.sqlstate() == errors::UNKNOWN_WORKER => self.rejoin(bucket),
             beaten => beaten.map(drop),
         }
+    }
+
+    /// Finds what a notification that was lost would have told.
+    fn look_again(&mut self, bucket: Bucket) -> Result<()> {
+        let room = &self.context.room;
+        room.assigned(bucket);
+        for (task, attempt) in room.running(bucket) {
+            let session = &mut self.session;
+            match retried(|| self.scheduler.heartbeat_task(session, task, attempt)) {
+                Ok(held) if held.cancelling => room.end_task(task, Ending::Cancelled),
+                Err(error) if [errors::STALE_ATTEMPT, errors::UNKNOWN_TASK].contains(&error.sqlstate()) => {
+                    room.end_attempt(task, attempt);
+                }
+                held => drop(held?),
+            }
+        }
+        Ok(())
     }
 
     /// Does what is due in a bucket; first it says that it lives, lest a machine that slept takes its own worker for lost.

@@ -24,7 +24,7 @@ pub(crate) enum Ending {
 
 /// An attempt that is claimed.
 struct Running {
-    bucket: Bucket,
+    attempt: i32,
     killer: Killer,
     ending: Option<Ending>,
     cores: i32,
@@ -115,11 +115,11 @@ impl Room {
             (_, true) => Some(Ending::Cancelled),
             _ => None,
         };
-        let (bucket, killer) = (task.bucket(), killer.clone());
+        let (attempt, killer) = (claim.attempt, killer.clone());
         let (cores, memory) = (claim.cores, claim.memory);
-        state.running.insert(task, Running { bucket, killer, ending, cores, memory, placed: false });
+        state.running.insert(task, Running { attempt, killer, ending, cores, memory, placed: false });
         state.early.clear();
-        state.buckets.insert(bucket);
+        state.buckets.insert(task.bucket());
         let ending = loop {
             let ending = state.running.get(&task).and_then(|running| running.ending);
             if ending.is_some() || (state.cores >= cores && state.memory >= memory) {
@@ -134,6 +134,13 @@ impl Room {
         drop(state);
         self.changed.notify_all();
         ending
+    }
+
+    /// Tasks of a bucket that run, with their attempts.
+    pub(crate) fn running(&self, bucket: Bucket) -> Vec<(TaskId, i32)> {
+        let state = self.state.lock();
+        let running = state.running.iter().filter(|(task, _)| task.bucket() == bucket);
+        running.map(|(task, running)| (*task, running.attempt)).collect()
     }
 
     /// Why an attempt was ended, if it was.
@@ -163,11 +170,18 @@ impl Room {
         self.end(state, ending, |other, _| other == task);
     }
 
+    /// Ends an attempt that is not the running one any more.
+    pub(crate) fn end_attempt(&self, task: TaskId, attempt: i32) {
+        self.end(self.state.lock(), Ending::Lost, |other, running| {
+            other == task && running.attempt == attempt
+        });
+    }
+
     /// Ends all that runs for a bucket, and waits for it.
     pub(crate) fn end_bucket(&self, bucket: Bucket, ending: Ending) {
-        self.end(self.state.lock(), ending, |_, running| running.bucket == bucket);
+        self.end(self.state.lock(), ending, |task, _| task.bucket() == bucket);
         let mut state = self.state.lock();
-        while state.running.values().any(|running| running.bucket == bucket) {
+        while state.running.keys().any(|task| task.bucket() == bucket) {
             self.changed.wait(&mut state);
         }
     }

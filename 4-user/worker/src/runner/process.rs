@@ -51,7 +51,9 @@ impl Running {
         let (said, saying) = system::pipe()?;
         let (waited_for, go) = system::pipe()?;
         let namespaces = request.isolation.as_ref().map_or(0, isolation::namespaces);
-        let init = system::fork_into(namespaces)?;
+        let init = system::tried(system::fork_into(namespaces), || {
+            "cannot make a process and its namespaces".to_owned()
+        })?;
         if init == 0 {
             drop((said, go));
             run_init(request, waited_for.into(), saying.into(), output, errors);

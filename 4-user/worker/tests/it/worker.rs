@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use tuplix_services::scheduler::{Usage, WorkerOffer};
+use tuplix_services::scheduler::{Claim, Policy, Usage, WorkerOffer};
 use tuplix_services::{Bucket, TaskId, WorkerId, errors};
 use tuplix_worker::{Isolation, Stream, Worker, WorkerError, WorkerOptions, log_path};
 
@@ -88,6 +88,21 @@ fn a_task_is_cancelled_at_any_moment() {
     }
 }
 
+/// Gives a running task to another worker, which claims it.
+fn take_over(node: &mut Node, task: TaskId) -> Claim {
+    // The first one in FIFO's order.
+    let other = WorkerId(0);
+    let offer = WorkerOffer { cores: 8, ..WorkerOffer::default() };
+    node.scheduler.join_worker(&mut node.session, Node::home(), other, &offer).unwrap();
+    let late =
+        format!("UPDATE os.task_lease SET lease_until = now() - interval '1 s' WHERE task_id = {task}");
+    node.session.execute(&late).unwrap();
+    node.scheduler.tick(&mut node.session, Node::home()).unwrap();
+    let claimed = node.scheduler.claim_tasks(&mut node.session, Node::home(), other, 1).unwrap().remove(0);
+    assert_eq!((claimed.task, claimed.attempt), (task, 2));
+    claimed
+}
+
 #[test]
 fn an_attempt_that_lost_its_task_leaves_nothing() {
     let mut node = Node::start();
@@ -98,21 +113,23 @@ fn an_attempt_that_lost_its_task_leaves_nothing() {
     let begun = wait_until_it_runs(&mut node, task, 1);
     let out = begun.with_file_name("out");
     assert!(out.exists());
-    // Somebody else takes it over, and ends it.
-    let other = WorkerId(2);
-    let offer = WorkerOffer { cores: 8, ..WorkerOffer::default() };
-    node.scheduler.join_worker(&mut node.session, Node::home(), other, &offer).unwrap();
-    node.session
-        .execute(&format!("UPDATE os.task_lease SET lease_until = now() - interval '1 s' WHERE task_id = {task};
-                           UPDATE os.worker SET status = 'draining' WHERE worker_id = {WORKER} AND p_key = os.bucket({task})"))
-        .unwrap();
-    node.scheduler.tick(&mut node.session, Node::home()).unwrap();
-    let claimed = node.scheduler.claim_tasks(&mut node.session, Node::home(), other, 1).unwrap().remove(0);
-    assert_eq!((claimed.task, claimed.attempt), (task, 2));
+    take_over(&mut node, task);
     std::fs::remove_file(begun).unwrap();
     node.until(|_| !out.exists());
     assert_eq!(node.get("/home/ada/out"), None);
     assert_eq!(node.log(task, 1, Stream::Stdout), None);
+    node.scheduler.finish_task(&mut node.session, task, 2, 0, &Usage::default()).unwrap();
+    assert_eq!(node.results(task), ["1|lost|its lease ended", "2|done|"]);
+}
+
+#[test]
+fn an_attempt_that_lost_its_task_is_ended_at_the_next_heartbeat() {
+    let mut node = Node::with(|options| options.lease = Duration::from_secs(2));
+    let seconds = unique(5);
+    let task = node.submit(&shell(&format!("exec sleep {seconds}")));
+    node.until(|_| find(&["sleep", &seconds]).is_some());
+    take_over(&mut node, task);
+    node.until(|_| find(&["sleep", &seconds]).is_none());
     node.scheduler.finish_task(&mut node.session, task, 2, 0, &Usage::default()).unwrap();
     assert_eq!(node.results(task), ["1|lost|its lease ended", "2|done|"]);
 }
@@ -132,6 +149,22 @@ fn a_worker_that_was_given_up_ends_its_tasks_and_joins_again() {
 fn heartbeats_keep_a_long_task() {
     let mut node = Node::with(|options| options.lease = Duration::from_secs(1));
     assert_eq!(node.run(&shell("sleep 2.5")).done().attempt, 1);
+}
+
+/// Notifications make it fast; the tables say what is to be done.
+#[test]
+fn what_nobody_told_is_found_at_the_next_heartbeat() {
+    let mut node = Node::with(|options| options.lease = Duration::from_secs(2));
+    let mut spec = shell(&format!("{BEGIN}; sleep 1000"));
+    spec.delay_ms = 3_600_000;
+    let task = node.submit(&spec);
+    // As if its time had come, without a word.
+    node.session.execute(&format!("DELETE FROM os.task_timer WHERE task_id = {task}")).unwrap();
+    let placed = node.scheduler.schedule(&mut node.session, Policy::Fifo, Node::home(), task, 1, 0).unwrap();
+    assert_eq!(placed, Some(WORKER));
+    wait_until_it_runs(&mut node, task, 1);
+    node.session.execute(&format!("UPDATE os.task SET state = 'cancelling' WHERE task_id = {task}")).unwrap();
+    assert_eq!(node.wait(task).state, "cancelled");
 }
 
 #[test]
