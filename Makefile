@@ -1,17 +1,19 @@
 # One profile for everything that is built here, so that a clone compiles each crate once.
 SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# A directory of texts for the demo to count, in place of its own.
+INPUT ?=
 # Seconds that each benchmark case runs.
 SECONDS ?= 30
 
-.PHONY: help demo test lint bench install
+.PHONY: help demo test lint bench loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## Build, run the first steps on a node of its own, kill it, show that nothing is lost
-	@scripts/install-dependencies.sh
-	@scripts/demo.sh
+demo: ## Build, count words as a graph of programs, kill -9 in the middle, explain it by SQL (INPUT=DIR)
+	@scripts/install-dependencies.sh demo
+	@scripts/demo.sh $(if $(INPUT),--input "$(INPUT)")
 
 test: ## All tests
 	@scripts/install-dependencies.sh
@@ -26,6 +28,9 @@ bench: ## Benchmarks beside their peers (SECONDS=30)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-bench -- fifo --seconds $(SECONDS)
 	cargo run --release --locked -p tuplix-bench -- procedure --seconds $(SECONDS)
+
+loc: ## Lines of SQL and Rust of each service
+	@scripts/loc.sh
 
 install: ## Install the tuplix command for this user
 	cargo install --locked --profile dist --path interfaces/cli

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a fresh Debian 12 with rustup lacks to build and test Tuplix. Says what it does; does
-# nothing when all is there; without apt-get it only checks.
+# Installs what a fresh Debian 12 with rustup lacks to build and test Tuplix; with the argument `demo` only what
+# building the command takes. Says what it does; does nothing when all is there; without apt-get it only checks.
 set -euo pipefail
 
 # What is needed, how to see that it is there, and the package that has it.
@@ -33,8 +33,10 @@ need 'make' make command -v make
 need 'clang (for bindgen)' clang command -v clang
 need 'libclang' libclang-dev has_libclang
 need 'pkg-config' pkg-config command -v pkg-config
-need 'the PostgreSQL server' postgresql has_postgres_server
-need 'psql' postgresql-client command -v psql
+if [ "${1:-}" != demo ]; then
+    need 'the PostgreSQL server' postgresql has_postgres_server
+    need 'psql' postgresql-client command -v psql
+fi
 
 if ! command -v cargo >/dev/null && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
     echo "install-dependencies: Rust is missing; see https://rustup.rs" >&2

@@ -10,6 +10,7 @@ SELECT create_distributed_function('os.heartbeat_worker(int, bigint)', 'p', colo
 SELECT create_distributed_function('os.heartbeat_task(int, bigint, int)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.finish_task(int, bigint, int, int, bigint, bigint, bigint)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.fail_task(int, bigint, int, text, int, bigint, bigint, bigint, bool)', 'p', colocate_with => 'os.counter', force_delegation => true);
+SELECT create_distributed_function('os.return_task(int, bigint, int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.retry_task(int, bigint)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.cancel_task(int, bigint, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.cancel_graph(int, bigint, text)', 'p', colocate_with => 'os.counter', force_delegation => true);

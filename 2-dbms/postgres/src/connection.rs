@@ -18,6 +18,9 @@ use crate::errors;
 /// Notices kept until somebody takes them; the oldest go first.
 const MAX_NOTICES: usize = 1000;
 
+/// Notifications kept until somebody takes them; the oldest go first.
+const MAX_NOTIFICATIONS: usize = 100_000;
+
 /// Bytes asked of the socket at once.
 const READ_SIZE: usize = 32 * 1024;
 
@@ -30,6 +33,17 @@ enum Stream {
     Unix(UnixStream),
 }
 
+/// What NOTIFY sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Channel.
+    pub channel: String,
+    /// Payload.
+    pub payload: String,
+    /// The session that sent it.
+    pub session_id: u32,
+}
+
 /// A socket to a server and what was said about the session on the way.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -39,7 +53,11 @@ pub(crate) struct Connection {
     /// What is to be sent; [`Connection::send`] sends it.
     pub(crate) output: BytesMut,
     broken: bool,
+    /// Somebody waits for a notification, and whether its time is over.
+    waiting: bool,
+    timed_out: bool,
     notices: VecDeque<SqlError>,
+    notifications: VecDeque<Notification>,
     /// How the server writes and reads times in text.
     pub(crate) text: IoContext,
 }
@@ -98,7 +116,10 @@ impl Connection {
             chunk: vec![0; READ_SIZE].into_boxed_slice(),
             output: BytesMut::new(),
             broken: false,
+            waiting: false,
+            timed_out: false,
             notices: VecDeque::new(),
+            notifications: VecDeque::new(),
             text: IoContext::default(),
         }
     }
@@ -148,10 +169,61 @@ impl Connection {
                         self.text.zone = TimeZone::parse(zone).unwrap_or(TimeZone::UTC);
                     }
                 }
-                Message::NotificationResponse(_) => {}
+                Message::NotificationResponse(body) => {
+                    let (channel, payload) = (body.channel(), body.message());
+                    let (Ok(channel), Ok(payload)) = (channel, payload) else {
+                        return Err(self.fail("a notification that is no UTF-8"));
+                    };
+                    if self.notifications.len() == MAX_NOTIFICATIONS {
+                        self.notifications.pop_front();
+                    }
+                    let session_id = body.process_id().cast_unsigned();
+                    let (channel, payload) = (channel.to_owned(), payload.to_owned());
+                    self.notifications.push_back(Notification { channel, payload, session_id });
+                    if self.waiting {
+                        return Ok(Message::EmptyQueryResponse);
+                    }
+                }
                 message => return Ok(message),
             }
         }
+    }
+
+    /// Takes the notifications that came.
+    pub(crate) fn take_notifications(&mut self) -> Vec<Notification> {
+        self.notifications.drain(..).collect()
+    }
+
+    /// Waits until a notification has come or the time is over.
+    pub(crate) fn wait_notification(&mut self, timeout: Duration) -> Result<()> {
+        if !self.notifications.is_empty() {
+            return Ok(());
+        }
+        // A timeout of nothing would be none at all.
+        self.set_read_timeout(Some(timeout.max(Duration::from_millis(1))))?;
+        self.waiting = true;
+        let came = self.receive();
+        self.waiting = false;
+        let timed_out = std::mem::take(&mut self.timed_out);
+        self.set_read_timeout(None)?;
+        match came {
+            Ok(Message::ErrorResponse(body)) => {
+                let said = errors::from_fields(body.fields());
+                self.broken = true;
+                Err(said.unwrap_or_else(lost))
+            }
+            Ok(_) => Ok(()),
+            Err(_) if timed_out => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> Result<()> {
+        let set = match &self.stream {
+            Stream::Tcp(stream) => stream.set_read_timeout(timeout),
+            Stream::Unix(stream) => stream.set_read_timeout(timeout),
+        };
+        set.map_err(|error| self.fail(error))
     }
 
     /// Takes the notices since the last call.
@@ -171,6 +243,10 @@ impl Connection {
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if self.waiting && error.kind() == std::io::ErrorKind::WouldBlock => {
+                self.timed_out = true;
+                Err(lost("no notification came in time"))
+            }
             Err(error) => Err(self.fail(error)),
         }
     }

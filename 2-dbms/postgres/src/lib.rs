@@ -23,6 +23,7 @@ mod startup;
 mod tags;
 mod values;
 
+pub use connection::Notification;
 pub use prepared::Prepared;
 pub use server::Server;
 pub use session::{Session, TextRows};

@@ -1,6 +1,7 @@
 //! Sessions: the contract over one connection.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::BufMut;
 use fallible_iterator::FallibleIterator;
@@ -9,7 +10,7 @@ use postgres_protocol::message::backend::{DataRowBody, ErrorResponseBody, Messag
 use postgres_protocol::message::frontend;
 use tuplix_types::{OutputColumn, Result, Rows, Severity, SqlError, Tag, TypeId, Value, sqlstate};
 
-use crate::connection::{Connection, unexpected};
+use crate::connection::{Connection, Notification, unexpected};
 use crate::prepared::{Dropped, Inner, Prepared};
 use crate::startup::zero_byte;
 use crate::{errors, tags, values};
@@ -57,6 +58,20 @@ impl Session {
     /// Takes the notices since the last call.
     pub fn take_notices(&mut self) -> Vec<SqlError> {
         self.connection.take_notices()
+    }
+
+    /// Takes the notifications that came with other answers, or while waiting for them.
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        self.connection.take_notifications()
+    }
+
+    /// Waits until a notification has come or the time is over, and takes what came.
+    ///
+    /// # Errors
+    /// 08006 when the connection is lost.
+    pub fn wait_notifications(&mut self, timeout: Duration) -> Result<Vec<Notification>> {
+        self.connection.wait_notification(timeout)?;
+        Ok(self.connection.take_notifications())
     }
 
     /// Prepares one statement. Types that are missing or 0 are inferred.

@@ -95,6 +95,15 @@ impl Tuplix {
         Ok(Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::connect(url)?) })
     }
 
+    /// Reaches a node in another process by its socket, as [`Tuplix::connect`] reaches a PostgreSQL server, but without
+    /// looking for Citus's functions, which every node has. `host=/data/directory port=5433 user=ada` names its socket.
+    ///
+    /// # Errors
+    /// 22023 for what is no address; the first session finds out whether a node answers there.
+    pub fn at(url: &str) -> Result<Tuplix> {
+        Ok(Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::at(url)?) })
+    }
+
     /// A new session.
     ///
     /// # Errors

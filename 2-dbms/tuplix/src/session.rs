@@ -1,8 +1,10 @@
 //! Sessions: the contract, by enum over the engines.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tuplix_engine::{Notification, TransactionStatus, Waker};
+use tuplix_machine::Event;
 use tuplix_types::{OutputColumn, Result, Rows, SqlError, TypeId, Value};
 
 use crate::commit::Commit;
@@ -86,6 +88,10 @@ impl Prepared {
             PreparedKind::Postgres(_) => false,
         }
     }
+}
+
+fn notification(came: tuplix_postgres::Notification) -> Notification {
+    Notification { channel: came.channel, payload: came.payload, session_id: came.session_id }
 }
 
 fn foreign() -> SqlError {
@@ -243,7 +249,34 @@ impl Session {
     pub fn take_notifications(&mut self) -> Vec<Notification> {
         match &mut self.engine {
             Engine::Embedded(session) => session.take_notifications(),
-            Engine::Postgres(_) => Vec::new(),
+            Engine::Postgres(session) => session.take_notifications().into_iter().map(notification).collect(),
+        }
+    }
+
+    /// Waits until a notification has come or the time is over, and takes what came. On the embedded engine it takes the
+    /// place of what [`Session::on_notification`] was given.
+    ///
+    /// # Errors
+    /// 08006 when the connection to PostgreSQL is lost.
+    pub fn wait_notifications(&mut self, timeout: Duration) -> Result<Vec<Notification>> {
+        let session = match &mut self.engine {
+            Engine::Embedded(session) => session,
+            Engine::Postgres(session) => {
+                return Ok(session.wait_notifications(timeout)?.into_iter().map(notification).collect());
+            }
+        };
+        let machine = session.node().machine().clone();
+        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let deadline = machine.monotonic_ns().saturating_add(nanoseconds);
+        let event = Arc::new(Event::new(&machine));
+        let signalled = event.clone();
+        session.on_notification(Arc::new(move || signalled.signal()));
+        loop {
+            let seen = event.sequence();
+            let came = session.take_notifications();
+            if !came.is_empty() || !event.wait(seen, Some(deadline)) {
+                return Ok(came);
+            }
         }
     }
 

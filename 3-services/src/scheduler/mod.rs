@@ -48,6 +48,7 @@ pub const SERVICE: Service = service!(
         "fail_task",
         "lose_attempt",
         "lose_worker",
+        "return_task",
         "join_worker",
         "leave_worker",
         "tick_scheduler",
@@ -71,6 +72,7 @@ pub struct Scheduler {
     heartbeat_task: Procedure,
     finish_task: Procedure,
     fail_task: Procedure,
+    return_task: Procedure,
     retry_task: Procedure,
     cancel_task: Procedure,
     cancel_graph: Procedure,
@@ -105,6 +107,7 @@ impl Scheduler {
             heartbeat_task: prepare("SELECT until, cancelling FROM os.heartbeat_task($1, $2, $3)")?,
             finish_task: prepare("SELECT os.finish_task($1, $2, $3, $4, $5, $6, $7)")?,
             fail_task: prepare("SELECT os.fail_task($1, $2, $3, $4, $5, $6, $7, $8, $9)")?,
+            return_task: prepare("SELECT os.return_task($1, $2, $3, $4)")?,
             retry_task: prepare("SELECT os.retry_task($1, $2)")?,
             cancel_task: prepare("SELECT os.cancel_task($1, $2, $3)")?,
             cancel_graph: prepare("SELECT os.cancel_graph($1, $2, $3)")?,
@@ -252,6 +255,15 @@ impl Scheduler {
         let arguments =
             [task.bucket().value(), task_id, attempt, text(error), exit_code, user, system, memory, retry];
         self.fail_task.call_row(session, &arguments, |row| row.text(0))
+    }
+
+    /// Gives back an attempt that a stopping worker began; the task is queued again. Neither a failure nor a loss.
+    ///
+    /// # Errors
+    /// `TXS01` and `TXS02` when it is not the running one.
+    pub fn return_task(&self, session: &mut Session, task: TaskId, attempt: i32, why: &str) -> Result<()> {
+        let arguments = [task.bucket().value(), task.value(), Value::Int4(attempt), text(why)];
+        self.return_task.call(session, &arguments).map(drop)
     }
 
     /// Lets a failed or cancelled task live again, and those that were cancelled because of it; its new state.

@@ -193,6 +193,35 @@ fn a_worker_leaves_in_peace() {
 }
 
 #[test]
+fn a_worker_that_stops_gives_back_what_it_began() {
+    both(|_, session| {
+        let scheduler = Scheduler::new(session).unwrap();
+        os::set(session, "scheduler.losses_max", 2).unwrap();
+        join(session, &scheduler, WORKER, 1);
+        let task = submit(session, &scheduler, "moved");
+        // As often as it likes: neither a failure nor a loss.
+        for attempt in 1..=4 {
+            let claimed = claim(session, &scheduler).remove(0);
+            assert_eq!(claimed.attempt, attempt);
+            scheduler.return_task(session, task, attempt, "its worker stopped").unwrap();
+            refused(
+                scheduler.return_task(session, task, attempt, "its worker stopped"),
+                errors::STALE_ATTEMPT,
+            );
+        }
+        let counts = "SELECT failures, losses FROM os.task";
+        assert_eq!(rows(session, counts), ["0|0"]);
+        // One that is being cancelled is cancelled.
+        let claimed = claim(session, &scheduler).remove(0);
+        scheduler.cancel_task(session, task, "enough").unwrap();
+        scheduler.return_task(session, task, claimed.attempt, "its worker stopped").unwrap();
+        assert_eq!(state(session, task), "cancelled");
+        let results = "SELECT attempt, outcome, error FROM os.task_result WHERE attempt > 3 ORDER BY attempt";
+        assert_eq!(rows(session, results), ["4|lost|its worker stopped", "5|cancelled|its worker stopped"]);
+    });
+}
+
+#[test]
 fn an_offer_of_nothing_is_refused() {
     both(|_, session| {
         let scheduler = Scheduler::new(session).unwrap();

@@ -1,16 +1,17 @@
-//! A small client of the PostgreSQL protocol, for `tuplix sql`.
+//! A small client of the PostgreSQL protocol, for commands that show answers as they come.
 //!
 //! tokio-postgres hides column types, command tags and notices of the simple protocol, all of which are
 //! printed here; so this speaks through postgres-protocol, the library below it, over a blocking socket.
 
 use std::fmt::Display;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorFields, Message};
 use postgres_protocol::message::frontend;
 
@@ -53,14 +54,32 @@ pub(crate) enum Answer {
 /// Why there is no conversation.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    #[error("no node answers at {place}: {error}\n  Start one with: tuplix up")]
-    Unreachable { place: String, error: io::Error },
+    #[error("no node answers: {0}")]
+    Unreachable(io::Error),
     #[error("the node refused the connection: {0}")]
     Refused(String),
     #[error("the node asks for a password, which this version of tuplix cannot give")]
     Password,
     #[error("the connection was lost: {0}")]
     Lost(#[from] io::Error),
+}
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The socket in its data directory.
+    Socket(PathBuf),
+    /// Host and port.
+    Tcp(String, u16),
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Socket(path) => path.display().fmt(f),
+            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 trait Stream: Read + Write {}
@@ -73,17 +92,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects to the socket in a data directory, or to `port` on loopback.
+    /// Connects to a node.
     ///
     /// # Errors
     /// [`ClientError`] says where nobody answers, or what the node said.
-    pub(crate) fn connect(data: &Path, port: Option<u16>) -> Result<Client, ClientError> {
-        let socket = if port.is_none() { find_socket(data) } else { None };
-        let stream: Box<dyn Stream> = match socket {
-            Some(path) => Box::new(reach(path.display(), UnixStream::connect(&path))?),
-            None => {
-                let address = SocketAddr::from(([127, 0, 0, 1], port.unwrap_or(tuplix_wire::DEFAULT_PORT)));
-                Box::new(reach(address, TcpStream::connect(address))?)
+    pub(crate) fn connect(place: &Place) -> Result<Client, ClientError> {
+        let stream: Box<dyn Stream> = match place {
+            Place::Socket(path) => Box::new(UnixStream::connect(path).map_err(ClientError::Unreachable)?),
+            Place::Tcp(host, port) => {
+                Box::new(TcpStream::connect((host.as_str(), *port)).map_err(ClientError::Unreachable)?)
             }
         };
         let mut client = Client { stream, received: BytesMut::new() };
@@ -92,7 +109,7 @@ impl Client {
     }
 
     fn start(&mut self) -> Result<(), ClientError> {
-        let user = std::env::var("USER").unwrap_or_else(|_| "tuplix".to_owned());
+        let user = crate::node::user();
         let parameters = [
             ("user", user.as_str()),
             ("database", "tuplix"),
@@ -127,6 +144,36 @@ impl Client {
         let mut message = BytesMut::new();
         frontend::query(text, &mut message)?;
         self.stream.write_all(&message)?;
+        self.answers(each)
+    }
+
+    /// Sends one statement with parameters, as text; the answer comes as that of [`Client::query`].
+    ///
+    /// # Errors
+    /// When the connection breaks, or `each` fails.
+    pub(crate) fn query_with(
+        &mut self,
+        text: &str,
+        parameters: &[Option<String>],
+        each: &mut dyn FnMut(Answer) -> io::Result<()>,
+    ) -> Result<(), ClientError> {
+        let mut message = BytesMut::new();
+        frontend::parse("", text, [], &mut message)?;
+        let put = |value: &Option<String>, buffer: &mut BytesMut| {
+            let Some(value) = value else { return Ok(IsNull::Yes) };
+            buffer.extend_from_slice(value.as_bytes());
+            Ok(IsNull::No)
+        };
+        frontend::bind("", "", [], parameters, put, [], &mut message)
+            .map_err(|_| io::Error::other("the parameters are larger than a message can be"))?;
+        frontend::describe(b'P', "", &mut message)?;
+        frontend::execute("", 0, &mut message)?;
+        frontend::sync(&mut message);
+        self.stream.write_all(&message)?;
+        self.answers(each)
+    }
+
+    fn answers(&mut self, each: &mut dyn FnMut(Answer) -> io::Result<()>) -> Result<(), ClientError> {
         loop {
             let answer = match self.receive()? {
                 Message::RowDescription(body) => Answer::Columns(
@@ -173,12 +220,8 @@ impl Client {
     }
 }
 
-fn reach<T>(place: impl Display, stream: io::Result<T>) -> Result<T, ClientError> {
-    stream.map_err(|error| ClientError::Unreachable { place: place.to_string(), error })
-}
-
 /// The socket of the node on a data directory; its name ends in the port.
-fn find_socket(data: &Path) -> Option<PathBuf> {
+pub(crate) fn find_socket(data: &Path) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(data)
         .ok()?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))

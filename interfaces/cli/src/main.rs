@@ -4,8 +4,11 @@
 
 mod client;
 mod commands;
+mod graph;
+mod node;
 mod render;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,7 +23,10 @@ use clap::Parser;
     after_help = "\
 Examples:
   tuplix up                                  start a node on ./tuplix-data
-  tuplix sql 'SELECT 1 + 1'                  ask it
+  tuplix put -r texts .                      copy files into it
+  tuplix run graph.toml                      run a graph of tasks
+  tuplix ps --all                            its tasks
+  tuplix sql 'SELECT 1 + 1'                  ask it anything
   tuplix sql --json < queries.sql            ask it from a file, answers as JSON
   psql -h \"$PWD/tuplix-data\" -p 5433         the same with PostgreSQL's client
   tuplix log dump tuplix-data                what the log holds
@@ -37,7 +43,11 @@ fn main() -> ExitCode {
         .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
         .with_env_var("TUPLIX_LOG")
         .from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     match commands::run(Arguments::parse().command) {
         Ok(code) => code,
         // Whoever reads our output has read enough.

@@ -124,3 +124,21 @@ fn bad_calls_leave_the_session_in_step() {
     session.call(&prepared, &[Value::text("yes")], &mut rows).unwrap();
     assert_eq!(rows.get(0, 0).unwrap().as_bool(), Some(true));
 }
+
+#[test]
+fn notifications_are_waited_for() {
+    let (mut listener, mut sender) = (session("listener"), session("sender"));
+    listener.execute("LISTEN news").unwrap();
+    let long = std::time::Duration::from_secs(60);
+    assert_eq!(listener.wait_notifications(std::time::Duration::from_millis(20)).unwrap(), []);
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| listener.wait_notifications(long).unwrap());
+        sender.execute("NOTIFY news, 'one'").unwrap();
+        waiting.join().unwrap()
+    });
+    assert_eq!((waiting[0].channel.as_str(), waiting[0].payload.as_str()), ("news", "one"));
+    // One that comes with an answer is not lost, and the session stays in step.
+    sender.execute("NOTIFY news, 'two'").unwrap();
+    query(&mut listener, "SELECT 1", &[]).unwrap();
+    assert_eq!(listener.wait_notifications(long).unwrap()[0].payload, "two");
+}

@@ -1,21 +1,77 @@
 //! The commands, one file each.
 
+mod cancel;
+mod check;
+mod files;
+mod follow;
+mod interrupt;
 mod log;
+mod logs;
+mod progress;
+mod ps;
+mod recv;
+mod retry;
+mod run;
+mod send;
 mod sql;
+mod submit;
+mod task_runner;
 mod up;
+mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+pub(crate) use files::{absolute, base_name};
+
 /// A command with its arguments.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Start a node on a data directory and serve it until SIGTERM or Ctrl-C.
     Up(up::Up),
+    /// Submit a graph of tasks and follow it to its end.
+    Run(run::Run),
+    /// Follow a task or graph that was submitted before.
+    Wait(wait::Wait),
+    /// Submit one task.
+    Submit(submit::Submit),
+    /// List tasks.
+    Ps(ps::Ps),
+    /// Print what a task wrote to standard output and error.
+    Logs(logs::Logs),
+    /// Cancel a task or a graph.
+    Cancel(cancel::Cancel),
+    /// Let a failed or cancelled task live again.
+    Retry(retry::Retry),
+    /// List a directory.
+    Ls(files::ls::Ls),
+    /// Print files.
+    Cat(files::cat::Cat),
+    /// Copy files into Tuplix.
+    Put(files::put::Put),
+    /// Copy a file or directory out of Tuplix.
+    Get(files::get::Get),
+    /// Remove files and directories.
+    Rm(files::rm::Rm),
+    /// Make directories.
+    Mkdir(files::mkdir::Mkdir),
+    /// Rename a file or directory.
+    Mv(files::mv::Mv),
+    /// Show what is known of a file.
+    Stat(files::stat::Stat),
+    /// Send a message.
+    Send(send::Send),
+    /// Take messages.
+    Recv(recv::Recv),
+    /// Check the invariants of all services.
+    Check(check::Check),
     /// Send SQL to a node and print its answers.
     Sql(sql::Sql),
+    /// The helper process of a worker.
+    #[command(hide = true)]
+    TaskRunner(task_runner::TaskRunner),
     /// Look into a node's log.
     #[command(subcommand)]
     Log(log::Log),
@@ -25,13 +81,32 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(up) => up::run(&up),
+        Command::Run(run) => run::run(&run),
+        Command::Wait(wait) => wait::run(&wait),
+        Command::Submit(submit) => submit::run(&submit),
+        Command::Ps(ps) => ps::run(&ps),
+        Command::Logs(logs) => logs::run(&logs),
+        Command::Cancel(cancel) => cancel::run(&cancel),
+        Command::Retry(retry) => retry::run(&retry),
+        Command::Ls(ls) => files::ls::run(&ls),
+        Command::Cat(cat) => files::cat::run(&cat),
+        Command::Put(put) => files::put::run(&put),
+        Command::Get(get) => files::get::run(&get),
+        Command::Rm(rm) => files::rm::run(&rm),
+        Command::Mkdir(mkdir) => files::mkdir::run(&mkdir),
+        Command::Mv(mv) => files::mv::run(&mv),
+        Command::Stat(stat) => files::stat::run(&stat),
+        Command::Send(send) => send::run(&send),
+        Command::Recv(recv) => recv::run(&recv),
+        Command::Check(check) => check::run(&check),
         Command::Sql(sql) => sql::run(&sql),
+        Command::TaskRunner(runner) => task_runner::run(&runner),
         Command::Log(log) => log::run(&log),
     }
 }
 
 /// Where a node keeps its files, and its socket.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct DataDirectory {
     /// The node's data directory.
     #[arg(long = "data", value_name = "DIR", env = "TUPLIX_DATA", default_value = "tuplix-data")]
@@ -45,7 +120,7 @@ impl DataDirectory {
 }
 
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.
-fn explain(error: &tuplix_types::SqlError) -> anyhow::Error {
+pub(crate) fn explain(error: &tuplix_types::SqlError) -> anyhow::Error {
     let fields = error.fields();
     let mut text = fields.message.clone();
     for (label, more) in [("Detail", &fields.detail), ("Hint", &fields.hint)] {

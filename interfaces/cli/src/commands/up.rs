@@ -4,17 +4,30 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tuplix::{LogMode, Options, RecoveryReport, Tuplix};
+use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
+use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
 use super::{DataDirectory, explain};
+use crate::graph::units::size;
 
 /// Ports looked at when the wanted one is taken.
 const PORTS_TRIED: u16 = 100;
+
+/// The node's own worker; it is the same one after a restart, so that what it held before is known to be lost.
+const WORKER: WorkerId = WorkerId(1);
+
+/// It ends with the node, which says so when it starts again; the lease is for one that hangs.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// Where tasks have their private folders, in the data directory.
+const WORK_FOLDER: &str = "work";
 
 /// Arguments of `up`.
 #[derive(Args)]
@@ -22,9 +35,13 @@ const PORTS_TRIED: u16 = 100;
 Examples:
   tuplix up                                 data in ./tuplix-data, port 5433
   tuplix up --data /srv/tuplix --port 6000
+  tuplix up --cores 1 --memory 2GiB         its worker takes no more than this
   tuplix up --log off                       memory only: everything is gone at the end
 
-SIGTERM or Ctrl-C lets running statements finish, writes the log out and exits 0.")]
+Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
+programs and the node's socket. Where this machine does not permit that, the start says so.
+
+SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements finish, writes the log out and exits 0.")]
 pub(crate) struct Up {
     #[command(flatten)]
     data: DataDirectory,
@@ -37,6 +54,33 @@ pub(crate) struct Up {
     /// Whether changes are logged to disk.
     #[arg(long, value_enum, default_value_t = Log::On)]
     log: Log,
+    /// Run no tasks.
+    #[arg(long)]
+    no_worker: bool,
+    /// Cores that the worker offers to tasks; all if left out.
+    #[arg(long, value_name = "N", conflicts_with = "no_worker", value_parser = clap::value_parser!(i32).range(1..=4096))]
+    cores: Option<i32>,
+    /// Memory that the worker offers to tasks, as 2GiB; all if left out.
+    #[arg(long, value_name = "SIZE", conflicts_with = "no_worker", value_parser = size)]
+    memory: Option<i64>,
+    /// Whether tasks run in namespaces of their own.
+    #[arg(long, value_enum, default_value_t = Isolated::Auto, conflicts_with = "no_worker")]
+    isolation: Isolated,
+    /// Isolated tasks reach the network.
+    #[arg(long, conflicts_with = "no_worker")]
+    network: bool,
+    /// A folder or file of this machine that isolated tasks may read, beside the system's; as often as needed.
+    #[arg(long, value_name = "PATH", conflicts_with = "no_worker")]
+    readable: Vec<PathBuf>,
+}
+
+/// `--isolation`
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Isolated {
+    /// Where this machine permits it.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// `--log`
@@ -57,12 +101,60 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let directory = prepare(up.data.path())?;
     let node = open(up, &directory)?;
+    let services = install(&node)?;
     let server = bind(up.port, &directory).await?;
-    announce(up, &directory, &node, &server)?;
-    server.serve(node.clone(), stopped(&mut terminate, &mut interrupt)).await;
+    let worker = start_worker(up, &directory, &node, &server)?;
+    announce(up, &directory, &node, &server, &services, worker.as_ref())?;
+    let stop = async {
+        stopped(&mut terminate, &mut interrupt).await;
+        // Its tasks talk to the node until they are ended.
+        match tokio::task::spawn_blocking(move || worker.map_or(Ok(()), Worker::stop)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("tuplix: the worker could not leave: {error}"),
+            Err(error) => eprintln!("tuplix: the worker could not leave: {error}"),
+        }
+    };
+    server.serve(node.clone(), stop).await;
     node.close().map_err(|error| explain(&error)).context("the log could not be written out")?;
     writeln!(std::io::stdout(), "tuplix: stopped")?;
     Ok(())
+}
+
+/// Makes the services' tables and procedures where they are missing or older.
+fn install(node: &Tuplix) -> anyhow::Result<Installed> {
+    let installed =
+        node.session(&Default::default()).and_then(|mut session| tuplix_services::install(&mut session));
+    installed.map_err(|error| explain(&error)).context("cannot install the services")
+}
+
+/// Starts the node's own worker, or says that it is gone.
+fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> anyhow::Result<Option<Worker>> {
+    let mut options = WorkerOptions::new(WORKER, directory.join(WORK_FOLDER));
+    if up.no_worker {
+        Worker::retire(node, &options)?;
+        return Ok(None);
+    }
+    options.cores = up.cores.unwrap_or(options.cores);
+    options.memory = up.memory.unwrap_or(options.memory);
+    options.lease = LEASE;
+    options.dies_with_node = true;
+    options.isolation = match up.isolation {
+        Isolated::Auto => Isolation::Auto,
+        Isolated::Off => Isolation::Off,
+    };
+    options.network = up.network;
+    options.hidden = vec![directory.to_owned()];
+    options.socket = server.socket_path().map(Path::to_owned);
+    // Gone when it was replaced since; then tasks do without.
+    options.tools = std::env::current_exe().ok().filter(|program| program.exists()).into_iter().collect();
+    for path in &up.readable {
+        let found =
+            path.canonicalize().with_context(|| format!("--readable {} cannot be used", path.display()))?;
+        options.readable.push(found);
+    }
+    let worker =
+        Worker::start(node, options).context("cannot run tasks (--no-worker starts the node without)")?;
+    Ok(Some(worker))
 }
 
 /// Makes the data directory and returns its absolute path.
@@ -118,7 +210,14 @@ fn in_use(address: SocketAddr) -> String {
 }
 
 /// Says what was recovered, what listens where and how to get in.
-fn announce(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> anyhow::Result<()> {
+fn announce(
+    up: &Up,
+    directory: &Path,
+    node: &Tuplix,
+    server: &Server,
+    services: &Installed,
+    worker: Option<&Worker>,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Tuplix {} on {}", env!("CARGO_PKG_VERSION"), directory.display())?;
     if up.log == Log::Off {
@@ -132,6 +231,11 @@ fn announce(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> anyhow
         }
     }
     writeln!(out, "  running   {}", counted(node.partitions() as u64, "partition"))?;
+    writeln!(out, "  services  {}", installed(services))?;
+    match worker {
+        Some(worker) => announce_worker(&mut out, worker)?,
+        None => writeln!(out, "  worker    none: tasks wait in their queues")?,
+    }
     if let Some(address) = server.tcp_address() {
         writeln!(out, "  listening {address} (this machine only, no password yet)")?;
         writeln!(out, "            psql -h {} -p {}", address.ip(), address.port())?;
@@ -157,6 +261,45 @@ fn recovered(report: &RecoveryReport) -> String {
             report.bytes
         ),
     }
+}
+
+/// What the start did to the services.
+fn installed(services: &Installed) -> String {
+    let parts = [
+        ("made", &services.created),
+        ("upgraded", &services.upgraded),
+        ("procedures replaced in", &services.replaced),
+    ];
+    let mut done: Vec<&str> = Vec::new();
+    let mut said = Vec::new();
+    for (what, names) in parts {
+        let names: Vec<&str> = names.iter().copied().filter(|name| !done.contains(name)).collect();
+        if !names.is_empty() {
+            said.push(format!("{what} {}", names.join(", ")));
+            done.extend(names);
+        }
+    }
+    if said.is_empty() { "up to date".to_owned() } else { said.join("; ") }
+}
+
+/// Says what the worker offers, and how tasks are kept apart.
+fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::Result<()> {
+    let (options, confinement) = (worker.options(), worker.confinement());
+    let memory = options.memory >> 20;
+    let cores = counted(options.cores.unsigned_abs().into(), "core");
+    writeln!(out, "  worker    {cores}, {memory} MiB of memory for tasks")?;
+    match &confinement.not_isolated {
+        None if options.network => writeln!(out, "            tasks are isolated, but for the network")?,
+        None => writeln!(out, "            tasks are isolated")?,
+        Some(why) => writeln!(out, "            tasks are not isolated, they see what the node sees: {why}")?,
+    }
+    if !confinement.memory_by_kernel {
+        writeln!(
+            out,
+            "            no control groups here: a task's memory is looked at every few milliseconds"
+        )?;
+    }
+    Ok(())
 }
 
 fn counted(number: u64, what: &str) -> String {

@@ -7,9 +7,62 @@ pub(crate) mod table;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use std::process::ExitCode;
+
+use clap::Args;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::client::{Column, Complaint};
+use crate::client::{Answer, ClientError, Column, Complaint};
+
+/// How answers are printed; an aligned table unless told otherwise.
+#[derive(Args)]
+pub(crate) struct Format {
+    /// Print each result as a JSON array of objects.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print each result as CSV with a header.
+    #[arg(long)]
+    csv: bool,
+}
+
+/// Prints what `ask` is answered to `text`; failure when one of the answers is an error.
+pub(crate) fn show(
+    format: &Format,
+    text: &str,
+    ask: impl FnOnce(&mut dyn FnMut(Answer) -> io::Result<()>) -> Result<(), ClientError>,
+) -> anyhow::Result<ExitCode> {
+    let mut render: Box<dyn Render> = match (format.json, format.csv) {
+        (true, _) => Box::new(json::Json::default()),
+        (_, true) => Box::new(csv::Csv),
+        _ => Box::new(table::Table::default()),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut failed = false;
+    let answered = ask(&mut |answer| match answer {
+        Answer::Columns(columns) => render.columns(&mut out, columns),
+        Answer::Row(row) => render.row(&mut out, row),
+        Answer::Complete(tag) => render.complete(&mut out, &tag),
+        Answer::Notice(notice) => {
+            eprint!("{}", complaint(&notice, text));
+            Ok(())
+        }
+        Answer::Error(error) => {
+            failed = true;
+            // What was printed before the error stands before it on a terminal too.
+            out.flush()?;
+            eprint!("{}", complaint(&error, text));
+            Ok(())
+        }
+    });
+    match answered {
+        Ok(()) => out.flush()?,
+        Err(ClientError::Lost(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
 
 /// Prints the results of a text of statements, one after the other.
 pub(crate) trait Render {

@@ -9,7 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The command, not yet run.
 pub fn tuplix(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tuplix"));
-    command.args(arguments).env_remove("TUPLIX_DATA");
+    command.args(arguments).env("USER", "ada");
+    for variable in ["TUPLIX_DATA", "TUPLIX_HOST", "TUPLIX_PORT", "TUPLIX_TASK_ID"] {
+        command.env_remove(variable);
+    }
     command
 }
 
@@ -30,12 +33,14 @@ impl Node {
     }
 
     pub fn with(data: &Path, more: &[&str]) -> Node {
-        let mut child = tuplix(&["up", "--port", "0", "--partitions", "2", "--data"])
-            .arg(data)
-            .args(more)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = tuplix(&["up", "--port", "0", "--partitions", "2", "--data"]);
+        command.arg(data).args(more);
+        Node::of(&mut command)
+    }
+
+    /// A node that a command starts.
+    pub fn of(command: &mut Command) -> Node {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("stop with") {
@@ -56,6 +61,11 @@ impl Node {
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap(), rest)
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Sends SIGKILL and waits.
@@ -96,4 +106,38 @@ pub fn answer(data: &Path, arguments: &[&str], query: &str) -> String {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a command on the node of a data directory, as ada.
+pub fn command(data: &Path, arguments: &[&str]) -> Output {
+    tuplix(arguments).env("TUPLIX_DATA", data).output().unwrap()
+}
+
+/// The same, where it has to succeed: what it printed.
+pub fn said(data: &Path, arguments: &[&str]) -> String {
+    let output = command(data, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The same, where it has to fail with status 1: what it printed on standard error.
+pub fn refused(data: &Path, arguments: &[&str]) -> String {
+    let output = command(data, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+/// Runs a command with something on standard input, where it has to succeed: what it printed.
+pub fn fed(data: &Path, arguments: &[&str], input: &[u8]) -> String {
+    let mut child = tuplix(arguments)
+        .env("TUPLIX_DATA", data)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
 }

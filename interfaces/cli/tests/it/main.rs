@@ -4,7 +4,15 @@
 // Real processes, outside the simulation.
 #![allow(clippy::disallowed_methods)]
 
+mod disk;
+mod documents;
+mod files;
 mod harness;
 mod kills;
+mod messages;
+mod runs;
 mod sql;
+mod tasks;
 mod up;
+mod wordcount;
+mod worker;

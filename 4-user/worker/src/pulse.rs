@@ -1,0 +1,200 @@
+//! A worker's pulse: it listens for what happens, says that it lives, and does what is due.
+//!
+//! Channels: `os_worker_ID` (a bucket with assigned tasks, `cancel TASK`; and from its own threads `rejoin BUCKET` and `stop`),
+//! `os_timer` (a bucket with something due). Between them it sleeps until the next heartbeat or the next time due. A heartbeat looks
+//! at everything again, should a notification be lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tuplix::{Notification, Result, Session};
+use tuplix_services::scheduler::Scheduler;
+use tuplix_services::{Bucket, TaskId, Timestamp, errors};
+
+use crate::errors::is_transient;
+use crate::room::Ending;
+use crate::worker::{Context, offer};
+
+/// Heartbeats in the time of a lease.
+const BEATS: u32 = 3;
+
+/// The pause before something that is due at once is looked at again.
+const PAUSE_NS: u64 = 10_000_000;
+
+/// The time between 1970 and 2000, where the machine's clock begins.
+const EPOCH_2000_US: i64 = 946_684_800_000_000;
+
+const TIMER: &str = "os_timer";
+
+/// The pulse of one worker.
+pub(crate) struct Pulse {
+    context: Arc<Context>,
+    session: Session,
+    scheduler: Scheduler,
+    /// When each bucket has something due, in [`tuplix_machine::Machine::monotonic_ns`].
+    due: BTreeMap<Bucket, u64>,
+    next_beat: u64,
+}
+
+impl Pulse {
+    /// Listens, then joins all buckets: from here on the worker is known.
+    pub(crate) fn join(context: &Arc<Context>) -> Result<Pulse> {
+        let mut session = context.session()?;
+        let scheduler = Scheduler::new(&mut session)?;
+        session.execute(&format!("LISTEN os_worker_{}; LISTEN {TIMER}", context.options.id))?;
+        // A lease that is forgotten by a crash is one that a crash ends.
+        session.set("synchronous_commit", "off")?;
+        let mut pulse =
+            Pulse { context: context.clone(), session, scheduler, due: BTreeMap::new(), next_beat: 0 };
+        for bucket in &context.options.buckets {
+            pulse.join_bucket(*bucket)?;
+        }
+        pulse.next_beat = pulse.now() + pulse.beat_every();
+        Ok(pulse)
+    }
+
+    /// Until the worker stops.
+    pub(crate) fn beat(mut self) {
+        while !self.context.room.is_stopping() {
+            if let Err(error) = self.once() {
+                self.context.give_up(&error);
+            }
+        }
+    }
+
+    fn once(&mut self) -> Result<()> {
+        let now = self.now();
+        if now >= self.next_beat {
+            for bucket in self.context.options.buckets.clone() {
+                self.heartbeat(bucket)?;
+                self.look_again(bucket)?;
+            }
+            self.next_beat = now + self.beat_every();
+        }
+        let due: Vec<Bucket> =
+            self.due.iter().filter(|(_, due)| **due <= now).map(|(bucket, _)| *bucket).collect();
+        for bucket in due {
+            self.live_and_tick(bucket)?;
+        }
+        let next = self.due.values().copied().chain([self.next_beat]).min().unwrap_or(self.next_beat);
+        let pause = Duration::from_nanos(next.saturating_sub(self.now()));
+        for notification in self.session.wait_notifications(pause)? {
+            self.heard(&notification)?;
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, notification: &Notification) -> Result<()> {
+        let payload = notification.payload.as_str();
+        let bucket = |text: &str| {
+            let bucket = Bucket(text.parse().ok()?);
+            self.context.options.buckets.contains(&bucket).then_some(bucket)
+        };
+        if notification.channel == TIMER {
+            return bucket(payload).map_or(Ok(()), |bucket| self.live_and_tick(bucket));
+        }
+        match payload.split_once(' ') {
+            Some(("cancel", task)) => {
+                if let Ok(task) = task.parse() {
+                    self.context.room.end_task(TaskId(task), Ending::Cancelled);
+                }
+            }
+            Some(("rejoin", text)) => {
+                if let Some(bucket) = bucket(text) {
+                    self.rejoin(bucket)?;
+                }
+            }
+            _ => {
+                if let Some(bucket) = bucket(payload) {
+                    self.context.room.assigned(bucket);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn join_bucket(&mut self, bucket: Bucket) -> Result<()> {
+        let (context, session) = (&self.context, &mut self.session);
+        let offer = offer(&context.options);
+        retried(|| self.scheduler.join_worker(session, bucket, context.options.id, &offer))?;
+        context.room.assigned(bucket);
+        self.tick(bucket)
+    }
+
+    /// The bucket gave up on this worker: so does the worker on what it runs for the bucket, and begins anew.
+    fn rejoin(&mut self, bucket: Bucket) -> Result<()> {
+        tracing::warn!("bucket {bucket} has lost this worker; it ends its tasks there and joins again");
+        self.context.room.end_bucket(bucket, Ending::Lost);
+        self.join_bucket(bucket)
+    }
+
+    fn heartbeat(&mut self, bucket: Bucket) -> Result<()> {
+        let (id, session) = (self.context.options.id, &mut self.session);
+        match retried(|| self.scheduler.heartbeat_worker(session, bucket, id)) {
+            Err(error) if error.sqlstate() == errors::UNKNOWN_WORKER => self.rejoin(bucket),
+            beaten => beaten.map(drop),
+        }
+    }
+
+    /// Finds what a notification that was lost would have told.
+    fn look_again(&mut self, bucket: Bucket) -> Result<()> {
+        let room = &self.context.room;
+        room.assigned(bucket);
+        for (task, attempt) in room.running(bucket) {
+            let session = &mut self.session;
+            match retried(|| self.scheduler.heartbeat_task(session, task, attempt)) {
+                Ok(held) if held.cancelling => room.end_task(task, Ending::Cancelled),
+                Err(error) if [errors::STALE_ATTEMPT, errors::UNKNOWN_TASK].contains(&error.sqlstate()) => {
+                    room.end_attempt(task, attempt);
+                }
+                held => drop(held?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due in a bucket; first it says that it lives, lest a machine that slept takes its own worker for lost.
+    fn live_and_tick(&mut self, bucket: Bucket) -> Result<()> {
+        self.heartbeat(bucket)?;
+        self.tick(bucket)
+    }
+
+    fn tick(&mut self, bucket: Bucket) -> Result<()> {
+        let session = &mut self.session;
+        let due = retried(|| self.scheduler.tick(session, bucket))?;
+        match due {
+            Some(due) => self.due.insert(bucket, self.moment(due)),
+            None => self.due.remove(&bucket),
+        };
+        Ok(())
+    }
+
+    /// A time of the database by this machine's steady clock; later than now.
+    fn moment(&self, time: Timestamp) -> u64 {
+        let machine = &self.context.machine;
+        let left_us = (time.0 - EPOCH_2000_US).saturating_sub(machine.now_us());
+        self.now() + (left_us.max(0).unsigned_abs().saturating_mul(1000)).max(PAUSE_NS)
+    }
+
+    fn now(&self) -> u64 {
+        self.context.machine.monotonic_ns()
+    }
+
+    fn beat_every(&self) -> u64 {
+        u64::try_from((self.context.options.lease / BEATS).as_nanos()).unwrap_or(u64::MAX / 2)
+    }
+}
+
+/// Tries again what met another transaction.
+fn retried<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    /// Tries; more of them in a row mean that something else is wrong.
+    const TRIES: u32 = 100;
+    for _ in 1..TRIES {
+        match call() {
+            Err(error) if is_transient(&error) => {}
+            done => return done,
+        }
+    }
+    call()
+}

@@ -1,0 +1,10 @@
+//! A worker on a node in this process, with real programs.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod endings;
+mod files;
+mod harness;
+mod isolation;
+mod memory;
+mod worker;

@@ -1,0 +1,33 @@
+//! `tuplix retry`: lets a task that failed or was cancelled live again.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use tuplix_services::TaskId;
+use tuplix_services::scheduler::Scheduler;
+
+use crate::node::{Target, explain};
+
+/// Arguments of `retry`.
+#[derive(Args)]
+#[command(after_help = "\
+Tasks that were cancelled because they need it live again too.
+
+Examples:
+  tuplix retry 1067")]
+pub(crate) struct Retry {
+    /// The task.
+    #[arg(value_name = "TASK")]
+    task: i64,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) fn run(retry: &Retry) -> anyhow::Result<ExitCode> {
+    let mut node = retry.target.connect()?;
+    let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
+    let state = scheduler.retry_task(&mut node.session, TaskId(retry.task)).map_err(explain)?;
+    writeln!(std::io::stdout(), "task {} is {state}", retry.task)?;
+    Ok(ExitCode::SUCCESS)
+}

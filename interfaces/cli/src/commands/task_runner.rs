@@ -1,0 +1,15 @@
+//! `tuplix task-runner`: the helper process of a worker, which starts it by itself.
+
+use clap::Args;
+
+/// Arguments of `task-runner`: the process that it dies with.
+#[derive(Args)]
+pub(crate) struct TaskRunner {
+    #[arg(long, hide = true)]
+    parent: Option<u32>,
+}
+
+pub(super) fn run(runner: &TaskRunner) -> anyhow::Result<std::process::ExitCode> {
+    anyhow::ensure!(runner.parent.is_some(), "a worker starts it: tuplix up");
+    Ok(tuplix_worker::run_task_runner())
+}

@@ -1,0 +1,60 @@
+//! A full disk: said where, and what to do; what was acknowledged before is there when the node has room again.
+
+use std::fs;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Node, fed, refused, said, text};
+
+/// A shell as root of a mount namespace of its own.
+fn apart() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "/bin/sh", "-euc"]);
+    command
+}
+
+#[test]
+fn a_full_disk_is_said_with_what_to_do() {
+    let possible = apart().arg("mount -t tmpfs none /mnt").output().unwrap();
+    if !possible.status.success() {
+        // Nothing smaller than the machine's own disk can be filled up then.
+        eprintln!("this machine permits no mount namespaces: {}", text(&possible.stderr));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    // The disk goes with its namespace, so what is on it is copied when the node has ended.
+    let script = "mount -t tmpfs -o size=80m none \"$1\"
+                  \"$0\" up --port 0 --partitions 2 --no-worker --data \"$1\" || true
+                  cp -a \"$1\"/. \"$2\"";
+    let rescued = folder.path().join("rescued");
+    fs::create_dir(&rescued).unwrap();
+    let mut command = apart();
+    command.arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(&data).arg(&rescued);
+    let node = Node::of(&mut command);
+    // Its folder is seen by nobody else, so its socket is not either.
+    let port = node.port.to_string();
+    fed(&data, &["put", "--port", &port, "-", "small"], b"kept");
+    let large = folder.path().join("large");
+    fs::write(&large, vec![b'x'; 80 << 20]).unwrap();
+    let large = large.to_str().unwrap();
+    for arguments in [
+        &["put", "--port", &port, large][..],
+        &["submit", "--port", &port, "/bin/true"],
+        &["sql", "--port", &port, "CREATE TABLE t (a int)"],
+    ] {
+        let said_no = refused(&data, arguments);
+        assert!(
+            said_no.contains("53100") && said_no.contains("Free space on the disk"),
+            "{arguments:?}: {said_no}"
+        );
+    }
+    let process = node.greeting.rsplit("kill ").next().unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(process).unwrap(), Signal::KILL).unwrap();
+    assert!(node.wait().success());
+    let _node = Node::start(&rescued);
+    assert_eq!(said(&rescued, &["cat", "small"]), "kept");
+    said(&rescued, &["check"]);
+}
