@@ -96,8 +96,11 @@ fn take_over(node: &mut Node, task: TaskId) -> Claim {
     node.scheduler.join_worker(&mut node.session, Node::home(), other, &offer).unwrap();
     let late =
         format!("UPDATE os.task_lease SET lease_until = now() - interval '1 s' WHERE task_id = {task}");
+    // Together, lest a heartbeat comes between them.
+    node.session.execute("BEGIN").unwrap();
     node.session.execute(&late).unwrap();
     node.scheduler.tick(&mut node.session, Node::home()).unwrap();
+    node.session.execute("COMMIT").unwrap();
     let claimed = node.scheduler.claim_tasks(&mut node.session, Node::home(), other, 1).unwrap().remove(0);
     assert_eq!((claimed.task, claimed.attempt), (task, 2));
     claimed
@@ -139,8 +142,13 @@ fn a_worker_that_was_given_up_ends_its_tasks_and_joins_again() {
     let mut node = Node::with(|options| options.lease = Duration::from_secs(2));
     let task = node.submit(&shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT -gt 1 || sleep 1000")));
     wait_until_it_runs(&mut node, task, 1);
-    node.session.execute("UPDATE os.worker SET lease_until = now() - interval '1 s'").unwrap();
+    // Together, lest a heartbeat comes between them.
+    let late =
+        format!("UPDATE os.worker SET lease_until = now() - interval '1 s' WHERE p_key = {}", Node::home());
+    node.session.execute("BEGIN").unwrap();
+    node.session.execute(&late).unwrap();
     node.scheduler.tick(&mut node.session, Node::home()).unwrap();
+    node.session.execute("COMMIT").unwrap();
     assert_eq!(node.wait(task).done().attempt, 2);
     assert_eq!(node.results(task), ["1|lost|its worker was lost", "2|done|"]);
 }
