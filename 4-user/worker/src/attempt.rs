@@ -18,6 +18,7 @@ use crate::logs::{Stream, log_path};
 use crate::outcome::{Failure, Verdict, usage, verdict};
 use crate::room::Ending;
 use crate::runner::client::{Killer, Runner};
+use crate::runner::end_orphans;
 use crate::runner::protocol::{End, Request};
 use crate::task_thread::TaskThread;
 
@@ -73,7 +74,11 @@ impl TaskThread {
         let report = match runner.run(killer, request) {
             Ok(report) => report,
             Err(error) => {
-                // The helper is gone, and its task with it.
+                // Its task ends with it, and another attempt does not begin before that.
+                drop(runner);
+                if !end_orphans(folder) {
+                    tracing::error!("processes of task {} cannot be ended", claim.task);
+                }
                 let error = format!("its helper process was lost: {error}");
                 return Ok(Verdict::Failed(Failure::of(error, Default::default())));
             }

@@ -200,10 +200,10 @@ fn a_worker_that_stops_gives_its_tasks_back() {
 fn a_helper_that_is_killed_takes_its_task_along_and_another_one_is_started() {
     let mut node = Node::with(|options| options.cores = 1);
     let seconds = unique(1);
-    let mut spec = shell(&format!("{BEGIN}; test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep {seconds}"));
+    let mut spec = shell(&format!("test $TUPLIX_TASK_ATTEMPT = 2 || exec sleep {seconds}"));
     (spec.max_attempts, spec.backoff_ms) = (2, 1);
     let task = node.submit(&spec);
-    wait_until_it_runs(&mut node, task, 1);
+    node.until(|_| find(&["sleep", &seconds]).is_some());
     let helper = parent(parent(find(&["sleep", &seconds]).unwrap()));
     kill(helper);
     assert_eq!(node.wait(task).done().attempt, 2);
