@@ -226,31 +226,11 @@ impl SessionInfo for Services {
     }
 
     fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<EcoString> {
-        let schema = self.schema();
-        let catalog = &schema.catalog;
-        match reg_type {
-            TypeId::REGCLASS => {
-                crate::system::relation_name(catalog, oid, &Services::search_path(self)).map(EcoString::from)
-            }
-            TypeId::REGPROC => {
-                catalog.function(FunctionId(oid)).map(|function| function.name.as_str().into())
-            }
-            TypeId::REGNAMESPACE => {
-                catalog.schemas().find(|schema| schema.oid == oid).map(|schema| schema.name.as_str().into())
-            }
-            _ => None,
-        }
+        crate::system::object_name(self, reg_type, oid).map(EcoString::from)
     }
 
     fn object_id(&self, reg_type: TypeId, name: &str) -> Result<Option<u32>> {
-        let schema = self.schema();
-        match reg_type {
-            TypeId::REGCLASS => {
-                Ok(crate::system::relation_oid(&schema.catalog, name, &Services::search_path(self)))
-            }
-            TypeId::REGNAMESPACE => Ok(schema.catalog.schema(name).map(|schema| schema.oid)),
-            _ => Ok(None),
-        }
+        crate::system::object_id(self, reg_type, name).map(Some)
     }
 
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {

@@ -131,6 +131,19 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("pg_client_encoding", |_, _| Ok(Value::text("UTF8"))),
     ("getdatabaseencoding", |_, _| Ok(Value::text("UTF8"))),
     ("PG_encoding_to_char", |_, a| Ok(Value::text(if int(a, 0)? == 6 { "UTF8" } else { "" }))),
+    ("PG_char_to_encoding", |_, a| {
+        let name: String = text(a, 0)?.chars().filter(char::is_ascii_alphanumeric).collect();
+        let is_utf8 = name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("unicode");
+        Ok(Value::Int4(if is_utf8 { 6 } else { -1 }))
+    }),
+    ("oidvectortypes", |_, a| {
+        let types = super::args::array(a, 0)?.elements.iter();
+        let name = |value: &Value| match value {
+            Value::Oid(oid) => TypeId(*oid).to_string(),
+            _ => String::new(),
+        };
+        Ok(Value::text(types.map(name).collect::<Vec<_>>().join(", ")))
+    }),
     ("pg_is_in_recovery", |_, _| Ok(Value::Bool(false))),
     ("pg_my_temp_schema", |_, _| Ok(Value::Oid(0))),
     ("pg_is_other_temp_schema", |_, _| Ok(Value::Bool(false))),

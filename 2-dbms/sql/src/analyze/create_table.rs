@@ -92,6 +92,9 @@ impl Analyzer<'_> {
             let message = format!("column \"{}\" has pseudo-type {ty}", column.colname);
             return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
         }
+        if ty.is_catalogue_only() {
+            return Err(self.unsupported(format_args!("a column of type \"{ty}\""), type_name.location));
+        }
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
             if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
@@ -277,7 +280,10 @@ fn check_keys(table: &str, columns: &mut [ColumnDef], constraints: &[Constraint]
 /// Whether no column can have this type.
 pub(super) fn is_pseudo(ty: TypeId) -> bool {
     tuplix_functions::is_polymorphic(ty)
-        || matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::ANY | TypeId::UNKNOWN)
+        || matches!(
+            ty,
+            TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::ANY | TypeId::UNKNOWN | TypeId::CSTRING
+        )
 }
 
 /// The words of a constraint that is refused.
