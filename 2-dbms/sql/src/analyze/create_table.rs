@@ -9,6 +9,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
 use super::{Analyzer, nodes, text};
+use crate::parser;
 use crate::plan::{Constraint, ConstraintKind, CreateTable, OutputColumn};
 
 /// What one column says about itself besides its type.
@@ -161,7 +162,7 @@ impl Analyzer<'_> {
                     ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => {
                         *keys = vec![name.clone()]
                     }
-                    ConstraintKind::Check { column, .. } => *column = Some(name.clone()),
+                    ConstraintKind::Check { .. } => {}
                 }
                 constraints.push(made);
             }
@@ -194,7 +195,10 @@ impl Analyzer<'_> {
             Ok(ConstrType::ConstrUnique) => ConstraintKind::Unique(keys()),
             Ok(ConstrType::ConstrCheck) => {
                 let condition = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
-                ConstraintKind::Check { expression: text::expression(condition)?, column: None }
+                // A condition over one column is named by it, wherever it was written.
+                let mut columns = parser::column_names(condition).into_iter();
+                let column = columns.next().filter(|_| columns.next().is_none());
+                ConstraintKind::Check { expression: text::expression(condition)?, column }
             }
             Ok(other) => return Err(self.unsupported(constraint_name(other), location)),
             Err(_) => return Err(nodes::missing()),
