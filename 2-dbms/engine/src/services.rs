@@ -39,6 +39,16 @@ pub struct Services {
     /// When the running statement is to be ended.
     pub(crate) deadline_ns: Cell<Option<u64>>,
     dynamic: RefCell<DynamicCache>,
+    /// What PREPARE has prepared, for `pg_prepared_statements`.
+    pub(crate) prepared: RefCell<BTreeMap<String, PreparedInfo>>,
+}
+
+/// A statement of PREPARE.
+pub(crate) struct PreparedInfo {
+    pub text: String,
+    pub parameters: Vec<TypeId>,
+    /// When, `timestamptz` microseconds.
+    pub time_us: i64,
 }
 
 type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Arc<CompiledStatement>)>;
@@ -63,6 +73,7 @@ impl Services {
             flags,
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
+            prepared: RefCell::new(BTreeMap::new()),
         }
     }
 
@@ -231,6 +242,10 @@ impl SessionInfo for Services {
 
     fn object_id(&self, reg_type: TypeId, name: &str) -> Result<Option<u32>> {
         crate::system::object_id(self, reg_type, name).map(Some)
+    }
+
+    fn listening_channels(&self) -> Vec<String> {
+        self.node.listeners.channels(self.session_id)
     }
 
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {

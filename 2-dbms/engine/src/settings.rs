@@ -130,6 +130,8 @@ impl Settings {
         let known = DEFINITIONS.iter().map(|definition| {
             let value = self.get(definition.name).unwrap_or_default();
             let (kind, options) = match definition.kind {
+                Kind::ReadOnly if matches!(definition.default, "on" | "off") => ("bool", None),
+                Kind::ReadOnly if definition.default.bytes().all(|b| b.is_ascii_digit()) => ("integer", None),
                 Kind::Text | Kind::TimeZone | Kind::ReadOnly => ("string", None),
                 Kind::Bool => ("bool", None),
                 Kind::Milliseconds | Kind::Integer => ("integer", None),

@@ -119,7 +119,7 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
 
 fn constraint_definition(view: &View<'_>, oid: u32, pretty: bool) -> Option<String> {
     view.catalog().tables().find_map(|table| {
-        let constraints = index::constraints(view, table);
+        let constraints = index::constraints(table);
         let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
         Some(index::constraint_definition(view, table, found, pretty))
     })

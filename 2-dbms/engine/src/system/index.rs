@@ -52,21 +52,29 @@ pub(crate) struct Constraint<'a> {
     pub name: &'a str,
     /// `pg_constraint.contype`: `p`, `u` or `c`.
     pub kind: &'static str,
-    /// Its columns.
-    pub columns: Vec<usize>,
     /// The index that enforces it.
     pub index: Option<&'a IndexDef>,
     /// A CHECK's condition as it was written.
     pub condition: Option<&'a str>,
 }
 
+impl Constraint<'_> {
+    /// Its columns: the key's, or those that the condition reads.
+    pub(crate) fn columns(&self, view: &View<'_>, table: &TableDef) -> Vec<usize> {
+        match (self.index, self.condition) {
+            (Some(index), _) => index.columns.iter().map(|key| key.column).collect(),
+            (None, Some(condition)) => deparse::columns_of(view, table, condition),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
 /// A table's constraints.
-pub(crate) fn constraints<'a>(view: &View<'_>, table: &'a TableDef) -> Vec<Constraint<'a>> {
+pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
     let of_index = |index: &'a IndexDef| Constraint {
         oid: index.id.0,
         name: &index.name,
         kind: if index.primary { "p" } else { "u" },
-        columns: index.columns.iter().map(|key| key.column).collect(),
         index: Some(index),
         condition: None,
     };
@@ -74,7 +82,6 @@ pub(crate) fn constraints<'a>(view: &View<'_>, table: &'a TableDef) -> Vec<Const
         oid: part_oid(table, table.columns.len() + number),
         name: &check.name,
         kind: "c",
-        columns: deparse::columns_of(view, table, &check.expression),
         index: None,
         condition: Some(&check.expression),
     };
@@ -86,8 +93,8 @@ pub(crate) fn constraints<'a>(view: &View<'_>, table: &'a TableDef) -> Vec<Const
 pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
-        for constraint in constraints(view, table) {
-            let key = constraint.columns.iter().map(|column| column_number(*column)).collect();
+        for constraint in constraints(table) {
+            let key = constraint.columns(view, table).into_iter().map(column_number).collect();
             let condition = constraint.condition.map(|text| deparse::check_text(view, table, text, false));
             rows.push(relation.row(&[
                 ("oid", oid(constraint.oid)),
@@ -160,8 +167,8 @@ pub(crate) fn constraint_definition(
         let condition = deparse::check_text(view, table, condition, pretty);
         return format!("CHECK ({condition})");
     }
-    let names: Vec<String> =
-        constraint.columns.iter().map(|column| quote_ident(&table.columns[*column].name)).collect();
+    let columns = constraint.columns(view, table).into_iter();
+    let names: Vec<String> = columns.map(|column| quote_ident(&table.columns[column].name)).collect();
     let words = if constraint.kind == "p" { "PRIMARY KEY" } else { "UNIQUE" };
     format!("{words} ({})", names.join(", "))
 }

@@ -186,7 +186,7 @@ pub(crate) fn table_constraints(view: &View<'_>, relation: &SystemRelation) -> V
             ]);
             rows.push(relation.row(&values));
         };
-        for constraint in constraints(view, table) {
+        for constraint in constraints(table) {
             let kind = match constraint.kind {
                 "p" => "PRIMARY KEY",
                 "u" => "UNIQUE",
@@ -208,7 +208,7 @@ pub(crate) fn check_constraints(view: &View<'_>, relation: &SystemRelation) -> V
             values.push(("check_clause", Value::text(clause)));
             rows.push(relation.row(&values));
         };
-        for constraint in constraints(view, table).iter().filter(|constraint| constraint.kind == "c") {
+        for constraint in constraints(table).iter().filter(|constraint| constraint.kind == "c") {
             let definition = index::constraint_definition(view, table, constraint, false);
             row(constraint.name, definition.trim_start_matches("CHECK ").to_owned());
         }
@@ -222,9 +222,9 @@ pub(crate) fn check_constraints(view: &View<'_>, relation: &SystemRelation) -> V
 /// Calls `row` with each table, constraint, and column with its place in the constraint.
 fn each_key_column(view: &View<'_>, mut row: impl FnMut(&TableDef, &Constraint<'_>, usize, &str)) {
     for table in view.catalog().tables() {
-        for constraint in constraints(view, table) {
-            for (place, column) in constraint.columns.iter().enumerate() {
-                row(table, &constraint, place, &table.columns[*column].name);
+        for constraint in constraints(table) {
+            for (place, column) in constraint.columns(view, table).into_iter().enumerate() {
+                row(table, &constraint, place, &table.columns[column].name);
             }
         }
     }

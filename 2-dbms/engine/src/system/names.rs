@@ -7,6 +7,7 @@ use tuplix_sql::parser::{self, quote_ident};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::relations::{self, SystemRelation};
+use super::routine::support_names;
 use super::view::{OWNER, View};
 
 /// The text of an object id of type `regclass`, `regproc`, ...; `None` when there is no such object.
@@ -193,15 +194,23 @@ fn function_parts(view: &View<'_>, oid: u32) -> Option<(String, String, Vec<Type
         let types = function.inputs().map(|input| input.ty).collect();
         return Some((function.schema.clone(), function.name.clone(), types));
     }
-    let function = tuplix_functions::lookup_function(oid)?;
-    Some(("pg_catalog".to_owned(), function.name.to_owned(), function.args.to_vec()))
+    if let Some(function) = tuplix_functions::lookup_function(oid) {
+        return Some(("pg_catalog".to_owned(), function.name.to_owned(), function.args.to_vec()));
+    }
+    let (_, name) = support_names().find(|(support, _)| *support == oid)?;
+    Some(("pg_catalog".to_owned(), name.to_owned(), Vec::new()))
 }
 
 /// The functions that a name means, those of the first schema on the path first.
 fn candidates(view: &View<'_>, parts: &[String]) -> Vec<(u32, Vec<TypeId>)> {
     let built_in = |name: &str| {
         let found = tuplix_functions::functions_named(name).iter();
-        found.map(|function| (function.oid, function.args.to_vec())).collect::<Vec<_>>()
+        let mut found: Vec<_> = found.map(|function| (function.oid, function.args.to_vec())).collect();
+        if found.is_empty() {
+            let support = support_names().find(|(_, support)| *support == name);
+            found.extend(support.map(|(oid, _)| (oid, Vec::new())));
+        }
+        found
     };
     let of_schema = |schema: &str, name: &str| {
         let found = view.catalog().functions_named(schema, name);

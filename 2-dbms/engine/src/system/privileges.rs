@@ -60,8 +60,8 @@ fn check_user(view: &View<'_>, user: &Value) -> Result<()> {
 fn check_privileges(given: Option<&Value>, known: &[&str]) -> Result<()> {
     let given = given.and_then(Value::as_str).unwrap_or_default();
     for word in given.split(',') {
-        let word = word.trim().to_ascii_uppercase();
-        if !known.contains(&word.trim_end_matches(" WITH GRANT OPTION")) {
+        let upper = word.trim().to_ascii_uppercase();
+        if !known.contains(&upper.trim_end_matches(" WITH GRANT OPTION")) {
             let message = format!("unrecognized privilege type: \"{}\"", word.trim());
             return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
         }

@@ -7,6 +7,9 @@ use super::deparse;
 use super::relations::{self, SystemColumn, SystemRelation};
 use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
 
+const DEFAULT_COLLATION: u32 = 100;
+const C_COLLATION: u32 = 950;
+
 /// `pg_class`
 pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -76,7 +79,7 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     for table in view.catalog().tables() {
         let columns = table.columns.iter().enumerate();
         rows.extend(columns.map(|(number, column)| {
-            let has_default = column.default.is_some();
+            let has_default = default_of(column).is_some();
             attribute(relation, table.id.0, number, &Attribute::of_column(column), has_default)
         }));
         for index in &table.indexes {
@@ -89,10 +92,20 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     for system in relations::all() {
         let columns = system.columns.iter().enumerate();
         rows.extend(columns.map(|(number, column)| {
-            attribute(relation, system.oid, number, &Attribute::of_system(column), false)
+            let row = attribute(relation, system.oid, number, &Attribute::of_system(column), false);
+            if system.kind == "r" { with_c_collation(relation, row) } else { row }
         }));
     }
     rows
+}
+
+/// The texts in PostgreSQL's own tables are of collation C.
+fn with_c_collation(relation: &SystemRelation, mut row: Row) -> Row {
+    let collation = &mut row[relation.column("attcollation")];
+    if matches!(collation, Value::Oid(DEFAULT_COLLATION)) {
+        *collation = oid(C_COLLATION);
+    }
+    row
 }
 
 /// What differs between columns.
@@ -147,12 +160,17 @@ fn attribute(
     relation.row(&values)
 }
 
+/// A column's default; PostgreSQL keeps none that is NULL.
+fn default_of(column: &ColumnDef) -> Option<&str> {
+    column.default.as_deref().filter(|written| !written.trim().eq_ignore_ascii_case("null"))
+}
+
 /// `pg_attrdef`
 pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
         for (number, column) in table.columns.iter().enumerate() {
-            let Some(written) = &column.default else { continue };
+            let Some(written) = default_of(column) else { continue };
             rows.push(relation.row(&[
                 ("oid", oid(part_oid(table, number))),
                 ("adrelid", oid(table.id.0)),

@@ -6,7 +6,7 @@ use tuplix_sql::parser::quote_ident;
 use tuplix_types::{Row, TypeId, Value};
 
 use super::deparse;
-use super::relations::SystemRelation;
+use super::relations::{self, SystemRelation};
 use super::view::{OWNER, View, array, int, oid, text, truth, vector};
 
 const INTERNAL: u32 = 12;
@@ -17,7 +17,27 @@ const PLPGSQL: u32 = 13_563;
 pub(crate) fn functions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let users = view.catalog().functions().map(|function| user_function(view, relation, function));
     let built_in = tuplix_functions::functions().iter().filter(|function| function.implemented);
-    users.chain(built_in.map(|function| built_in_function(view, relation, function))).collect()
+    let built_in = built_in.map(|function| built_in_function(view, relation, function));
+    users.chain(built_in).chain(support_functions()).collect()
+}
+
+/// The functions that rows of `pg_type` and others name, such as a type's input function; nobody can call them.
+fn support_functions() -> impl Iterator<Item = Row> {
+    let callable = |row: &&Row| match row.first() {
+        Some(Value::Oid(oid)) => {
+            tuplix_functions::lookup_function(*oid).is_some_and(|function| function.implemented)
+        }
+        _ => false,
+    };
+    relations::own_rows("pg_proc").iter().filter(move |row| !callable(row)).cloned()
+}
+
+/// The object id of a function of that kind, and its name.
+pub(crate) fn support_names() -> impl Iterator<Item = (u32, &'static str)> {
+    relations::own_rows("pg_proc").iter().filter_map(|row| match (&row[0], &row[1]) {
+        (Value::Oid(oid), Value::Text(name)) => Some((*oid, name.as_str())),
+        _ => None,
+    })
 }
 
 fn user_function(view: &View<'_>, relation: &SystemRelation, function: &FunctionDef) -> Row {

@@ -29,7 +29,7 @@ pub(crate) fn databases(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> 
         ("datallowconn", truth(true)),
         ("datconnlimit", int(-1)),
         ("dattablespace", oid(TABLESPACE)),
-        ("datcollate", text("C")),
+        ("datcollate", text("C.UTF-8")),
         ("datctype", text("C.UTF-8")),
     ])]
 }
@@ -110,6 +110,22 @@ pub(crate) fn activity(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ])
     };
     sessions.iter().map(row).collect()
+}
+
+/// `pg_prepared_statements`: what the session's PREPARE has prepared; the protocol's own are not listed.
+pub(crate) fn prepared_statements(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let prepared = view.services.prepared.borrow();
+    let row = |(name, info): (&String, &crate::services::PreparedInfo)| {
+        let types = info.parameters.iter().map(|ty| oid(ty.0)).collect();
+        relation.row(&[
+            ("name", text(name)),
+            ("statement", text(&info.text)),
+            ("prepare_time", Value::Timestamptz(info.time_us)),
+            ("parameter_types", array(TypeId::REGTYPE, types)),
+            ("from_sql", truth(true)),
+        ])
+    };
+    prepared.iter().map(row).collect()
 }
 
 /// `pg_available_extensions`

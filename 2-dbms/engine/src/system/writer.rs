@@ -59,9 +59,14 @@ impl<'a> Writer<'a> {
                 let name = super::names::function_name(self.view, function.0)?;
                 self.list(&format!("{name}("), arguments, ")")?;
             }
-            ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) => {
-                self.cast(inner, expr.ty, expr.typmod)?
-            }
+            ExprKind::CastViaText(inner) => match &inner.kind {
+                // A literal whose value depends on the session, such as a timestamptz.
+                ExprKind::Constant(Value::Text(literal)) => {
+                    let _ = write!(self.out, "{}::{}", quote_literal(literal), shown_type(expr.ty, -1));
+                }
+                _ => self.cast(inner, expr.ty, expr.typmod)?,
+            },
+            ExprKind::Relabel(inner) => self.cast(inner, expr.ty, expr.typmod)?,
             ExprKind::CastElements { array, .. } => self.cast(array, expr.ty, expr.typmod)?,
             ExprKind::And(list) => self.logic(list, " AND ", around)?,
             ExprKind::Or(list) => self.logic(list, " OR ", around)?,

@@ -11,18 +11,20 @@ create temp table wanted (name) as select unnest(string_to_array(
   'pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences pg_settings '
   'pg_shadow pg_shdepend pg_shdescription pg_shseclabel pg_stat_activity pg_statistic_ext pg_stats pg_subscription pg_subscription_rel '
   'pg_tables pg_tablespace pg_transform pg_trigger pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type '
-  'pg_user pg_user_mapping pg_user_mappings pg_views '
+  'pg_cursors pg_prepared_statements pg_user pg_user_mapping pg_user_mappings pg_views '
   'information_schema_catalog_name schemata tables columns table_constraints key_column_usage constraint_column_usage '
   'constraint_table_usage referential_constraints check_constraints views routines parameters sequences triggers domains '
   'domain_constraints enabled_roles applicable_roles element_types table_privileges user_defined_types view_column_usage '
   'view_table_usage', ' '));
 create temp table known as
-select t.oid from pg_type t where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any (array['trigger', 'inet',
+select t.oid from pg_type t where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any (array['trigger',
   'bool','bytea','char','name','int8','int2','int4','regproc','text','oid','json','float4','float8','unknown','bpchar','varchar',
   'date','time','timestamp','timestamptz','interval','numeric','regclass','regtype','record','any','anyarray','void','anyelement',
   'anynonarray','uuid','anyenum','jsonb','regnamespace','anycompatible','anycompatiblearray',
   'int2vector','oidvector','xid','cstring','pg_node_tree','aclitem','regrole','regprocedure']);
 insert into known select typarray from known k join pg_type t using (oid) where typarray <> 0;
+-- Columns have this type, but nothing can be done with it.
+create temp table shown as select oid from known union select oid from pg_type where typname in ('inet', '_inet');
 \t on
 \pset format unaligned
 \pset fieldsep '\t'
@@ -48,7 +50,12 @@ from (values ('pg_am', 'where amname in (''heap'', ''btree'', ''hash'')'),
   ('pg_operator', 'where oprcode in (select oid from pg_proc) and (oprleft = 0 or oprleft in (select oid from known)) and oprright in (select oid from known)'),
   ('pg_cast', 'where castsource in (select oid from known) and casttarget in (select oid from known)'),
   ('pg_tablespace', 'where spcname = ''pg_default'''),
-  ('pg_type', 'where oid in (select oid from known)')) r(name, condition) \gexec
+  ('pg_type', 'where oid in (select oid from shown)'),
+  -- The functions that rows of the others name.
+  ('pg_proc', 'where oid in (select f from pg_type t, unnest(array[typinput::oid, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze, typsubscript]) f where t.oid in (select oid from shown))'
+    ' or oid in (select amhandler from pg_am where amname in (''heap'', ''btree'', ''hash''))'
+    ' or oid in (select f from pg_language, unnest(array[lanplcallfoid, laninline, lanvalidator]) f)'
+    ' or oid in (select f from pg_operator, unnest(array[oprrest::oid, oprjoin]) f)')) r(name, condition) \gexec
 select 'pg_description', objoid, classoid, objsubid, description from pg_description
 where (classoid = 'pg_extension'::regclass) or (classoid = 'pg_language'::regclass and objoid in (select oid from pg_language where lanname in ('internal', 'sql', 'plpgsql')))
   or (classoid = 'pg_namespace'::regclass and objoid = 'public'::regnamespace) or (classoid = 'pg_am'::regclass and objoid in (2, 403, 405))
