@@ -135,11 +135,11 @@ fn relation_names(view: &View<'_>, oid: u32) -> Option<(String, String)> {
 
 fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
     let catalog = view.catalog();
-    let in_schema = |schema: &str, name: &str| {
+    let in_schema = |schema: &str, name: &str, system: bool| {
         if let Some(table) = catalog.table_named(schema, name) {
             return Some(table.id.0);
         }
-        if let Some(relation) = relations::find(schema, name) {
+        if let Some(relation) = relations::find(schema, name).filter(|_| system) {
             return Some(relation.oid);
         }
         let table = catalog.table_of_index(schema, name)?;
@@ -148,18 +148,12 @@ fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
     match parts {
         [name] => {
             let listed = view.path.iter().any(|schema| schema == "pg_catalog");
-            let system =
-                if listed { None } else { relations::find("pg_catalog", name).map(|found| found.oid) };
-            system.or_else(|| {
-                // `tuplix` is also a user's name: its system tables are found by their full names only.
-                let schemas = view.path.iter().map(String::as_str);
-                schemas
-                    .filter(|schema| *schema != "tuplix")
-                    .find_map(|schema| in_schema(schema, name))
-                    .or_else(|| catalog.table_on_path(&view.path, name).map(|table| table.id.0))
-            })
+            let first = (!listed).then_some("pg_catalog");
+            let mut path = first.into_iter().chain(view.path.iter().map(String::as_str));
+            // `tuplix` is also a user's name: its system tables are found by their full names only.
+            path.find_map(|schema| in_schema(schema, name, schema != "tuplix"))
         }
-        [schema, name] | [_, schema, name] => in_schema(schema, name),
+        [schema, name] | [_, schema, name] => in_schema(schema, name, true),
         _ => None,
     }
 }

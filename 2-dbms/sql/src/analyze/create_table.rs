@@ -94,7 +94,7 @@ impl Analyzer<'_> {
             return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
         }
         if ty.is_catalogue_only() {
-            return Err(self.unsupported(format_args!("a column of type \"{ty}\""), type_name.location));
+            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
         }
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
