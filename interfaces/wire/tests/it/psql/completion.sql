@@ -56,7 +56,7 @@ SELECT c.relname, NULL::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relki
 UNION ALL
 SELECT NULL::pg_catalog.text, n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname LIKE '%' AND n.nspname NOT LIKE E'pg\\_%'
 LIMIT 1000;
-SELECT rolname    FROM pg_catalog.pg_roles   WHERE rolname LIKE 'p%'
+SELECT rolname    FROM pg_catalog.pg_roles   WHERE rolname LIKE 'post%'
 LIMIT 1000;
 SELECT name    FROM pg_catalog.pg_prepared_statements   WHERE name LIKE '%'
 LIMIT 1000;
