@@ -169,7 +169,7 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
         "col_description_oid_int4" | "shobj_description_oid_name" => Value::Null,
         "to_regclass" => return to_reg(TypeId::REGCLASS),
         "to_regtype" => return to_reg(TypeId::REGTYPE),
-        "to_regproc" => return to_reg(TypeId::REGPROC).or_else(|error| ambiguous_is_null(error)),
+        "to_regproc" => return to_reg(TypeId::REGPROC).or_else(ambiguous_is_null),
         "to_regprocedure" => return to_reg(TypeId::REGPROCEDURE),
         "to_regnamespace" => return to_reg(TypeId::REGNAMESPACE),
         "to_regrole" => return to_reg(TypeId::REGROLE),
