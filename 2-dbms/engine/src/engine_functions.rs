@@ -31,7 +31,10 @@ pub(crate) fn call(
         "create_reference_table" => create_reference_table(args, tx),
         "create_distributed_function" => create_distributed_function(args, tx),
         "pg_notify" => notify(args, tx),
-        _ => crate::advisory::call(services, symbol, args, tx),
+        _ => match crate::system::call(services, symbol, args, tx)? {
+            Some(value) => Ok(value),
+            None => crate::advisory::call(services, symbol, args, tx),
+        },
     }
 }
 

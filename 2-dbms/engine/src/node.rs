@@ -73,13 +73,21 @@ impl Lanes for Domains {
 /// Compiled procedures with the catalogue version they were compiled under.
 pub(crate) type ProcedureCache = BTreeMap<FunctionId, (u64, Arc<CompiledProcedure>)>;
 
-/// What others may do to a session.
+/// What others may do to a session, and see of it.
 #[derive(Debug, Default)]
 pub struct SessionFlags {
     /// The secret that a cancel request must know.
     pub secret: i32,
     /// Cancel the running statement.
     pub cancel: AtomicBool,
+    /// Its user.
+    pub user: String,
+    /// The database it asked for.
+    pub database: String,
+    /// `application_name` when it began.
+    pub application_name: String,
+    /// When it began, `timestamptz` microseconds.
+    pub started_us: i64,
 }
 
 /// Which slot and domain each table has.

@@ -52,6 +52,13 @@ impl Listeners {
         state.queues.entry(session).or_default();
     }
 
+    /// The channels that `session` hears of.
+    pub fn channels(&self, session: u32) -> Vec<String> {
+        let state = self.state.lock();
+        let heard = state.channels.iter().filter(|(_, sessions)| sessions.contains(&session));
+        heard.map(|(name, _)| name.clone()).collect()
+    }
+
     /// `session` no longer wants to hear of `channel`, or of any.
     pub fn unlisten(&self, session: u32, channel: Option<&str>) {
         let mut state = self.state.lock();

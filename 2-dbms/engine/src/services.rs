@@ -39,6 +39,16 @@ pub struct Services {
     /// When the running statement is to be ended.
     pub(crate) deadline_ns: Cell<Option<u64>>,
     dynamic: RefCell<DynamicCache>,
+    /// What PREPARE has prepared, for `pg_prepared_statements`.
+    pub(crate) prepared: RefCell<BTreeMap<String, PreparedInfo>>,
+}
+
+/// A statement of PREPARE.
+pub(crate) struct PreparedInfo {
+    pub text: String,
+    pub parameters: Vec<TypeId>,
+    /// When, `timestamptz` microseconds.
+    pub time_us: i64,
 }
 
 type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Arc<CompiledStatement>)>;
@@ -63,6 +73,7 @@ impl Services {
             flags,
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
+            prepared: RefCell::new(BTreeMap::new()),
         }
     }
 
@@ -226,31 +237,15 @@ impl SessionInfo for Services {
     }
 
     fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<EcoString> {
-        let schema = self.schema();
-        let catalog = &schema.catalog;
-        match reg_type {
-            TypeId::REGCLASS => {
-                crate::system::relation_name(catalog, oid, &Services::search_path(self)).map(EcoString::from)
-            }
-            TypeId::REGPROC => {
-                catalog.function(FunctionId(oid)).map(|function| function.name.as_str().into())
-            }
-            TypeId::REGNAMESPACE => {
-                catalog.schemas().find(|schema| schema.oid == oid).map(|schema| schema.name.as_str().into())
-            }
-            _ => None,
-        }
+        crate::system::object_name(self, reg_type, oid).map(EcoString::from)
     }
 
     fn object_id(&self, reg_type: TypeId, name: &str) -> Result<Option<u32>> {
-        let schema = self.schema();
-        match reg_type {
-            TypeId::REGCLASS => {
-                Ok(crate::system::relation_oid(&schema.catalog, name, &Services::search_path(self)))
-            }
-            TypeId::REGNAMESPACE => Ok(schema.catalog.schema(name).map(|schema| schema.oid)),
-            _ => Ok(None),
-        }
+        crate::system::object_id(self, reg_type, name).map(Some)
+    }
+
+    fn listening_channels(&self) -> Vec<String> {
+        self.node.listeners.channels(self.session_id)
     }
 
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {

@@ -65,6 +65,23 @@ const DEFINITIONS: &[Definition] = &[
     setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
 ];
 
+/// A setting as `pg_settings` describes it.
+pub(crate) struct Described {
+    pub name: String,
+    /// Its value, in `unit`s.
+    pub value: String,
+    pub unit: Option<&'static str>,
+    /// Who may change it: `internal` nobody, `user` everybody.
+    pub context: &'static str,
+    /// `bool`, `integer`, `string` or `enum`.
+    pub kind: &'static str,
+    /// The values that it may have.
+    pub options: Option<&'static [&'static str]>,
+    pub default: Option<&'static str>,
+    /// Whether the session has set it.
+    pub changed: bool,
+}
+
 /// The settings of one session.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -106,6 +123,48 @@ impl Settings {
             all.insert(name.clone(), value.clone());
         }
         all.into_iter().collect()
+    }
+
+    /// All settings by name, with what is known of them.
+    pub(crate) fn described(&self) -> Vec<Described> {
+        let known = DEFINITIONS.iter().map(|definition| {
+            let value = self.get(definition.name).unwrap_or_default();
+            let (kind, options) = match definition.kind {
+                Kind::ReadOnly if matches!(definition.default, "on" | "off") => ("bool", None),
+                Kind::ReadOnly if definition.default.bytes().all(|b| b.is_ascii_digit()) => ("integer", None),
+                Kind::Text | Kind::TimeZone | Kind::ReadOnly => ("string", None),
+                Kind::Bool => ("bool", None),
+                Kind::Milliseconds | Kind::Integer => ("integer", None),
+                Kind::OneOf(options) => ("enum", Some(options)),
+            };
+            let in_milliseconds = definition.kind == Kind::Milliseconds;
+            let milliseconds = parse_milliseconds(value).filter(|_| in_milliseconds);
+            Described {
+                name: definition.name.to_owned(),
+                value: milliseconds.map_or_else(|| value.to_owned(), |ms| ms.to_string()),
+                unit: in_milliseconds.then_some("ms"),
+                context: if definition.kind == Kind::ReadOnly { "internal" } else { "user" },
+                kind,
+                options,
+                default: Some(definition.default),
+                changed: self.values.contains_key(&key(definition.name)),
+            }
+        });
+        // Those of the form `prefix.name` that somebody made up.
+        let own = self.values.iter().filter(|(name, _)| definition(name).is_none());
+        let own = own.map(|(name, value)| Described {
+            name: name.clone(),
+            value: value.clone(),
+            unit: None,
+            context: "user",
+            kind: "string",
+            options: None,
+            default: None,
+            changed: true,
+        });
+        let mut all: Vec<Described> = known.chain(own).collect();
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        all
     }
 
     /// SET. `local`: until the transaction ends.

@@ -5,7 +5,8 @@ create temp table known as
 select t.oid, t.typname from pg_type t where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any (array[
   'bool','bytea','char','name','int8','int2','int4','regproc','text','oid','json','float4','float8','unknown','bpchar','varchar',
   'date','time','timestamp','timestamptz','interval','numeric','regclass','regtype','record','any','anyarray','void','anyelement',
-  'anynonarray','uuid','anyenum','jsonb','regnamespace','anycompatible','anycompatiblearray']);
+  'anynonarray','uuid','anyenum','jsonb','regnamespace','anycompatible','anycompatiblearray',
+  'int2vector','oidvector','xid','cstring','pg_node_tree','aclitem','regrole','regprocedure']);
 insert into known select a.oid, a.typname from known k join pg_type t using (oid) join pg_type a on a.oid = t.typarray;
 create temp table procs as
 select p.* from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prorettype in (select oid from known)
@@ -17,7 +18,9 @@ select p.* from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and 
 \pset format unaligned
 \pset fieldsep '\t'
 \o pg_type.tsv
-select t.oid, t.typname, t.typcategory, t.typispreferred from pg_type t join known using (oid) order by 1;
+-- The catalogue's tables have columns of types that no function here takes.
+select t.oid, t.typname, t.typcategory, t.typispreferred from pg_type t
+where t.oid in (select oid from known) or t.typname in ('inet', '_inet') order by 1;
 \o pg_proc.tsv
 select p.oid, p.proname,
   case when l.lanname = 'internal' and p.prokind <> 'a' then p.prosrc

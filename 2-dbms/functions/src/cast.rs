@@ -78,7 +78,7 @@ impl Resolver<'_> {
 /// A value's output text, names of objects by the session.
 pub fn to_text(context: &CallContext<'_>, value: &Value, id: TypeId) -> String {
     if let Value::Oid(oid) = value
-        && id != TypeId::OID
+        && id.is_object_name()
         && let Some(name) = context.session.object_name(id, *oid)
     {
         return name.into();
@@ -91,8 +91,9 @@ pub fn to_text(context: &CallContext<'_>, value: &Value, id: TypeId) -> String {
 /// # Errors
 /// The input function's.
 pub fn from_text(context: &CallContext<'_>, text: &str, id: TypeId) -> Result<Value> {
-    let is_named = matches!(id, TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGTYPE | TypeId::REGNAMESPACE);
-    if is_named && let Some(oid) = context.session.object_id(id, text)? {
+    if id.is_object_name()
+        && let Some(oid) = context.session.object_id(id, text)?
+    {
         return Ok(Value::Oid(oid));
     }
     if id.display_name().is_none() {

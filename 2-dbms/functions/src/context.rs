@@ -66,6 +66,10 @@ pub trait SessionInfo {
     fn backend_pid(&self) -> i32 {
         1
     }
+    /// `pg_listening_channels()`
+    fn listening_channels(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The labels of an enum type in their order; `None` when it is no enum.
     fn enum_labels(&self, _enum_type: TypeId) -> Option<Vec<EcoString>> {
         None

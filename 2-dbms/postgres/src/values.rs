@@ -21,8 +21,11 @@ fn has_binary(ty: TypeId) -> bool {
                 | TypeId::ANYARRAY
                 | TypeId::VOID
                 | TypeId::TRIGGER
+                | TypeId::CSTRING
         );
-        !pseudo && TypeId::BUILT_IN.contains(&ty)
+        // No binary form, or one that is not read here.
+        let text_only = matches!(ty, TypeId::PG_NODE_TREE | TypeId::ACLITEM | TypeId::INET);
+        !pseudo && !text_only && TypeId::BUILT_IN.contains(&ty)
     };
     scalar(ty) || ty.element().is_some_and(scalar)
 }
@@ -39,9 +42,7 @@ pub(crate) fn decode(ty: TypeId, format: i16, bytes: &[u8], ctx: &IoContext) -> 
     }
     let text = binary_io::utf8(bytes)?;
     // The text of a reg... type is a name, which only the server can look up.
-    let is_reg =
-        |ty| matches!(ty, TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE);
-    if !has_binary(ty) || is_reg(ty) || ty.element().is_some_and(is_reg) {
+    if !has_binary(ty) || ty.is_object_name() || ty.element().is_some_and(TypeId::is_object_name) {
         return Ok(Value::text(text));
     }
     text_io::parse_text(ty, -1, text, ctx)
@@ -64,7 +65,7 @@ pub(crate) fn encode(
     let natural = binary_io::natural_type(value);
     let same = natural == ty
         || (natural == TypeId::TEXT && (ty.is_text_like() || ty == TypeId::JSON))
-        || (natural == TypeId::OID && matches!(ty, TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC));
+        || (natural == TypeId::OID && ty.is_object_name());
     if same && has_binary(ty) {
         binary_io::send(ty, value, out);
         return Ok(BINARY);

@@ -94,6 +94,11 @@ impl Fragment {
         size_of::<Fragment>() + chunks + self.chunk_bytes + self.heap_bytes + indexes + slots
     }
 
+    /// Bytes of the index of this number; 0 when there is none.
+    pub fn index_bytes(&self, number: usize) -> usize {
+        self.indexes.get(number).and_then(Option::as_ref).map_or(0, Index::memory_bytes)
+    }
+
     /// The rows as they are now. Costs one pointer for each 131,072 rows.
     pub fn snapshot(&self) -> FragmentSnapshot {
         FragmentSnapshot::new(self.directory.clone(), self.rows, self.version)

@@ -115,6 +115,14 @@ impl Session {
         }
     }
 
+    /// The name behind a value of `regclass` or its kin, as its text form shows it; `None` when there is no such object.
+    pub fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<String> {
+        match &self.engine {
+            Engine::Embedded(session) => session.object_name(reg_type, oid),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// What a cancel request has to know.
     pub fn secret(&self) -> i32 {
         match &self.engine {

@@ -210,9 +210,8 @@ fn receive_nested(ty: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Result
         TypeId::INT8 => Value::Int8(reader.i64()?),
         TypeId::FLOAT4 => Value::Float4(f32::from_be_bytes(reader.array()?)),
         TypeId::FLOAT8 => Value::Float8(f64::from_be_bytes(reader.array()?)),
-        TypeId::OID | TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE => {
-            Value::Oid(u32::from_be_bytes(reader.array()?))
-        }
+        TypeId::OID | TypeId::XID => Value::Oid(u32::from_be_bytes(reader.array()?)),
+        _ if ty.is_object_name() => Value::Oid(u32::from_be_bytes(reader.array()?)),
         TypeId::UUID => Value::Uuid(Arc::new(reader.array()?)),
         TypeId::DATE => receive_date(reader.i32()?)?,
         TypeId::TIME => match reader.i64()? {

@@ -54,6 +54,9 @@ macro_rules! built_in_types {
             pub fn element(self) -> Option<TypeId> {
                 match self.0 {
                     $($array if $array != 0 => Some(TypeId($oid)),)*
+                    // They are arrays of one dimension with the first subscript 0.
+                    22 => Some(TypeId::INT2),
+                    30 => Some(TypeId::OID),
                     _ => None,
                 }
             }
@@ -72,14 +75,20 @@ built_in_types! {
     NAME = 19, "name", "name", 1003;
     INT8 = 20, "int8", "bigint", 1016;
     INT2 = 21, "int2", "smallint", 1005;
+    INT2VECTOR = 22, "int2vector", "int2vector", 1006;
     INT4 = 23, "int4", "integer", 1007;
     REGPROC = 24, "regproc", "regproc", 1008;
     TEXT = 25, "text", "text", 1009;
     OID = 26, "oid", "oid", 1028;
+    XID = 28, "xid", "xid", 1011;
+    OIDVECTOR = 30, "oidvector", "oidvector", 1013;
     JSON = 114, "json", "json", 199;
+    PG_NODE_TREE = 194, "pg_node_tree", "pg_node_tree", 0;
     FLOAT4 = 700, "float4", "real", 1021;
     FLOAT8 = 701, "float8", "double precision", 1022;
     UNKNOWN = 705, "unknown", "unknown", 0;
+    INET = 869, "inet", "inet", 1041;
+    ACLITEM = 1033, "aclitem", "aclitem", 1034;
     BPCHAR = 1042, "bpchar", "character", 1014;
     VARCHAR = 1043, "varchar", "character varying", 1015;
     DATE = 1082, "date", "date", 1182;
@@ -88,9 +97,11 @@ built_in_types! {
     TIMESTAMPTZ = 1184, "timestamptz", "timestamp with time zone", 1185;
     INTERVAL = 1186, "interval", "interval", 1187;
     NUMERIC = 1700, "numeric", "numeric", 1231;
+    REGPROCEDURE = 2202, "regprocedure", "regprocedure", 2207;
     REGCLASS = 2205, "regclass", "regclass", 2210;
     REGTYPE = 2206, "regtype", "regtype", 2211;
     RECORD = 2249, "record", "record", 2287;
+    CSTRING = 2275, "cstring", "cstring", 1263;
     ANY = 2276, "any", "\"any\"", 0;
     ANYARRAY = 2277, "anyarray", "anyarray", 0;
     VOID = 2278, "void", "void", 0;
@@ -101,6 +112,7 @@ built_in_types! {
     ANYENUM = 3500, "anyenum", "anyenum", 0;
     JSONB = 3802, "jsonb", "jsonb", 3807;
     REGNAMESPACE = 4089, "regnamespace", "regnamespace", 4090;
+    REGROLE = 4096, "regrole", "regrole", 4097;
     ANYCOMPATIBLE = 5077, "anycompatible", "anycompatible", 0;
     ANYCOMPATIBLEARRAY = 5078, "anycompatiblearray", "anycompatiblearray", 0;
 }
@@ -108,6 +120,35 @@ built_in_types! {
 impl TypeId {
     /// The first object id of what users create.
     pub const FIRST_USER: u32 = 16384;
+
+    /// Whether values of this type are object ids that are shown by the object's name: `regclass` and its kin.
+    pub fn is_object_name(self) -> bool {
+        matches!(
+            self,
+            TypeId::REGCLASS
+                | TypeId::REGTYPE
+                | TypeId::REGPROC
+                | TypeId::REGPROCEDURE
+                | TypeId::REGNAMESPACE
+                | TypeId::REGROLE
+        )
+    }
+
+    /// Whether only the catalogue's own tables have columns of this type: nobody stores its values.
+    pub fn is_catalogue_only(self) -> bool {
+        let ty = self.element().filter(|_| self != TypeId::INT2VECTOR && self != TypeId::OIDVECTOR);
+        matches!(
+            ty.unwrap_or(self),
+            TypeId::INT2VECTOR
+                | TypeId::OIDVECTOR
+                | TypeId::XID
+                | TypeId::PG_NODE_TREE
+                | TypeId::INET
+                | TypeId::ACLITEM
+                | TypeId::REGPROCEDURE
+                | TypeId::REGROLE
+        )
+    }
 
     /// Whether values of this type hold text (`text`, `varchar`, `char(n)`, `name`).
     pub fn is_text_like(self) -> bool {

@@ -49,7 +49,8 @@ fn fit_timestamp(micros: i64, typmod: i32) -> Result<i64> {
 /// The type with its parameters as `format_type` shows it: `numeric(10,2)`,
 /// `timestamp(3) without time zone`, `character varying(5)[]`.
 pub fn format_type(ty: TypeId, typmod: i32) -> String {
-    if let Some(element) = ty.element() {
+    let is_vector = matches!(ty, TypeId::INT2VECTOR | TypeId::OIDVECTOR);
+    if let Some(element) = ty.element().filter(|_| !is_vector) {
         return format!("{}[]", format_type(element, typmod));
     }
     let name = ty.to_string();

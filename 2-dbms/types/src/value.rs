@@ -104,6 +104,13 @@ impl Array {
         };
         Array { element, dimensions, elements }
     }
+
+    /// An `int2vector` or `oidvector`: its first subscript is 0.
+    pub fn vector(element: TypeId, elements: Vec<Value>) -> Array {
+        let mut array = Array::from_elements(element, elements);
+        array.dimensions.iter_mut().for_each(|dimension| dimension.lower = 0);
+        array
+    }
 }
 
 impl Clone for Value {

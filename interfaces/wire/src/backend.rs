@@ -166,11 +166,12 @@ fn type_length(ty: TypeId) -> i16 {
         TypeId::BOOL | TypeId::CHAR => 1,
         TypeId::INT2 => 2,
         TypeId::INT4 | TypeId::FLOAT4 | TypeId::DATE | TypeId::OID | TypeId::VOID => 4,
-        TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE => 4,
+        TypeId::XID => 4,
+        _ if ty.is_object_name() => 4,
         TypeId::INT8 | TypeId::FLOAT8 | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ => 8,
         TypeId::INTERVAL | TypeId::UUID => 16,
         TypeId::NAME => 64,
-        TypeId::UNKNOWN => -2,
+        TypeId::UNKNOWN | TypeId::CSTRING => -2,
         _ => -1,
     }
 }

@@ -1,12 +1,14 @@
 //! Values in the protocol's two formats, text and binary.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use tuplix::Session;
 use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{self, IoContext};
-use tuplix_types::{Result, SqlError, TypeId, Value, binary_io, sqlstate};
+use tuplix_types::{Result, Rows, SqlError, TypeId, Value, binary_io, sqlstate};
 
 /// How a value travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ impl Format {
 pub(crate) struct Formatter {
     /// What the session's settings say about texts.
     context: IoContext,
+    /// The names of the objects in the rows under way, for `regclass` and its kin.
+    names: BTreeMap<(TypeId, u32), String>,
     text: String,
     binary: Vec<u8>,
 }
@@ -56,7 +60,8 @@ impl Formatter {
     /// # Errors
     /// None for settings that were checked when they were set.
     pub(crate) fn new(session: &Session) -> Result<Formatter> {
-        Ok(Formatter { context: context(session)?, text: String::new(), binary: Vec::new() })
+        let names = BTreeMap::new();
+        Ok(Formatter { context: context(session)?, names, text: String::new(), binary: Vec::new() })
     }
 
     /// Has to be called when settings have changed.
@@ -73,10 +78,35 @@ impl Formatter {
         IoContext { now: microseconds_now(), ..self.context.clone() }
     }
 
+    /// Looks up the names that the texts of `regclass` values and their kin in these rows are.
+    pub(crate) fn learn_names(&mut self, session: &Session, rows: &Rows) {
+        if !rows.columns.iter().any(|column| column.ty.is_object_name()) {
+            return;
+        }
+        self.names.clear();
+        for row in rows.iter() {
+            for (value, column) in row.iter().zip(rows.columns.iter()) {
+                if let (Value::Oid(oid), true) = (value, column.ty.is_object_name())
+                    && let Entry::Vacant(place) = self.names.entry((column.ty, *oid))
+                    && let Some(name) = session.object_name(column.ty, *oid)
+                {
+                    place.insert(name);
+                }
+            }
+        }
+    }
+
     /// Appends a value that is not NULL, without its length.
     pub(crate) fn put(&mut self, buffer: &mut BytesMut, value: &Value, ty: TypeId, format: Format) {
         match format {
             Format::Text => {
+                if let Value::Oid(oid) = value
+                    && ty.is_object_name()
+                    && let Some(name) = self.names.get(&(ty, *oid))
+                {
+                    buffer.extend_from_slice(name.as_bytes());
+                    return;
+                }
                 self.text.clear();
                 text_io::format_text(ty, value, &self.context, &mut self.text);
                 buffer.extend_from_slice(self.text.as_bytes());

@@ -6,7 +6,7 @@
 mod alter;
 mod function;
 mod index;
-mod names;
+pub(crate) mod names;
 mod remove;
 mod table;
 

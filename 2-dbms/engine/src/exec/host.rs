@@ -96,8 +96,8 @@ fn io_context(exec: &Exec<'_, '_>) -> IoContext {
 
 /// The text form of a value; the names of tables and other objects for their ids.
 pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String {
-    if let (TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGTYPE, Value::Oid(oid)) =
-        (ty, value)
+    if let Value::Oid(oid) = value
+        && ty.is_object_name()
         && let Some(name) = exec.services.object_name(ty, *oid)
     {
         return name.to_string();
@@ -110,8 +110,7 @@ pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String 
 
 /// The value that a text spells.
 pub(crate) fn from_text(exec: &Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str) -> Result<Value> {
-    if matches!(ty, TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE)
-        && text.parse::<u32>().is_err()
+    if ty.is_object_name()
         && let Some(oid) = exec.services.object_id(ty, text)?
     {
         return Ok(Value::Oid(oid));

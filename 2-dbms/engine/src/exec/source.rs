@@ -1,5 +1,7 @@
 //! FROM items other than tables and joins: subqueries, functions, system tables; set-returning calls in a select list.
 
+use std::sync::Arc;
+
 use tuplix_catalog::FunctionId;
 use tuplix_functions::Function;
 use tuplix_sql::plan::{Expr, ExprKind, Query, RelationId};
@@ -8,7 +10,7 @@ use tuplix_types::{Result, Row, SqlError, Value};
 use super::builder::Builder;
 use super::code::{Code, run_all};
 use super::explain::Explain;
-use super::frame::{Exec, Flow, RowSet};
+use super::frame::{Exec, Flow, RowSet, State};
 use super::host::{self, CallTypes};
 use super::query::QueryCode;
 use super::rows::{Next, Rows, RowsBox};
@@ -26,7 +28,8 @@ impl Builder<'_> {
     pub(crate) fn system_rows(&mut self, relation: RelationId, schema: &str, name: &str) -> Result<RowsBox> {
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
-        Ok(Box::new(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots }))
+        let state = self.state();
+        Ok(Box::new(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots, state }))
     }
 
     /// A function in FROM.
@@ -87,6 +90,26 @@ struct SystemRows {
     schema: String,
     name: String,
     slots: Vec<Option<usize>>,
+    /// Where its rows stay until the statement ends: a join or subquery may read them many times.
+    state: usize,
+}
+
+impl SystemRows {
+    /// The rows, computed at first use; of each only the columns that somebody reads.
+    fn rows(&self, exec: &mut Exec<'_, '_>) -> Run<Arc<RowSet>> {
+        if let State::Rows(rows) = exec.state(self.state) {
+            return Ok(rows.clone());
+        }
+        let read: Vec<usize> = (0..self.slots.len()).filter(|column| self.slots[*column].is_some()).collect();
+        let mut rows = RowSet::new(read.len());
+        for mut row in exec.services.system_table(&self.schema, &self.name)? {
+            rows.values.extend(read.iter().map(|column| std::mem::take(&mut row[*column])));
+            rows.len += 1;
+        }
+        let rows = Arc::new(rows);
+        exec.set_state(self.state, State::Rows(rows.clone()));
+        Ok(rows)
+    }
 }
 
 /// Puts a row into the slots of the columns that somebody reads.
@@ -100,8 +123,11 @@ fn put_row(exec: &mut Exec<'_, '_>, slots: &[Option<usize>], row: &[Value]) {
 
 impl Rows for SystemRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        for row in exec.services.system_table(&self.schema, &self.name)? {
-            put_row(exec, &self.slots, &row);
+        let rows = self.rows(exec)?;
+        for row in rows.rows() {
+            for (slot, value) in self.slots.iter().flatten().zip(row) {
+                exec.set(*slot, value.clone());
+            }
             if next(exec)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }

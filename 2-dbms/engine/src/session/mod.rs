@@ -112,7 +112,14 @@ impl Session {
         }
         let id = node.new_session_id();
         let random_state = node.machine().random_u64();
-        let flags = Arc::new(SessionFlags { secret: random_state as i32, ..SessionFlags::default() });
+        let flags = Arc::new(SessionFlags {
+            secret: random_state as i32,
+            user: options.user.clone(),
+            database: options.database.clone(),
+            application_name: options.application_name.clone(),
+            started_us: node.machine().now_us(),
+            ..SessionFlags::default()
+        });
         node.sessions.lock().insert(id, flags.clone());
         let services = Services::new(node.clone(), id, options.user.clone(), options.database.clone(), flags);
         services.settings.borrow_mut().set("application_name", &options.application_name, false, false)?;
@@ -139,6 +146,12 @@ impl Session {
     /// Its number, what clients see as the server process's id.
     pub fn id(&self) -> u32 {
         self.services.session_id
+    }
+
+    /// The name behind a value of `regclass` or its kin, as its text form shows it.
+    pub fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<String> {
+        self.services.refresh();
+        crate::system::object_name(&self.services, reg_type, oid)
     }
 
     /// What a cancel request has to know.

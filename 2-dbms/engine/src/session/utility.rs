@@ -1,7 +1,5 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
-use std::sync::Arc;
-
 use tuplix_sql::analyze::analyze_do;
 use tuplix_sql::plan::{Expr, ExprKind, OutputColumn, SettingStatement, Statement, StatementKind};
 use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
@@ -12,7 +10,7 @@ use crate::bind::Binder;
 use crate::ddl;
 use crate::exec::{compile_procedure, compile_statement};
 use crate::redo::Origin;
-use crate::services::Services;
+use crate::services::{PreparedInfo, Services};
 use crate::stop::Stop;
 
 fn text_column(name: &str) -> OutputColumn {
@@ -96,6 +94,12 @@ impl Session {
                     return Err(SqlError::new(sqlstate::DUPLICATE_PREPARED_STATEMENT, message));
                 }
                 let prepared = self.prepare(text, types)?;
+                let info = PreparedInfo {
+                    text: prepared.text().to_owned(),
+                    parameters: prepared.parameters().to_vec(),
+                    time_us: self.node.machine().now_us(),
+                };
+                self.services.prepared.borrow_mut().insert(name.clone(), info);
                 self.named.insert(name.clone(), prepared);
                 out.tag = tag("PREPARE");
             }
@@ -111,14 +115,17 @@ impl Session {
                 if self.named.remove(name).is_none() {
                     return Err(no_such_statement(name));
                 }
+                self.services.prepared.borrow_mut().remove(name);
                 out.tag = tag("DEALLOCATE");
             }
             StatementKind::Deallocate(None) => {
                 self.named.clear();
+                self.services.prepared.borrow_mut().clear();
                 out.tag = tag("DEALLOCATE ALL");
             }
             StatementKind::DiscardAll => {
                 self.named.clear();
+                self.services.prepared.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
@@ -310,11 +317,4 @@ fn coerce_arguments(values: &[Value], given: &[Expr], types: &[TypeId], name: &s
         tuplix_types::text_io::parse_text(*ty, -1, &text, &context)
     });
     coerced.collect()
-}
-
-impl Session {
-    /// Statements prepared by PREPARE, for `pg_prepared_statements`.
-    pub fn prepared_statements(&self) -> impl Iterator<Item = (&String, Arc<str>)> {
-        self.named.iter().map(|(name, prepared)| (name, Arc::from(prepared.text())))
-    }
 }

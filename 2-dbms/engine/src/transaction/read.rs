@@ -337,14 +337,22 @@ impl Transaction<'_> {
 impl Transaction<'_> {
     /// Bytes of the table's committed rows and indexes.
     pub(crate) fn memory_bytes(&mut self, access: &TableAccess) -> Run<usize> {
+        self.bytes_of(access, Fragment::memory_bytes)
+    }
+
+    /// Bytes of one of the table's indexes.
+    pub(crate) fn index_bytes(&mut self, access: &TableAccess, index: usize) -> Run<usize> {
+        self.bytes_of(access, |fragment| fragment.index_bytes(index))
+    }
+
+    fn bytes_of(&mut self, access: &TableAccess, bytes: impl Fn(&Fragment) -> usize) -> Run<usize> {
         self.require_all(access)?;
-        let mut bytes = 0;
+        let mut sum = 0;
         for bucket in 0..access.buckets {
             let held = self.place(access, bucket)?;
-            let fragment = self.domain_state(held).fragment(access.slot, bucket);
-            bytes += fragment.map_or(0, Fragment::memory_bytes);
+            sum += self.domain_state(held).fragment(access.slot, bucket).map_or(0, &bytes);
         }
-        Ok(bytes)
+        Ok(sum)
     }
 
     /// Whether any row has NULL in the column.

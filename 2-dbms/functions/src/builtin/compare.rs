@@ -6,7 +6,7 @@ use tuplix_types::compare::{compare, compare_float, compare_typed};
 use tuplix_types::{Result, TypeId, Value};
 
 use super::Scalars;
-use super::args::float;
+use super::args::{array, float};
 use crate::registry::ScalarFn;
 
 /// The order of two values of one type (integers and floats also of different widths).
@@ -20,6 +20,12 @@ fn floats(a: &[Value]) -> Result<Ordering> {
 
 fn bpchar(a: &[Value]) -> Result<Ordering> {
     Ok(compare_typed(TypeId::BPCHAR, &a[0], &a[1]))
+}
+
+/// The shorter one comes first.
+fn vectors(a: &[Value]) -> Result<Ordering> {
+    let by_length = array(a, 0)?.elements.len().cmp(&array(a, 1)?.elements.len());
+    Ok(by_length.then_with(|| compare(&a[0], &a[1])))
 }
 
 macro_rules! six {
@@ -39,7 +45,7 @@ macro_rules! six {
     };
 }
 
-const FAMILIES: [[(&str, ScalarFn); 10]; 32] = [
+const FAMILIES: [[(&str, ScalarFn); 10]; 34] = [
     six!("bool", plain),
     six!("char", plain),
     six!("name", plain),
@@ -72,12 +78,14 @@ const FAMILIES: [[(&str, ScalarFn); 10]; 32] = [
     six!("uuid_", plain),
     six!("jsonb_", plain),
     six!("array_", plain),
+    six!("oidvector", vectors),
+    six!("xid", plain),
 ];
 
 const RECORDS: [[(&str, ScalarFn); 10]; 3] =
     [six!("record_", plain), six!("nameeqtext_", plain), six!("btrecord", plain)];
 
-const SINGLES: [(&str, ScalarFn); 14] = [
+const SINGLES: [(&str, ScalarFn); 15] = [
     ("nameeqtext", |_, a| Ok(Value::Bool(plain(a)?.is_eq()))),
     ("namenetext", |_, a| Ok(Value::Bool(plain(a)?.is_ne()))),
     ("namelttext", |_, a| Ok(Value::Bool(plain(a)?.is_lt()))),
@@ -90,6 +98,7 @@ const SINGLES: [(&str, ScalarFn); 14] = [
     ("textlename", |_, a| Ok(Value::Bool(plain(a)?.is_le()))),
     ("textgtname", |_, a| Ok(Value::Bool(plain(a)?.is_gt()))),
     ("textgename", |_, a| Ok(Value::Bool(plain(a)?.is_ge()))),
+    ("xidneq", |_, a| Ok(Value::Bool(plain(a)?.is_ne()))),
     ("btarraycmp", |_, a| Ok(Value::Int4(plain(a)? as i32))),
     ("btrecordcmp", |_, a| Ok(Value::Int4(plain(a)? as i32))),
 ];

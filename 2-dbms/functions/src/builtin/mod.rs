@@ -59,8 +59,16 @@ const SCALARS: &[&[Scalars]] = &[
         to_char_number::FUNCTIONS,
     ],
 ];
-const SETS: &[Sets] =
-    &[datetime::SETS, generate::SETS, json::SETS, jsonb::SETS, numeric::SETS, quote::SETS, regex::SETS];
+const SETS: &[Sets] = &[
+    datetime::SETS,
+    generate::SETS,
+    json::SETS,
+    jsonb::SETS,
+    numeric::SETS,
+    quote::SETS,
+    regex::SETS,
+    system::SETS,
+];
 
 /// Gathers the topics' tables.
 pub(crate) fn implementations() -> Implementations {

@@ -47,7 +47,7 @@ fn type_of(context: &CallContext<'_>, index: usize, value: &Value) -> TypeId {
 fn output(context: &CallContext<'_>, index: usize, value: &Value) -> String {
     let id = type_of(context, index, value);
     match value {
-        Value::Oid(oid) if id != TypeId::OID => {
+        Value::Oid(oid) if id.is_object_name() => {
             let name = context.session.object_name(id, *oid);
             name.map_or_else(|| text_io::to_text(id, value, context.io), String::from)
         }

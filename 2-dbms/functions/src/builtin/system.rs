@@ -3,9 +3,11 @@
 use ecow::EcoString;
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
-use super::Scalars;
-use super::args::{boolean, from_array, int, int8, invalid, oid, text};
+use super::args::{array, boolean, from_array, int, int8, invalid, oid, text};
+use super::generate::{Listed, single_column};
+use super::{Scalars, Sets};
 use crate::CallContext;
+use crate::registry::SetRows;
 
 /// What `version()` answers: clients read the number after the first word.
 pub const VERSION: &str = concat!("PostgreSQL 15.0 (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
@@ -110,6 +112,39 @@ fn size_pretty(size: i64) -> Value {
     }
 }
 
+/// `name=value` texts as rows: `pg_options_to_table`.
+fn options_to_table(options: &Array) -> Box<dyn SetRows> {
+    let row = |option: &Value| {
+        let text = option.as_str().unwrap_or_default();
+        match text.split_once('=') {
+            Some((name, value)) => vec![Value::text(name), Value::text(value)],
+            None => vec![Value::text(text), Value::Null],
+        }
+    };
+    let rows: Vec<_> = options.elements.iter().map(row).collect();
+    Box::new(Listed(rows.into_iter()))
+}
+
+/// The time zones that can be named without an offset: UTC alone, under its names.
+fn timezone_names() -> Box<dyn SetRows> {
+    let row = |name: &&str| {
+        let offset = Value::Interval(std::sync::Arc::default());
+        vec![Value::text(*name), Value::text("UTC"), offset, Value::Bool(false)]
+    };
+    Box::new(Listed(["UTC", "Etc/UTC", "UCT", "Universal", "Zulu"].iter().map(row)))
+}
+
+/// Sets that say what the session and the server have. There are no partitions, and no full text search.
+pub(crate) const SETS: Sets = &[
+    ("pg_listening_channels", |ctx, _| {
+        Ok(single_column(ctx.session.listening_channels().into_iter().map(Value::text)))
+    }),
+    ("pg_options_to_table", |_, a| Ok(options_to_table(array(a, 0)?))),
+    ("pg_partition_ancestors", |_, _| Ok(single_column(std::iter::empty()))),
+    ("pg_partition_tree", |_, _| Ok(single_column(std::iter::empty()))),
+    ("pg_timezone_names", |_, _| Ok(timezone_names())),
+];
+
 fn has_type_names(context: &CallContext<'_>) -> EcoString {
     context.session.search_path().first().cloned().unwrap_or_default()
 }
@@ -131,6 +166,19 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("pg_client_encoding", |_, _| Ok(Value::text("UTF8"))),
     ("getdatabaseencoding", |_, _| Ok(Value::text("UTF8"))),
     ("PG_encoding_to_char", |_, a| Ok(Value::text(if int(a, 0)? == 6 { "UTF8" } else { "" }))),
+    ("PG_char_to_encoding", |_, a| {
+        let name: String = text(a, 0)?.chars().filter(char::is_ascii_alphanumeric).collect();
+        let is_utf8 = name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("unicode");
+        Ok(Value::Int4(if is_utf8 { 6 } else { -1 }))
+    }),
+    ("oidvectortypes", |_, a| {
+        let types = array(a, 0)?.elements.iter();
+        let name = |value: &Value| match value {
+            Value::Oid(oid) => TypeId(*oid).to_string(),
+            _ => String::new(),
+        };
+        Ok(Value::text(types.map(name).collect::<Vec<_>>().join(", ")))
+    }),
     ("pg_is_in_recovery", |_, _| Ok(Value::Bool(false))),
     ("pg_my_temp_schema", |_, _| Ok(Value::Oid(0))),
     ("pg_is_other_temp_schema", |_, _| Ok(Value::Bool(false))),

@@ -22,7 +22,10 @@ impl Resolver<'_> {
         if let Some(cast) = listed_cast(source, target) {
             return (context >= cast.context).then_some(cast.method);
         }
-        if let (Some(source), Some(target)) = (self.types.element(source), self.types.element(target)) {
+        let to_vector = matches!(target, TypeId::INT2VECTOR | TypeId::OIDVECTOR);
+        if let (false, Some(source), Some(target)) =
+            (to_vector, self.types.element(source), self.types.element(target))
+        {
             return self.find_cast(source, target, context).map(|_| CastMethod::Array);
         }
         if self.is_row(source) && self.is_row(target) {

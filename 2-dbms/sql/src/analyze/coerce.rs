@@ -302,9 +302,8 @@ fn reads_session(to: TypeId, text: &str) -> bool {
     let bytes = text.as_bytes();
     let iso = bytes.len() >= 8 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
     match to {
-        TypeId::TIMESTAMPTZ | TypeId::REGTYPE | TypeId::REGPROC | TypeId::REGNAMESPACE | TypeId::REGCLASS => {
-            true
-        }
+        TypeId::TIMESTAMPTZ => true,
+        _ if to.is_object_name() => true,
         TypeId::DATE | TypeId::TIMESTAMP => !iso,
         // 'now' and 'allballs'.
         TypeId::TIME => !bytes.iter().any(u8::is_ascii_digit),

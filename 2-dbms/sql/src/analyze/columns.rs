@@ -54,6 +54,9 @@ impl Analyzer<'_> {
                 if let Some(column) = self.find_column(name, position)? {
                     return Ok(Some(column));
                 }
+                if let Some(column) = self.bare_table_oid(name) {
+                    return Ok(Some(column));
+                }
                 Ok(self.find_item(None, name, position)?.map(|item| self.whole_row(&item)))
             }
             [table, column] => self.find_qualified(None, table, column, position),
@@ -80,6 +83,9 @@ impl Analyzer<'_> {
             (Some(found), None) => Ok(Some(found.value.clone())),
             (Some(_), Some(_)) => Err(ambiguous(column, position)),
             (None, _) => {
+                if let Some(value) = item.table_oid_column().filter(|_| column == "tableoid") {
+                    return Ok(Some(value));
+                }
                 // `x.f` of a composite value named x.
                 if item.scalar
                     && let [only] = &item.columns[..]
@@ -107,6 +113,15 @@ impl Analyzer<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// `tableoid` of the innermost query, when it reads one table and that is a system table.
+    fn bare_table_oid(&self, name: &str) -> Option<Expr> {
+        let scope = self.scopes.iter().rev().find(|scope| !scope.hidden)?;
+        match &scope.items[..] {
+            [only] if name == "tableoid" => only.table_oid_column(),
+            _ => None,
+        }
     }
 
     /// The FROM item of a name.

@@ -9,6 +9,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
 use super::{Analyzer, nodes, text};
+use crate::parser;
 use crate::plan::{Constraint, ConstraintKind, CreateTable, OutputColumn};
 
 /// What one column says about itself besides its type.
@@ -92,6 +93,9 @@ impl Analyzer<'_> {
             let message = format!("column \"{}\" has pseudo-type {ty}", column.colname);
             return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
         }
+        if ty.is_catalogue_only() {
+            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
+        }
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
             if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
@@ -158,7 +162,7 @@ impl Analyzer<'_> {
                     ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => {
                         *keys = vec![name.clone()]
                     }
-                    ConstraintKind::Check { column, .. } => *column = Some(name.clone()),
+                    ConstraintKind::Check { .. } => {}
                 }
                 constraints.push(made);
             }
@@ -191,7 +195,10 @@ impl Analyzer<'_> {
             Ok(ConstrType::ConstrUnique) => ConstraintKind::Unique(keys()),
             Ok(ConstrType::ConstrCheck) => {
                 let condition = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
-                ConstraintKind::Check { expression: text::expression(condition)?, column: None }
+                // A condition over one column is named by it, wherever it was written.
+                let mut columns = parser::column_names(condition).into_iter();
+                let column = columns.next().filter(|_| columns.next().is_none());
+                ConstraintKind::Check { expression: text::expression(condition)?, column }
             }
             Ok(other) => return Err(self.unsupported(constraint_name(other), location)),
             Err(_) => return Err(nodes::missing()),
@@ -277,7 +284,10 @@ fn check_keys(table: &str, columns: &mut [ColumnDef], constraints: &[Constraint]
 /// Whether no column can have this type.
 pub(super) fn is_pseudo(ty: TypeId) -> bool {
     tuplix_functions::is_polymorphic(ty)
-        || matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::ANY | TypeId::UNKNOWN)
+        || matches!(
+            ty,
+            TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::ANY | TypeId::UNKNOWN | TypeId::CSTRING
+        )
 }
 
 /// The words of a constraint that is refused.

@@ -95,6 +95,7 @@ impl Analyzer<'_> {
             }
             Found::System { schema, .. } => {
                 item.schema = alias.is_none().then(|| schema.clone());
+                item.table_oid = self.context.system.oid(&schema, &name.relname);
                 From::System { relation, schema, name: name.relname.clone() }
             }
         };
@@ -281,6 +282,7 @@ impl Analyzer<'_> {
             bare_columns: true,
             named: true,
             scalar: false,
+            table_oid: None,
         };
         Ok(Joined::of(from, item))
     }

@@ -73,6 +73,7 @@ impl Analyzer<'_> {
             bare_columns: true,
             named: name.is_some(),
             scalar: false,
+            table_oid: None,
         };
         let mut items = Vec::new();
         if let Some(alias) = &join.alias {

@@ -65,6 +65,11 @@ pub trait SystemRelations {
     /// The columns of the system table of this schema and name.
     fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>>;
 
+    /// The object id of the system table of this schema and name.
+    fn oid(&self, _schema: &str, _name: &str) -> Option<u32> {
+        None
+    }
+
     /// Whether the system tables of a schema are found only under their full names, even if it is on the search path.
     fn qualified_only(&self, _schema: &str) -> bool {
         false

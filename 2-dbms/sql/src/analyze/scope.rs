@@ -1,7 +1,7 @@
 //! Names in sight: the relations, CTEs and clauses of each query around an expression (`parse_relation.c`).
 
 use tuplix_catalog::{IndexId, TableDef};
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Analyzer;
 use crate::plan::{AggregateCall, CteId, Expr, ExprKind, From, OutputColumn, RelationId, WindowCall};
@@ -57,6 +57,8 @@ pub(super) struct ScopeItem {
     pub named: bool,
     /// Whether it is a function giving one value a row: its name then stands for that value.
     pub scalar: bool,
+    /// What `tableoid` is in its rows, for system tables.
+    pub table_oid: Option<u32>,
 }
 
 /// A column in sight.
@@ -211,7 +213,18 @@ impl ScopeItem {
             bare_columns: true,
             named: true,
             scalar: false,
+            table_oid: None,
         }
+    }
+
+    /// The system column `tableoid`; NULL in a row that an outer join made up, where the first column, which is never
+    /// NULL in a system table, is NULL.
+    pub(super) fn table_oid_column(&self) -> Option<Expr> {
+        let oid = Expr::constant(Value::Oid(self.table_oid?), TypeId::OID);
+        let first = Box::new(self.columns.first()?.value.clone());
+        let exists = Expr::new(ExprKind::IsNull { argument: first, negated: true }, TypeId::BOOL);
+        let case = ExprKind::Case { operand: None, arms: vec![(exists, oid)], otherwise: None };
+        Some(Expr::new(case, TypeId::OID))
     }
 }
 
@@ -311,7 +324,7 @@ impl<'a> Analyzer<'a> {
         };
         match self.find_relation(schema, name, None) {
             Ok(Found::Table(table)) => Some(table.id.0),
-            Ok(Found::System { .. }) => None,
+            Ok(Found::System { schema, .. }) => self.context.system.oid(&schema, name),
             Err(_) => {
                 let path = self.context.search_path;
                 let mut schemas: Vec<&str> = path.iter().map(String::as_str).collect();

@@ -9,6 +9,7 @@
 //! text -> C library (ffi) -> bytes -> decode -> tree -> newer -> caller
 //! ```
 
+mod columns;
 mod decode;
 mod errors;
 mod ffi;
@@ -26,6 +27,7 @@ pub use pg_query::protobuf;
 use pg_query::protobuf::{ParseResult, PlAssignStmt, SelectStmt, TypeName};
 use tuplix_types::{Result, SqlError, sqlstate};
 
+pub(crate) use columns::column_names;
 use ffi::Mode;
 pub use text::{line, position, quote_ident, quote_literal};
 

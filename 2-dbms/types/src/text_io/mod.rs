@@ -13,7 +13,7 @@ use crate::datetime::{self, TimeZone};
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
 use crate::numeric::Numeric;
-use crate::{TypeId, Value, sqlstate};
+use crate::{Array, TypeId, Value, sqlstate};
 
 mod array;
 mod float;
@@ -73,7 +73,7 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
         TypeId::INT8 => Value::Int8(scalar::parse_integer(ty, text)?),
         TypeId::FLOAT4 => Value::Float4(parse_float4(text)?),
         TypeId::FLOAT8 => Value::Float8(parse_float8(text)?),
-        TypeId::OID => Value::Oid(scalar::parse_oid(text)?),
+        TypeId::OID | TypeId::XID => Value::Oid(scalar::parse_oid(text)?),
         TypeId::NUMERIC => {
             let number = Numeric::parse(text)?;
             Value::Numeric(Arc::new(if typmod >= 0 { number.with_typmod(typmod)? } else { number }))
@@ -96,7 +96,8 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
             Value::text(text)
         }
         TypeId::JSONB => Value::Jsonb(Arc::new(Jsonb::parse(text)?)),
-        TypeId::REGTYPE | TypeId::REGCLASS | TypeId::REGPROC | TypeId::REGNAMESPACE => parse_reg(ty, text)?,
+        TypeId::INT2VECTOR | TypeId::OIDVECTOR => parse_vector(ty, text)?,
+        _ if ty.is_object_name() => parse_reg(ty, text)?,
         TypeId::VOID => Value::text(""),
         TypeId::RECORD => {
             return Err(SqlError::new(
@@ -150,11 +151,36 @@ fn from_display_name(name: &str) -> Option<TypeId> {
     if is_array { found.array_of() } else { Some(found) }
 }
 
+/// `1 2 3` of `int2vector` and `oidvector`.
+fn parse_vector(ty: TypeId, text: &str) -> Result<Value> {
+    let element = if ty == TypeId::INT2VECTOR { TypeId::INT2 } else { TypeId::OID };
+    let read = |word: &str| {
+        Ok(match element {
+            TypeId::INT2 => Value::Int2(scalar::parse_integer(element, word)?),
+            _ => Value::Oid(scalar::parse_oid(word)?),
+        })
+    };
+    let elements: Vec<Value> = text.split_ascii_whitespace().map(read).collect::<Result<_>>()?;
+    Ok(Value::Array(Arc::new(Array::vector(element, elements))))
+}
+
+fn format_vector(array: &Array, ctx: &IoContext, out: &mut String) {
+    for (number, element) in array.elements.iter().enumerate() {
+        if number > 0 {
+            out.push(' ');
+        }
+        format_value(element, ctx, out);
+    }
+}
+
 /// Appends the text of a value of type `ty`; nothing for NULL.
 #[inline]
 pub fn format_text(ty: TypeId, value: &Value, ctx: &IoContext, out: &mut String) {
     match value {
         Value::Oid(oid) if ty != TypeId::OID => format_reg(ty, *oid, out),
+        Value::Array(array) if matches!(ty, TypeId::INT2VECTOR | TypeId::OIDVECTOR) => {
+            format_vector(array, ctx, out);
+        }
         _ => format_value(value, ctx, out),
     }
 }
@@ -162,7 +188,7 @@ pub fn format_text(ty: TypeId, value: &Value, ctx: &IoContext, out: &mut String)
 fn format_reg(ty: TypeId, oid: u32, out: &mut String) {
     match TypeId(oid).display_name() {
         Some(name) if ty == TypeId::REGTYPE => out.push_str(name),
-        _ if oid == 0 && ty != TypeId::RECORD => out.push('-'),
+        _ if oid == 0 && ty.is_object_name() => out.push('-'),
         // Writing to a string cannot fail.
         _ => drop(write!(out, "{oid}")),
     }

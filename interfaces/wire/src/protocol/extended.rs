@@ -201,6 +201,7 @@ impl Protocol {
     ) -> Result<usize> {
         let buffer = output.buffer();
         let mut at = from;
+        self.formatter.learn_names(&self.session, rows);
         for row in rows.iter().skip(from).take(rows_max) {
             let format = |index| Format::pick(formats, index);
             backend::data_row(buffer, row, &rows.columns, format, &mut self.formatter);

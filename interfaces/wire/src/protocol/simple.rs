@@ -48,6 +48,7 @@ impl Protocol {
         if !rows.columns.is_empty() {
             let buffer = output.buffer();
             backend::row_description(buffer, &rows.columns, |_| Format::Text)?;
+            self.formatter.learn_names(&self.session, &rows);
             for row in rows.iter() {
                 backend::data_row(buffer, row, &rows.columns, |_| Format::Text, &mut self.formatter);
             }

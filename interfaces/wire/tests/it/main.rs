@@ -4,5 +4,6 @@
 
 mod harness;
 mod messages;
+mod psql;
 mod sessions;
 mod statements;

@@ -1,0 +1,174 @@
+//! `pg_index`, `pg_constraint`, `pg_indexes`, and the definitions of indexes and constraints as SQL.
+
+use tuplix_catalog::{IndexDef, IndexMethod, TableDef};
+use tuplix_sql::parser::quote_ident;
+use tuplix_types::{Row, TypeId, Value};
+
+use super::deparse;
+use super::relations::SystemRelation;
+use super::view::{
+    View, access_method, array, column_number, int, oid, operator_class, part_oid, text, truth, type_facts,
+    vector,
+};
+
+/// `pg_index`
+pub(crate) fn indexes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let tables = view.catalog().tables();
+    tables.flat_map(|table| table.indexes.iter().map(|index| index_row(relation, table, index))).collect()
+}
+
+fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
+    let keys = &index.columns;
+    let types: Vec<TypeId> = keys.iter().map(|key| table.columns[key.column].ty).collect();
+    let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation.clone());
+    let option = |key: &tuplix_catalog::IndexColumn| {
+        let ordered = index.method == IndexMethod::Ordered;
+        Value::Int2(i16::from(ordered && key.descending) | i16::from(ordered && key.nulls_first) << 1)
+    };
+    let class = |ty: &TypeId| oid(operator_class(access_method(index), *ty));
+    relation.row(&[
+        ("indexrelid", oid(index.id.0)),
+        ("indrelid", oid(table.id.0)),
+        ("indnatts", int(keys.len())),
+        ("indnkeyatts", int(keys.len())),
+        ("indisunique", truth(index.unique)),
+        ("indisprimary", truth(index.primary)),
+        ("indimmediate", truth(true)),
+        ("indisvalid", truth(true)),
+        ("indisready", truth(true)),
+        ("indislive", truth(true)),
+        ("indkey", vector(TypeId::INT2, keys.iter().map(|key| column_number(key.column)).collect())),
+        ("indcollation", vector(TypeId::OID, types.iter().map(collation).collect())),
+        ("indclass", vector(TypeId::OID, types.iter().map(class).collect())),
+        ("indoption", vector(TypeId::INT2, keys.iter().map(option).collect())),
+    ])
+}
+
+/// A constraint of a table.
+pub(crate) struct Constraint<'a> {
+    /// `pg_constraint.oid`: the index's for those that an index enforces.
+    pub oid: u32,
+    /// Its name.
+    pub name: &'a str,
+    /// `pg_constraint.contype`: `p`, `u` or `c`.
+    pub kind: &'static str,
+    /// The index that enforces it.
+    pub index: Option<&'a IndexDef>,
+    /// A CHECK's condition as it was written.
+    pub condition: Option<&'a str>,
+}
+
+impl Constraint<'_> {
+    /// Its columns: the key's, or those that the condition reads.
+    pub(crate) fn columns(&self, view: &View<'_>, table: &TableDef) -> Vec<usize> {
+        match (self.index, self.condition) {
+            (Some(index), _) => index.columns.iter().map(|key| key.column).collect(),
+            (None, Some(condition)) => deparse::columns_of(view, table, condition),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+/// A table's constraints.
+pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
+    let of_index = |index: &'a IndexDef| Constraint {
+        oid: index.id.0,
+        name: &index.name,
+        kind: if index.primary { "p" } else { "u" },
+        index: Some(index),
+        condition: None,
+    };
+    let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
+        oid: part_oid(table, table.columns.len() + number),
+        name: &check.name,
+        kind: "c",
+        index: None,
+        condition: Some(&check.expression),
+    };
+    let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
+    indexes.chain(table.checks.iter().enumerate().map(of_check)).collect()
+}
+
+/// `pg_constraint`
+pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in view.catalog().tables() {
+        for constraint in constraints(table) {
+            let key = constraint.columns(view, table).into_iter().map(column_number).collect();
+            let condition = constraint.condition.map(|text| deparse::check_text(view, table, text, false));
+            rows.push(relation.row(&[
+                ("oid", oid(constraint.oid)),
+                ("conname", text(constraint.name)),
+                ("connamespace", oid(view.schema_oid(&table.schema))),
+                ("contype", text(constraint.kind)),
+                ("convalidated", truth(true)),
+                ("conrelid", oid(table.id.0)),
+                ("conindid", oid(constraint.index.map_or(0, |index| index.id.0))),
+                ("confupdtype", text(" ")),
+                ("confdeltype", text(" ")),
+                ("confmatchtype", text(" ")),
+                ("conislocal", truth(true)),
+                ("connoinherit", truth(constraint.index.is_some())),
+                ("conkey", array(TypeId::INT2, key)),
+                ("conbin", condition.map_or(Value::Null, Value::text)),
+            ]));
+        }
+    }
+    rows
+}
+
+/// `pg_indexes`
+pub(crate) fn index_names(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let row = |table: &TableDef, index: &IndexDef| {
+        relation.row(&[
+            ("schemaname", text(&table.schema)),
+            ("tablename", text(&table.name)),
+            ("indexname", text(&index.name)),
+            ("indexdef", Value::text(index_definition(view, table, index, false))),
+        ])
+    };
+    let tables = view.catalog().tables();
+    tables.flat_map(|table| table.indexes.iter().map(move |index| row(table, index))).collect()
+}
+
+/// `CREATE INDEX ...`; a short name of the table where `pretty` and the search path leads to it.
+pub(crate) fn index_definition(view: &View<'_>, table: &TableDef, index: &IndexDef, pretty: bool) -> String {
+    let short = pretty && super::names::is_visible(view, table);
+    let name = quote_ident(&table.name);
+    let table_name = if short { name } else { format!("{}.{name}", quote_ident(&table.schema)) };
+    let (method, ordered) = match index.method {
+        IndexMethod::Hash => ("hash", false),
+        IndexMethod::Ordered => ("btree", true),
+    };
+    let key = |key: &tuplix_catalog::IndexColumn| {
+        let order = match (key.descending, key.nulls_first) {
+            _ if !ordered => "",
+            (false, false) => "",
+            (false, true) => " NULLS FIRST",
+            (true, true) => " DESC",
+            (true, false) => " DESC NULLS LAST",
+        };
+        format!("{}{order}", quote_ident(&table.columns[key.column].name))
+    };
+    let keys: Vec<String> = index.columns.iter().map(key).collect();
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let index_name = quote_ident(&index.name);
+    format!("CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({})", keys.join(", "))
+}
+
+/// `PRIMARY KEY (a, b)`, `CHECK ((a > 0))`
+pub(crate) fn constraint_definition(
+    view: &View<'_>,
+    table: &TableDef,
+    constraint: &Constraint<'_>,
+    pretty: bool,
+) -> String {
+    if let Some(condition) = constraint.condition {
+        let condition = deparse::check_text(view, table, condition, pretty);
+        return format!("CHECK ({condition})");
+    }
+    let columns = constraint.columns(view, table).into_iter();
+    let names: Vec<String> = columns.map(|column| quote_ident(&table.columns[column].name)).collect();
+    let words = if constraint.kind == "p" { "PRIMARY KEY" } else { "UNIQUE" };
+    format!("{words} ({})", names.join(", "))
+}

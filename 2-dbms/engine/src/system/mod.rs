@@ -1,0 +1,162 @@
+//! The system tables: the catalogue, the session and the node as rows, and the functions that tell of them.
+//!
+//! Nothing is stored. A table is computed whole when a statement reads it, from the catalogue of that statement, so DDL
+//! has nothing to keep up to date. Columns, types and object ids are PostgreSQL 15's, so that its clients find what they
+//! ask for; a table without a `compute` function has no rows because Tuplix has nothing of its kind.
+//!
+//! ```text
+//!   analyzer --name--> relations::find --> columns          data/relations.tsv
+//!   executor --name--> rows --> compute function of a topic  relation, index, routine, server, information, own
+//!                          \--> relations::own_rows          data/rows.tsv: pg_type, pg_operator, ...
+//! ```
+
+mod deparse;
+mod functions;
+mod index;
+mod information;
+mod information_routines;
+mod names;
+mod own;
+mod privileges;
+mod relation;
+mod relations;
+mod routine;
+mod server;
+mod view;
+mod writer;
+
+use tuplix_sql::analyze::SystemRelations;
+use tuplix_sql::plan::OutputColumn;
+use tuplix_types::{Result, Row, SqlError, TypeId, Value, sqlstate};
+
+pub(crate) use functions::call;
+pub use names::function_by_signature;
+use relations::SystemRelation;
+use view::View;
+
+use crate::services::Services;
+
+/// The columns of the computed tables, for the analyzer.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemTables;
+
+impl SystemRelations for SystemTables {
+    fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>> {
+        let column = |column: &relations::SystemColumn| OutputColumn {
+            name: column.name.to_owned(),
+            ty: column.ty,
+            typmod: -1,
+        };
+        Some(relations::find(schema, name)?.columns.iter().map(column).collect())
+    }
+
+    fn oid(&self, schema: &str, name: &str) -> Option<u32> {
+        relations::find(schema, name).map(|relation| relation.oid)
+    }
+
+    /// `tuplix` is also the name of a user, whose schema is on the default path: `log` there is a user's table.
+    fn qualified_only(&self, schema: &str) -> bool {
+        schema == "tuplix"
+    }
+}
+
+type Compute = fn(&View<'_>, &SystemRelation) -> Vec<Row>;
+
+fn compute(schema: &str, name: &str) -> Option<Compute> {
+    Some(match (schema, name) {
+        ("pg_catalog", "pg_class") => relation::classes,
+        ("pg_catalog", "pg_attribute") => relation::attributes,
+        ("pg_catalog", "pg_attrdef") => relation::defaults,
+        ("pg_catalog", "pg_tables") => relation::tables,
+        ("pg_catalog", "pg_index") => index::indexes,
+        ("pg_catalog", "pg_constraint") => index::constraint_rows,
+        ("pg_catalog", "pg_indexes") => index::index_names,
+        ("pg_catalog", "pg_proc") => routine::functions,
+        ("pg_catalog", "pg_namespace") => server::namespaces,
+        ("pg_catalog", "pg_database") => server::databases,
+        ("pg_catalog", "pg_authid" | "pg_roles") => server::roles,
+        ("pg_catalog", "pg_user" | "pg_shadow") => server::users,
+        ("pg_catalog", "pg_settings") => server::settings,
+        ("pg_catalog", "pg_stat_activity") => server::activity,
+        ("pg_catalog", "pg_available_extensions") => server::available_extensions,
+        ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
+        ("pg_catalog", "pg_operator") => operators,
+        ("information_schema", "information_schema_catalog_name") => information::name,
+        ("information_schema", "enabled_roles") => information::enabled_roles,
+        ("information_schema", "schemata") => information::schemata,
+        ("information_schema", "tables") => information::tables,
+        ("information_schema", "columns") => information::columns,
+        ("information_schema", "table_constraints") => information::table_constraints,
+        ("information_schema", "check_constraints") => information::check_constraints,
+        ("information_schema", "key_column_usage") => information::key_columns,
+        ("information_schema", "constraint_column_usage") => information::constraint_columns,
+        ("information_schema", "table_privileges") => information::table_privileges,
+        ("information_schema", "routines") => information_routines::routines,
+        ("information_schema", "parameters") => information_routines::parameters,
+        ("tuplix", "tables") => own::tables,
+        ("tuplix", "buckets") => own::buckets,
+        ("tuplix", "log") => own::log,
+        _ => return None,
+    })
+}
+
+/// `pg_operator`: PostgreSQL's, as far as they work here.
+fn operators(_: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let works = |row: &&Row| match &row[relation.column("oid")] {
+        Value::Oid(oid) => {
+            tuplix_functions::lookup_operator(*oid).is_some_and(|operator| operator.function.implemented)
+        }
+        _ => false,
+    };
+    relations::own_rows("pg_operator").iter().filter(works).cloned().collect()
+}
+
+/// The rows of a computed table, as of now.
+///
+/// # Errors
+/// 42P01 when there is none of this name.
+pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
+    let Some(relation) = relations::find(schema, name) else {
+        let message = format!("relation \"{schema}.{name}\" does not exist");
+        return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+    };
+    Ok(match compute(schema, name) {
+        Some(compute) => compute(&View::new(services), relation),
+        None if schema == "pg_catalog" => relations::own_rows(name).to_vec(),
+        None => Vec::new(),
+    })
+}
+
+/// The text of an object id of type `regclass`, `regproc`, ...; `None` when there is no such object.
+pub(crate) fn object_name(services: &Services, reg_type: TypeId, oid: u32) -> Option<String> {
+    names::object_name(&View::new(services), reg_type, oid)
+}
+
+/// The object id that such a text means.
+///
+/// # Errors
+/// PostgreSQL's for each type when there is no such object.
+pub(crate) fn object_id(services: &Services, reg_type: TypeId, text: &str) -> Result<u32> {
+    names::object_id(&View::new(services), reg_type, text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_computed_table_is_listed_with_its_columns() {
+        let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
+        assert_eq!(relations::all().filter(named).count(), 34);
+    }
+
+    #[test]
+    fn rows_of_postgresql_have_the_columns_of_their_tables() {
+        for relation in relations::all().filter(|relation| relation.schema == "pg_catalog") {
+            for row in relations::own_rows(relation.name) {
+                assert_eq!(row.len(), relation.columns.len(), "{}", relation.name);
+            }
+        }
+    }
+}

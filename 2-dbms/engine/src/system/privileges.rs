@@ -1,0 +1,156 @@
+//! `has_table_privilege` and its kin: the user may do everything with what exists.
+
+use tuplix_catalog::{FunctionId, TableId};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+
+use super::names;
+use super::relations;
+use super::view::{DATABASE, OWNER, View};
+
+/// What the function's symbol names, and the privileges of its kind.
+const KINDS: &[(&str, &[&str])] = &[
+    ("any_column", &["SELECT", "INSERT", "UPDATE", "REFERENCES"]),
+    ("column", &["SELECT", "INSERT", "UPDATE", "REFERENCES"]),
+    ("table", &["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "RULE"]),
+    ("sequence", &["USAGE", "SELECT", "UPDATE"]),
+    ("database", &["CREATE", "CONNECT", "TEMPORARY", "TEMP"]),
+    ("function", &["EXECUTE"]),
+    ("language", &["USAGE"]),
+    ("schema", &["CREATE", "USAGE"]),
+    ("tablespace", &["CREATE"]),
+    ("type", &["USAGE"]),
+];
+
+/// Calls the function of this symbol; `None` when it is none of these.
+///
+/// # Errors
+/// What a name does not find, 22023 for a privilege that its kind has not.
+pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>> {
+    if symbol.starts_with("pg_has_role_") {
+        return has_role(view, symbol, args).map(Some);
+    }
+    let Some((kind, form)) = symbol.strip_prefix("has_").and_then(|rest| rest.split_once("_privilege_"))
+    else {
+        return Ok(None);
+    };
+    let Some((_, known)) = KINDS.iter().find(|(name, _)| *name == kind) else { return Ok(None) };
+    // With a user, its name or id comes first.
+    let objects = if kind == "column" { 2 } else { 1 };
+    let with_user = form.split('_').count() > objects;
+    let (user, rest) = if with_user { (args.first(), &args[1..]) } else { (None, args) };
+    user.map_or(Ok(()), |user| check_user(view, user))?;
+    check_privileges(rest.last(), known)?;
+    let Some(object) = rest.first() else { return Ok(Some(Value::Null)) };
+    let exists = exists(view, kind, object)?;
+    let column = if kind == "column" { has_column(view, object, &rest[1])? } else { true };
+    Ok(Some(if exists && column { Value::Bool(true) } else { Value::Null }))
+}
+
+fn check_user(view: &View<'_>, user: &Value) -> Result<()> {
+    match user {
+        Value::Text(name) if *name != *view.services.user => {
+            let message = format!("role \"{name}\" does not exist");
+            Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `SELECT, INSERT WITH GRANT OPTION`
+fn check_privileges(given: Option<&Value>, known: &[&str]) -> Result<()> {
+    let given = given.and_then(Value::as_str).unwrap_or_default();
+    for word in given.split(',') {
+        let upper = word.trim().to_ascii_uppercase();
+        if !known.contains(&upper.trim_end_matches(" WITH GRANT OPTION")) {
+            let message = format!("unrecognized privilege type: \"{}\"", word.trim());
+            return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object exists; a name that finds nothing is an error, an id is not.
+fn exists(view: &View<'_>, kind: &str, object: &Value) -> Result<bool> {
+    let reg_type = match kind {
+        "table" | "any_column" | "column" | "sequence" => TypeId::REGCLASS,
+        "function" => TypeId::REGPROCEDURE,
+        "schema" => TypeId::REGNAMESPACE,
+        "type" => TypeId::REGTYPE,
+        _ => return named(view, kind, object),
+    };
+    match object {
+        Value::Text(name) => names::object_id(view, reg_type, name).map(|_| true),
+        Value::Oid(oid) => Ok(match reg_type {
+            TypeId::REGPROCEDURE => {
+                view.catalog().function(FunctionId(*oid)).is_some()
+                    || tuplix_functions::lookup_function(*oid).is_some()
+            }
+            _ => names::object_name(view, reg_type, *oid).is_some() && *oid != 0,
+        }),
+        _ => Ok(false),
+    }
+}
+
+/// Databases, languages and tablespaces, by the rows of their tables.
+fn named(view: &View<'_>, kind: &str, object: &Value) -> Result<bool> {
+    if kind == "database" {
+        return match object {
+            Value::Text(name) if *name != *view.services.database => {
+                let message = format!("database \"{name}\" does not exist");
+                Err(SqlError::new(sqlstate::SqlState(*b"3D000"), message))
+            }
+            Value::Oid(oid) => Ok(*oid == DATABASE),
+            _ => Ok(true),
+        };
+    }
+    let rows = relations::own_rows(if kind == "language" { "pg_language" } else { "pg_tablespace" });
+    let same = |value: &Value| match (value, object) {
+        (Value::Oid(left), Value::Oid(right)) => left == right,
+        (Value::Text(left), Value::Text(right)) => left == right,
+        _ => false,
+    };
+    match (rows.iter().any(|row| row[..2].iter().any(same)), object) {
+        (false, Value::Text(name)) => {
+            let message = format!("{kind} \"{name}\" does not exist");
+            Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+fn has_column(view: &View<'_>, table: &Value, column: &Value) -> Result<bool> {
+    let oid = match table {
+        Value::Oid(oid) => *oid,
+        _ => names::object_id(view, TypeId::REGCLASS, table.as_str().unwrap_or_default())?,
+    };
+    let table = view.catalog().table(TableId(oid));
+    let names: Vec<&str> = match (table, relations::with_oid(oid)) {
+        (Some(table), _) => table.columns.iter().map(|column| column.name.as_str()).collect(),
+        (None, Some(relation)) => relation.columns.iter().map(|column| column.name).collect(),
+        (None, None) => Vec::new(),
+    };
+    match column {
+        Value::Text(name) if !names.contains(&name.as_str()) => {
+            let relation = names::relation_name(view, oid).unwrap_or_default();
+            let message = format!("column \"{name}\" of relation \"{relation}\" does not exist");
+            Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message))
+        }
+        Value::Text(_) => Ok(true),
+        other => Ok(other.as_i64().is_some_and(|number| (1..=names.len() as i64).contains(&number))),
+    }
+}
+
+/// `pg_has_role`: there is one role, which has itself.
+fn has_role(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Value> {
+    let with_user = symbol.trim_start_matches("pg_has_role_").contains('_');
+    let roles = if with_user { &args[..2] } else { &args[..1] };
+    for role in roles {
+        check_user(view, role)?;
+    }
+    check_privileges(
+        args.last(),
+        &["MEMBER", "USAGE", "MEMBER WITH ADMIN OPTION", "USAGE WITH ADMIN OPTION"],
+    )?;
+    let is_owner = |role: &Value| !matches!(role, Value::Oid(oid) if *oid != OWNER);
+    Ok(Value::Bool(roles.iter().all(is_owner)))
+}

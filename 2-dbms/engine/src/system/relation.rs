@@ -1,0 +1,203 @@
+//! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
+
+use tuplix_catalog::{ColumnDef, IndexDef, TableDef};
+use tuplix_types::{Row, TypeId, Value};
+
+use super::deparse;
+use super::relations::{self, SystemColumn, SystemRelation};
+use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
+
+const DEFAULT_COLLATION: u32 = 100;
+const C_COLLATION: u32 = 950;
+
+/// `pg_class`
+pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in view.catalog().tables() {
+        rows.push(table_class(view, relation, table));
+        rows.extend(table.indexes.iter().map(|index| index_class(view, relation, table, index)));
+    }
+    rows.extend(relations::all().map(|system| system_class(view, relation, system)));
+    rows
+}
+
+fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Row {
+    relation.row(&[
+        ("oid", oid(table.id.0)),
+        ("relname", text(&table.name)),
+        ("relnamespace", oid(view.schema_oid(&table.schema))),
+        ("relowner", oid(OWNER)),
+        ("relam", oid(HEAP)),
+        ("relfilenode", oid(table.id.0)),
+        // As of a table that nobody has analysed.
+        ("reltuples", Value::Float4(-1.0)),
+        ("relhasindex", truth(!table.indexes.is_empty())),
+        ("relpersistence", text("p")),
+        ("relkind", text("r")),
+        ("relnatts", int(table.columns.len())),
+        ("relchecks", int(table.checks.len())),
+        ("relispopulated", truth(true)),
+        ("relreplident", text("d")),
+    ])
+}
+
+fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
+    relation.row(&[
+        ("oid", oid(index.id.0)),
+        ("relname", text(&index.name)),
+        ("relnamespace", oid(view.schema_oid(&table.schema))),
+        ("relowner", oid(OWNER)),
+        ("relam", oid(access_method(index))),
+        ("relfilenode", oid(index.id.0)),
+        ("relpersistence", text("p")),
+        ("relkind", text("i")),
+        ("relnatts", int(index.columns.len())),
+        ("relispopulated", truth(true)),
+        ("relreplident", text("n")),
+    ])
+}
+
+fn system_class(view: &View<'_>, relation: &SystemRelation, system: &SystemRelation) -> Row {
+    relation.row(&[
+        ("oid", oid(system.oid)),
+        ("relname", text(system.name)),
+        ("relnamespace", oid(view.schema_oid(system.schema))),
+        ("relowner", oid(OWNER)),
+        ("relam", oid(if system.kind == "r" { HEAP } else { 0 })),
+        ("reltuples", Value::Float4(-1.0)),
+        ("relpersistence", text("p")),
+        ("relkind", text(system.kind)),
+        ("relnatts", int(system.columns.len())),
+        ("relispopulated", truth(true)),
+        ("relreplident", text("n")),
+    ])
+}
+
+/// `pg_attribute`
+pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in view.catalog().tables() {
+        let columns = table.columns.iter().enumerate();
+        rows.extend(columns.map(|(number, column)| {
+            let has_default = default_of(column).is_some();
+            attribute(relation, table.id.0, number, &Attribute::of_column(column), has_default)
+        }));
+        for index in &table.indexes {
+            rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
+                let column = Attribute::of_column(&table.columns[key.column]);
+                attribute(relation, index.id.0, number, &Attribute { not_null: false, ..column }, false)
+            }));
+        }
+    }
+    for system in relations::all() {
+        let columns = system.columns.iter().enumerate();
+        rows.extend(columns.map(|(number, column)| {
+            let row = attribute(relation, system.oid, number, &Attribute::of_system(column), false);
+            if system.kind == "r" { with_c_collation(relation, row) } else { row }
+        }));
+    }
+    rows
+}
+
+/// The texts in PostgreSQL's own tables are of collation C.
+fn with_c_collation(relation: &SystemRelation, mut row: Row) -> Row {
+    let collation = &mut row[relation.column("attcollation")];
+    if matches!(collation, Value::Oid(DEFAULT_COLLATION)) {
+        *collation = oid(C_COLLATION);
+    }
+    row
+}
+
+/// What differs between columns.
+struct Attribute<'a> {
+    name: &'a str,
+    ty: TypeId,
+    typmod: i32,
+    not_null: bool,
+}
+
+impl<'a> Attribute<'a> {
+    fn of_column(column: &'a ColumnDef) -> Attribute<'a> {
+        Attribute { name: &column.name, ty: column.ty, typmod: column.typmod, not_null: column.not_null }
+    }
+
+    fn of_system(column: &'a SystemColumn) -> Attribute<'a> {
+        Attribute { name: column.name, ty: column.ty, typmod: -1, not_null: column.not_null }
+    }
+}
+
+fn attribute(
+    relation: &SystemRelation,
+    of: u32,
+    number: usize,
+    column: &Attribute<'_>,
+    has_default: bool,
+) -> Row {
+    let is_array =
+        column.ty.element().is_some() && !matches!(column.ty, TypeId::INT2VECTOR | TypeId::OIDVECTOR);
+    let mut values = vec![
+        ("attrelid", oid(of)),
+        ("attname", text(column.name)),
+        ("atttypid", oid(column.ty.0)),
+        ("attstattarget", int(-1)),
+        ("attnum", int(number + 1)),
+        ("attndims", int(i64::from(is_array))),
+        ("attcacheoff", int(-1)),
+        ("atttypmod", int(column.typmod)),
+        ("attnotnull", truth(column.not_null)),
+        ("atthasdef", truth(has_default)),
+        ("attislocal", truth(true)),
+    ];
+    if let Some(facts) = type_facts(column.ty) {
+        values.extend([
+            ("attlen", facts.length.clone()),
+            ("attbyval", facts.by_value.clone()),
+            ("attalign", facts.alignment.clone()),
+            ("attstorage", facts.storage.clone()),
+            ("attcollation", facts.collation.clone()),
+        ]);
+    }
+    relation.row(&values)
+}
+
+/// A column's default; PostgreSQL keeps none that is NULL.
+fn default_of(column: &ColumnDef) -> Option<&str> {
+    column.default.as_deref().filter(|written| !written.trim().eq_ignore_ascii_case("null"))
+}
+
+/// `pg_attrdef`
+pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for table in view.catalog().tables() {
+        for (number, column) in table.columns.iter().enumerate() {
+            let Some(written) = default_of(column) else { continue };
+            rows.push(relation.row(&[
+                ("oid", oid(part_oid(table, number))),
+                ("adrelid", oid(table.id.0)),
+                ("adnum", int(number + 1)),
+                ("adbin", Value::text(deparse::default_text(view, table, number, written))),
+            ]));
+        }
+    }
+    rows
+}
+
+/// `pg_tables`
+pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let owner = text(&view.services.user);
+    let row = |schema: &str, name: &str, has_indexes: bool| {
+        relation.row(&[
+            ("schemaname", text(schema)),
+            ("tablename", text(name)),
+            ("tableowner", owner.clone()),
+            ("hasindexes", truth(has_indexes)),
+            ("hasrules", truth(false)),
+            ("hastriggers", truth(false)),
+            ("rowsecurity", truth(false)),
+        ])
+    };
+    let users =
+        view.catalog().tables().map(|table| row(&table.schema, &table.name, !table.indexes.is_empty()));
+    let system = relations::all().filter(|system| system.kind == "r");
+    users.chain(system.map(|system| row(system.schema, system.name, false))).collect()
+}

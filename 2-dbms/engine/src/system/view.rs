@@ -1,0 +1,199 @@
+//! What a system table is computed from: the catalogue and the session as they are now, and facts of types.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use tuplix_catalog::{Catalog, IndexDef, IndexMethod, TableDef};
+use tuplix_types::{Array, TypeId, Value};
+
+use super::relations;
+use crate::node::Schema;
+use crate::services::Services;
+
+/// The object id of the one role: PostgreSQL's bootstrap superuser.
+pub(crate) const OWNER: u32 = 10;
+/// The object id of the one database: PostgreSQL's `postgres`.
+pub(crate) const DATABASE: u32 = 5;
+/// `pg_am.oid` of `heap`, the access method of tables.
+pub(crate) const HEAP: u32 = 2;
+const BTREE: u32 = 403;
+const HASH: u32 = 405;
+const PG_CATALOG: u32 = 11;
+const INFORMATION_SCHEMA: u32 = 13_207;
+const TUPLIX: u32 = 9000;
+/// Constraints and defaults without an object id of their own get one above this, from their table's.
+const MADE_OIDS: u32 = 1 << 31;
+
+/// See the module.
+pub(crate) struct View<'a> {
+    /// The session.
+    pub services: &'a Services,
+    /// The search path.
+    pub path: Vec<String>,
+    schema: Arc<Schema>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(services: &'a Services) -> View<'a> {
+        View { services, path: services.search_path(), schema: services.schema() }
+    }
+
+    /// The catalogue.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.schema.catalog
+    }
+
+    /// The catalogue with its layout.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Schemas with their object ids, those of the system tables too.
+    pub(crate) fn schemas(&self) -> Vec<(u32, String)> {
+        let mut schemas: Vec<(u32, String)> =
+            self.catalog().schemas().map(|schema| (schema.oid, schema.name.clone())).collect();
+        for (oid, name) in [(INFORMATION_SCHEMA, "information_schema"), (TUPLIX, "tuplix")] {
+            if self.catalog().schema(name).is_none() {
+                schemas.push((oid, name.to_owned()));
+            }
+        }
+        schemas
+    }
+
+    /// The object id of a schema.
+    pub(crate) fn schema_oid(&self, name: &str) -> u32 {
+        match (self.catalog().schema(name), name) {
+            (Some(schema), _) => schema.oid,
+            (None, "information_schema") => INFORMATION_SCHEMA,
+            (None, "tuplix") => TUPLIX,
+            (None, _) => PG_CATALOG,
+        }
+    }
+
+    /// A table's index by the index's object id.
+    pub(crate) fn index(&self, oid: u32) -> Option<(&Arc<TableDef>, &IndexDef)> {
+        let of_table = |table| {
+            let table: &Arc<TableDef> = table;
+            table.indexes.iter().find(|index| index.id.0 == oid).map(|index| (table, index))
+        };
+        self.catalog().tables().find_map(of_table)
+    }
+}
+
+/// An object id for part `number` of a table: the same as long as the parts before it are.
+pub(crate) fn part_oid(table: &TableDef, number: usize) -> u32 {
+    MADE_OIDS | (table.id.0 << 11) | (number as u32 & 0x7ff)
+}
+
+/// `pg_am.oid` of an index.
+pub(crate) fn access_method(index: &IndexDef) -> u32 {
+    match index.method {
+        IndexMethod::Hash => HASH,
+        IndexMethod::Ordered => BTREE,
+    }
+}
+
+/// A text.
+pub(crate) fn text(text: &str) -> Value {
+    Value::text(text)
+}
+
+/// A text or NULL.
+pub(crate) fn maybe_text(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, Value::text)
+}
+
+/// An object id.
+pub(crate) fn oid(oid: u32) -> Value {
+    Value::Oid(oid)
+}
+
+/// An integer of any width.
+pub(crate) fn int(number: impl TryInto<i64>) -> Value {
+    Value::Int8(number.try_into().unwrap_or(i64::MAX))
+}
+
+/// A truth value.
+pub(crate) fn truth(truth: bool) -> Value {
+    Value::Bool(truth)
+}
+
+/// `YES` or `NO`, as `information_schema` says it.
+pub(crate) fn yes_or_no(truth: bool) -> Value {
+    Value::text(if truth { "YES" } else { "NO" })
+}
+
+/// An array.
+pub(crate) fn array(element: TypeId, elements: Vec<Value>) -> Value {
+    Value::Array(Arc::new(Array::from_elements(element, elements)))
+}
+
+/// An `int2vector` or `oidvector`.
+pub(crate) fn vector(element: TypeId, elements: Vec<Value>) -> Value {
+    Value::Array(Arc::new(Array::vector(element, elements)))
+}
+
+/// A column number, from 1.
+pub(crate) fn column_number(column: usize) -> Value {
+    Value::Int2(column as i16 + 1)
+}
+
+/// What `pg_attribute` repeats of `pg_type`.
+#[derive(Clone, Debug)]
+pub(crate) struct TypeFacts {
+    /// `typlen`
+    pub length: Value,
+    /// `typbyval`
+    pub by_value: Value,
+    /// `typalign`
+    pub alignment: Value,
+    /// `typstorage`
+    pub storage: Value,
+    /// `typcollation`
+    pub collation: Value,
+}
+
+static FACTS: LazyLock<BTreeMap<u32, TypeFacts>> = LazyLock::new(|| {
+    let types = relations::find("pg_catalog", "pg_type").expect("relations.tsv: pg_type");
+    let names = ["typlen", "typbyval", "typalign", "typstorage", "typcollation"];
+    let [length, by_value, alignment, storage, collation] = names.map(|name| types.column(name));
+    let facts = |row: &tuplix_types::Row| {
+        let Value::Oid(oid) = row[0] else { panic!("rows.tsv: pg_type.oid") };
+        let facts = TypeFacts {
+            length: row[length].clone(),
+            by_value: row[by_value].clone(),
+            alignment: row[alignment].clone(),
+            storage: row[storage].clone(),
+            collation: row[collation].clone(),
+        };
+        (oid, facts)
+    };
+    relations::own_rows("pg_type").iter().map(facts).collect()
+});
+
+/// The facts of a type.
+pub(crate) fn type_facts(ty: TypeId) -> Option<&'static TypeFacts> {
+    FACTS.get(&ty.0)
+}
+
+/// The default operator class of a type for an access method, 0 when there is none.
+pub(crate) fn operator_class(method: u32, ty: TypeId) -> u32 {
+    static CLASSES: LazyLock<BTreeMap<(u32, u32), u32>> = LazyLock::new(|| {
+        let classes = relations::find("pg_catalog", "pg_opclass").expect("relations.tsv: pg_opclass");
+        let names = ["oid", "opcmethod", "opcintype", "opcdefault"];
+        let [oid, method, ty, default] = names.map(|name| classes.column(name));
+        let class = |row: &tuplix_types::Row| match (&row[oid], &row[method], &row[ty], &row[default]) {
+            (Value::Oid(oid), Value::Oid(method), Value::Oid(ty), Value::Bool(true)) => {
+                Some(((*method, *ty), *oid))
+            }
+            _ => None,
+        };
+        relations::own_rows("pg_opclass").iter().filter_map(class).collect()
+    });
+    let ty = match ty {
+        TypeId::VARCHAR => TypeId::TEXT,
+        _ if ty.element().is_some() => TypeId::ANYARRAY,
+        _ => ty,
+    };
+    CLASSES.get(&(method, ty.0)).copied().unwrap_or(0)
+}
