@@ -1,7 +1,7 @@
 //! Scans of one table by the path that [`super::access_path`] chose.
 
-use std::cmp::Ordering;
-use std::ops::Bound;
+mod first;
+mod range;
 
 use arrayvec::ArrayVec;
 use tuplix_storage::{Comparison, SimplePredicate, Test};
@@ -15,7 +15,7 @@ use super::rows::{Next, Rows};
 use super::sort::SortColumn;
 use crate::layout::TableAccess;
 use crate::stop::Run;
-use crate::transaction::{KeyRange, RangeScan, RowBatch, RowRef, Scan};
+use crate::transaction::{RowBatch, RowRef, Scan};
 
 /// Tests that a scan hands to storage at most; more stay with the filter.
 pub(crate) const MAX_TESTS: usize = 8;
@@ -105,9 +105,6 @@ pub(crate) enum Way {
         reverse: bool,
     },
 }
-
-/// Both bounds of a range.
-type Bounds = (Bound<Vec<Value>>, Bound<Vec<Value>>);
 
 /// Takes rows as they are found.
 type Each<'a> = dyn FnMut(&mut Exec<'_, '_>, &[RowRef]) -> Run<Flow> + 'a;
@@ -251,71 +248,6 @@ impl TableScan {
             Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, each),
             Way::Range { .. } => self.range(exec, bucket, each),
         }
-    }
-
-    /// The first row by an integer column.
-    fn first_integer(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        column: usize,
-        key: &SortColumn,
-        next: &mut Next<'_>,
-    ) -> Run<Flow> {
-        let mut best: Option<(i128, RowRef)> = None;
-        let null = if key.nulls_first { i128::MIN } else { i128::MAX };
-        self.rows(exec, &mut |exec, batch| {
-            let Some(first) = batch.first() else { return Ok(Flow::Continue) };
-            let mut private = first.private;
-            let mut fragment = exec.tx.fragment_of(*first);
-            for row in batch {
-                if row.private != private {
-                    private = row.private;
-                    fragment = exec.tx.fragment_of(*row);
-                }
-                let rank = match fragment.read_integer(row.row, column) {
-                    Some(value) if key.descending => -i128::from(value),
-                    Some(value) => i128::from(value),
-                    None => null,
-                };
-                if best.is_none_or(|(least, _)| rank < least) {
-                    best = Some((rank, *row));
-                }
-            }
-            Ok(Flow::Continue)
-        })?;
-        best.map_or(Ok(Flow::Continue), |(_, row)| self.emit(exec, row, next))
-    }
-
-    /// The first row by keys, which are columns of the table.
-    fn first(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        keys: &[(usize, &SortColumn)],
-        next: &mut Next<'_>,
-    ) -> Run<Flow> {
-        let mut best: Option<RowRef> = None;
-        let mut values = ArrayVec::<Value, MAX_KEYS>::new();
-        self.rows(exec, &mut |exec, batch| {
-            for row in batch {
-                let mut order = Ordering::Less;
-                if best.is_some() {
-                    order = Ordering::Equal;
-                    for ((column, key), value) in keys.iter().zip(&values) {
-                        order = key.compare(&exec.tx.read(*row, *column), value);
-                        if order.is_ne() {
-                            break;
-                        }
-                    }
-                }
-                if order.is_lt() {
-                    best = Some(*row);
-                    values.clear();
-                    values.extend(keys.iter().map(|(column, _)| exec.tx.read(*row, *column)));
-                }
-            }
-            Ok(Flow::Continue)
-        })?;
-        best.map_or(Ok(Flow::Continue), |row| self.emit(exec, row, next))
     }
 
     /// Gives one row on.
@@ -490,69 +422,6 @@ impl TableScan {
         }
         Ok(Flow::Continue)
     }
-
-    fn range(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {
-        let Way::Range { index, reverse, .. } = &self.way else { return Ok(Flow::Continue) };
-        let Some((lower, upper)) = self.bounds(exec)? else { return Ok(Flow::Continue) };
-        let range = KeyRange { lower, upper, reverse: *reverse };
-        let mut scan = RangeScan::default();
-        let mut batch = RowBatch::new();
-        loop {
-            let more = exec.tx.range(&self.access, bucket, *index, &range, &mut scan, &mut batch)?;
-            if each(exec, &batch)? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-            if !more {
-                return Ok(Flow::Continue);
-            }
-            exec.check_interrupts()?;
-        }
-    }
-
-    /// The bounds in the index's order; `None` when nothing can be between them.
-    fn bounds(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Bounds>> {
-        let Way::Range { prefix, lower, upper, nulls_first, .. } = &self.way else { return Ok(None) };
-        let mut key = Vec::with_capacity(prefix.len() + 1);
-        if !self.key(exec, prefix, &mut key)? {
-            return Ok(None);
-        }
-        let with = |value: Value| key.iter().cloned().chain([value]).collect::<Vec<_>>();
-        let mut bound = |bound: &RangeBound| -> Run<Option<Bound<Vec<Value>>>> {
-            let value = bound.key.code.run(exec)?;
-            if value.is_null() {
-                return Ok(None);
-            }
-            Ok(Some(match fit_bound(value, bound.key.ty) {
-                Some(value) if bound.inclusive => Bound::Included(with(value)),
-                Some(value) => Bound::Excluded(with(value)),
-                // Beyond the type's range: the filter above the scan decides.
-                None => whole(&key),
-            }))
-        };
-        let bounded = lower.is_some() || upper.is_some();
-        let nulls = || Bound::Excluded(with(Value::Null));
-        let lower = match lower {
-            Some(lower) => bound(lower)?,
-            None if bounded && *nulls_first => Some(nulls()),
-            None => Some(whole(&key)),
-        };
-        let upper = match upper {
-            Some(upper) => bound(upper)?,
-            None if bounded && !*nulls_first => Some(nulls()),
-            None => Some(whole(&key)),
-        };
-        Ok(lower.zip(upper))
-    }
-}
-
-/// Everything that begins with a key.
-fn whole(key: &[Value]) -> Bound<Vec<Value>> {
-    if key.is_empty() { Bound::Unbounded } else { Bound::Included(key.to_vec()) }
-}
-
-/// A bound in the column's representation; `None` when it lies outside of it.
-fn fit_bound(value: Value, ty: TypeId) -> Option<Value> {
-    fit(value, ty)
 }
 
 /// The test of a column against a value; `None` when no row can pass (NULL).
