@@ -84,7 +84,16 @@ fn is_float(ty: TypeId) -> bool {
 }
 
 fn is_known(ty: TypeId) -> bool {
-    crate::values::TYPES.contains(&ty) || is_polymorphic(ty)
+    crate::values::TYPES.contains(&ty) || (is_polymorphic(ty) && ty != TypeId::ANYENUM)
+}
+
+/// Comparisons, of whose result only the sign is promised, and the length coercions behind casts, whose second argument
+/// is a type modifier.
+fn is_internal(name: &str, args: &[TypeId]) -> bool {
+    let coerced = ["varchar", "bpchar", "numeric", "interval", "time", "timestamp", "timestamptz"];
+    name.ends_with("cmp")
+        || name.contains("_cmp_")
+        || (coerced.contains(&name) && args.get(1) == Some(&TypeId::INT4))
 }
 
 /// The catalogue.
@@ -97,6 +106,7 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
             && (is_known(function.result) || function.returns_set)
             && function.volatility != Volatility::Volatile
             && !LEFT_OUT.contains(&function.name)
+            && !is_internal(function.name, args)
             && !function.name.starts_with("pg_")
             && !function.name.starts_with("has_")
             && !function.name.starts_with("hash")

@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::compare::{Difference, Outcome, run};
 use crate::engines::Engines;
 use crate::program::{Program, Statement};
+use crate::tree::Tree;
 
 /// The last statement's difference, when the program still has it.
 fn difference(engines: &mut Engines, program: &Program, kind: &str) -> Result<Option<Difference>> {
@@ -53,6 +54,17 @@ pub fn shrink(engines: &mut Engines, program: Program, kind: &str) -> Result<Opt
 impl Shrinker<'_> {
     fn size(&self) -> usize {
         self.program.statements.iter().map(|statement| statement.tree.size() + 1).sum()
+    }
+
+    fn candidates(&self, number: usize) -> Vec<Tree> {
+        let tree = &self.program.statements[number].tree;
+        let mut candidates = tree.smaller();
+        if self.found.kind.starts_with("only the engine fails") {
+            // PostgreSQL does not evaluate what stands beside a NULL that decides.
+            let nulls = tree.nulls();
+            candidates.retain(|candidate| candidate.nulls() <= nulls);
+        }
+        candidates
     }
 
     /// Takes the program when the difference is still there.
@@ -114,7 +126,7 @@ impl Shrinker<'_> {
         let mut trials = 3000;
         let mut at = 0;
         loop {
-            let candidates = self.program.statements[last].tree.smaller();
+            let candidates = self.candidates(last);
             let Some(tree) = candidates.into_iter().nth(at) else { return Ok(()) };
             if trials == 0 {
                 return Ok(());
@@ -142,7 +154,7 @@ impl Shrinker<'_> {
     fn shrink_statement(&mut self, number: usize) -> Result<()> {
         let mut at = 0;
         loop {
-            let candidates = self.program.statements[number].tree.smaller();
+            let candidates = self.candidates(number);
             let Some(tree) = candidates.into_iter().nth(at) else { return Ok(()) };
             let mut smaller = self.program.clone();
             smaller.statements[number].tree = tree;

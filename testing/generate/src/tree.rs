@@ -118,7 +118,8 @@ impl Tree {
             Tree::Literal(ty, content) => match &mut to.parameters {
                 None => to.sql.push_str(&literal(*ty, content.as_deref())),
                 Some(values) => {
-                    values.push(literal(*ty, content.as_deref()));
+                    let quoted = |text: &String| format!("'{}'", text.replace('\'', "''"));
+                    values.push(content.as_ref().map_or("NULL".to_owned(), quoted));
                     to.sql.push_str(&format!("${}::{}", values.len(), crate::values::name(*ty)));
                 }
             },
@@ -255,6 +256,12 @@ impl Tree {
             Tree::Node(other, _) if other == sort => into.push(self),
             _ => self.parts().iter().for_each(|part| part.same_sort(sort, into)),
         }
+    }
+
+    /// How many constants are NULL.
+    pub fn nulls(&self) -> usize {
+        usize::from(matches!(self, Tree::Literal(_, None)))
+            + self.parts().iter().map(Tree::nulls).sum::<usize>()
     }
 
     /// How long its text is, roughly.
