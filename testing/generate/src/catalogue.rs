@@ -31,6 +31,8 @@ pub struct Callable {
     pub args: &'static [TypeId],
     /// Type of its result, maybe polymorphic.
     pub result: TypeId,
+    /// Whether the last argument is an array after VARIADIC.
+    pub is_variadic: bool,
     /// An operator's operands.
     operands: Vec<TypeId>,
 }
@@ -68,6 +70,8 @@ const LEFT_OUT: &[&str] = &[
     "lo_get",
     "gen_random_uuid",
     "timezone",
+    // PostgreSQL 15's overflows without a word.
+    "make_interval",
     "hash_array",
     "hash_array_extended",
 ];
@@ -119,6 +123,7 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
             name: tuplix_functions::quote_ident(function.name).to_string(),
             args,
             result: function.result,
+            is_variadic: function.variadic && !any,
             operands: Vec::new(),
         };
         match function.kind {
@@ -157,6 +162,7 @@ fn add_operators(catalogue: &mut Catalogue) {
             name: operator.name.to_owned(),
             args: &[],
             result: operator.result,
+            is_variadic: false,
             operands,
         };
         // Operators are what people write: they come more often than functions.

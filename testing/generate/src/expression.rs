@@ -187,6 +187,11 @@ impl Generator {
                         args.push(self.expression(ty, depth, scope));
                     }
                 }
+                if callable.is_variadic
+                    && let Some(last) = args.pop()
+                {
+                    args.push(seq([text("VARIADIC "), last]));
+                }
                 let least = args.len();
                 seq([text(format!("{}(", callable.name)), Tree::List(args, ", ", least), text(")")])
             }
@@ -296,7 +301,10 @@ impl Generator {
         }
         let callable = all[self.below(all.len())];
         let types = self.argument_types(callable, Some(ty));
+        // DISTINCT with ORDER BY compares its arguments: the engine does not see that two subqueries are equal.
+        let subqueries = std::mem::replace(&mut self.subqueries, false);
         let args: Vec<Tree> = types.iter().map(|ty| self.expression(*ty, depth, scope)).collect();
+        self.subqueries = subqueries;
         if args.is_empty() {
             return Some(value(ty, seq([text(format!("{}(*)", callable.name)), self.filter(depth, scope)])));
         }

@@ -80,8 +80,11 @@ impl Generator {
         let mut keys: Vec<(TypeId, Tree)> = Vec::new();
         for _ in 0..self.below(3) {
             let ty = self.scope_type(inner);
-            // A constant or a number would be a key of another kind.
+            // Without subqueries: the engine does not see that two are equal.
+            let subqueries = std::mem::replace(&mut self.subqueries, false);
             let key = self.expression(ty, depth.min(1), inner);
+            self.subqueries = subqueries;
+            // A constant or a number would be a key of another kind.
             if matches!(&key, Tree::Node(_, body) if !matches!(**body, Tree::Literal(..))) {
                 keys.push((ty, key));
             }
@@ -393,7 +396,7 @@ impl Generator {
         let condition = self.expression(TypeId::BOOL, 1, &scope);
         let union = self.pick(&["UNION", "UNION ALL"]);
         seq([
-            text("WITH RECURSIVE r(n, v) AS (SELECT 1, z.v FROM ("),
+            text(format!("WITH RECURSIVE r(n, v) AS (SELECT 1, z.v::{} FROM (", crate::values::name(ty))),
             start,
             text(format!(") z(v) {union} SELECT r.n + 1, ")),
             step,

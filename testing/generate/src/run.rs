@@ -112,7 +112,7 @@ pub fn seed(engines: &mut Engines, seed: u64, summary: &mut Summary) -> Result<V
                 let has_panicked = found.engine.contains("panic");
                 differences.push((number, found));
                 // What both hold differs from here on.
-                if statement.changes || has_panicked || differences.len() > 3 {
+                if statement.changes || has_panicked || engines.in_transaction() || differences.len() > 3 {
                     break;
                 }
             }
