@@ -105,7 +105,7 @@ impl Generator {
                 (self.query_statement(depth), false)
             }
             _ => {
-                let depth = self.below(2);
+                let depth = self.below(3);
                 (self.query_statement(depth), false)
             }
         };
