@@ -118,10 +118,10 @@ impl Generator {
     /// An item of FROM and its columns.
     fn from(&mut self, depth: usize, outer: &Scope) -> (Tree, Scope) {
         if depth > 0 && self.chance(2, 5) {
-            let (left, left_scope) = self.from_item(depth - 1, outer);
+            let (left, left_scope) = self.one_item(depth - 1, outer);
             return self.join(left, left_scope, depth - 1, outer);
         }
-        self.from_item(depth, outer)
+        self.one_item(depth, outer)
     }
 
     fn join(&mut self, left: Tree, left_scope: Scope, depth: usize, outer: &Scope) -> (Tree, Scope) {
@@ -136,7 +136,7 @@ impl Generator {
         let (right, right_scope) = if depth > 0 && self.chance(1, 4) {
             self.from(depth, outer)
         } else {
-            self.from_item(depth, outer)
+            self.one_item(depth, outer)
         };
         let both = left_scope.with(&right_scope);
         let word = self.pick(&[
@@ -175,7 +175,7 @@ impl Generator {
         seq([equal, optional(seq([text(" AND "), more]))])
     }
 
-    fn from_item(&mut self, depth: usize, outer: &Scope) -> (Tree, Scope) {
+    fn one_item(&mut self, depth: usize, outer: &Scope) -> (Tree, Scope) {
         match self.below(12) {
             0 | 1 if depth > 0 => {
                 let (query, types) = self.query(None, depth - 1, &Scope::default());
