@@ -5,8 +5,11 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 INPUT ?=
 # Seconds that each benchmark case runs.
 SECONDS ?= 30
+# Minutes that the generator runs, and its first seed.
+MINUTES ?= 10
+SEED ?= 0
 
-.PHONY: help demo test lint bench loc install
+.PHONY: help demo test lint bench generate loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +31,10 @@ bench: ## Benchmarks beside their peers (SECONDS=30)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-bench -- fifo --seconds $(SECONDS)
 	cargo run --release --locked -p tuplix-bench -- procedure --seconds $(SECONDS)
+
+generate: ## Random statements on the engine and on PostgreSQL (MINUTES=10 SEED=0)
+	@scripts/install-dependencies.sh
+	cargo run --release --locked -p tuplix-generate -- --minutes $(MINUTES) --seed $(SEED)
 
 loc: ## Lines of SQL and Rust of each service
 	@scripts/loc.sh

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_sql::plan::{Cte, CteId, Query, RecursivePart, RelationId};
+use tuplix_catalog::TableId;
+use tuplix_sql::plan::{Cte, CteId, Expr, Query, RecursivePart, RelationId};
 use tuplix_types::{Result, SqlError};
 
 use super::builder::{Builder, CteCode};
@@ -121,6 +122,21 @@ fn refuse_read_after_change(query: &Query, number: usize) -> Result<()> {
         return Ok(());
     }
     Err(SqlError::unsupported("reading a table after a WITH query of the same statement has changed it"))
+}
+
+/// Nor must RETURNING and its kin, which run when rows have changed already.
+pub(crate) fn refuse_reading_changed<'e>(
+    table: TableId,
+    nodes: impl IntoIterator<Item = &'e Expr>,
+    place: &str,
+) -> Result<()> {
+    for node in nodes {
+        if Facts::of_expr(node).read_tables.contains(&table) {
+            let what = format!("a subquery in {place} that reads the table being changed");
+            return Err(SqlError::unsupported(&what).at(node.position));
+        }
+    }
+    Ok(())
 }
 
 impl StoredCte {

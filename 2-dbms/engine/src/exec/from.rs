@@ -163,6 +163,8 @@ impl Builder<'_> {
                 let (scan, ordered) = self.table_scan(*relation, *table, here, &wished)?;
                 Ok((Box::new(scan), ordered && wish.relation == Some(*relation)))
             }
+            // One side of an outer join.
+            From::Join { kind: JoinKind::Inner, .. } => self.from(&[from], here, wish),
             From::Join { kind, left, right, on } => {
                 let mut on_nodes = Vec::new();
                 on.iter().for_each(|on| walk::conjuncts(on, &mut on_nodes));

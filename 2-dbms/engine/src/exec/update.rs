@@ -9,6 +9,7 @@ use super::access_path::Wish;
 use super::builder::Builder;
 use super::code::Code;
 use super::constraint::{BoundCheck, Constraints, violation};
+use super::cte::refuse_reading_changed;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
@@ -194,6 +195,9 @@ impl Builder<'_> {
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
         let ChangeParts { source, access, row, change, items, returning, columns } = parts;
+        if let Some(From::Table { table, .. }) = items.first() {
+            refuse_reading_changed(*table, returning, "RETURNING")?;
+        }
         let returning = self.exprs(returning)?;
         let out = self.slots(returning.len());
         let mut saved = vec![row];

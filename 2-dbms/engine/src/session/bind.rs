@@ -37,7 +37,10 @@ impl Session {
         let binder = Binder::new(&schema, search_path);
         let types: Vec<TypeId> =
             types.iter().map(|ty| if ty.0 == 0 { TypeId::UNKNOWN } else { *ty }).collect();
-        let statement = binder.analyze(&parsed.statement, &types)?;
+        // In a failed block it does not matter whether a statement means anything.
+        let failed = self.block.as_ref().is_some_and(|block| block.failed);
+        let analyzed = binder.analyze(&parsed.statement, &types);
+        let statement = analyzed.map_err(|error| if failed { in_failed_block() } else { error })?;
         self.refuse_in_failed_block(&statement)?;
         let parameters: Arc<[TypeId]> = statement.parameters.as_slice().into();
         let bound = |code, columns: &[OutputColumn]| Bound {

@@ -33,15 +33,20 @@ fn as_float(value: Option<Numeric>) -> Result<Value> {
     }
 }
 
-fn truncate(field: Field, micros: i64) -> Result<i64> {
-    if is_infinite_timestamp(micros) { Ok(micros) } else { date_trunc(field, micros) }
+fn truncate(a: &[Value], micros: i64) -> Result<i64> {
+    if is_infinite_timestamp(micros) {
+        return Ok(micros);
+    }
+    date_trunc(field(a, TypeId::TIMESTAMP)?, micros)
 }
 
 /// Truncation of a `timestamptz` happens in local time.
-fn truncate_in(field: Field, micros: i64, zone: TimeZone) -> Result<Value> {
+fn truncate_in(a: &[Value], micros: i64, zone: TimeZone) -> Result<Value> {
+    // What has no end is not truncated by anything, as PostgreSQL 15 sees it.
     if is_infinite_timestamp(micros) {
         return Ok(Value::Timestamptz(micros));
     }
+    let field = field(a, TypeId::TIMESTAMPTZ)?;
     let local = date_trunc(field, timestamptz_to_timestamp(micros, zone)?);
     let local = local.map_err(|error| rename(error, TypeId::TIMESTAMPTZ))?;
     Ok(Value::Timestamptz(timestamp_to_timestamptz(local, zone)?))
@@ -76,13 +81,11 @@ pub(super) const FUNCTIONS: Scalars = &[
         as_float(extract_timestamptz(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))?)
     }),
     ("interval_part", |_, a| as_float(Some(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
-    ("timestamp_trunc", |_, a| {
-        Ok(Value::Timestamp(truncate(field(a, TypeId::TIMESTAMP)?, timestamp(a, 1)?)?))
-    }),
-    ("timestamptz_trunc", |ctx, a| truncate_in(field(a, TypeId::TIMESTAMPTZ)?, timestamp(a, 1)?, zone(ctx))),
+    ("timestamp_trunc", |_, a| Ok(Value::Timestamp(truncate(a, timestamp(a, 1)?)?))),
+    ("timestamptz_trunc", |ctx, a| truncate_in(a, timestamp(a, 1)?, zone(ctx))),
     ("timestamptz_trunc_zone", |ctx, a| {
         let moment = timestamp(a, 1)?;
-        truncate_in(field(a, TypeId::TIMESTAMPTZ)?, moment, named_zone(ctx, text(a, 2)?, moment)?)
+        truncate_in(a, moment, named_zone(ctx, text(a, 2)?, moment)?)
     }),
     ("interval_trunc", |_, a| {
         Ok(from_interval(date_trunc_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))

@@ -64,10 +64,11 @@ fn at_path(value: &Jsonb, path: &[Option<&str>], level: usize, change: Change<'_
         let message = format!("path element at position {} is null", level + 1);
         SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message)
     };
+    // Also where there is nothing to step into.
+    let step = step.ok_or_else(null)?;
     match value {
-        Jsonb::Object(pairs) => object_at_path(pairs, step.ok_or_else(null)?, path, level, change),
+        Jsonb::Object(pairs) => object_at_path(pairs, step, path, level, change),
         Jsonb::Array(items) => {
-            let step = step.ok_or_else(null)?;
             let index = step.trim().parse::<i32>().map_err(|_| {
                 let message = format!("path element at position {} is not an integer: \"{step}\"", level + 1);
                 SqlError::new(sqlstate::INVALID_TEXT_REPRESENTATION, message)

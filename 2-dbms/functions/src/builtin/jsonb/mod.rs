@@ -67,13 +67,17 @@ pub(crate) fn shown(value: &Jsonb) -> String {
     out
 }
 
-/// The texts of a path argument, NULLs as they are.
+/// The texts of an argument of any dimensions, NULLs as they are.
+fn texts(args: &[Value], at: usize) -> Result<Vec<Option<&str>>> {
+    Ok(array(args, at)?.elements.iter().map(Value::as_str).collect())
+}
+
+/// The texts of a path along which something changes.
 fn path(args: &[Value], at: usize) -> Result<Vec<Option<&str>>> {
-    let array = array(args, at)?;
-    if array.dimensions.len() > 1 {
+    if array(args, at)?.dimensions.len() > 1 {
         return Err(SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, "wrong number of array subscripts"));
     }
-    Ok(array.elements.iter().map(Value::as_str).collect())
+    texts(args, at)
 }
 
 fn type_name(value: &Jsonb) -> &'static str {

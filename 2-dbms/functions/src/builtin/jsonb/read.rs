@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tuplix_types::jsonb::Jsonb;
 use tuplix_types::{Result, Value};
 
-use super::{as_text, get, is_scalar, path, place, refused, type_name};
+use super::{as_text, get, is_scalar, place, refused, texts, type_name};
 use crate::CallContext;
 use crate::builtin::Scalars;
 use crate::builtin::args::{from_jsonb, int4, invalid, jsonb, text};
@@ -120,18 +120,18 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("jsonb_object_field_text", |_, a| Ok(found_text(field(jsonb(a, 0)?, text(a, 1)?)))),
     ("jsonb_array_element", |_, a| Ok(found(element(jsonb(a, 0)?, int4(a, 1)?)))),
     ("jsonb_array_element_text", |_, a| Ok(found_text(element(jsonb(a, 0)?, int4(a, 1)?)))),
-    ("jsonb_extract_path", |_, a| Ok(found(follow(jsonb(a, 0)?, &path(a, 1)?)))),
-    ("jsonb_extract_path_text", |_, a| Ok(found_text(follow(jsonb(a, 0)?, &path(a, 1)?)))),
+    ("jsonb_extract_path", |_, a| Ok(found(follow(jsonb(a, 0)?, &texts(a, 1)?)))),
+    ("jsonb_extract_path_text", |_, a| Ok(found_text(follow(jsonb(a, 0)?, &texts(a, 1)?)))),
     ("jsonb_contains", |_, a| Ok(Value::Bool(contains_at_top(jsonb(a, 0)?, jsonb(a, 1)?)))),
     ("jsonb_contained", |_, a| Ok(Value::Bool(contains_at_top(jsonb(a, 1)?, jsonb(a, 0)?)))),
     ("jsonb_exists", |_, a| Ok(Value::Bool(exists(jsonb(a, 0)?, text(a, 1)?)))),
     ("jsonb_exists_any", |_, a| {
         let value = jsonb(a, 0)?;
-        Ok(Value::Bool(path(a, 1)?.into_iter().flatten().any(|key| exists(value, key))))
+        Ok(Value::Bool(texts(a, 1)?.into_iter().flatten().any(|key| exists(value, key))))
     }),
     ("jsonb_exists_all", |_, a| {
         let value = jsonb(a, 0)?;
-        Ok(Value::Bool(path(a, 1)?.into_iter().flatten().all(|key| exists(value, key))))
+        Ok(Value::Bool(texts(a, 1)?.into_iter().flatten().all(|key| exists(value, key))))
     }),
     ("jsonb_typeof", |_, a| Ok(Value::text(type_name(jsonb(a, 0)?)))),
     ("jsonb_array_length", |_, a| array_length(jsonb(a, 0)?)),

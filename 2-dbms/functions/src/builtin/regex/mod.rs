@@ -211,6 +211,12 @@ fn push_replacement(out: &mut String, replacement: &str, captures: &Captures, su
     }
 }
 
+/// Where character `start` (from 1) begins; `None` beyond the end, where nothing matches, not even nothing.
+fn offset_of(subject: &str, start: i32) -> Option<usize> {
+    let skipped = start as usize - 1;
+    (skipped <= subject.chars().count()).then(|| super::text::char_offset(subject, skipped))
+}
+
 /// Replaces the `nth` match at or after character `start` (from 1), or all for `nth` 0.
 fn replace(
     subject: &str,
@@ -221,7 +227,7 @@ fn replace(
     nth: i32,
 ) -> Result<Value> {
     let compiled = compile(pattern, Flags { global: false, ..flags })?;
-    let from = super::text::char_offset(subject, start as usize - 1);
+    let Some(from) = offset_of(subject, start) else { return Ok(Value::text(subject)) };
     let found = compiled.find_all(subject, nth != 1, from)?;
     let (mut out, mut at) = (String::with_capacity(subject.len()), 0);
     for (index, captures) in found.iter().enumerate() {
@@ -285,8 +291,9 @@ fn count(a: &[Value]) -> Result<Value> {
     let start = at_least(a, 2, 1, "start")?;
     let flags = single_flags(a, 3, "regexp_count", "")?;
     let subject = text(a, 0)?;
-    let from = super::text::char_offset(subject, start as usize - 1);
-    Ok(Value::Int4(compile(text(a, 1)?, flags)?.find_all(subject, true, from)?.len() as i32))
+    let compiled = compile(text(a, 1)?, flags)?;
+    let Some(from) = offset_of(subject, start) else { return Ok(Value::Int4(0)) };
+    Ok(Value::Int4(compiled.find_all(subject, true, from)?.len() as i32))
 }
 
 /// `regexp_substr(text, pattern, start, nth, flags, group)`
@@ -295,8 +302,9 @@ fn nth_substring(a: &[Value]) -> Result<Value> {
     let flags = single_flags(a, 4, "regexp_substr", "")?;
     let index = if a.len() > 5 { at_least(a, 5, 0, "subexpr")? as usize } else { 0 };
     let subject = text(a, 0)?;
-    let from = super::text::char_offset(subject, start as usize - 1);
-    let found = compile(text(a, 1)?, flags)?.find_all(subject, nth > 1, from)?;
+    let compiled = compile(text(a, 1)?, flags)?;
+    let Some(from) = offset_of(subject, start) else { return Ok(Value::Null) };
+    let found = compiled.find_all(subject, nth > 1, from)?;
     let chosen = found.get(nth as usize - 1).filter(|captures| index < captures.group_len());
     Ok(chosen.map_or(Value::Null, |captures| group(captures, index, subject)))
 }
