@@ -134,6 +134,9 @@ impl Body<'_, '_> {
         let found = self.found();
         Ok(step(move |exec| {
             let rows = sql.collect(exec)?;
+            if rows.len == 0 {
+                targets.set_null(exec)?;
+            }
             each_row(
                 exec,
                 &rows,
@@ -160,6 +163,9 @@ impl Body<'_, '_> {
         Ok(step(move |exec| {
             let (statement, parameters) = dynamic.prepare(exec)?;
             let rows = dynamic.collect(exec, &statement, &parameters)?;
+            if rows.len == 0 {
+                targets.set_null(exec)?;
+            }
             let columns = statement.columns();
             let set = |exec: &mut Exec<'_, '_>, row: &[Value]| targets.set_dynamic(exec, columns, row);
             each_row(exec, &rows, found, set, |exec| round(&steps, exec, label))

@@ -91,7 +91,7 @@ impl Targets {
     }
 
     /// Sets all targets to NULL.
-    fn set_null(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+    pub(super) fn set_null(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         if let Some(slot) = self.record {
             exec.set(slot, Value::Null);
             return Ok(());

@@ -152,11 +152,17 @@ fn insert(a: &[Value]) -> Result<Value> {
 }
 
 fn delete_path(a: &[Value]) -> Result<Value> {
-    let target = jsonb(a, 0)?;
+    let (target, path) = (jsonb(a, 0)?, path(a, 1)?);
     if is_scalar(target) {
         return Err(refused("cannot delete path in scalar"));
     }
-    Ok(from_jsonb(at_path(target, &path(a, 1)?, 0, Change::Delete)?))
+    // Nothing is in it, so the path is not looked at.
+    if matches!(target, Jsonb::Object(pairs) if pairs.is_empty())
+        || matches!(target, Jsonb::Array(items) if items.is_empty())
+    {
+        return Ok(a[0].clone());
+    }
+    Ok(from_jsonb(at_path(target, &path, 0, Change::Delete)?))
 }
 
 /// `jsonb_set_lax`: as `jsonb_set`, with a choice of what a NULL as new value means.
