@@ -53,7 +53,6 @@ macro_rules! ids {
                     Bucket::of_id(self.0)
                 }
 
-                #[allow(dead_code)]
                 pub(crate) fn value(self) -> Value {
                     Value::Int8(self.0)
                 }

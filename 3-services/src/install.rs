@@ -11,6 +11,10 @@ use tuplix::{Result, Session, SqlError, Value, sqlstate};
 
 use crate::service::{SERVICES, Service};
 
+const VERSIONS: &str = include_str!("../os/versions.sql");
+const NOTE_PROCEDURES: &str = include_str!("../os/note_procedures.sql");
+const PLACE_BUCKETS: &str = include_str!("../os/place_buckets.sql");
+
 /// What [`install`] found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installed {
@@ -72,19 +76,25 @@ fn install_services(session: &mut Session, services: &[Service]) -> Result<Insta
                 session.execute(text)?;
             }
             session.execute(service.distribute)?;
-            session.query(
-                "UPDATE os.version SET procedures = $1, installed_at = now() WHERE service = $2",
-                &[Value::text(fingerprint), Value::text(service.name)],
-            )?;
+            session.query(NOTE_PROCEDURES, &[Value::text(fingerprint), Value::text(service.name)])?;
             installed.replaced.push(service.name);
         }
     }
+    place_buckets(session)?;
     Ok(installed)
+}
+
+/// Makes `os.partition_map` true on the embedded engine. PostgreSQL has no such table to take it from, and one partition.
+fn place_buckets(session: &mut Session) -> Result<()> {
+    match session.query(PLACE_BUCKETS, &[]) {
+        Err(error) if error.sqlstate() != sqlstate::UNDEFINED_TABLE => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Service, version and fingerprint of what is installed; nothing in an empty database.
 fn versions(session: &mut Session) -> Result<Vec<(String, i64, String)>> {
-    let rows = match session.query("SELECT service, version, procedures FROM os.version", &[]) {
+    let rows = match session.query(VERSIONS, &[]) {
         Ok(rows) => rows,
         Err(error)
             if [sqlstate::UNDEFINED_TABLE, sqlstate::INVALID_SCHEMA_NAME].contains(&error.sqlstate()) =>
@@ -173,6 +183,18 @@ mod tests {
     use tuplix::Tuplix;
 
     use super::*;
+
+    #[test]
+    fn the_map_says_where_buckets_lie() {
+        let options = tuplix::Options { partitions: 4, ..Default::default() };
+        let node = Tuplix::open_with(&options).unwrap();
+        let mut session = node.session(&Default::default()).unwrap();
+        install(&mut session).unwrap();
+        let map = "SELECT partition, count(*) FROM os.partition_map GROUP BY 1 ORDER BY 1";
+        let rows = session.query(map, &[]).unwrap();
+        let counts: Vec<_> = rows.iter().map(|row| (row[0].as_i64(), row[1].as_i64())).collect();
+        assert_eq!(counts, (0..4).map(|partition| (Some(partition), Some(16))).collect::<Vec<_>>());
+    }
 
     #[test]
     fn older_tables_are_upgraded_step_by_step() {

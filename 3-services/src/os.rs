@@ -7,7 +7,7 @@ use crate::procedure::Fields;
 use crate::service::{Service, service};
 
 /// The base's SQL.
-pub const SERVICE: Service = service!("os", 1, ["bucket", "home", "setting", "next_ids"]);
+pub const SERVICE: Service = service!("os", 1, ["bucket", "home", "setting", "set_setting", "next_ids"]);
 
 /// The home bucket of a user; of a name without a row, the bucket of the name.
 ///
@@ -33,9 +33,6 @@ pub fn next_ids(session: &mut Session, bucket: Bucket, kind: &str, count: i32) -
 /// # Errors
 /// The database's.
 pub fn set(session: &mut Session, name: &str, value: i64) -> Result<()> {
-    session.query(
-        "INSERT INTO os.setting (name, value, meaning) VALUES ($1, $2, '') ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value",
-        &[Value::text(name), Value::Int8(value)],
-    )?;
+    session.query("SELECT os.set_setting($1, $2)", &[Value::text(name), Value::Int8(value)])?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use tuplix::{Commit, LogMode, Options, Rows, Session, SessionOptions, Tuplix, TypeId, Value};
-use tuplix_support::PostgresCluster;
+use tuplix_support::{PostgresCluster, PostgresOptions};
 
 use crate::Plan;
 use crate::measure::{Case, Client, Draw, measure};
@@ -195,8 +195,9 @@ fn sqlite(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 fn postgres(plan: &Plan, report: &mut Report, log: &'static str) -> anyhow::Result<()> {
     let case =
         Case { suite: "fifo", case: "paper".to_owned(), system: "postgres", log, clients: POSTGRES_CLIENTS };
-    let cluster = PostgresCluster::start()?;
-    let node = Tuplix::connect(&cluster.url())?;
+    let options = PostgresOptions { fsync: true, synchronous_commit: true, ..PostgresOptions::default() };
+    let cluster = PostgresCluster::start_with(&options)?;
+    let node = Tuplix::connect(&cluster.socket_url())?;
     let mut session = node.session(&SessionOptions::default())?;
     session.execute(SCHEMA)?;
     session.execute(&workers_sql())?;

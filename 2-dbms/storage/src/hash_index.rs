@@ -167,24 +167,6 @@ impl HashIndex {
         first_row(&self.lists, self.find(directory, key)?)
     }
 
-    /// A row with the key of the row of these values.
-    ///
-    /// # Panics
-    /// If the keys are computed.
-    #[inline]
-    pub(crate) fn lookup_like(&self, directory: &Directory, values: &[Value]) -> Option<RowId> {
-        match self.source {
-            KeySource::Integer(a) => self.lookup(directory, std::slice::from_ref(&values[a])),
-            KeySource::IntegerPair(a, b) if b == a + 1 => self.lookup(directory, &values[a..=b]),
-            _ => {
-                assert!(!matches!(self.source, KeySource::Computed(_)), "keys are columns");
-                let columns = self.source.columns();
-                let key: Vec<Value> = columns.iter().map(|column| values[*column].clone()).collect();
-                self.lookup(directory, &key)
-            }
-        }
-    }
-
     /// All rows with this key, ascending.
     pub(crate) fn lookup_all(&self, directory: &Directory, key: &[Value], out: &mut Vec<RowId>) {
         let Some(found) = self.find(directory, key) else { return };

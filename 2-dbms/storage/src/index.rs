@@ -72,16 +72,19 @@ impl Index {
         }
     }
 
-    /// A row with the key of the row of these values, a value for each column of the table.
+    /// A row with the key of the row of these values, one for each column of the table; none where it has a NULL.
     #[inline]
     pub(crate) fn lookup_like(&self, directory: &Directory, values: &[Value]) -> Option<RowId> {
-        match self {
-            Index::Hash(_, index) => index.lookup_like(directory, values),
-            Index::Ordered(schema, index) => {
-                let key: Vec<Value> = schema.columns.iter().map(|key| values[key.column].clone()).collect();
-                if key.iter().any(Value::is_null) { None } else { index.lookup(&key) }
+        let copied;
+        let key = match self.source() {
+            KeySource::Integer(a) => std::slice::from_ref(&values[*a]),
+            KeySource::IntegerPair(a, b) if *b == *a + 1 => &values[*a..=*b],
+            _ => {
+                copied = self.schema().key_of(values);
+                &copied[..]
             }
-        }
+        };
+        if key.iter().any(Value::is_null) { None } else { self.lookup(directory, key) }
     }
 
     /// Appends all rows with this key.

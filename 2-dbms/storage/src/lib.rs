@@ -22,7 +22,7 @@
 //! | read a row | [`read`](Fragment::read), [`read_integer`](Fragment::read_integer), [`read_columns`](Fragment::read_columns), [`row`](Fragment::row) for a [`RowView`] |
 //! | find by key | [`find_conflict`](Fragment::find_conflict), [`lookup`](Fragment::lookup), [`lookup_all`](Fragment::lookup_all) |
 //! | find by order | [`range`](Fragment::range), then [`range_batch`](Fragment::range_batch) until [`RangeCursor::is_done`] |
-//! | find by scanning | [`scan_batch`](Fragment::scan_batch) with [`SimplePredicate`]s |
+//! | find by scanning | [`scan_batch`](Fragment::scan_batch), [`next_match`](Fragment::next_match) for a few, with [`SimplePredicate`]s |
 //! | share | [`snapshot`](Fragment::snapshot): a [`FragmentSnapshot`] of [`ChunkView`]s |
 //!
 //! ```
@@ -37,7 +37,7 @@
 //! };
 //! let mut fragment = Fragment::new(&schema);
 //! let row = fragment.insert(&[Value::Int4(7), Value::text("seven")])?;
-//! assert_eq!(fragment.find_conflict(0, &[Value::Int4(7)], None), Some(row));
+//! assert_eq!(fragment.lookup(0, &[Value::Int4(7)]), Some(row));
 //! let snapshot = fragment.snapshot();
 //! fragment.update(row, &[(1, Value::text("sieben"))]);
 //! assert_eq!(fragment.read(row, 1).as_str(), Some("sieben"));

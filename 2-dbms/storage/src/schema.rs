@@ -106,6 +106,12 @@ impl IndexSchema {
     pub fn ordered(unique: bool, columns: Vec<IndexColumn>) -> IndexSchema {
         IndexSchema { kind: IndexKind::Ordered, unique, columns, computed: None }
     }
+
+    /// The key that a row of these values has in an index over table columns.
+    pub(crate) fn key_of(&self, values: &[Value]) -> Vec<Value> {
+        assert!(self.computed.is_none(), "a computed key is not taken from columns");
+        self.columns.iter().map(|key| values[key.column].clone()).collect()
+    }
 }
 
 /// Computes the keys of a partial or expression index from a row.

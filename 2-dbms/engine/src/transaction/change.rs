@@ -108,9 +108,9 @@ impl Transaction<'_> {
     ) -> Run<Option<RowRef>> {
         if self.no_locks(held) && !self.is_interactive() {
             let fragment = self.domain_state(held).fragment(access.slot, bucket);
-            let found = fragment.and_then(|fragment| fragment.lookup_like(number, values));
-            let found = found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row });
-            return Ok(found.filter(|found| Some(*found) != except));
+            let except = except.map(|row| row.row);
+            let found = fragment.and_then(|fragment| fragment.find_conflict(number, values, except));
+            return Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }));
         }
         let mut key = std::mem::take(&mut self.scratch.key);
         key.clear();

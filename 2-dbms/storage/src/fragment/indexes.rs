@@ -61,26 +61,22 @@ impl Fragment {
         self.index(index).lookup(&self.directory, key)
     }
 
-    /// A row with the key that a row of these values has, one value for each column of the table. The index must be
-    /// over columns, not over what the engine computes.
-    #[inline]
-    pub fn lookup_like(&self, index: usize, values: &[Value]) -> Option<RowId> {
-        self.index(index).lookup_like(&self.directory, values)
-    }
-
     /// Appends all rows whose key is `key`. In an ordered index a key may stop short of the last columns.
     pub fn lookup_all(&self, index: usize, key: &[Value], out: &mut Vec<RowId>) {
         self.index(index).lookup_all(&self.directory, key, out);
     }
 
-    /// A live row that has the key of this unique index, other than `except`: the row being changed.
-    pub fn find_conflict(&self, index: usize, key: &[Value], except: Option<RowId>) -> Option<RowId> {
-        let found = self.lookup(index, key)?;
+    /// A live row in the way of a row of these values, one for each column, in a unique index over columns: it has the same
+    /// key and is not `except`, the row being changed.
+    #[inline]
+    pub fn find_conflict(&self, index: usize, values: &[Value], except: Option<RowId>) -> Option<RowId> {
+        let index = self.index(index);
+        let found = index.lookup_like(&self.directory, values)?;
         if Some(found) != except {
             return Some(found);
         }
         let mut rows = Vec::new();
-        self.lookup_all(index, key, &mut rows);
+        index.lookup_all(&self.directory, &index.schema().key_of(values), &mut rows);
         rows.into_iter().find(|row| Some(*row) != except)
     }
 

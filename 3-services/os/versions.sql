@@ -1,0 +1,2 @@
+-- What is installed.
+SELECT service, version, procedures FROM os.version
