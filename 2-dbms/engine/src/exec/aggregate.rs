@@ -51,18 +51,18 @@ impl Builder<'_> {
         select.from.iter().for_each(|from| visible(from, &mut relations));
         let mut slots = BTreeSet::new();
         let mut whole = Vec::new();
-        for node in select.targets.iter().chain(&select.having) {
-            walk::expr(node, &mut |node| match node {
-                walk::Node::Expr(node) => match &node.kind {
-                    ExprKind::Column { relation, column } if relations.contains(relation) => {
-                        slots.extend(self.column(*relation, *column).ok());
-                    }
-                    ExprKind::WholeRow(relation) if relations.contains(relation) => whole.push(*relation),
-                    _ => {}
-                },
-                walk::Node::From(_) | walk::Node::Query(_) => {}
-            });
-        }
+        let mut note = |node: walk::Node<'_>| match node {
+            walk::Node::Expr(node) => match &node.kind {
+                ExprKind::Column { relation, column } if relations.contains(relation) => {
+                    slots.extend(self.column(*relation, *column).ok());
+                }
+                ExprKind::WholeRow(relation) if relations.contains(relation) => whole.push(*relation),
+                _ => {}
+            },
+            walk::Node::From(_) | walk::Node::Query(_) => {}
+        };
+        select.targets.iter().chain(&select.having).for_each(|node| walk::expr(node, &mut note));
+        walk::windows(select, &mut note);
         for relation in whole {
             if let Some(relation) = self.relations.get(&relation) {
                 slots.extend(relation.columns.iter().flatten().chain(&relation.present));

@@ -42,6 +42,7 @@ mod table;
 mod tests;
 mod update;
 mod walk;
+mod window;
 
 use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tuplix_catalog::TableId;
 use tuplix_functions::Volatility;
 use tuplix_sql::plan::{
-    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, SortKey,
-    SortTarget, SubqueryKind,
+    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortKey,
+    SortTarget, SubqueryKind, Window,
 };
 
 /// What a walk meets.
@@ -107,6 +107,23 @@ pub(crate) fn sort_keys<'a>(keys: &'a [SortKey], visit: Visit<'_, 'a>) {
     }
 }
 
+/// Visits the window calls of a SELECT and their windows.
+pub(crate) fn windows<'a>(node: &'a Select, visit: Visit<'_, 'a>) {
+    for call in &node.windows {
+        exprs(&call.arguments, visit);
+        call.filter.iter().for_each(|filter| expr(filter, visit));
+    }
+    node.window_definitions.iter().for_each(|definition| window(definition, visit));
+}
+
+/// Visits a window.
+fn window<'a>(node: &'a Window, visit: Visit<'_, 'a>) {
+    exprs(&node.partition_by, visit);
+    sort_keys(&node.order_by, visit);
+    let bounds = [&node.frame.start, &node.frame.end];
+    bounds.into_iter().filter_map(|bound| bound.offset()).for_each(|offset| expr(offset, visit));
+}
+
 /// Visits a FROM item and everything in it.
 pub(crate) fn from<'a>(node: &'a From, visit: Visit<'_, 'a>) {
     visit(Node::From(node));
@@ -146,11 +163,7 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
                 sort_keys(&call.order_by, visit);
                 call.filter.iter().for_each(|filter| expr(filter, visit));
             }
-            for call in &select.windows {
-                exprs(&call.arguments, visit);
-                exprs(&call.partition_by, visit);
-                sort_keys(&call.order_by, visit);
-            }
+            windows(select, visit);
             exprs(&select.targets, visit);
         }
         QueryBody::Values(rows) => rows.iter().for_each(|row| exprs(row, visit)),

@@ -377,6 +377,7 @@ fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
         aggregates: Vec::new(),
         having: None,
         windows: Vec::new(),
+        window_definitions: Vec::new(),
         targets: vec![value],
         distinct: Distinct::No,
     };

@@ -9,17 +9,19 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 use super::equal::same_call;
 use super::scope::Clause;
 use super::{Analyzer, coerce, nodes};
-use crate::plan::{AggregateCall, Expr, ExprKind, From};
+use crate::plan::{AggregateCall, Expr, ExprKind, From, WindowFunction};
 
 /// A call with its arguments analysed.
 pub(super) struct Call<'n> {
-    node: &'n FuncCall,
+    pub(super) node: &'n FuncCall,
     /// The name as errors show it: with its schema when that was written and is no builtin's.
-    name: String,
-    arguments: Vec<Expr>,
+    pub(super) name: String,
+    pub(super) arguments: Vec<Expr>,
     names: Vec<String>,
     /// How many aggregates the query had before the arguments.
     aggregates_before: usize,
+    /// How many window calls.
+    pub(super) windows_before: usize,
 }
 
 impl Analyzer<'_> {
@@ -68,6 +70,7 @@ impl Analyzer<'_> {
     /// A call as it is.
     pub(super) fn plain_call(&mut self, node: &FuncCall) -> Result<Expr> {
         let aggregates_before = self.scope().aggregates.len();
+        let windows_before = self.scope().windows.len();
         let mut arguments = Vec::with_capacity(node.args.len());
         let mut names = Vec::new();
         for argument in &node.args {
@@ -91,7 +94,7 @@ impl Analyzer<'_> {
         }
         let (name, candidates) =
             self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
-        let call = Call { node, name, arguments, names, aggregates_before };
+        let call = Call { node, name, arguments, names, aggregates_before, windows_before };
         self.resolve_call(call, &candidates)
     }
 
@@ -105,7 +108,7 @@ impl Analyzer<'_> {
         match resolved.callee {
             Callee::Aggregate(aggregate) => {
                 if call.node.over.is_some() {
-                    return self.window_call(call.node, aggregate.function, call.arguments, &resolved);
+                    return self.window_call(WindowFunction::Aggregate(aggregate), call, &resolved);
                 }
                 self.aggregate_call(call, aggregate, &resolved)
             }
@@ -114,7 +117,7 @@ impl Analyzer<'_> {
                     let message = format!("window function {} requires an OVER clause", function.name);
                     return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
                 }
-                self.window_call(call.node, function, call.arguments, &resolved)
+                self.window_call(WindowFunction::Native(function), call, &resolved)
             }
             Callee::Function(function) => {
                 self.refuse_aggregate_clauses(&call)?;
@@ -287,6 +290,11 @@ impl Analyzer<'_> {
         if self.scope().aggregates.len() > call.aggregates_before {
             let inner = call.arguments.iter().find_map(aggregate_position).or(position);
             let message = "aggregate function calls cannot be nested";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
+        }
+        if self.scope().windows.len() > call.windows_before {
+            let inner = self.scope().windows.get(call.windows_before).and_then(|inner| inner.position);
+            let message = "aggregate function calls cannot contain window function calls";
             return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
         }
         if node.args.is_empty() && !node.agg_star && !node.agg_within_group {

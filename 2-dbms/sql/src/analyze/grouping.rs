@@ -8,7 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::Analyzer;
 use super::equal::same;
 use super::targets::Target;
-use super::walk::{operands, query_expressions, sort_key, subquery};
+use super::walk::{operands, query_expressions, subquery, window_expressions};
 use crate::plan::{Expr, ExprKind, Query, RelationId, Select};
 
 impl Analyzer<'_> {
@@ -22,16 +22,17 @@ impl Analyzer<'_> {
         if let Some(having) = &mut select.having {
             check(having)?;
         }
-        for window in &mut select.windows {
-            for expr in window.arguments.iter_mut().chain(&mut window.partition_by) {
-                check(expr)?;
+        let mut result = Ok(());
+        let mut visit = |expr: &mut Expr| {
+            if result.is_ok() {
+                result = check(expr);
             }
-            for key in &mut window.order_by {
-                let mut result = Ok(());
-                sort_key(&mut key.key, &mut |expr| result = check(expr));
-                result?;
-            }
+        };
+        for call in &mut select.windows {
+            call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut visit);
         }
+        select.window_definitions.iter_mut().for_each(|window| window_expressions(window, &mut visit));
+        result?;
         select.group_by = keys;
         Ok(())
     }

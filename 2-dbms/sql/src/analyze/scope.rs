@@ -23,8 +23,8 @@ pub(super) struct Scope {
     pub aggregates: Vec<AggregateCall>,
     /// Window calls found so far.
     pub windows: Vec<WindowCall>,
-    /// WINDOW name AS (...), by name.
-    pub named_windows: Vec<(String, pg_query::protobuf::WindowDef)>,
+    /// The windows of WINDOW, then those of OVER (...), as written.
+    pub window_definitions: Vec<pg_query::protobuf::WindowDef>,
     /// Set-returning functions of the select list, to be joined laterally.
     pub set_functions: Vec<From>,
 }
@@ -107,6 +107,9 @@ pub(super) enum Clause {
     ConflictWhere,
     WindowPartition,
     WindowOrder,
+    FrameRows,
+    FrameRange,
+    FrameGroups,
     Default,
     Check,
     Index,
@@ -132,8 +135,11 @@ impl Clause {
             Clause::Values => "VALUES",
             Clause::Update => "UPDATE",
             Clause::Returning => "RETURNING",
-            Clause::WindowPartition => "PARTITION BY",
+            Clause::WindowPartition => "window PARTITION BY",
             Clause::WindowOrder => "window ORDER BY",
+            Clause::FrameRows => "ROWS",
+            Clause::FrameRange => "RANGE",
+            Clause::FrameGroups => "GROUPS",
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
             Clause::Index => "index expressions",

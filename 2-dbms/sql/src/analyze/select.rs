@@ -84,6 +84,8 @@ impl Analyzer<'_> {
         let offset = self.limit(stmt.limit_offset.as_deref(), Clause::Offset)?;
         let with_ties = self.with_ties(stmt)?;
 
+        let window_definitions = self.window_definitions()?;
+
         let scope = self.scope();
         let aggregates = std::mem::take(&mut scope.aggregates);
         let windows = std::mem::take(&mut scope.windows);
@@ -96,6 +98,10 @@ impl Analyzer<'_> {
             .hint("Call it in FROM."));
         }
         let has_set_functions = !set_functions.is_empty();
+        if has_set_functions && !windows.is_empty() {
+            let what = "a set-returning function beside a window function in a select list";
+            return Err(SqlError::unsupported(what).hint("Call it in FROM."));
+        }
         if set_functions.len() > 1 {
             from.push(self.lockstep(set_functions)?);
         } else {
@@ -109,6 +115,7 @@ impl Analyzer<'_> {
             aggregates,
             having,
             windows,
+            window_definitions,
             targets: Vec::with_capacity(targets.len()),
             distinct,
         };
@@ -224,24 +231,6 @@ impl Analyzer<'_> {
             aligned.push(row?);
         }
         Ok(aligned)
-    }
-
-    /// WINDOW name AS (...)
-    fn name_windows(&mut self, clauses: &[Node]) -> Result<()> {
-        for node in clauses {
-            let NodeEnum::WindowDef(window) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            let position = self.at(window.location);
-            if self.scope().named_windows.iter().any(|(name, _)| *name == window.name) {
-                let message = format!("window \"{}\" is already defined", window.name);
-                return Err(SqlError::new(sqlstate::WINDOWING_ERROR, message).at(position));
-            }
-            if !window.refname.is_empty() {
-                return Err(self.unsupported("a window that refines another", window.location));
-            }
-            let entry = (window.name.clone(), (**window).clone());
-            self.scope().named_windows.push(entry);
-        }
-        Ok(())
     }
 
     /// FOR UPDATE and its kin.

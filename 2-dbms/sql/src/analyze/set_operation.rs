@@ -219,6 +219,7 @@ impl Analyzer<'_> {
             aggregates: Vec::new(),
             having: None,
             windows: Vec::new(),
+            window_definitions: Vec::new(),
             targets,
             distinct: Distinct::No,
         };

@@ -2,6 +2,7 @@
 
 use crate::plan::{
     ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, Select, SortTarget, SubqueryKind,
+    Window,
 };
 
 /// Calls `visit` on each direct operand of an expression. A subquery's left sides are operands; the expressions
@@ -122,10 +123,18 @@ fn select_expressions(select: &mut Select, visit: &mut dyn FnMut(&mut Expr)) {
     }
     select.having.iter_mut().for_each(&mut *visit);
     for call in &mut select.windows {
-        call.arguments.iter_mut().chain(&mut call.partition_by).for_each(&mut *visit);
-        call.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
+        call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
     }
+    select.window_definitions.iter_mut().for_each(|window| window_expressions(window, visit));
     select.targets.iter_mut().for_each(visit);
+}
+
+/// Calls `visit` on each outermost expression of a window.
+pub(super) fn window_expressions(window: &mut Window, visit: &mut dyn FnMut(&mut Expr)) {
+    window.partition_by.iter_mut().for_each(&mut *visit);
+    window.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
+    let bounds = [&mut window.frame.start, &mut window.frame.end];
+    bounds.into_iter().filter_map(crate::plan::FrameBound::offset_mut).for_each(visit);
 }
 
 /// Calls `visit` on the expression of a sort key that has one.

@@ -4,7 +4,7 @@ use tuplix_catalog::{IndexId, TableId};
 use tuplix_functions::Aggregate;
 use tuplix_types::TypeId;
 
-use super::{Expr, OutputColumn, RelationId};
+use super::{Expr, OutputColumn, RelationId, Window, WindowCall};
 
 /// A query: SELECT, VALUES, set operation, or a data-modifying statement.
 #[derive(Clone, Debug)]
@@ -109,6 +109,8 @@ pub struct Select {
     pub having: Option<Expr>,
     /// The window calls that [`super::ExprKind::Window`] names.
     pub windows: Vec<WindowCall>,
+    /// The windows of those calls.
+    pub window_definitions: Vec<Window>,
     /// The select list; columns past [`Query::columns`]' length are for ORDER BY only.
     pub targets: Vec<Expr>,
     /// DISTINCT
@@ -211,23 +213,6 @@ pub struct AggregateCall {
     pub filter: Option<Expr>,
     /// Result type.
     pub ty: TypeId,
-}
-
-/// A window call; refused by the planner until it has windows.
-#[derive(Clone, Debug)]
-pub struct WindowCall {
-    /// Function name.
-    pub name: String,
-    /// Arguments.
-    pub arguments: Vec<Expr>,
-    /// PARTITION BY
-    pub partition_by: Vec<Expr>,
-    /// ORDER BY
-    pub order_by: Vec<SortKey>,
-    /// Result type.
-    pub ty: TypeId,
-    /// Where it stands.
-    pub position: Option<u32>,
 }
 
 /// One ORDER BY key.

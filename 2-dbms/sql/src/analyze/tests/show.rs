@@ -157,11 +157,20 @@ impl Show<'_> {
         }
         for call in &select.windows {
             text.push_str(&format!(
-                " window {}({}) by [{}] order [{}]",
-                call.name,
+                " window {}({}) over {}",
+                call.function.function().name,
                 self.list(&call.arguments),
-                self.list(&call.partition_by),
-                self.keys(&call.order_by)
+                call.window
+            ));
+            if let Some(filter) = &call.filter {
+                text.push_str(&format!(" filter {}", self.expr(filter)));
+            }
+        }
+        for window in &select.window_definitions {
+            text.push_str(&format!(
+                " by [{}] order [{}]",
+                self.list(&window.partition_by),
+                self.keys(&window.order_by)
             ));
         }
         text
