@@ -47,6 +47,8 @@ pub(crate) struct GroupScope {
     pub aggregates: Vec<usize>,
     /// Windows.
     pub windows: Vec<usize>,
+    /// The number of the group's set, and which keys each set has; none without grouping sets.
+    pub sets: Option<(usize, Arc<Vec<Vec<usize>>>)>,
 }
 
 /// A CTE in scope.

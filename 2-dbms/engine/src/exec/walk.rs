@@ -52,9 +52,11 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             visit(array);
             visit(element);
         }
-        ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Coalesce(parts) | ExprKind::Row(parts) => {
-            parts.iter().for_each(visit);
-        }
+        ExprKind::And(parts)
+        | ExprKind::Or(parts)
+        | ExprKind::Coalesce(parts)
+        | ExprKind::Row(parts)
+        | ExprKind::Grouping(parts) => parts.iter().for_each(visit),
         ExprKind::IsNull { argument, .. } | ExprKind::IsBoolean { argument, .. } => visit(argument),
         ExprKind::IsDistinct { left, right, .. } => {
             visit(left);
@@ -159,6 +161,7 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
             select.filter.iter().chain(&select.having).for_each(|filter| expr(filter, visit));
             exprs(&select.group_by, visit);
             for call in &select.aggregates {
+                exprs(&call.direct, visit);
                 exprs(&call.arguments, visit);
                 sort_keys(&call.order_by, visit);
                 call.filter.iter().for_each(|filter| expr(filter, visit));
@@ -349,9 +352,11 @@ impl Facts {
                 self.volatile = true;
             }
             ExprKind::Subquery { .. } => self.subqueries = true,
-            ExprKind::CaseOperand | ExprKind::GroupKey(_) | ExprKind::Aggregate(_) | ExprKind::Window(_) => {
-                self.placed = true;
-            }
+            ExprKind::CaseOperand
+            | ExprKind::GroupKey(_)
+            | ExprKind::Aggregate(_)
+            | ExprKind::Grouping(_)
+            | ExprKind::Window(_) => self.placed = true,
             _ => {}
         }
     }

@@ -373,6 +373,7 @@ fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
         from: Vec::new(),
         filter: None,
         group_by: Vec::new(),
+        grouping_sets: None,
         grouped: false,
         aggregates: Vec::new(),
         having: None,

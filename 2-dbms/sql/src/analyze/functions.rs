@@ -7,6 +7,7 @@ use tuplix_functions::{CallShape, Callee, Candidate, Function, FunctionKind, Res
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::equal::same_call;
+use super::ordered_sets::AggregateArguments;
 use super::scope::Clause;
 use super::{Analyzer, coerce, nodes};
 use crate::plan::{AggregateCall, Expr, ExprKind, From, WindowFunction};
@@ -22,6 +23,8 @@ pub(super) struct Call<'n> {
     aggregates_before: usize,
     /// How many window calls.
     pub(super) windows_before: usize,
+    /// How many GROUPING(...).
+    groupings_before: usize,
 }
 
 impl Analyzer<'_> {
@@ -71,6 +74,7 @@ impl Analyzer<'_> {
     pub(super) fn plain_call(&mut self, node: &FuncCall) -> Result<Expr> {
         let aggregates_before = self.scope().aggregates.len();
         let windows_before = self.scope().windows.len();
+        let groupings_before = self.scope().groupings;
         let mut arguments = Vec::with_capacity(node.args.len());
         let mut names = Vec::new();
         for argument in &node.args {
@@ -94,7 +98,10 @@ impl Analyzer<'_> {
         }
         let (name, candidates) =
             self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
-        let call = Call { node, name, arguments, names, aggregates_before, windows_before };
+        if node.agg_within_group {
+            arguments.append(&mut self.within_group_arguments(node)?);
+        }
+        let call = Call { node, name, arguments, names, aggregates_before, windows_before, groupings_before };
         self.resolve_call(call, &candidates)
     }
 
@@ -287,7 +294,9 @@ impl Analyzer<'_> {
             let message = format!("aggregate functions are not allowed in {}", clause.name());
             return Err(grouping(&message));
         }
-        if self.scope().aggregates.len() > call.aggregates_before {
+        if self.scope().aggregates.len() > call.aggregates_before
+            || self.scope().groupings > call.groupings_before
+        {
             let inner = call.arguments.iter().find_map(aggregate_position).or(position);
             let message = "aggregate function calls cannot be nested";
             return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
@@ -301,10 +310,8 @@ impl Analyzer<'_> {
             let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
         }
-        if node.agg_within_group {
-            return Err(self.unsupported("WITHIN GROUP", node.location));
-        }
-        let arguments = self.builtin_arguments(aggregate.function, call.arguments, resolved)?;
+        let AggregateArguments { direct, arguments, order_by } =
+            self.aggregate_arguments(call, aggregate, resolved)?;
         self.refuse_outer_aggregate(&arguments, position)?;
         let filter = match node.agg_filter.as_deref() {
             Some(filter) => Some(self.in_clause(Clause::Filter, |analyzer| {
@@ -313,13 +320,12 @@ impl Analyzer<'_> {
             })?),
             None => None,
         };
-        let order_by = self.aggregate_order(&node.agg_order, &arguments, node.agg_distinct)?;
         let ty = resolved.result;
         let distinct = node.agg_distinct;
         if distinct && let Some(first) = arguments.first() {
             self.equality(first.ty, position)?;
         }
-        let call = AggregateCall { aggregate, arguments, distinct, order_by, filter, ty };
+        let call = AggregateCall { aggregate, direct, arguments, distinct, order_by, filter, ty };
         let aggregates = &mut self.scope().aggregates;
         // The same call twice is computed once, as in PostgreSQL.
         let index = aggregates.iter().position(|other| same_call(other, &call)).unwrap_or(aggregates.len());

@@ -21,6 +21,8 @@ pub(super) struct Scope {
     pub clause: Clause,
     /// Aggregates found so far.
     pub aggregates: Vec<AggregateCall>,
+    /// How many GROUPING(...) were found so far.
+    pub groupings: usize,
     /// Window calls found so far.
     pub windows: Vec<WindowCall>,
     /// The windows of WINDOW, then those of OVER (...), as written.

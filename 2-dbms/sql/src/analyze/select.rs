@@ -66,9 +66,6 @@ impl Analyzer<'_> {
             let location = into.rel.as_ref().map_or(-1, |rel| rel.location);
             return Err(self.unsupported("SELECT ... INTO a table", location));
         }
-        if stmt.group_distinct {
-            return Err(SqlError::unsupported("GROUP BY DISTINCT"));
-        }
         self.name_windows(&stmt.window_clause)?;
         let mut from = self.read_from(&stmt.from_clause)?;
         let mut targets =
@@ -77,8 +74,9 @@ impl Analyzer<'_> {
         let having = self.condition(stmt.having_clause.as_deref(), Clause::Having)?;
         let order_by =
             self.in_clause(Clause::OrderBy, |analyzer| analyzer.order_by(&stmt.sort_clause, &mut targets))?;
-        let group_by =
-            self.in_clause(Clause::GroupBy, |analyzer| analyzer.group_by(&stmt.group_clause, &targets))?;
+        let group_by = self.in_clause(Clause::GroupBy, |analyzer| {
+            analyzer.group_by(&stmt.group_clause, &targets, stmt.group_distinct)
+        })?;
         let distinct = self.distinct(&stmt.distinct_clause, &mut targets, &order_by)?;
         let limit = self.limit(stmt.limit_count.as_deref(), Clause::Limit)?;
         let offset = self.limit(stmt.limit_offset.as_deref(), Clause::Offset)?;
@@ -90,7 +88,10 @@ impl Analyzer<'_> {
         let aggregates = std::mem::take(&mut scope.aggregates);
         let windows = std::mem::take(&mut scope.windows);
         let set_functions = std::mem::take(&mut scope.set_functions);
-        let grouped = having.is_some() || !aggregates.is_empty() || !stmt.group_clause.is_empty();
+        let grouped = having.is_some()
+            || !aggregates.is_empty()
+            || !stmt.group_clause.is_empty()
+            || std::mem::take(&mut scope.groupings) > 0;
         if grouped && !set_functions.is_empty() {
             return Err(SqlError::unsupported(
                 "a set-returning function in the select list of a grouped query",
@@ -110,7 +111,8 @@ impl Analyzer<'_> {
         let mut select = Select {
             from,
             filter,
-            group_by,
+            group_by: Vec::new(),
+            grouping_sets: None,
             grouped,
             aggregates,
             having,
@@ -120,7 +122,7 @@ impl Analyzer<'_> {
             distinct,
         };
         if grouped {
-            self.check_grouping(&mut select, &mut targets)?;
+            self.check_grouping(&mut select, &mut targets, group_by)?;
         }
         let columns = targets.iter().filter(|target| target.visible).map(Target::column).collect();
         select.targets = targets.into_iter().map(|target| target.value).collect();

@@ -215,6 +215,7 @@ impl Analyzer<'_> {
             from: vec![From::Subquery { relation, query: Box::new(inner), lateral: false }],
             filter: None,
             group_by: Vec::new(),
+            grouping_sets: None,
             grouped: false,
             aggregates: Vec::new(),
             having: None,

@@ -26,6 +26,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::Coalesce(list)
         | ExprKind::MinMax { arguments: list, .. }
         | ExprKind::Array { elements: list, .. }
+        | ExprKind::Grouping(list)
         | ExprKind::Row(list) => list.iter_mut().for_each(visit),
         ExprKind::Relabel(one)
         | ExprKind::CastViaText(one)
@@ -118,7 +119,7 @@ fn select_expressions(select: &mut Select, visit: &mut dyn FnMut(&mut Expr)) {
     select.from.iter_mut().for_each(|from| from_expressions(from, visit));
     select.filter.iter_mut().chain(&mut select.group_by).for_each(&mut *visit);
     for call in &mut select.aggregates {
-        call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
+        call.direct.iter_mut().chain(&mut call.arguments).chain(&mut call.filter).for_each(&mut *visit);
         call.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
     }
     select.having.iter_mut().for_each(&mut *visit);

@@ -101,6 +101,8 @@ pub struct Select {
     pub filter: Option<Expr>,
     /// GROUP BY keys.
     pub group_by: Vec<Expr>,
+    /// GROUPING SETS: positions of keys. A group of a set has NULL for the keys that the set lacks.
+    pub grouping_sets: Option<Vec<Vec<usize>>>,
     /// Whether it is grouped: GROUP BY, HAVING or an aggregate.
     pub grouped: bool,
     /// The aggregate calls that [`super::ExprKind::Aggregate`] names.
@@ -203,7 +205,9 @@ pub enum JoinKind {
 pub struct AggregateCall {
     /// The aggregate.
     pub aggregate: &'static Aggregate,
-    /// Arguments; none for `count(*)`.
+    /// Arguments before WITHIN GROUP, over the group's keys.
+    pub direct: Vec<Expr>,
+    /// Arguments; none for `count(*)`; what ORDER BY in WITHIN GROUP names.
     pub arguments: Vec<Expr>,
     /// DISTINCT
     pub distinct: bool,

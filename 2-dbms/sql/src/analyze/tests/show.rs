@@ -322,6 +322,7 @@ impl Show<'_> {
             }
             ExprKind::Aggregate(index) => format!("agg{index}"),
             ExprKind::GroupKey(index) => format!("key{index}"),
+            ExprKind::Grouping(list) => format!("grouping({})", self.list(list)),
             ExprKind::Window(index) => format!("window{index}"),
             ExprKind::Default => "default".to_owned(),
         }
