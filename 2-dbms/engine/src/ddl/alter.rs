@@ -23,6 +23,7 @@ impl Work<'_, '_> {
             }
             Err(error) => return Err(error.into()),
         };
+        self.refuse_altering_view(&old, actions)?;
         let mut table = TableDef::clone(&old);
         for action in actions {
             self.alter(&mut table, action)?;

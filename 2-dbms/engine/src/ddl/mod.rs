@@ -9,6 +9,7 @@ mod index;
 pub(crate) mod names;
 mod remove;
 mod table;
+mod view;
 
 pub(crate) use table::check_distribution_in_key;
 
@@ -27,6 +28,8 @@ pub(crate) struct Work<'w, 'n> {
     /// The catalogue with the changes so far.
     pub catalog: Catalog,
     pub search_path: Vec<String>,
+    /// What the DROP under way names: no object of these holds up another.
+    pub dropping: Vec<tuplix_catalog::TableId>,
 }
 
 /// Executes one statement and returns its command tag.
@@ -40,6 +43,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> 
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),
         Ddl::CreateFunction(create) => work.create_function(create),
+        Ddl::CreateView(create) => work.create_view(create),
         Ddl::Drop(drop) => work.drop(drop),
         Ddl::Truncate { tables } => work.truncate(tables),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
@@ -57,7 +61,7 @@ impl<'w, 'n> Work<'w, 'n> {
             catalog.apply(change.clone());
         }
         let search_path = services.search_path();
-        Ok(Work { tx, services, catalog, search_path })
+        Ok(Work { tx, services, catalog, search_path, dropping: Vec::new() })
     }
 
     pub(crate) fn change(&mut self, change: CatalogChange) {

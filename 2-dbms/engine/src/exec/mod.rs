@@ -42,6 +42,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update;
+mod view_check;
 mod walk;
 mod window;
 

@@ -187,12 +187,14 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
                 assignments.iter().for_each(|(_, value)| expr(value, visit));
                 filter.iter().for_each(|filter| expr(filter, visit));
             }
+            insert.view_checks.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&insert.returning, visit);
         }
         QueryBody::Update(update) => {
             update.assignments.iter().for_each(|(_, value)| expr(value, visit));
             update.from.iter().for_each(|item| from(item, visit));
             update.filter.iter().for_each(|filter| expr(filter, visit));
+            update.view_checks.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&update.returning, visit);
         }
         QueryBody::Delete(delete) => {

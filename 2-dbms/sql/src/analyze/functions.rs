@@ -135,6 +135,11 @@ impl Analyzer<'_> {
             Callee::User(id) => {
                 self.refuse_aggregate_clauses(&call)?;
                 let id = FunctionId(u32::try_from(id).map_err(|_| nodes::missing())?);
+                if call.node.funcname.len() == 1
+                    && let Some(function) = self.context.catalog.function(id)
+                {
+                    self.record_schema(&function.schema, call.node.location);
+                }
                 self.user_call(id, call.arguments, &resolved, position)
             }
             Callee::Cast(target) => {
@@ -153,7 +158,7 @@ impl Analyzer<'_> {
         let catalog = self.context.catalog;
         match names[..] {
             [name] => {
-                let path = self.context.search_path.iter();
+                let path = self.search_path().iter();
                 let found = path.flat_map(|schema| catalog.functions_named(schema, name)).map(candidate);
                 Ok((name.to_owned(), found.collect()))
             }

@@ -27,6 +27,8 @@ pub(super) struct Scope {
     pub windows: Vec<WindowCall>,
     /// The windows of WINDOW, then those of OVER (...), as written.
     pub window_definitions: Vec<pg_query::protobuf::WindowDef>,
+    /// Of a changed view: what is done, the table's column behind each of its columns, and what is in sight.
+    pub target_columns: Option<(super::updatable::Verb, Vec<Option<usize>>, ScopeItem)>,
     /// Set-returning functions of the select list, to be joined laterally.
     pub set_functions: Vec<From>,
 }
@@ -286,7 +288,7 @@ impl<'a> Analyzer<'a> {
         let found = match schema {
             Some(schema) => self.relation_in(schema, name),
             None => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let listed = path.iter().any(|schema| schema == "pg_catalog");
                 let first = (!listed).then_some("pg_catalog");
                 first
@@ -334,7 +336,7 @@ impl<'a> Analyzer<'a> {
             Ok(Found::Table(table)) => Some(table.id.0),
             Ok(Found::System { schema, .. }) => self.context.system.oid(&schema, name),
             Err(_) => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let mut schemas: Vec<&str> = path.iter().map(String::as_str).collect();
                 if let Some(schema) = schema {
                     schemas = vec![schema];

@@ -100,11 +100,13 @@ pub(super) fn query_expressions(query: &mut Query, visit: &mut dyn FnMut(&mut Ex
                 assignments.iter_mut().for_each(|(_, value)| visit(value));
                 filter.iter_mut().for_each(&mut *visit);
             }
+            insert.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
             insert.returning.iter_mut().for_each(&mut *visit);
         }
         QueryBody::Update(update) => {
             update.assignments.iter_mut().for_each(|(_, value)| visit(value));
             update.from.iter_mut().for_each(|from| from_expressions(from, visit));
+            update.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
             update.filter.iter_mut().chain(&mut update.returning).for_each(&mut *visit);
         }
         QueryBody::Delete(delete) => {

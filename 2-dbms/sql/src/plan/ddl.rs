@@ -19,6 +19,8 @@ pub enum Ddl {
     CreateIndex(CreateIndex),
     /// CREATE FUNCTION / PROCEDURE
     CreateFunction(CreateFunction),
+    /// CREATE VIEW
+    CreateView(CreateView),
     /// DROP TABLE / INDEX / SCHEMA / FUNCTION / PROCEDURE
     Drop(Drop),
     /// TRUNCATE
@@ -134,6 +136,19 @@ pub struct CreateFunction {
     pub security_definer: bool,
 }
 
+/// CREATE VIEW
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Name.
+    pub name: QualifiedName,
+    /// OR REPLACE
+    pub or_replace: bool,
+    /// Its columns.
+    pub columns: Vec<super::OutputColumn>,
+    /// Its query and what that names.
+    pub definition: tuplix_catalog::ViewDef,
+}
+
 /// DROP
 #[derive(Clone, Debug)]
 pub struct Drop {
@@ -152,6 +167,8 @@ pub struct Drop {
 pub enum DropKind {
     /// TABLE
     Table,
+    /// VIEW
+    View,
     /// INDEX
     Index,
     /// SCHEMA

@@ -287,6 +287,8 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// RETURNING
     pub returning: Vec<Expr>,
+    /// What a view that the statement names asks of each new row.
+    pub view_checks: Vec<ViewCheck>,
 }
 
 /// Where inserted rows come from.
@@ -325,6 +327,15 @@ pub enum ConflictAction {
     },
 }
 
+/// WITH CHECK OPTION of a view.
+#[derive(Clone, Debug)]
+pub struct ViewCheck {
+    /// The view's name.
+    pub view: String,
+    /// Its WHERE over the new row.
+    pub condition: Expr,
+}
+
 /// UPDATE
 #[derive(Clone, Debug)]
 pub struct Update {
@@ -340,6 +351,8 @@ pub struct Update {
     pub filter: Option<Expr>,
     /// RETURNING
     pub returning: Vec<Expr>,
+    /// What a view that the statement names asks of each new row.
+    pub view_checks: Vec<ViewCheck>,
 }
 
 /// DELETE

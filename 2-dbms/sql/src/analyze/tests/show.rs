@@ -157,16 +157,14 @@ impl Show<'_> {
         }
         for call in &select.windows {
             text.push_str(&format!(
-                " window {}({}) over {}",
+                " window {}({})",
                 call.function.function().name,
-                self.list(&call.arguments),
-                call.window
+                self.list(&call.arguments)
             ));
             if let Some(filter) = &call.filter {
                 text.push_str(&format!(" filter {}", self.expr(filter)));
             }
-        }
-        for window in &select.window_definitions {
+            let window = &select.window_definitions[call.window];
             text.push_str(&format!(
                 " by [{}] order [{}]",
                 self.list(&window.partition_by),
