@@ -82,6 +82,8 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Relations that read a copy of their table, made before the statement changed it.
+    pub kept: BTreeMap<RelationId, super::kept::Kept>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -104,6 +106,7 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            kept: BTreeMap::new(),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -152,6 +155,7 @@ impl<'a> Builder<'a> {
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
+        let outer_kept = std::mem::take(&mut self.kept);
         self.names = names_of(relations);
         let result = compile(self);
         let used = self.next_state - states;
@@ -162,6 +166,7 @@ impl<'a> Builder<'a> {
         self.needed = outer_needed;
         self.user_calls = outer_calls;
         self.groups = outer_groups;
+        self.kept = outer_kept;
         Ok((result?, states, used))
     }
 

@@ -12,7 +12,6 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 use super::builder::Builder;
 use super::code::{Code, TestFn, run_all};
 use super::constraint::{BoundCheck, Constraints, violation};
-use super::cte::refuse_reading_changed;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
 use super::query::QueryCode;
@@ -73,14 +72,6 @@ struct InsertRows {
 impl Builder<'_> {
     /// Compiles an INSERT.
     pub(crate) fn insert(&mut self, insert: &Insert, columns: Vec<TypeId>) -> Result<QueryCode> {
-        refuse_reading_changed(insert.table, &insert.returning, "RETURNING")?;
-        if !matches!(&insert.source, InsertSource::Values(rows) if rows.len() == 1)
-            && let Some(conflict) = &insert.on_conflict
-            && let ConflictAction::Update { assignments, filter, .. } = &conflict.action
-        {
-            let nodes = assignments.iter().map(|(_, value)| value).chain(filter);
-            refuse_reading_changed(insert.table, nodes, "ON CONFLICT DO UPDATE")?;
-        }
         let access = self.table(insert.table)?.clone();
         let width = access.table.columns.len();
         let source = match &insert.source {
@@ -102,8 +93,6 @@ impl Builder<'_> {
         let slots: Vec<Option<usize>> = (first..first + width).map(Some).collect();
         let constraints = self.constraints(&access.table, &checks, &slots, None)?;
         let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
-        let conditions = insert.view_checks.iter().map(|check| &check.condition);
-        refuse_reading_changed(insert.table, conditions, "a view's check option")?;
         let view_checks = self.view_checks(&insert.view_checks)?;
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());

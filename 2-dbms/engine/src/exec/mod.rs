@@ -29,6 +29,7 @@ mod hash_table;
 mod host;
 mod insert;
 mod join;
+mod kept;
 mod ordered_set;
 mod procedure;
 mod query;

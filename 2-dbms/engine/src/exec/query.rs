@@ -64,6 +64,7 @@ struct Body {
 impl Builder<'_> {
     /// Compiles a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<QueryCode> {
+        let keepers = if walk::writes(query) { self.keep_tables(query)? } else { Vec::new() };
         let before = self.with_ctes(query)?;
         let code = self.query_body(query);
         self.ctes.clone_from(&before.outer);
@@ -71,6 +72,9 @@ impl Builder<'_> {
         if !before.states.is_empty() {
             let super::cte::WithCtes { changes, states, .. } = before;
             code.rows = Box::new(super::cte::WithRows { states, changes, source: code.rows });
+        }
+        if !keepers.is_empty() {
+            code.rows = Box::new(super::kept::KeepRows { keepers, source: code.rows });
         }
         Ok(code)
     }

@@ -9,7 +9,6 @@ use super::access_path::Wish;
 use super::builder::Builder;
 use super::code::Code;
 use super::constraint::{BoundCheck, Constraints, violation};
-use super::cte::refuse_reading_changed;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
@@ -198,11 +197,6 @@ impl Builder<'_> {
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
         let ChangeParts { source, access, row, change, items, returning, view_checks, columns } = parts;
-        if let Some(From::Table { table, .. }) = items.first() {
-            refuse_reading_changed(*table, returning, "RETURNING")?;
-            let conditions = view_checks.iter().map(|check| &check.condition);
-            refuse_reading_changed(*table, conditions, "a view's check option")?;
-        }
         let view_checks = self.view_checks(view_checks)?;
         let returning = self.exprs(returning)?;
         let out = self.slots(returning.len());
