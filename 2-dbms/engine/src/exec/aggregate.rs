@@ -8,6 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value};
 
 use super::builder::{Builder, GroupScope};
 use super::code::{Code, TestFn, run_all};
+use super::columnar;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
 use super::from::visible;
@@ -41,7 +42,7 @@ impl Builder<'_> {
         let names: Vec<String> = select.group_by.iter().map(|key| self.text(key)).collect();
         let text = names.join(", ");
         let rows = GroupRows { source, keys, types, calls, carried, first_key, first_aggregate, text };
-        Ok((Box::new(rows), scope))
+        Ok((columnar::boxed(rows), scope))
     }
 
     /// Columns that the select list and HAVING read beside keys and aggregates; they depend on the keys, so the group's
@@ -108,16 +109,16 @@ impl Builder<'_> {
 }
 
 /// A compiled aggregate call.
-struct CallCode {
-    aggregate: &'static Aggregate,
-    arguments: Vec<Code>,
-    types: CallTypes,
-    filter: Option<TestFn>,
+pub(super) struct CallCode {
+    pub aggregate: &'static Aggregate,
+    pub arguments: Vec<Code>,
+    pub types: CallTypes,
+    pub filter: Option<TestFn>,
     distinct: bool,
     order: Vec<SortColumn>,
     order_codes: Vec<Code>,
     /// DISTINCT or ORDER BY: rows are kept until the group is complete.
-    collects: bool,
+    pub collects: bool,
 }
 
 /// A call's progress in one group.
@@ -182,14 +183,15 @@ impl CallCode {
     }
 }
 
-struct GroupRows {
-    source: RowsBox,
-    keys: Vec<Code>,
+/// Grouped rows.
+pub(super) struct GroupRows {
+    pub source: RowsBox,
+    pub keys: Vec<Code>,
     types: Vec<TypeId>,
-    calls: Vec<CallCode>,
-    carried: Vec<usize>,
-    first_key: usize,
-    first_aggregate: usize,
+    pub calls: Vec<CallCode>,
+    pub carried: Vec<usize>,
+    pub first_key: usize,
+    pub first_aggregate: usize,
     text: String,
 }
 

@@ -16,6 +16,7 @@ mod access_path;
 mod aggregate;
 mod builder;
 mod code;
+mod columnar;
 mod compare;
 mod constraint;
 mod cte;
