@@ -20,6 +20,7 @@ mod lock_table;
 mod node;
 mod notify;
 mod open;
+mod plans;
 mod redo;
 mod services;
 mod session;

@@ -42,7 +42,7 @@ impl Builder<'_> {
         let names: Vec<String> = select.group_by.iter().map(|key| self.text(key)).collect();
         let text = names.join(", ");
         let rows = GroupRows { source, keys, types, calls, carried, first_key, first_aggregate, text };
-        Ok((columnar::boxed(rows), scope))
+        Ok((self.measured(columnar::boxed(rows)), scope))
     }
 
     /// Columns that the select list and HAVING read beside keys and aggregates; they depend on the keys, so the group's

@@ -30,6 +30,7 @@ mod hash_table;
 mod host;
 mod insert;
 mod join;
+mod measured;
 mod procedure;
 mod query;
 mod rows;

@@ -37,6 +37,9 @@ pub(crate) trait Rows: Send + Sync {
         None
     }
 
+    /// Is told of rows that a consumer took from it column by column.
+    fn read_by_column(&self, _rows: u64, _nanoseconds: u64) {}
+
     /// Describes itself and its sources.
     fn explain(&self, out: &mut Explain);
 }

@@ -168,7 +168,7 @@ impl Groups {
         match operation {
             Operation::Rows | Operation::Values => self.add_all(call, operation, places, nulls, |_| 0),
             _ => {
-                with_integers!(data, values => self.add_all(call, operation, places, nulls, |place| values[place].into()))
+                with_integers!(data, values => self.add_all(call, operation, places, nulls, |place| read(values, place)));
             }
         }
     }
@@ -190,4 +190,9 @@ impl Groups {
             }
         }
     }
+}
+
+#[inline]
+fn read<T: Copy + Into<i64>>(values: &[T], place: usize) -> i64 {
+    values[place].into()
 }

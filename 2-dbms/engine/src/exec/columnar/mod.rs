@@ -156,25 +156,28 @@ fn without(selected: &RowBits, nulls: Option<&[u64]>) -> RowBits {
 }
 
 impl ColumnGroups {
-    fn collect(&self, exec: &mut Exec<'_, '_>, scan: &TableScan) -> Run<Groups> {
+    fn collect(&self, exec: &mut Exec<'_, '_>, scan: &TableScan) -> Run<(Groups, u64)> {
         let mut groups = Groups::new(self.calls.len());
+        let mut rows = 0;
         let Some((key, _)) = self.key else {
             groups.only();
             scan.chunks(exec, &mut |chunk, selected| {
+                rows += totals::count(selected) as u64;
                 for (call, total) in self.calls.iter().zip(groups.totals_mut(0)) {
                     call.add(total, chunk, selected);
                 }
             })?;
-            return Ok(groups);
+            return Ok((groups, rows));
         };
         scan.chunks(exec, &mut |chunk, selected| {
+            rows += totals::count(selected) as u64;
             let places = groups.find(chunk.column(key), chunk.nulls(key), selected);
             for (number, call) in self.calls.iter().enumerate() {
                 let column = call.column.map(|column| (chunk.column(column), chunk.nulls(column)));
                 groups.add(number, call.operation, column, &places);
             }
         })?;
-        Ok(groups)
+        Ok((groups, rows))
     }
 }
 
@@ -184,7 +187,10 @@ impl Rows for ColumnGroups {
             Some(scan) if !exec.tx.is_interactive() => scan,
             _ => return self.general.run(exec, next),
         };
-        let mut groups = self.collect(exec, scan)?;
+        let machine = exec.services.node.machine();
+        let start = machine.monotonic_ns();
+        let (mut groups, rows) = self.collect(exec, scan)?;
+        self.general.source.read_by_column(rows, machine.monotonic_ns() - start);
         for number in 0..groups.len() {
             if let Some((_, ty)) = self.key {
                 let key = groups.key(number).map_or(Value::Null, |key| value_of(ty, key));

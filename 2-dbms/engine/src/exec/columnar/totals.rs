@@ -115,7 +115,8 @@ impl Total {
     }
 }
 
-fn count(selected: &RowBits) -> i64 {
+/// How many places are selected.
+pub(super) fn count(selected: &RowBits) -> i64 {
     selected.iter().map(|word| i64::from(word.count_ones())).sum()
 }
 
