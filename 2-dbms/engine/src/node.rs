@@ -14,6 +14,7 @@ use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::WaitGraph;
 use crate::notify::Listeners;
+use crate::plans::Plans;
 use crate::transaction::fragment_schema;
 
 /// Undistributed tables (and so domains) a node can have.
@@ -46,6 +47,7 @@ pub struct Node {
     slots: Mutex<Slots>,
     pub(crate) waits: WaitGraph,
     pub(crate) procedures: Mutex<ProcedureCache>,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
@@ -140,6 +142,7 @@ impl Node {
             slots: Mutex::new(&machine, Slots::default()),
             waits: WaitGraph::new(&machine),
             procedures: Mutex::new(&machine, BTreeMap::new()),
+            plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),

@@ -8,6 +8,7 @@ use tuplix_sql::plan::{OutputColumn, Statement, StatementKind};
 use tuplix_types::{Result, TypeId};
 
 use crate::exec::{CompiledProcedure, CompiledStatement};
+use crate::plans::{Counter, Registration};
 
 /// One statement of a text, parsed.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub given: Vec<TypeId>,
     pub search_path: Vec<String>,
     pub bound: Bound,
+    pub counter: Counter,
+    pub registration: Registration,
 }
 
 /// A statement bound under one catalogue.

@@ -13,7 +13,7 @@ use crate::index::Index;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
 use crate::schema::{FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, RowId};
-use crate::snapshot::FragmentSnapshot;
+use crate::snapshot::{ChunkView, FragmentSnapshot};
 
 /// The rows of one table in one bucket, with their indexes.
 ///
@@ -376,6 +376,11 @@ impl Fragment {
         for (column, out) in columns.iter().zip(out) {
             *out = chunk.columns[*column].read(row.place());
         }
+    }
+
+    /// All chunks, in slot order, with those that hold no row.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkView<'_>> {
+        self.directory.chunks().enumerate().map(|(number, chunk)| ChunkView::new(chunk, number))
     }
 
     /// Appends the next live rows for which all predicates hold, in slot order, until `out` is full; false when

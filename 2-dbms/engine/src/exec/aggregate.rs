@@ -8,6 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value};
 
 use super::builder::{Builder, GroupScope};
 use super::code::{Code, TestFn, run_all};
+use super::columnar;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
 use super::from::visible;
@@ -56,7 +57,7 @@ impl Builder<'_> {
             first_aggregate,
             text,
         };
-        Ok((Box::new(rows), scope))
+        Ok((self.measured(columnar::boxed(rows)), scope))
     }
 
     /// Columns that the select list and HAVING read beside keys and aggregates; they depend on the keys, so the group's
@@ -128,18 +129,18 @@ impl Builder<'_> {
 }
 
 /// A compiled aggregate call.
-struct CallCode {
-    aggregate: &'static Aggregate,
+pub(super) struct CallCode {
+    pub aggregate: &'static Aggregate,
     /// WITHIN GROUP
     ordered: Option<OrderedSetCode>,
-    arguments: Vec<Code>,
-    types: CallTypes,
-    filter: Option<TestFn>,
+    pub arguments: Vec<Code>,
+    pub types: CallTypes,
+    pub filter: Option<TestFn>,
     distinct: bool,
     order: Vec<SortColumn>,
     order_codes: Vec<Code>,
     /// DISTINCT or ORDER BY: rows are kept until the group is complete.
-    collects: bool,
+    pub collects: bool,
 }
 
 /// A call's progress in one group.
@@ -207,18 +208,19 @@ impl CallCode {
     }
 }
 
-struct GroupRows {
-    source: RowsBox,
-    keys: Vec<Code>,
+/// Grouped rows.
+pub(super) struct GroupRows {
+    pub source: RowsBox,
+    pub keys: Vec<Code>,
     types: Vec<TypeId>,
     /// The grouping sets; one of all keys where there are none.
     sets: Vec<SetCode>,
     /// Where the number of a group's set is put.
-    set_slot: Option<usize>,
-    calls: Vec<CallCode>,
-    carried: Vec<usize>,
-    first_key: usize,
-    first_aggregate: usize,
+    pub set_slot: Option<usize>,
+    pub calls: Vec<CallCode>,
+    pub carried: Vec<usize>,
+    pub first_key: usize,
+    pub first_aggregate: usize,
     text: String,
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, TableDef, TableId};
+use tuplix_machine::Machine;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
 use tuplix_types::{Result, SqlError, TypeId};
 
@@ -23,6 +24,8 @@ pub struct CompileContext<'a> {
     pub layout: &'a Layout,
     /// Binds a CHECK or default: table, SQL text, type of the result.
     pub bind_expression: &'a BindExpression<'a>,
+    /// The clock by which operators are measured: EXPLAIN ANALYZE.
+    pub measure: Option<&'a Machine>,
 }
 
 /// Where the values of a relation lie.

@@ -100,7 +100,7 @@ impl Builder<'_> {
         let slots = self.add_relation(relation, width).columns.clone();
         let columns =
             slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect();
-        Ok(Box::new(CteRows { name, source, state, columns }))
+        Ok(self.operator(CteRows { name, source, state, columns }))
     }
 }
 

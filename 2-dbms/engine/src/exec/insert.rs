@@ -110,7 +110,7 @@ impl Builder<'_> {
             returning,
             out,
         };
-        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 
     /// ON CONFLICT, and where RETURNING reads an inserted row: slots to copy from and to.

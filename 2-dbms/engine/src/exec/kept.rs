@@ -84,7 +84,7 @@ impl Builder<'_> {
         let width = self.table(table)?.table.columns.len();
         let slots = self.add_relation(relation, width).columns.clone();
         let slots = kept.columns.iter().map(|column| slots[*column]).collect();
-        Ok(Some(Box::new(KeptRows { kept, slots })))
+        Ok(Some(self.operator(KeptRows { kept, slots })))
     }
 }
 

@@ -133,7 +133,7 @@ impl Builder<'_> {
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
             cut_by_sort = cut && query.offset.is_none();
-            rows = Box::new(Sort { source: rows, saved, columns, bounds, text });
+            rows = self.operator(Sort { source: rows, saved, columns, bounds, text });
         }
         if let Some(slots) = pending {
             let codes = slots.into_iter().map(super::code::Code::Slot).collect();
@@ -142,10 +142,10 @@ impl Builder<'_> {
         if let Some(targets) = distinct_on {
             let slots = targets.iter().map(|target| first + target).collect();
             let types = targets.iter().map(|target| types[*target]).collect();
-            rows = Box::new(sort::Distinct { source: rows, slots, types });
+            rows = self.operator(sort::Distinct { source: rows, slots, types });
         }
         for (row, access, strength, wait) in locks {
-            rows = Box::new(LockRows { source: rows, access, row, strength, wait });
+            rows = self.operator(LockRows { source: rows, access, row, strength, wait });
         }
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
             if let Some(few) = bounds.few().filter(|_| !query.with_ties) {
@@ -153,7 +153,7 @@ impl Builder<'_> {
             }
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
-            rows = Box::new(Limit { source: rows, bounds, ties });
+            rows = self.operator(Limit { source: rows, bounds, ties });
         }
         Ok(QueryCode { rows, first, width, types: columns })
     }
@@ -214,7 +214,7 @@ impl Builder<'_> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
         Ok(Body {
-            rows: Box::new(Values { first, rows }),
+            rows: self.operator(Values { first, rows }),
             first,
             types: types.to_vec(),
             ordered: false,
@@ -288,7 +288,7 @@ impl Builder<'_> {
         let sets = self.set_calls_of(&select.targets)?;
         let has_sets = !sets.is_empty();
         if has_sets {
-            rows = Box::new(super::source::ProjectSet { source: rows, sets });
+            rows = self.operator(super::source::ProjectSet { source: rows, sets });
         }
         let codes = self.exprs(&select.targets);
         self.set_calls = outer_calls;
@@ -303,7 +303,7 @@ impl Builder<'_> {
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();
-            rows = Box::new(sort::Distinct { source: rows, slots, types: types.clone() });
+            rows = self.operator(sort::Distinct { source: rows, slots, types: types.clone() });
         }
         Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: None })
     }

@@ -145,8 +145,9 @@ impl Builder<'_> {
         if from.is_empty() {
             let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
             let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
-            let scan = Box::new(scan);
-            return Ok(if single { Found::One(scan) } else { Found::Many(scan) });
+            // To be measured, the scan has to be an operator.
+            let single = single && self.context.measure.is_none();
+            return Ok(if single { Found::One(Box::new(scan)) } else { Found::Many(self.operator(scan)) });
         }
         let items: Vec<&From> = std::iter::once(target).chain(from).collect();
         Ok(Found::Many(self.from(&items, &conditions, &RelationWish::default())?.0))
@@ -214,7 +215,7 @@ impl Builder<'_> {
         let recheck = self.user_calls;
         let code =
             ChangeRows { source, access, row, change, saved, joins, recheck, view_checks, returning, out };
-        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 }
 

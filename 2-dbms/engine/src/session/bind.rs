@@ -8,6 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::{Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
+use crate::plans::Counter;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
 
 impl Session {
@@ -21,8 +22,14 @@ impl Session {
             Ok(bound) => {
                 self.next_prepared += 1;
                 let (parsed, given) = (parsed.clone(), types.to_vec());
-                let inner = Inner { id: self.next_prepared, parsed, given, search_path, bound };
-                Ok(Prepared { inner: Arc::new(inner) })
+                let registration = self.node.plans.reserve();
+                let counter = Counter::default();
+                let id = self.next_prepared;
+                let inner = Arc::new(Inner { id, parsed, given, search_path, bound, counter, registration });
+                if !matches!(inner.bound.code, Code::Utility(_)) {
+                    self.node.plans.put(&inner);
+                }
+                Ok(Prepared { inner })
             }
             Err(error) => {
                 self.fail_block();

@@ -5,6 +5,7 @@
 
 mod bind;
 mod control;
+mod explain;
 mod run;
 mod utility;
 

@@ -61,7 +61,25 @@ impl Session {
         if !std::sync::Arc::ptr_eq(&out.columns, &bound.columns) {
             out.columns = bound.columns.clone();
         }
+        if statement.inner.counter.count() {
+            return self.run_timed(statement, bound, arguments, out);
+        }
         self.run_code(statement, bound, arguments, out)
+    }
+
+    /// One call in a while is timed, for `tuplix.plans`.
+    #[cold]
+    fn run_timed(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        let start = self.node.machine().monotonic_ns();
+        let outcome = self.run_code(statement, bound, arguments, out);
+        statement.inner.counter.add(self.node.machine().monotonic_ns() - start);
+        outcome
     }
 
     fn run_code(

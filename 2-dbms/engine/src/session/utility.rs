@@ -8,7 +8,7 @@ use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
 use crate::bind::Binder;
 use crate::ddl;
-use crate::exec::{compile_procedure, compile_statement};
+use crate::exec::compile_procedure;
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
 use crate::stop::Stop;
@@ -65,7 +65,7 @@ impl Session {
             }
             StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
             StatementKind::Explain { analyze, options, statement } => {
-                out.tag = self.explain(*analyze, options, statement, out)?;
+                return self.explain(*analyze, options, statement, out);
             }
             StatementKind::Call { function, arguments: given } => {
                 let values = evaluate(given, arguments)?;
@@ -193,34 +193,6 @@ impl Session {
         Ok(Tag { command, rows: None })
     }
 
-    fn explain(
-        &mut self,
-        analyze: bool,
-        options: &[(String, String)],
-        statement: &Statement,
-        out: &mut Rows,
-    ) -> Result<Tag> {
-        if analyze {
-            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
-        }
-        if let Some((name, _)) = options.iter().find(|(name, value)| name == "format" && value != "text") {
-            return Err(SqlError::unsupported(format_args!("EXPLAIN option {name} other than text")));
-        }
-        if !matches!(statement.kind, StatementKind::Query(_)) {
-            out.push(&[Value::text("Utility Statement")]);
-            return Ok(Tag { command: "EXPLAIN", rows: None });
-        }
-        self.services.refresh();
-        let schema = self.services.schema();
-        let path = self.services.search_path();
-        let compiled =
-            Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
-        for line in compiled.explain() {
-            out.push(&[Value::text(line)]);
-        }
-        Ok(Tag { command: "EXPLAIN", rows: None })
-    }
-
     fn call_procedure(
         &mut self,
         function: tuplix_catalog::FunctionId,
@@ -282,7 +254,7 @@ impl Session {
     }
 }
 
-fn no_such_statement(name: &str) -> SqlError {
+pub(super) fn no_such_statement(name: &str) -> SqlError {
     SqlError::new(
         sqlstate::INVALID_SQL_STATEMENT_NAME,
         format!("prepared statement \"{name}\" does not exist"),
@@ -290,7 +262,7 @@ fn no_such_statement(name: &str) -> SqlError {
 }
 
 /// The values of constants and parameters, the arguments that CALL and EXECUTE take.
-fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
+pub(super) fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
     let value =
         |expr: &Expr| match &expr.kind {
             ExprKind::Constant(value) => Ok(value.clone()),

@@ -152,6 +152,11 @@ impl CompiledProcedure {
         &self.columns
     }
 
+    /// Name and argument types.
+    pub fn signature(&self) -> &str {
+        &self.signature
+    }
+
     /// Whether it gives any number of rows.
     pub fn returns_set(&self) -> bool {
         self.returns_set

@@ -96,7 +96,7 @@ impl Builder<'_> {
         let first = self.slots(select.windows.len());
         scope.windows = (first..first + select.windows.len()).collect();
         let results = scope.windows.clone();
-        Ok(Box::new(WindowRows { source, saved, inputs: inputs.codes, windows: windows?, results }))
+        Ok(self.operator(WindowRows { source, saved, inputs: inputs.codes, windows: windows?, results }))
     }
 
     /// The slots that the select list reads.
