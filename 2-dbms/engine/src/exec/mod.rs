@@ -53,6 +53,7 @@ use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindExpression, CompileContext};
+pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
 pub use procedure::{CompiledProcedure, compile_procedure};
 

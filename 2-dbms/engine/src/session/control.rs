@@ -167,6 +167,7 @@ impl Session {
         }
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(outcome.is_ok());
+        self.services.portals.borrow_mut().end_transaction(outcome.is_ok());
         self.refresh_settings();
         if outcome.is_ok() && !block.notifications.is_empty() {
             self.node.listeners.deliver(self.services.session_id, block.notifications.into_iter());
@@ -222,6 +223,7 @@ impl Session {
         self.release_locks(&mut block.interactive);
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(false);
+        self.services.portals.borrow_mut().end_transaction(false);
         self.refresh_settings();
     }
 
@@ -266,6 +268,7 @@ impl Session {
     }
 
     fn savepoint(&mut self, name: &str) -> Result<&'static str> {
+        let portals = self.services.portals.borrow().mark();
         let block = self.block_for("SAVEPOINT")?;
         if block.savepoints.len() >= MAX_SAVEPOINTS {
             let message = format!("a transaction cannot have more than {MAX_SAVEPOINTS} savepoints");
@@ -273,7 +276,7 @@ impl Session {
         }
         let undo_len = block.interactive.overlay.undo_len();
         let notifications = block.notifications.len();
-        block.savepoints.push(Savepoint { name: name.to_owned(), undo_len, notifications });
+        block.savepoints.push(Savepoint { name: name.to_owned(), undo_len, notifications, portals });
         Ok("SAVEPOINT")
     }
 
@@ -294,11 +297,12 @@ impl Session {
     fn rollback_to(&mut self, name: &str) -> Result<&'static str> {
         let position = self.find_savepoint("ROLLBACK TO SAVEPOINT", name)?;
         let block = self.block_for("ROLLBACK TO SAVEPOINT")?;
-        let Savepoint { undo_len, notifications, .. } = block.savepoints[position];
+        let Savepoint { undo_len, notifications, portals, .. } = block.savepoints[position];
         block.notifications.truncate(notifications);
         block.savepoints.truncate(position + 1);
         block.interactive.overlay.rollback_to(undo_len);
         block.failed = false;
+        self.services.portals.borrow_mut().rollback_to(portals);
         Ok("ROLLBACK")
     }
 

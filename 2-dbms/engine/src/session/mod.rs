@@ -5,6 +5,7 @@
 
 mod bind;
 mod control;
+mod cursors;
 mod explain;
 mod run;
 mod utility;
@@ -77,6 +78,8 @@ struct Savepoint {
     name: String,
     undo_len: usize,
     notifications: usize,
+    /// Cursors opened before.
+    portals: u64,
 }
 
 /// One client's session. See the module.

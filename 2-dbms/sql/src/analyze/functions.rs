@@ -45,10 +45,6 @@ impl Analyzer<'_> {
         }
         let name = nodes::strings(&node.funcname).last().map_or_else(String::new, |name| (*name).to_owned());
         let (columns, scalar) = self.function_columns(&call, &name, position)?;
-        if !scalar && !self.scope().set_functions.is_empty() {
-            let what = "a function returning rows beside another one in a select list";
-            return Err(self.unsupported(what, node.location).hint("Call it in FROM."));
-        }
         let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
         let relation = self.add_relation(&name, columns, None);
         self.scope().set_functions.push(From::Function { relation, call, ordinality: false });
@@ -163,6 +159,7 @@ impl Analyzer<'_> {
                 Ok((name.to_owned(), found.collect()))
             }
             ["pg_catalog", name] => Ok((name.to_owned(), Vec::new())),
+            ["information_schema", name] if name.starts_with("_pg_") => Ok((name.to_owned(), Vec::new())),
             [schema, name] | [_, schema, name] => {
                 self.existing_schema(schema)?;
                 let found = catalog.functions_named(schema, name).map(candidate);
