@@ -237,7 +237,7 @@ mod tests {
             rows.row(0).to_vec()
         };
         let row = |partitions, sessions, calls| {
-            let partitions = if partitions == "" { Value::Null } else { Value::text(partitions) };
+            let partitions = if partitions.is_empty() { Value::Null } else { Value::text(partitions) };
             vec![partitions, sessions, Value::Int8(calls), Value::Bool(true)]
         };
         assert_eq!(plans("SELECT v FROM item"), row("of $1", Value::Int8(1), 100));
