@@ -35,6 +35,8 @@ pub enum CatalogChange {
     DropSchema(String),
     /// A table was created or changed: columns, constraints, indexes, distribution.
     PutTable(TableDef),
+    /// A table was changed and its rows with it: the old ones are gone, the record's inserts bring the new ones.
+    RewriteTable(TableDef),
     /// A table was dropped, its rows with it.
     DropTable(TableId),
     /// A table lost all its rows.
@@ -93,7 +95,7 @@ impl Catalog {
             CatalogChange::DropSchema(name) => {
                 self.schemas.remove(&name);
             }
-            CatalogChange::PutTable(table) => self.put_table(table),
+            CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => self.put_table(table),
             CatalogChange::DropTable(id) => self.remove_table(id),
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),

@@ -57,7 +57,7 @@ pub struct TableDef {
     pub schema: String,
     /// Name.
     pub name: String,
-    /// Columns by position; positions never change while the table lives.
+    /// Columns by position.
     pub columns: Vec<ColumnDef>,
     /// Indexes, those of constraints too.
     pub indexes: Vec<IndexDef>,
@@ -89,6 +89,14 @@ pub struct CheckDef {
     pub name: String,
     /// The condition as SQL text.
     pub expression: String,
+    /// Whether all rows keep it; NOT VALID says that old ones may not.
+    #[serde(default = "yes")]
+    pub valid: bool,
+}
+
+/// What a log without the field means.
+fn yes() -> bool {
+    true
 }
 
 /// How an index finds rows.

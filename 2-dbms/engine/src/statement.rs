@@ -51,8 +51,6 @@ pub(crate) struct Bound {
     pub parameters: Arc<[TypeId]>,
     pub columns: Arc<[OutputColumn]>,
     pub code: Code,
-    /// Calls create_distributed_table or its kin, so it cannot run in a transaction block.
-    pub changes_catalog: bool,
 }
 
 /// What executing it does.

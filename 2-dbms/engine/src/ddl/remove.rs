@@ -37,20 +37,21 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         match self.find_table(name) {
             Ok(table) => {
-                self.change(CatalogChange::DropTable(table.id));
+                self.tx.lock_for_ddl(&[table.id])?;
+                self.remove_table(table.id);
                 Ok(())
             }
             Err(_) => {
                 let message = undefined_table(name).message().replace("relation", "table");
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))
+                Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?)
             }
         }
     }
 
-    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
@@ -59,7 +60,7 @@ impl Work<'_, '_> {
             schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
-            return self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
         };
         let mut table = TableDef::clone(&table);
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name && index.constraint) {
@@ -68,23 +69,24 @@ impl Work<'_, '_> {
                 index.name, index.name, table.name
             );
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name)));
+                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name))
+                .into());
         }
+        self.tx.lock_for_ddl(&[table.id])?;
         table.indexes.retain(|index| index.name != name.name);
-        self.change(CatalogChange::PutTable(table));
-        Ok(())
+        self.put_table(table)
     }
 
-    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schema = &name.name;
         if self.catalog.schema(schema).is_none() {
             let message = format!("schema \"{schema}\" does not exist");
-            return self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message))?);
         }
         if schema == "pg_catalog" {
             let message =
                 format!("cannot drop schema {schema} because it is required by the database system");
-            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message).into());
         }
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
@@ -102,9 +104,11 @@ impl Work<'_, '_> {
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
-        tables.iter().for_each(|table| self.change(CatalogChange::DropTable(table.id)));
+        self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
+        tables.iter().for_each(|table| self.remove_table(table.id));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
         self.change(CatalogChange::DropSchema(schema.clone()));
         Ok(())
@@ -151,10 +155,9 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn truncate(&mut self, tables: &[QualifiedName]) -> Run<&'static str> {
-        for name in tables {
-            let table = self.find_table(name)?;
-            self.change(CatalogChange::TruncateTable(table.id));
-        }
+        let found: Vec<_> = tables.iter().map(|name| Ok(self.find_table(name)?.id)).collect::<Result<_>>()?;
+        self.tx.lock_for_ddl(&found)?;
+        found.into_iter().try_for_each(|id| self.empty_table(id))?;
         Ok("TRUNCATE TABLE")
     }
 }

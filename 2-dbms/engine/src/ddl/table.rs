@@ -15,7 +15,7 @@ use crate::node::Schema;
 use crate::stop::Run;
 
 /// Columns of a table.
-const MAX_COLUMNS: usize = 1600;
+pub(super) const MAX_COLUMNS: usize = 1600;
 /// Columns of an index.
 const MAX_INDEX_COLUMNS: usize = 32;
 /// Indexes of a table.
@@ -56,7 +56,7 @@ impl Work<'_, '_> {
             self.add_constraint(&mut table, constraint)?;
         }
         self.check_expressions(&table)?;
-        self.change(CatalogChange::PutTable(table));
+        self.put_table(table)?;
         Ok("CREATE TABLE")
     }
 
@@ -86,7 +86,8 @@ impl Work<'_, '_> {
             }
             ConstraintKind::Check { expression, column } => {
                 let name = self.constraint_name(table, constraint, column.as_deref(), "check")?;
-                table.checks.push(CheckDef { name, expression: expression.clone() });
+                let valid = !constraint.not_valid;
+                table.checks.push(CheckDef { name, expression: expression.clone(), valid });
                 Ok(())
             }
         }

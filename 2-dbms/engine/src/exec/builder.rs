@@ -83,6 +83,8 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Something in the code may change the catalogue.
+    pub changes_catalog: bool,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -105,6 +107,7 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            changes_catalog: false,
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -151,6 +154,7 @@ impl<'a> Builder<'a> {
         let outer_names = std::mem::take(&mut self.names);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
+        self.changes_catalog |= facts.user_calls;
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
         self.names = names_of(relations);

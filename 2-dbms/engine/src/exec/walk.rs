@@ -330,6 +330,7 @@ impl Facts {
             ExprKind::Call { function, .. } => {
                 self.volatile |= function.volatility == Volatility::Volatile;
                 self.sets |= function.returns_set;
+                self.user_calls |= crate::engine_functions::changes_catalog(function.symbol);
             }
             ExprKind::UserCall { .. } => {
                 self.user_calls = true;

@@ -55,7 +55,6 @@ impl Session {
             parameters: parameters.clone(),
             columns: columns.into(),
             code,
-            changes_catalog: false,
         };
         if let StatementKind::Query(query) = &statement.kind {
             if let Some(call) = self.direct_call(query)? {
@@ -63,8 +62,7 @@ impl Session {
             }
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
-            let changes_catalog = changes_catalog(query);
-            return Ok(Bound { changes_catalog, ..bound(Code::Query(Arc::new(compiled)), &columns) });
+            return Ok(bound(Code::Query(Arc::new(compiled)), &columns));
         }
         let columns = super::utility::columns(&statement, &self.services)?;
         Ok(bound(Code::Utility(Arc::new(statement)), &columns))
@@ -74,7 +72,7 @@ impl Session {
     pub(super) fn current(&mut self, prepared: &Prepared) -> Result<Bound> {
         let inner = &prepared.inner;
         if let Some(bound) = self.rebound.get(&inner.id)
-            && bound.version == self.node.catalog_version()
+            && bound.version == self.services.current_version()
         {
             return Ok(bound.clone());
         }
@@ -132,15 +130,6 @@ impl Session {
         let procedure = self.services.compiled_function(*function)?;
         Ok(Some(ProcedureCall { procedure, function: function.0, function_version: definition.version }))
     }
-}
-
-/// Whether the select list calls a function that changes the catalogue.
-fn changes_catalog(query: &Query) -> bool {
-    let QueryBody::Select(select) = &query.body else { return false };
-    select.targets.iter().any(|target| match &target.kind {
-        ExprKind::Call { function, .. } => crate::engine_functions::changes_catalog(function.symbol),
-        _ => false,
-    })
 }
 
 pub(super) fn in_failed_block() -> SqlError {

@@ -10,6 +10,7 @@
 //! `tuplix_functions`' rules and [`coerce`]; every error carries PostgreSQL's SQLSTATE, message and position. A
 //! construct that is not analysed is refused with 0A000, never skipped.
 
+mod alter;
 mod coerce;
 mod columns;
 mod create_function;

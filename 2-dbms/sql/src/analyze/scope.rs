@@ -110,6 +110,7 @@ pub(super) enum Clause {
     Default,
     Check,
     Index,
+    Transform,
     Call,
     Execute,
 }
@@ -137,6 +138,7 @@ impl Clause {
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
             Clause::Index => "index expressions",
+            Clause::Transform => "transform expressions",
             Clause::Call => "CALL arguments",
             Clause::Execute => "EXECUTE parameters",
         }
@@ -159,6 +161,7 @@ impl Clause {
             Clause::Default => Some("cannot use subquery in DEFAULT expression"),
             Clause::Check => Some("cannot use subquery in check constraint"),
             Clause::Index => Some("cannot use subquery in index expression"),
+            Clause::Transform => Some("cannot use subquery in transform expression"),
             Clause::Call => Some("cannot use subquery in CALL argument"),
             Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
             _ => None,

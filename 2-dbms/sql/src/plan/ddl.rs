@@ -35,6 +35,22 @@ pub enum Ddl {
         /// Actions in order.
         actions: Vec<AlterTable>,
     },
+    /// ALTER INDEX RENAME TO
+    RenameIndex {
+        /// Index.
+        index: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// The new name.
+        to: String,
+    },
+    /// ALTER SCHEMA RENAME TO
+    RenameSchema {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
 }
 
 /// A name with or without schema.
@@ -68,6 +84,8 @@ pub struct Constraint {
     pub name: Option<String>,
     /// Where it stands.
     pub position: Option<u32>,
+    /// NOT VALID: rows that are there may break it.
+    pub not_valid: bool,
     /// What it says.
     pub kind: ConstraintKind,
 }
@@ -188,6 +206,44 @@ pub enum AlterTable {
         /// SQL text; `None` drops it.
         default: Option<String>,
     },
+    /// ADD COLUMN
+    AddColumn {
+        /// The column.
+        column: ColumnDef,
+        /// Its constraints.
+        constraints: Vec<Constraint>,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+    },
+    /// DROP COLUMN; nothing but its table depends on a column, so CASCADE says nothing more.
+    DropColumn {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ALTER COLUMN TYPE
+    SetType {
+        /// Column.
+        column: String,
+        /// The new type.
+        ty: TypeId,
+        /// Its modifier.
+        typmod: i32,
+        /// USING as SQL text.
+        using: Option<String>,
+    },
+    /// VALIDATE CONSTRAINT
+    Validate(String),
+    /// RENAME CONSTRAINT
+    RenameConstraint {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// SET SCHEMA
+    SetSchema(String),
     /// RENAME TO
     Rename(String),
     /// RENAME COLUMN
