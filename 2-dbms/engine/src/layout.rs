@@ -58,7 +58,7 @@ impl Layout {
         buckets: u16,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
     ) -> Layout {
-        let tables = catalog.tables().map(|table| {
+        let tables = catalog.tables().filter(|table| table.view.is_none()).map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {
                 Distribution::Local => Placement::Local(domain),

@@ -45,6 +45,7 @@ impl Work<'_, '_> {
                 false => return Err(error.into()),
             },
         };
+        self.refuse_altering_view(&old, actions)?;
         self.tx.lock_for_ddl(&[old.id])?;
         let old = TableDef::clone(&old);
         let mut change = Alteration {
@@ -96,7 +97,9 @@ impl Work<'_, '_> {
                 }
                 Ok(())
             }
-            AlterTable::DropColumn { column, if_exists } => self.drop_column(change, column, *if_exists),
+            AlterTable::DropColumn { column, if_exists, cascade } => {
+                self.drop_column(change, column, *if_exists, *cascade)
+            }
             AlterTable::SetType { column, ty, typmod, using } => {
                 self.set_type(change, column, (*ty, *typmod), using.as_deref())
             }

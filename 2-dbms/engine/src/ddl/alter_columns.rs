@@ -74,7 +74,13 @@ impl Work<'_, '_> {
     }
 
     /// DROP COLUMN, with its indexes and constraints.
-    pub(super) fn drop_column(&mut self, change: &mut Alteration, name: &str, if_exists: bool) -> Result<()> {
+    pub(super) fn drop_column(
+        &mut self,
+        change: &mut Alteration,
+        name: &str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<()> {
         let position = match column_of(&change.table, name) {
             Ok(position) => position,
             Err(error) if if_exists => {
@@ -84,6 +90,8 @@ impl Work<'_, '_> {
             Err(error) => return Err(error),
         };
         refuse_distribution_column(&change.table, position)?;
+        self.drop_column_dependents(cascade, &change.table, position)?;
+        self.shift_dependencies(change.table.id, position);
         let mut dropped = BTreeSet::new();
         for check in &change.table.checks {
             let expr =
@@ -119,6 +127,7 @@ impl Work<'_, '_> {
         let position = column_of(&change.table, name)?;
         let column = column_of(&change.old, name)?;
         refuse_distribution_column(&change.table, position)?;
+        self.refuse_type_of_viewed(&change.table, position)?;
         let by_itself = quote_ident(name);
         let purpose = TableExpression::Type { column, ty, typmod, using: using.is_some() };
         let text = using.unwrap_or(&by_itself);

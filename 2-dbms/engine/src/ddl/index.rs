@@ -12,6 +12,12 @@ use crate::stop::Run;
 impl Work<'_, '_> {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Run<&'static str> {
         let old = self.find_table(&create.table)?;
+        if old.view.is_some() {
+            let message = format!("cannot create index on relation \"{}\"", old.name);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                .detail("This operation is not supported for views.")
+                .into());
+        }
         let names: Vec<&str> = create.columns.iter().map(|(name, _)| name.as_str()).collect();
         let name = match &create.name {
             Some(name) if relation_exists(&self.catalog, &old.schema, name) => {

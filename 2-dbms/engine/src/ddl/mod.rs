@@ -12,6 +12,7 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod table;
+mod view;
 
 pub(crate) use table::check_distribution_in_key;
 
@@ -41,6 +42,8 @@ pub(crate) struct Work<'w, 'n> {
     fresh: Arc<BTreeSet<TableId>>,
     /// There are changes that the transaction does not see yet.
     unseen: bool,
+    /// What the DROP under way names: no object of these holds up another.
+    pub dropping: Vec<tuplix_catalog::TableId>,
 }
 
 /// Executes one statement and returns its command tag.
@@ -54,6 +57,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> 
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),
         Ddl::CreateFunction(create) => work.create_function(create),
+        Ddl::CreateView(create) => work.create_view(create),
         Ddl::Drop(drop) => work.drop(drop),
         Ddl::Truncate { tables } => work.truncate(tables),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
@@ -72,7 +76,8 @@ impl<'w, 'n> Work<'w, 'n> {
         let CatalogState { schema, homes, fresh, .. } = state;
         let search_path = services.search_path();
         let catalog = schema.catalog.clone();
-        Ok(Work { tx, services, catalog, search_path, homes, fresh, unseen: false })
+        let dropping = Vec::new();
+        Ok(Work { tx, services, catalog, search_path, homes, fresh, unseen: false, dropping })
     }
 
     /// Makes a change that moves no rows.

@@ -9,9 +9,20 @@ use crate::stop::Run;
 
 impl Work<'_, '_> {
     pub(super) fn drop(&mut self, drop: &Drop) -> Run<&'static str> {
-        for (name, types) in &drop.names {
+        let relations = matches!(drop.kind, DropKind::Table | DropKind::View);
+        let ids: Vec<_> =
+            drop.names.iter().map(|(name, _)| self.find_table(name).ok().map(|t| t.id)).collect();
+        if relations {
+            self.dropping = ids.iter().flatten().copied().collect();
+        }
+        for ((name, types), id) in drop.names.iter().zip(ids) {
+            if relations && id.is_some_and(|id| self.catalog.table(id).is_none()) {
+                // It went with one before, by CASCADE.
+                continue;
+            }
             match drop.kind {
                 DropKind::Table => self.drop_table(drop, name)?,
+                DropKind::View => self.drop_view(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
                 DropKind::Function | DropKind::Procedure => {
@@ -21,6 +32,7 @@ impl Work<'_, '_> {
         }
         Ok(match drop.kind {
             DropKind::Table => "DROP TABLE",
+            DropKind::View => "DROP VIEW",
             DropKind::Index => "DROP INDEX",
             DropKind::Schema => "DROP SCHEMA",
             DropKind::Function => "DROP FUNCTION",
@@ -28,7 +40,7 @@ impl Work<'_, '_> {
         })
     }
 
-    fn missing(&mut self, drop: &Drop, error: SqlError) -> Result<()> {
+    pub(super) fn missing(&mut self, drop: &Drop, error: SqlError) -> Result<()> {
         if !drop.if_exists {
             return Err(error);
         }
@@ -40,6 +52,8 @@ impl Work<'_, '_> {
     fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         match self.find_table(name) {
             Ok(table) => {
+                self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
+                self.drop_relation_dependents(drop.cascade, &table)?;
                 self.tx.lock_for_ddl(&[table.id])?;
                 self.remove_table(table.id);
                 Ok(())
@@ -93,9 +107,10 @@ impl Work<'_, '_> {
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
         if !drop.cascade && (!tables.is_empty() || !functions.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
-            lines.extend(
-                tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())),
-            );
+            lines.extend(tables.iter().map(|table| {
+                let kind = if table.view.is_some() { "view" } else { "table" };
+                format!("{kind} {} depends on schema {schema}", table.qualified_name())
+            }));
             lines.extend(
                 functions
                     .iter()
@@ -107,6 +122,9 @@ impl Work<'_, '_> {
                 .hint("Use DROP ... CASCADE to drop the dependent objects too.")
                 .into());
         }
+        // Views of other schemas go first, while what they read is still there.
+        tables.iter().try_for_each(|table| self.drop_relation_dependents(true, table))?;
+        functions.iter().try_for_each(|function| self.drop_function_dependents(true, function.id))?;
         self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
         tables.iter().for_each(|table| self.remove_table(table.id));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
@@ -133,6 +151,7 @@ impl Work<'_, '_> {
         let kind = if is_procedure { "procedure" } else { "function" };
         match found[..] {
             [id] => {
+                self.drop_function_dependents(drop.cascade, id)?;
                 self.change(CatalogChange::DropFunction(id));
                 Ok(())
             }
@@ -155,7 +174,12 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn truncate(&mut self, tables: &[QualifiedName]) -> Run<&'static str> {
-        let found: Vec<_> = tables.iter().map(|name| Ok(self.find_table(name)?.id)).collect::<Result<_>>()?;
+        let find = |name| {
+            let table = self.find_table(name)?;
+            self.refuse_view(&table, "a table", None)?;
+            Ok(table.id)
+        };
+        let found: Vec<_> = tables.iter().map(find).collect::<Result<_>>()?;
         self.tx.lock_for_ddl(&found)?;
         found.into_iter().try_for_each(|id| self.empty_table(id))?;
         Ok("TRUNCATE TABLE")

@@ -51,6 +51,7 @@ impl Work<'_, '_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             distribution: Distribution::Local,
+            view: None,
         };
         for constraint in &create.constraints {
             self.add_constraint(&mut table, constraint)?;

@@ -50,6 +50,8 @@ pub(crate) struct GroupScope {
     pub aggregates: Vec<usize>,
     /// Windows.
     pub windows: Vec<usize>,
+    /// The number of the group's set, and which keys each set has; none without grouping sets.
+    pub sets: Option<(usize, Arc<Vec<Vec<usize>>>)>,
 }
 
 /// A CTE in scope.
@@ -85,6 +87,8 @@ pub(crate) struct Builder<'a> {
     pub user_calls: bool,
     /// Something in the code may change the catalogue.
     pub changes_catalog: bool,
+    /// Relations that read a copy of their table, made before the statement changed it.
+    pub kept: BTreeMap<RelationId, super::kept::Kept>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -108,6 +112,7 @@ impl<'a> Builder<'a> {
             changing_ctes: BTreeSet::new(),
             user_calls: false,
             changes_catalog: false,
+            kept: BTreeMap::new(),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -157,6 +162,7 @@ impl<'a> Builder<'a> {
         self.changes_catalog |= facts.user_calls;
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
+        let outer_kept = std::mem::take(&mut self.kept);
         self.names = names_of(relations);
         let result = compile(self);
         let used = self.next_state - states;
@@ -167,6 +173,7 @@ impl<'a> Builder<'a> {
         self.needed = outer_needed;
         self.user_calls = outer_calls;
         self.groups = outer_groups;
+        self.kept = outer_kept;
         Ok((result?, states, used))
     }
 

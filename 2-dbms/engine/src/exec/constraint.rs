@@ -83,7 +83,8 @@ pub(crate) fn violation(
 /// Longer values are cut in messages, as PostgreSQL cuts them.
 const MAX_FIELD: usize = 64;
 
-fn row_text(exec: &Exec<'_, '_>, table: &TableDef, row: &[Value]) -> String {
+/// A row's values, as messages show them.
+pub(crate) fn row_text(exec: &Exec<'_, '_>, table: &TableDef, row: &[Value]) -> String {
     let field = |(column, value): (&tuplix_catalog::ColumnDef, &Value)| {
         if value.is_null() {
             return "null".to_owned();

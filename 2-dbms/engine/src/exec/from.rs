@@ -141,7 +141,7 @@ impl Builder<'_> {
             let connected =
                 usable.clone().any(|c| !c.reads.is_disjoint(bound) && !c.reads.is_disjoint(&item.own));
             let score = 1 + match item.from {
-                From::Table { relation, table } => {
+                From::Table { relation, table } if !self.kept.contains_key(relation) => {
                     let access = self.table(*table)?;
                     let keys = keys_of(access, *relation, &here);
                     let bucket = if keys.one_bucket(access) { 20 } else { 0 };
@@ -161,6 +161,9 @@ impl Builder<'_> {
     fn first_item(&mut self, from: &From, here: &[&Expr], wish: &RelationWish) -> Result<(RowsBox, bool)> {
         match from {
             From::Table { relation, table } => {
+                if let Some(rows) = self.kept_rows(*relation, *table)? {
+                    return Ok((self.filtered(rows, here)?, false));
+                }
                 let wished =
                     if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };
                 let (scan, ordered) = self.table_scan(*relation, *table, here, &wished)?;
@@ -221,6 +224,7 @@ impl Builder<'_> {
         bound: &BTreeSet<RelationId>,
     ) -> Result<RowsBox> {
         if let From::Table { relation, table } = item.from
+            && !self.kept.contains_key(relation)
             && self.is_keyed_by(*relation, *table, here, bound)?
         {
             let (scan, _) = self.table_scan(*relation, *table, here, &Wish::default())?;
@@ -300,7 +304,9 @@ impl Builder<'_> {
         let (outer, ordered) = self.from(&[left], &pushed, wish)?;
         let lateral = !right_item.reads.is_disjoint(&left_own);
         let keyed = match right {
-            From::Table { relation, table } => self.is_keyed_by(*relation, *table, on, &left_own)?,
+            From::Table { relation, table } => {
+                !self.kept.contains_key(relation) && self.is_keyed_by(*relation, *table, on, &left_own)?
+            }
             _ => false,
         };
         let rows: RowsBox = if kind == JoinKind::Left && (lateral || keyed) {

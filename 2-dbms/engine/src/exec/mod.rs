@@ -30,7 +30,9 @@ mod hash_table;
 mod host;
 mod insert;
 mod join;
+mod kept;
 mod measured;
+mod ordered_set;
 mod procedure;
 mod query;
 mod row_program;
@@ -44,7 +46,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update;
+mod view_check;
 mod walk;
+mod window;
 
 use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};

@@ -64,6 +64,7 @@ struct Body {
 impl Builder<'_> {
     /// Compiles a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<QueryCode> {
+        let keepers = if walk::writes(query) { self.keep_tables(query)? } else { Vec::new() };
         let before = self.with_ctes(query)?;
         let code = self.query_body(query);
         self.ctes.clone_from(&before.outer);
@@ -71,6 +72,9 @@ impl Builder<'_> {
         if !before.states.is_empty() {
             let super::cte::WithCtes { changes, states, .. } = before;
             code.rows = Box::new(super::cte::WithRows { states, changes, source: code.rows });
+        }
+        if !keepers.is_empty() {
+            code.rows = Box::new(super::kept::KeepRows { keepers, source: code.rows });
         }
         Ok(code)
     }
@@ -242,10 +246,6 @@ impl Builder<'_> {
     }
 
     fn select(&mut self, query: &Query, select: &Select) -> Result<Body> {
-        if let Some(window) = select.windows.first() {
-            let what = format!("window function {}", window.name);
-            return Err(SqlError::unsupported(what).at(window.position));
-        }
         let mut conditions = Vec::new();
         select.filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));
         let from: Vec<&tuplix_sql::plan::From> = select.from.iter().collect();
@@ -255,17 +255,34 @@ impl Builder<'_> {
         if select.grouped {
             (rows, scope) = self.aggregate(rows, query, select)?;
         }
+        if !select.windows.is_empty() {
+            rows = self.having(rows, select, &scope)?;
+            rows = self.window_rows(rows, query, select, &mut scope)?;
+        }
         self.groups.push(scope);
         let body = self.select_list(rows, select, ordered && !query.order_by.is_empty());
         self.groups.pop();
         body
     }
 
+    /// HAVING of a query with windows: they see only the groups that are left.
+    fn having(&mut self, rows: RowsBox, select: &Select, scope: &GroupScope) -> Result<RowsBox> {
+        self.groups.push(scope.clone());
+        let rows = self.filtered_by_having(rows, select);
+        self.groups.pop();
+        rows
+    }
+
+    fn filtered_by_having(&mut self, rows: RowsBox, select: &Select) -> Result<RowsBox> {
+        let Some(having) = &select.having else { return Ok(rows) };
+        let mut conditions = Vec::new();
+        walk::conjuncts(having, &mut conditions);
+        self.filtered(rows, &conditions)
+    }
+
     fn select_list(&mut self, mut rows: RowsBox, select: &Select, ordered: bool) -> Result<Body> {
-        if let Some(having) = &select.having {
-            let mut conditions = Vec::new();
-            walk::conjuncts(having, &mut conditions);
-            rows = self.filtered(rows, &conditions)?;
+        if select.windows.is_empty() {
+            rows = self.filtered_by_having(rows, select)?;
         }
         let outer_calls = std::mem::take(&mut self.set_calls);
         let sets = self.set_calls_of(&select.targets)?;

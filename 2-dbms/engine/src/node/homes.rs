@@ -226,6 +226,8 @@ impl Node {
         catalog.apply(change.clone());
         let mut slots = self.slots.lock();
         match &change {
+            // A view has no rows.
+            CatalogChange::PutTable(table) if table.view.is_some() => {}
             CatalogChange::PutTable(table) => self.replay_table(&mut slots, table, false)?,
             CatalogChange::RewriteTable(table) => self.replay_table(&mut slots, table, true)?,
             CatalogChange::DropTable(id) => {

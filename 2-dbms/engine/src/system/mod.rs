@@ -23,6 +23,7 @@ mod relations;
 mod routine;
 mod server;
 mod view;
+mod views;
 mod writer;
 
 use tuplix_sql::analyze::SystemRelations;
@@ -68,6 +69,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_attribute") => relation::attributes,
         ("pg_catalog", "pg_attrdef") => relation::defaults,
         ("pg_catalog", "pg_tables") => relation::tables,
+        ("pg_catalog", "pg_views") => views::views,
         ("pg_catalog", "pg_index") => index::indexes,
         ("pg_catalog", "pg_constraint") => index::constraint_rows,
         ("pg_catalog", "pg_indexes") => index::index_names,
@@ -86,6 +88,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "schemata") => information::schemata,
         ("information_schema", "tables") => information::tables,
         ("information_schema", "columns") => information::columns,
+        ("information_schema", "views") => views::information_views,
         ("information_schema", "table_constraints") => information::table_constraints,
         ("information_schema", "check_constraints") => information::check_constraints,
         ("information_schema", "key_column_usage") => information::key_columns,

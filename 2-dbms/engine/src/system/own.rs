@@ -9,7 +9,11 @@ use crate::plans::Total;
 
 /// `tuplix.tables`
 pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    view.catalog().tables().map(|table| distribution(relation, table)).collect()
+    view.catalog()
+        .tables()
+        .filter(|table| table.view.is_none())
+        .map(|table| distribution(relation, table))
+        .collect()
 }
 
 fn distribution(relation: &SystemRelation, table: &TableDef) -> Row {

@@ -19,6 +19,7 @@ impl Analyzer<'_> {
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
             NodeEnum::IndexStmt(stmt) => Ddl::CreateIndex(self.create_index(stmt)?),
             NodeEnum::CreateFunctionStmt(stmt) => Ddl::CreateFunction(self.create_function(stmt)?),
+            NodeEnum::ViewStmt(stmt) => Ddl::CreateView(self.create_view(stmt)?),
             NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
@@ -152,6 +153,7 @@ impl Analyzer<'_> {
     fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
         let kind = match ObjectType::try_from(stmt.remove_type) {
             Ok(ObjectType::ObjectTable) => DropKind::Table,
+            Ok(ObjectType::ObjectView) => DropKind::View,
             Ok(ObjectType::ObjectIndex) => DropKind::Index,
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
@@ -215,7 +217,9 @@ impl Analyzer<'_> {
             AlterTableType::AtAddColumn => self.alter_add_column(table, command),
             AlterTableType::AtAlterColumnType => self.alter_column_type(command),
             AlterTableType::AtDropColumn => {
-                Ok(AlterTable::DropColumn { column: command.name.clone(), if_exists: command.missing_ok })
+                let cascade = DropBehavior::try_from(command.behavior) == Ok(DropBehavior::DropCascade);
+                let (column, if_exists) = (command.name.clone(), command.missing_ok);
+                Ok(AlterTable::DropColumn { column, if_exists, cascade })
             }
             AlterTableType::AtValidateConstraint => Ok(AlterTable::Validate(command.name.clone())),
             AlterTableType::AtAddConstraint => {

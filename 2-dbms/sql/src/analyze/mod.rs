@@ -21,11 +21,13 @@ mod expression;
 mod from;
 mod functions;
 mod grouping;
+mod grouping_sets;
 mod insert;
 mod join;
 mod lockstep;
 mod nodes;
 mod operators;
+mod ordered_sets;
 mod parameters;
 mod procedure;
 mod records;
@@ -41,9 +43,11 @@ mod targets;
 mod tests;
 mod text;
 mod types;
+mod updatable;
 mod update;
 mod utility;
 mod variables;
+mod views;
 mod walk;
 mod windows;
 mod with;
@@ -128,6 +132,12 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
+    /// The views being read, outermost first.
+    views: Vec<TableId>,
+    /// Views that were read, with the relations inside of each.
+    view_relations: Vec<(TableId, std::ops::Range<usize>)>,
+    /// Set while CREATE VIEW is analysed.
+    recorder: Option<views::Recorder>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -157,6 +167,9 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
+            views: Vec::new(),
+            view_relations: Vec::new(),
+            recorder: None,
         }
     }
 

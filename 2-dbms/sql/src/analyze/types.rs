@@ -60,7 +60,7 @@ impl Analyzer<'_> {
     fn no_type(&self, schema: Option<&str>, name: &str) -> SqlError {
         let table = match schema {
             Some(schema) => self.context.catalog.table_named(schema, name),
-            None => self.context.catalog.table_on_path(self.context.search_path, name),
+            None => self.context.catalog.table_on_path(self.search_path(), name),
         };
         if table.is_some() {
             return SqlError::unsupported(format_args!("the row type of table \"{name}\""));

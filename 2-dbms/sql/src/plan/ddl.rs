@@ -19,6 +19,8 @@ pub enum Ddl {
     CreateIndex(CreateIndex),
     /// CREATE FUNCTION / PROCEDURE
     CreateFunction(CreateFunction),
+    /// CREATE VIEW
+    CreateView(CreateView),
     /// DROP TABLE / INDEX / SCHEMA / FUNCTION / PROCEDURE
     Drop(Drop),
     /// TRUNCATE
@@ -152,6 +154,19 @@ pub struct CreateFunction {
     pub security_definer: bool,
 }
 
+/// CREATE VIEW
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Name.
+    pub name: QualifiedName,
+    /// OR REPLACE
+    pub or_replace: bool,
+    /// Its columns.
+    pub columns: Vec<super::OutputColumn>,
+    /// Its query and what that names.
+    pub definition: tuplix_catalog::ViewDef,
+}
+
 /// DROP
 #[derive(Clone, Debug)]
 pub struct Drop {
@@ -170,6 +185,8 @@ pub struct Drop {
 pub enum DropKind {
     /// TABLE
     Table,
+    /// VIEW
+    View,
     /// INDEX
     Index,
     /// SCHEMA
@@ -215,12 +232,14 @@ pub enum AlterTable {
         /// IF NOT EXISTS
         if_not_exists: bool,
     },
-    /// DROP COLUMN; nothing but its table depends on a column, so CASCADE says nothing more.
+    /// DROP COLUMN
     DropColumn {
         /// Column.
         column: String,
         /// IF EXISTS
         if_exists: bool,
+        /// CASCADE
+        cascade: bool,
     },
     /// ALTER COLUMN TYPE
     SetType {

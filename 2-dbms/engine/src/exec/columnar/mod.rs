@@ -23,6 +23,10 @@ use totals::{Operation, Total};
 
 /// Boxes a grouping, to be computed column by column where it can be.
 pub(super) fn boxed(rows: GroupRows) -> RowsBox {
+    // Grouping sets take each row into several groups.
+    if rows.set_slot.is_some() {
+        return Box::new(rows);
+    }
     match plan(&rows) {
         Some((key, calls)) => Box::new(ColumnGroups { general: rows, key, calls }),
         None => Box::new(rows),
