@@ -6,11 +6,14 @@
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
 mod objects;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use objects::*;
+pub use types::*;
+use tuplix_types::TypeId;
 
 /// Everything that exists at one moment.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct Catalog {
     functions: BTreeMap<FunctionId, Arc<FunctionDef>>,
     function_names: BTreeMap<(String, String), Vec<FunctionId>>,
     index_names: BTreeMap<(String, String), TableId>,
+    types: BTreeMap<TypeId, Arc<TypeDef>>,
+    type_names: BTreeMap<(String, String), TypeId>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -43,6 +48,10 @@ pub enum CatalogChange {
     PutFunction(FunctionDef),
     /// A function was dropped.
     DropFunction(FunctionId),
+    /// A type was created or changed.
+    PutType(TypeDef),
+    /// A type was dropped.
+    DropType(TypeId),
 }
 
 impl Default for Catalog {
@@ -63,6 +72,8 @@ impl Catalog {
             functions: BTreeMap::new(),
             function_names: BTreeMap::new(),
             index_names: BTreeMap::new(),
+            types: BTreeMap::new(),
+            type_names: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -98,6 +109,8 @@ impl Catalog {
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
             CatalogChange::DropFunction(id) => self.remove_function(id),
+            CatalogChange::PutType(ty) => self.put_type(ty),
+            CatalogChange::DropType(id) => self.remove_type(id),
         }
     }
 

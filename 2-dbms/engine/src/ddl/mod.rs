@@ -4,11 +4,14 @@
 //! the commit makes them real together with the rows that they move.
 
 mod alter;
+mod alter_domain;
+mod drop_type;
 mod function;
 mod index;
 pub(crate) mod names;
 mod remove;
 mod table;
+mod types;
 
 pub(crate) use table::check_distribution_in_key;
 
@@ -36,6 +39,7 @@ pub(crate) struct Work<'w, 'n> {
 pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> {
     let mut work = Work::start(tx)?;
     match ddl {
+        Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),

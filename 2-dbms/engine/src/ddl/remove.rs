@@ -40,6 +40,7 @@ impl Work<'_, '_> {
     fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
         match self.find_table(name) {
             Ok(table) => {
+                self.drop_uses_of_rows(&table, drop.cascade)?;
                 self.change(CatalogChange::DropTable(table.id));
                 Ok(())
             }
@@ -89,7 +90,8 @@ impl Work<'_, '_> {
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
-        if !drop.cascade && (!tables.is_empty() || !functions.is_empty()) {
+        let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
+        if !drop.cascade && (!tables.is_empty() || !functions.is_empty() || !types.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
             lines.extend(
                 tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())),
@@ -99,6 +101,7 @@ impl Work<'_, '_> {
                     .iter()
                     .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
             );
+            lines.extend(types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())));
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))
@@ -106,6 +109,9 @@ impl Work<'_, '_> {
         }
         tables.iter().for_each(|table| self.change(CatalogChange::DropTable(table.id)));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
+        for ty in &types {
+            self.drop_type(ty, true, &[])?;
+        }
         self.change(CatalogChange::DropSchema(schema.clone()));
         Ok(())
     }

@@ -29,6 +29,13 @@ impl Builder<'_> {
                     Ok(host::via_text(exec, &value, from, to, typmod)?)
                 }))
             }
+            ExprKind::Domain { argument, not_null, checks } => {
+                self.domain(node.ty, argument, *not_null, checks)
+            }
+            ExprKind::DomainValue => match self.domain_values.last() {
+                Some(slot) => Ok(Code::Slot(*slot)),
+                None => Err(SqlError::internal("VALUE outside of a domain's CHECK")),
+            },
             ExprKind::CastElements { array, element } => self.cast_elements(array, element),
             ExprKind::NullIf { left, equal } => {
                 let (left, equal) = (self.expr(left)?, self.test(equal)?);

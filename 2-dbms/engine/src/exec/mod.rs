@@ -19,6 +19,7 @@ mod code;
 mod compare;
 mod constraint;
 mod cte;
+mod domain_check;
 mod explain;
 mod expression;
 mod expression_more;
@@ -48,6 +49,7 @@ use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindExpression, CompileContext};
 pub use frame::{Exec, FrameStack};
+pub(crate) use host::argument;
 pub use procedure::{CompiledProcedure, compile_procedure};
 
 use builder::Builder;

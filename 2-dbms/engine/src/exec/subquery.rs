@@ -70,7 +70,7 @@ impl Builder<'_> {
         state: Option<usize>,
     ) -> Code {
         let hashable = functions.iter().zip(nodes).all(|(function, node)| {
-            comparison_of(function) == Some(Comparison::Equal) && node.ty != TypeId::RECORD
+            comparison_of(function) == Some(Comparison::Equal) && !node.ty.is_row()
         });
         if let (Some(state), false, true) = (state, all, hashable) {
             let types = functions.iter().map(|function| function.args[0]).collect();

@@ -40,6 +40,7 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -48,6 +49,10 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             arguments.iter().for_each(visit)
         }
         ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) | ExprKind::Not(inner) => visit(inner),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array, element } => {
             visit(array);
             visit(element);
@@ -336,7 +341,11 @@ impl Facts {
                 self.volatile = true;
             }
             ExprKind::Subquery { .. } => self.subqueries = true,
-            ExprKind::CaseOperand | ExprKind::GroupKey(_) | ExprKind::Aggregate(_) | ExprKind::Window(_) => {
+            ExprKind::CaseOperand
+            | ExprKind::DomainValue
+            | ExprKind::GroupKey(_)
+            | ExprKind::Aggregate(_)
+            | ExprKind::Window(_) => {
                 self.placed = true;
             }
             _ => {}

@@ -8,6 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::{Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
+use crate::user_types::may_hold_labels;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
 
 impl Session {
@@ -26,7 +27,7 @@ impl Session {
             }
             Err(error) => {
                 self.fail_block();
-                Err(shift_position(error, parsed.first_character))
+                Err(shift_position(self.services.named(error), parsed.first_character))
             }
         }
     }
@@ -46,8 +47,10 @@ impl Session {
         let bound = |code, columns: &[OutputColumn]| Bound {
             version: schema.version,
             parameters: parameters.clone(),
-            columns: columns.into(),
+            columns: columns.iter().map(|column| outside(&schema.catalog, column)).collect(),
             code,
+            user_parameters: parameters.iter().any(|ty| ty.is_user()),
+            user_columns: columns.iter().any(|column| may_hold_labels(column.ty)),
             changes_catalog: false,
         };
         if let StatementKind::Query(query) = &statement.kind {
@@ -125,6 +128,15 @@ impl Session {
         let procedure = self.services.compiled_function(*function)?;
         Ok(Some(ProcedureCall { procedure, function: function.0, function_version: definition.version }))
     }
+}
+
+/// A column as clients see it: a domain's values are of its base type to them.
+fn outside(catalog: &tuplix_catalog::Catalog, column: &OutputColumn) -> OutputColumn {
+    if !column.ty.is_domain() {
+        return column.clone();
+    }
+    let (ty, typmod) = catalog.base_type(column.ty, column.typmod);
+    OutputColumn { name: column.name.clone(), ty, typmod }
 }
 
 /// Whether the select list calls a function that changes the catalogue.

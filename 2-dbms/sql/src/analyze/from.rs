@@ -323,8 +323,8 @@ impl Analyzer<'_> {
         };
         match &named[..] {
             // One OUT argument makes no row, but names the column.
-            [only] if call.ty != TypeId::RECORD => Ok((single(&only.name.clone()), true)),
-            [] if call.ty == TypeId::RECORD => match self.record_columns(call) {
+            [only] if !self.base(call.ty).is_row() => Ok((single(&only.name.clone()), true)),
+            [] if self.base(call.ty).is_row() => match self.record_columns(call) {
                 Some(columns) => Ok((columns, false)),
                 None => {
                     let message = "a column definition list is required for functions returning \"record\"";

@@ -35,7 +35,7 @@ impl Analyzer<'_> {
         let source = self.insert_source(stmt, &table, &mut columns)?;
         let mut defaults = Vec::new();
         for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
-            if table.columns[index].default.is_some() {
+            if table.columns[index].default.is_some() || table.columns[index].ty.is_domain() {
                 defaults.push((index, self.column_default(&table, index)?));
             }
         }
@@ -200,6 +200,10 @@ impl Analyzer<'_> {
             Some(text) => {
                 let value = self.stored_expression(text, Clause::Default)?;
                 self.assign(value, &def.name, def.ty, def.typmod)
+            }
+            None if def.ty.is_domain() => {
+                let value = self.domain_default(def.ty)?;
+                Ok(value.unwrap_or_else(|| super::functions::null(def.ty)))
             }
             None => Ok(Expr { typmod: def.typmod, ..super::functions::null(def.ty) }),
         }

@@ -14,6 +14,7 @@ mod coerce;
 mod columns;
 mod create_function;
 mod create_table;
+mod create_type;
 mod ddl;
 mod equal;
 mod expression;
@@ -41,6 +42,7 @@ mod tests;
 mod text;
 mod types;
 mod update;
+mod user_types;
 mod utility;
 mod variables;
 mod walk;
@@ -49,15 +51,17 @@ mod with;
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use tuplix_catalog::{Catalog, TableId};
-use tuplix_functions::{BuiltInTypes, Resolver};
+use tuplix_functions::Resolver;
 use tuplix_types::{Result, SqlError, TypeId};
 
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
 use parameters::Parameters;
+pub use create_type::check_domain;
 pub use procedure::{analyze_do, analyze_procedure};
 use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};
+use user_types::CatalogTypes;
 use variables::Variables;
 
 /// The system tables: relations that the engine computes and that no catalogue lists.
@@ -116,6 +120,7 @@ pub fn analyze_statement(
 /// The state of one statement's analysis.
 struct Analyzer<'a> {
     context: &'a AnalyzeContext<'a>,
+    types: CatalogTypes<'a>,
     /// The text that locations point into; `None` where they mean nothing to the client.
     source: Option<Source<'a>>,
     relations: Vec<Relation>,
@@ -127,6 +132,8 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
+    /// Type and modifier of VALUE, in a domain's CHECK.
+    domain_value: Option<(TypeId, i32)>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -149,6 +156,7 @@ impl<'a> Analyzer<'a> {
     fn new(context: &'a AnalyzeContext<'a>, source: Option<Source<'a>>) -> Analyzer<'a> {
         Analyzer {
             context,
+            types: CatalogTypes(context.catalog),
             source,
             relations: Vec::new(),
             origins: Vec::new(),
@@ -156,12 +164,13 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
+            domain_value: None,
         }
     }
 
     /// PostgreSQL's resolution rules over the types that exist.
-    fn resolver(&self) -> Resolver<'static> {
-        Resolver::new(&BuiltInTypes)
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver::new(&self.types)
     }
 
     /// The position in the statement's own text of a location in the parse tree, in characters from 1.

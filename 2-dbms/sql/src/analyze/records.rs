@@ -9,6 +9,9 @@ impl Analyzer<'_> {
     /// The columns of a row value, when they are known before it is computed.
     pub(super) fn record_columns(&self, record: &Expr) -> Option<Vec<OutputColumn>> {
         match &record.kind {
+            _ if self.base(record.ty).is_composite() && !matches!(record.kind, ExprKind::WholeRow(_)) => {
+                self.named_columns(record.ty)
+            }
             ExprKind::WholeRow(relation) => Some(self.relation(*relation).columns.clone()),
             ExprKind::Row(fields) => {
                 let column = |(index, field): (usize, &Expr)| OutputColumn {
@@ -47,7 +50,7 @@ impl Analyzer<'_> {
 
     /// `(record).name`
     pub(super) fn field(&mut self, record: Expr, name: &str, position: Option<u32>) -> Result<Expr> {
-        if record.ty != TypeId::RECORD {
+        if !self.base(record.ty).is_row() {
             let message = format!(
                 "column notation .{name} applied to type {}, which is not a composite type",
                 record.ty
@@ -63,6 +66,10 @@ impl Analyzer<'_> {
             }
             _ if let ExprKind::WholeRow(relation) = record.kind => {
                 let message = format!("column {}.{name} does not exist", self.relation(relation).name);
+                Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
+            }
+            _ if self.base(record.ty).is_composite() => {
+                let message = format!("column \"{name}\" not found in data type {}", record.ty);
                 Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
             }
             _ => {

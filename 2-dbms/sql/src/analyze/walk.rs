@@ -14,6 +14,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -32,6 +33,10 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::IsNull { argument: one, .. }
         | ExprKind::IsBoolean { argument: one, .. }
         | ExprKind::Field { record: one, .. } => visit(one),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter_mut().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array: left, element: right }
         | ExprKind::IsDistinct { left, right, .. }
         | ExprKind::NullIf { left, equal: right }

@@ -66,6 +66,17 @@ pub enum ExprKind {
         /// The cast of one element, which it names as [`ExprKind::CaseOperand`].
         element: Box<Expr>,
     },
+    /// A value of a domain's base type as one of the domain (the expression's type), checked.
+    Domain {
+        /// The value.
+        argument: Box<Expr>,
+        /// Whether NULL is refused.
+        not_null: bool,
+        /// Name and condition of each CHECK, over [`ExprKind::DomainValue`].
+        checks: Vec<(String, Expr)>,
+    },
+    /// VALUE in a domain's CHECK: what the innermost [`ExprKind::Domain`] checks.
+    DomainValue,
     /// AND of two or more.
     And(Vec<Expr>),
     /// OR of two or more.

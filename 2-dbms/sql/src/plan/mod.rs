@@ -10,12 +10,14 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod types;
 
 pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
 pub use tuplix_types::OutputColumn;
+pub use types::*;
 
 use tuplix_types::TypeId;
 
