@@ -143,6 +143,9 @@ impl Catalog {
                 _ => None,
             };
         }
+        if let Some(fields) = self.specials.row_fields(id).filter(|_| id.is_composite()) {
+            return Some(fields.to_vec());
+        }
         let columns = &self.table_of_type(id)?.columns;
         let field = |column: &crate::ColumnDef| FieldDef {
             name: column.name.clone(),

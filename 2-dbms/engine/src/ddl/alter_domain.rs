@@ -63,17 +63,11 @@ impl Work<'_, '_> {
         let layout = self.services.schema().layout.clone();
         let schema = Schema { catalog: self.catalog.clone(), layout, version: 0 };
         let check = self.compiled_check(&schema, domain.id)?;
+        self.refuse_containers(&schema, domain)?;
         for table in schema.catalog.tables() {
             for column in &table.columns {
                 if !holds(&schema.catalog, column.ty, domain.id) {
                     continue;
-                }
-                if !is_over(&schema, column.ty, domain.id) {
-                    let message = format!(
-                        "cannot alter type \"{}\" because column \"{}.{}\" uses it",
-                        domain.name, table.name, column.name
-                    );
-                    return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).into());
                 }
                 let text = format!(
                     "SELECT {} FROM {}.{}",
@@ -88,6 +82,23 @@ impl Work<'_, '_> {
                     let checked = check.call_scalar(&mut exec, std::slice::from_ref(&value));
                     checked.map_err(|stop| about_column(stop, &table.name, &column.name))?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Values inside of arrays and rows are not looked at, as in PostgreSQL.
+    fn refuse_containers(&self, schema: &Schema, domain: &TypeDef) -> Result<()> {
+        for table in schema.catalog.tables() {
+            let inside = table.columns.iter().find(|column| {
+                holds(&schema.catalog, column.ty, domain.id) && !is_over(schema, column.ty, domain.id)
+            });
+            if let Some(column) = inside {
+                let message = format!(
+                    "cannot alter type \"{}\" because column \"{}.{}\" uses it",
+                    domain.name, table.name, column.name
+                );
+                return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
             }
         }
         Ok(())

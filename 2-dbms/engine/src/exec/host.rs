@@ -131,7 +131,7 @@ pub(crate) fn from_text(exec: &mut Exec<'_, '_>, ty: TypeId, typmod: i32, text: 
 }
 
 /// Whether a value is one of a domain; its constraints run as a function.
-fn check_domain(exec: &mut Exec<'_, '_>, domain: TypeId, value: &Value) -> Run<()> {
+pub(crate) fn check_domain(exec: &mut Exec<'_, '_>, domain: TypeId, value: &Value) -> Run<()> {
     let function = exec.services.compiled_function(FunctionId(domain.0))?;
     function.call_scalar(exec, std::slice::from_ref(value)).map(|_| ())
 }

@@ -14,6 +14,7 @@
 
 mod access_path;
 mod aggregate;
+mod assign_part;
 mod builder;
 mod code;
 mod compare;
@@ -30,6 +31,7 @@ mod hash_table;
 mod host;
 mod insert;
 mod join;
+mod populate;
 mod procedure;
 mod query;
 mod rows;

@@ -85,6 +85,26 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
                 subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
             }
         }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter().for_each(&mut *visit);
+            visit(value);
+        }
         ExprKind::Field { record, .. } => visit(record),
         ExprKind::AnyAll { left, array, .. } => {
             visit(left);

@@ -122,7 +122,7 @@ impl Session {
             .all(|(number, argument)| matches!(argument.kind, ExprKind::Parameter(parameter) if parameter == number));
         let schema = self.services.schema();
         let Some(definition) = schema.catalog.function(*function) else { return Ok(None) };
-        if !in_order || definition.returns_set || definition.strict || query.columns.len() != 1 {
+        if !in_order || function.is_special() || definition.returns_set || definition.strict || query.columns.len() != 1 {
             return Ok(None);
         }
         let procedure = self.services.compiled_function(*function)?;

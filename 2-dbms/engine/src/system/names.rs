@@ -102,6 +102,10 @@ pub(crate) fn relation_is_visible(view: &View<'_>, oid: u32) -> Option<bool> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some(is_system_visible(view, relation));
     }
+    let composite = TypeId::user(tuplix_types::UserKind::Composite, oid);
+    if view.catalog().user_type(composite).is_some() {
+        return super::user_types::is_visible(view, composite);
+    }
     let (table, index) = view.index(oid)?;
     let path = view.path.iter();
     let first = path
@@ -130,6 +134,10 @@ fn relation_names(view: &View<'_>, oid: u32) -> Option<(String, String)> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some((relation.schema.to_owned(), relation.name.to_owned()));
     }
+    let composite = tuplix_types::TypeId::user(tuplix_types::UserKind::Composite, oid);
+    if let Some(ty) = view.catalog().user_type(composite) {
+        return Some((ty.schema.clone(), ty.name.clone()));
+    }
     view.index(oid).map(|(table, index)| (table.schema.clone(), index.name.clone()))
 }
 
@@ -141,6 +149,9 @@ fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
         }
         if let Some(relation) = relations::find(schema, name).filter(|_| system) {
             return Some(relation.oid);
+        }
+        if let Some(ty) = catalog.user_type_named(schema, name).filter(|ty| ty.id.is_composite()) {
+            return Some(ty.id.object());
         }
         let table = catalog.table_of_index(schema, name)?;
         table.indexes.iter().find(|index| index.name == name).map(|index| index.id.0)

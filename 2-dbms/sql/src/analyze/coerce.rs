@@ -257,7 +257,7 @@ pub(super) fn relabel(expr: Expr, to: TypeId) -> Expr {
             Expr { position, ..Expr::constant(value, to) }
         }
         // A relabelled integer is an object id's value.
-        ExprKind::Constant(Value::Int4(number)) if to.0 != expr.ty.0 => {
+        ExprKind::Constant(Value::Int4(number)) if to == TypeId::OID || to.is_object_name() => {
             Expr { position, ..Expr::constant(Value::Oid(number.cast_unsigned()), to) }
         }
         ExprKind::Relabel(inner) => Expr { kind: ExprKind::Relabel(inner), ty: to, typmod: -1, position },

@@ -34,6 +34,7 @@ impl Analyzer<'_> {
         }
         let arguments = self.arguments(&stmt.parameters)?;
         let (returns, returns_set) = self.result_type(stmt, &arguments)?;
+        check_polymorphic(&arguments, returns)?;
         let clauses = self.function_clauses(&stmt.options)?;
         let language = clauses.language.ok_or_else(|| invalid("no language specified"))?;
         let (body, location) = clauses.body.ok_or_else(|| invalid("no function body specified"))?;
@@ -73,7 +74,8 @@ impl Analyzer<'_> {
                 if later_inputs {
                     return Err(invalid("VARIADIC parameter must be the last input parameter"));
                 }
-                if argument.ty.element().is_none() {
+                let polymorphic = matches!(argument.ty, TypeId::ANYARRAY | TypeId::ANYCOMPATIBLEARRAY);
+                if argument.ty.element().is_none() && !polymorphic {
                     return Err(invalid("VARIADIC parameter must be an array"));
                 }
             }
@@ -103,7 +105,7 @@ impl Analyzer<'_> {
             return Err(invalid("functions cannot accept set arguments"));
         }
         let (ty, typmod) = self.type_name(type_name)?;
-        if tuplix_functions::is_polymorphic(ty) || ty == TypeId::ANY {
+        if ty == TypeId::ANY {
             return Err(self.unsupported(format_args!("an argument of type {ty}"), type_name.location));
         }
         if matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::UNKNOWN) {
@@ -111,7 +113,9 @@ impl Analyzer<'_> {
         }
         let default = match parameter.defexpr.as_deref() {
             Some(value) => {
-                self.check_default(value, &parameter.name, ty, typmod)?;
+                if !tuplix_functions::is_polymorphic(ty) {
+                    self.check_default(value, &parameter.name, ty, typmod)?;
+                }
                 Some(text::expression(value)?)
             }
             None => None,
@@ -146,16 +150,11 @@ impl Analyzer<'_> {
         if ty == TypeId::TRIGGER {
             return Err(self.unsupported("a trigger function", name.location));
         }
-        if tuplix_functions::is_polymorphic(ty) || matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
+        if matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
             return Err(self.unsupported(format_args!("a function returning {ty}"), name.location));
         }
         if let Some(implied) = implied.filter(|implied| *implied != ty) {
             return Err(invalid(format!("function result type must be {implied} because of OUT parameters")));
-        }
-        if ty == TypeId::RECORD && implied.is_none() {
-            return Err(self
-                .unsupported("a function returning record without OUT arguments", name.location)
-                .hint("Use RETURNS TABLE or OUT arguments."));
         }
         Ok((ty, name.setof))
     }
@@ -237,6 +236,30 @@ impl Analyzer<'_> {
             None => error,
         })
     }
+}
+
+/// Refuses a polymorphic result that no argument decides.
+fn check_polymorphic(arguments: &[ArgumentDef], returns: TypeId) -> Result<()> {
+    use tuplix_functions::{ANYCOMPATIBLENONARRAY, is_polymorphic};
+    let compatible = |ty: TypeId| {
+        matches!(ty, TypeId::ANYCOMPATIBLE | TypeId::ANYCOMPATIBLEARRAY | ANYCOMPATIBLENONARRAY)
+    };
+    let is_input =
+        |argument: &&ArgumentDef| !matches!(argument.mode, ArgumentMode::Out | ArgumentMode::Table);
+    let inputs: Vec<TypeId> = arguments.iter().filter(is_input).map(|argument| argument.ty).collect();
+    let outputs = arguments.iter().filter(|argument| !is_input(argument)).map(|argument| argument.ty);
+    for ty in outputs.chain([returns]).filter(|ty| is_polymorphic(*ty)) {
+        let decides = |input: &TypeId| is_polymorphic(*input) && compatible(*input) == compatible(ty);
+        if !inputs.iter().any(decides) {
+            let family = match compatible(ty) {
+                true => "anycompatible, anycompatiblearray, anycompatiblenonarray, anycompatiblerange, or anycompatiblemultirange",
+                false => "anyelement, anyarray, anynonarray, anyenum, anyrange, or anymultirange",
+            };
+            let detail = format!("A result of type {ty} requires at least one input of type {family}.");
+            return Err(invalid("cannot determine result data type").detail(detail));
+        }
+    }
+    Ok(())
 }
 
 fn mode_of(parameter: &FunctionParameter) -> Result<ArgumentMode> {

@@ -44,8 +44,10 @@ impl Analyzer<'_> {
         for (index, label) in labels.iter().enumerate() {
             check_label(label)?;
             if labels[..index].contains(label) {
-                let message = format!("enum label \"{label}\" used more than once");
-                return Err(SqlError::new(sqlstate::DUPLICATE_OBJECT, message));
+                let message = format!(
+                    "duplicate key value violates unique constraint \"pg_enum_typid_label_index\": \"{label}\""
+                );
+                return Err(SqlError::new(sqlstate::UNIQUE_VIOLATION, message));
             }
         }
         Ok(TypeDdl::CreateEnum { name, labels })

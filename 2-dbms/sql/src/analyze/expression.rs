@@ -322,7 +322,7 @@ impl Analyzer<'_> {
         Ok(Expr { kind, ty, typmod, position })
     }
 
-    fn subscript(&mut self, node: Option<&Node>) -> Result<Option<Expr>> {
+    pub(super) fn subscript(&mut self, node: Option<&Node>) -> Result<Option<Expr>> {
         let Some(node) = node else { return Ok(None) };
         let expr = self.expression(node)?;
         let position = expr.position;

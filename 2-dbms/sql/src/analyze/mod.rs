@@ -10,6 +10,7 @@
 //! `tuplix_functions`' rules and [`coerce`]; every error carries PostgreSQL's SQLSTATE, message and position. A
 //! construct that is not analysed is refused with 0A000, never skipped.
 
+mod assign_part;
 mod coerce;
 mod columns;
 mod create_function;
@@ -34,6 +35,7 @@ mod scope;
 mod select;
 mod set_operation;
 mod sort;
+mod special;
 mod subquery;
 mod table;
 mod targets;
@@ -134,6 +136,8 @@ struct Analyzer<'a> {
     variables: Option<&'a Variables>,
     /// Type and modifier of VALUE, in a domain's CHECK.
     domain_value: Option<(TypeId, i32)>,
+    /// The column definition list of the FROM item under way.
+    listed_columns: Option<Vec<OutputColumn>>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -165,6 +169,7 @@ impl<'a> Analyzer<'a> {
             next_cte: 0,
             variables: None,
             domain_value: None,
+            listed_columns: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
-use crate::plan::{Expr, ExprKind, OutputColumn, SubqueryKind};
+use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select, SubqueryKind};
 
 impl Analyzer<'_> {
     /// The columns of a row value, when they are known before it is computed.
@@ -12,6 +12,7 @@ impl Analyzer<'_> {
             _ if self.base(record.ty).is_composite() && !matches!(record.kind, ExprKind::WholeRow(_)) => {
                 self.named_columns(record.ty)
             }
+            ExprKind::Populate { columns, .. } => Some(columns.clone()),
             ExprKind::WholeRow(relation) => Some(self.relation(*relation).columns.clone()),
             ExprKind::Row(fields) => {
                 let column = |(index, field): (usize, &Expr)| OutputColumn {
@@ -27,8 +28,8 @@ impl Analyzer<'_> {
                     ty: argument.ty,
                     typmod: -1,
                 };
-                function.outputs().map(column).collect()
-            }),
+                function.outputs().map(column).collect::<Vec<_>>()
+            }).filter(|columns| !columns.is_empty()),
             ExprKind::Call { function, .. } if !function.columns.is_empty() => {
                 let column = |(name, ty): &(&str, TypeId)| OutputColumn {
                     name: (*name).to_owned(),
@@ -46,6 +47,30 @@ impl Analyzer<'_> {
             },
             _ => None,
         }
+    }
+
+    /// `SELECT (x).* FROM (query) x`, for a query of one column, a row of these columns.
+    pub(super) fn expand_row_column(&mut self, query: &mut Query, columns: Vec<OutputColumn>) {
+        let inner = query.columns.clone();
+        let ty = inner.first().map_or(TypeId::RECORD, |column| column.ty);
+        let relation = self.add_relation("", inner, None);
+        let whole = Expr::new(ExprKind::Column { relation, column: 0 }, ty);
+        let fields = columns.iter().enumerate();
+        let targets = fields.map(|(index, column)| field_of(&whole, index, column)).collect();
+        let placeholder = Query::plain(QueryBody::Values(Vec::new()), Vec::new());
+        let nested = Box::new(std::mem::replace(query, placeholder));
+        let select = Select {
+            from: vec![From::Subquery { relation, query: nested, lateral: false }],
+            filter: None,
+            group_by: Vec::new(),
+            grouped: false,
+            aggregates: Vec::new(),
+            having: None,
+            windows: Vec::new(),
+            targets,
+            distinct: Distinct::No,
+        };
+        *query = Query::plain(QueryBody::Select(Box::new(select)), columns);
     }
 
     /// `(record).name`

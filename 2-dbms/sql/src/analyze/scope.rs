@@ -332,6 +332,10 @@ impl<'a> Analyzer<'a> {
                     schemas = vec![schema];
                 }
                 schemas.into_iter().find_map(|schema| {
+                    let composite = self.context.catalog.user_type_named(schema, name);
+                    if let Some(composite) = composite.filter(|ty| ty.id.is_composite()) {
+                        return Some(composite.id.object());
+                    }
                     let table = self.context.catalog.table_of_index(schema, name)?;
                     Analyzer::constraint_index(table, name).map(|index| index.0)
                 })

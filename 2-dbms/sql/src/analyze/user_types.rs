@@ -158,6 +158,38 @@ impl Analyzer<'_> {
         Ok(Some(Expr { kind: ExprKind::Row(values), ty: to, typmod: -1, position }))
     }
 
+    /// A record that a variable or call gives as one of a named type: its columns are known, and become those of
+    /// the type; `None` when they are not known.
+    pub(super) fn record_as(&mut self, record: &Expr, to: TypeId) -> Result<Option<Expr>> {
+        let Some(given) = self.record_columns(record) else { return Ok(None) };
+        let wanted = self.named_columns(to).ok_or_else(|| unknown_type(to))?;
+        let alike = |(a, b): (&OutputColumn, &OutputColumn)| a.ty == b.ty && (b.typmod < 0 || a.typmod == b.typmod);
+        if given.len() == wanted.len() && given.iter().zip(&wanted).all(alike) {
+            return Ok(Some(relabel(record.clone(), to)));
+        }
+        let fields = given.iter().enumerate().take(wanted.len());
+        let mut fields: Vec<Expr> =
+            fields.map(|(index, column)| super::records::field_of(record, index, column)).collect();
+        fields.extend(wanted.iter().skip(fields.len()).map(|column| super::functions::null(column.ty)));
+        let row = Expr { position: record.position, ..Expr::new(ExprKind::Row(fields), TypeId::RECORD) };
+        self.into_composite(row, to, CastContext::Assignment)
+    }
+
+    /// The row type of this name with its columns: a composite type's or a table's.
+    pub(super) fn composite_named(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Option<(TypeId, Vec<OutputColumn>)> {
+        let catalog = self.context.catalog;
+        let found = match schema {
+            Some(schema) => catalog.type_named(schema, name),
+            None => self.context.search_path.iter().find_map(|schema| catalog.type_named(schema, name)),
+        };
+        let ty = found.filter(|ty| ty.is_composite())?;
+        Some((ty, self.named_columns(ty)?))
+    }
+
     /// What a column without a value gets when its type is a domain: the domain's default, else NULL if the
     /// domain takes that; `None` when plain NULL does.
     pub(super) fn domain_default(&mut self, domain: TypeId) -> Result<Option<Expr>> {

@@ -58,6 +58,26 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
                 subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
             }
         }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter_mut().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter_mut().for_each(&mut *visit);
+            visit(value);
+        }
         ExprKind::Subquery { kind, .. } => {
             if let SubqueryKind::Compare { left, .. } = kind {
                 left.iter_mut().for_each(visit);
