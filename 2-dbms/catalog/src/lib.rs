@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub use objects::*;
 pub use special::SPECIAL_FUNCTIONS_MAX;
 use special::Specials;
-pub use types::*;
 use tuplix_types::TypeId;
+pub use types::*;
 
 /// Everything that exists at one moment.
 #[derive(Clone, Debug)]

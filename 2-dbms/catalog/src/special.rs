@@ -86,9 +86,8 @@ impl Specials {
     pub(crate) fn row(&self, fields: &[FieldDef]) -> Option<TypeId> {
         let mut place = &self.first_row;
         for number in 0..SPECIAL_FUNCTIONS_MAX as u32 {
-            let node = place.get_or_init(|| {
-                Box::new(RowNode { fields: fields.to_vec(), next: OnceLock::new() })
-            });
+            let node =
+                place.get_or_init(|| Box::new(RowNode { fields: fields.to_vec(), next: OnceLock::new() }));
             if node.fields == fields {
                 let object = ANONYMOUS_ROW | self.row_generation() << NUMBER_BITS | number;
                 return Some(TypeId::user(UserKind::Composite, object));

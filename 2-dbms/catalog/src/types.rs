@@ -183,9 +183,8 @@ impl Catalog {
         }
         let (schema, name) = self.type_names(id)?;
         let element = id.element().unwrap_or(id);
-        let visible = path.is_none_or(|path| {
-            path.iter().find_map(|schema| self.type_named(schema, name)) == Some(element)
-        });
+        let visible = path
+            .is_none_or(|path| path.iter().find_map(|schema| self.type_named(schema, name)) == Some(element));
         let suffix = if element == id { "" } else { "[]" };
         let name = quoted(name);
         Some(if visible { format!("{name}{suffix}") } else { format!("{}.{name}{suffix}", quoted(schema)) })
@@ -206,13 +205,11 @@ impl Catalog {
             let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
             let id = digits[..end].parse().ok().map(TypeId).filter(|id| id.is_user());
             let mut length = MARK.len() + end;
-            let order = digits[end..].strip_prefix('#').map(|order| {
-                let end = order.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | 'e')));
-                &order[..end.unwrap_or(order.len())]
-            });
+            let order = digits[end..].strip_prefix('#').and_then(|rest| rest.split_once('#'));
+            let order = order.map(|(order, _)| order);
             let shown = match (id, order) {
                 (Some(ty), Some(order)) if ty.is_enum() => {
-                    length += 1 + order.len();
+                    length += 2 + order.len();
                     let value = order.parse().ok().map(|order| EnumValue { order, ty });
                     value.and_then(|value| self.label(value)).map(String::from)
                 }

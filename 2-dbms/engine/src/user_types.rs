@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{ArgumentDef, ArgumentMode, Catalog, FunctionDef, FunctionId, FunctionVolatility, Language};
+use tuplix_catalog::{
+    ArgumentDef, ArgumentMode, Catalog, FunctionDef, FunctionId, FunctionVolatility, Language,
+};
 use tuplix_types::text_io::{IoContext, parse_array_with, parse_text, split_record};
 use tuplix_types::{Array, EnumLabels as _, Result, SqlError, TypeId, Value, sqlstate};
 
@@ -124,7 +126,8 @@ fn labelled_all(catalog: &Catalog, values: &[Value]) -> Option<Vec<Value>> {
 /// Whether an error has the id of a type where its name belongs.
 pub(crate) fn names_types(error: &SqlError) -> bool {
     let fields = error.fields();
-    let texts = [Some(&fields.message), fields.detail.as_ref(), fields.hint.as_ref(), fields.context.as_ref()];
+    let texts =
+        [Some(&fields.message), fields.detail.as_ref(), fields.hint.as_ref(), fields.context.as_ref()];
     texts.into_iter().flatten().any(|text| text.contains("type#"))
 }
 
@@ -149,8 +152,7 @@ pub(crate) fn domain_function(catalog: &Catalog, id: FunctionId) -> Option<Funct
     let domain = catalog.domain(ty)?;
     let (schema, name) = catalog.type_names(ty)?;
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let value =
-        ArgumentDef { name: String::new(), ty: domain.base, mode: ArgumentMode::In, default: None };
+    let value = ArgumentDef { name: String::new(), ty: domain.base, mode: ArgumentMode::In, default: None };
     Some(FunctionDef {
         id,
         schema: schema.to_owned(),

@@ -108,7 +108,7 @@ pub trait EnumLabels: Send + Sync + std::fmt::Debug {
 impl std::fmt::Display for EnumValue {
     /// What stands for the label in messages until who knows the catalogue puts it there.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "type#{}#{}", self.ty.0, self.order)
+        write!(f, "type#{}#{}#", self.ty.0, self.order)
     }
 }
 

@@ -111,9 +111,8 @@ impl Work<'_, '_> {
 
     /// Refuses to drop a table whose row type something uses, unless that goes too.
     pub(super) fn drop_uses_of_rows(&mut self, table: &TableDef, cascade: bool) -> Result<()> {
-        let own = |dependent: &Dependent| {
-            !matches!(dependent, Dependent::Column(other, _) if other.id == table.id)
-        };
+        let own =
+            |dependent: &Dependent| !matches!(dependent, Dependent::Column(other, _) if other.id == table.id);
         let mut dependents = dependents(&self.catalog, table.row_type(), &[]);
         dependents.retain(own);
         if dependents.is_empty() {

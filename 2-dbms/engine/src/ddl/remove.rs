@@ -101,7 +101,9 @@ impl Work<'_, '_> {
                     .iter()
                     .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
             );
-            lines.extend(types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())));
+            lines.extend(
+                types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())),
+            );
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))

@@ -225,9 +225,8 @@ impl Work<'_, '_> {
         let schema = self.changed_schema();
         let binder = Binder::new(&schema, &self.search_path);
         let hint = "Drop the default or constraint first, and add it again afterwards.";
-        let refused = |error: SqlError| {
-            SqlError::unsupported(what).detail(error.message().to_owned()).hint(hint)
-        };
+        let refused =
+            |error: SqlError| SqlError::unsupported(what).detail(error.message().to_owned()).hint(hint);
         for table in schema.catalog.tables() {
             self.check_expressions(table).map_err(refused)?;
         }
@@ -273,10 +272,8 @@ impl Work<'_, '_> {
         };
         let moves = actions.iter().any(|action| !matches!(action, AlterField::Rename { .. }));
         if moves && let Some((table, column)) = column_of_type(&self.catalog, found.id) {
-            let message = format!(
-                "cannot alter type \"{}\" because column \"{table}.{column}\" uses it",
-                name.name
-            );
+            let message =
+                format!("cannot alter type \"{}\" because column \"{table}.{column}\" uses it", name.name);
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         for action in actions {

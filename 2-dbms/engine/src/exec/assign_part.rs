@@ -296,8 +296,7 @@ fn with_member(before: Jsonb, keys: &[Value], depth: usize, value: Jsonb) -> Res
             let place = match usize::try_from(index) {
                 Ok(place) => place,
                 Err(_) => items.len().checked_sub(index.unsigned_abs() as usize).ok_or_else(|| {
-                    let message =
-                        format!("path element at position {} is out of range: {index}", depth + 1);
+                    let message = format!("path element at position {} is out of range: {index}", depth + 1);
                     SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
                 })?,
             };
@@ -341,7 +340,8 @@ mod tests {
 
     #[test]
     fn elements_stretch_the_array() {
-        let set = |array, place: i64| with_element(array, &vec![(None, Some(place))], Value::Int4(9)).map(shown);
+        let set =
+            |array, place: i64| with_element(array, &vec![(None, Some(place))], Value::Int4(9)).map(shown);
         assert_eq!(set(numbers(&[1, 2]), 2).unwrap(), "{1,9}");
         assert_eq!(set(numbers(&[1, 2]), 4).unwrap(), "{1,2,NULL,9}");
         assert_eq!(set(numbers(&[1, 2]), -1).unwrap(), "[-1:2]={9,NULL,1,2}");
@@ -351,9 +351,8 @@ mod tests {
 
     #[test]
     fn slices_need_enough_elements() {
-        let set = |array, bounds, source: &[i32]| {
-            with_slice(array, &vec![bounds], &numbers(source)).map(shown)
-        };
+        let set =
+            |array, bounds, source: &[i32]| with_slice(array, &vec![bounds], &numbers(source)).map(shown);
         assert_eq!(set(numbers(&[1, 2, 3]), (Some(1), Some(2)), &[8, 9]).unwrap(), "{8,9,3}");
         assert_eq!(set(numbers(&[1, 2, 3]), (Some(5), Some(6)), &[8, 9]).unwrap(), "{1,2,3,NULL,8,9}");
         assert_eq!(set(numbers(&[1, 2, 3]), (None, Some(2)), &[8, 9, 7]).unwrap(), "{8,9,3}");

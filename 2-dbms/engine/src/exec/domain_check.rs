@@ -23,7 +23,8 @@ impl Builder<'_> {
         self.domain_values.pop();
         let mut checks = compiled?;
         checks.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let schema = self.context.catalog.type_names(ty).map_or_else(String::new, |(schema, _)| schema.into());
+        let schema =
+            self.context.catalog.type_names(ty).map_or_else(String::new, |(schema, _)| schema.into());
         Ok(Code::new(move |exec| {
             let value = argument.run(exec)?;
             if not_null && value.is_null() {

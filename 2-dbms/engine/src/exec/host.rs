@@ -7,8 +7,8 @@ use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
 use tuplix_types::{Array, Result, TypeId, Value};
 
 use super::frame::Exec;
-use crate::user_types;
 use crate::stop::Run;
+use crate::user_types;
 
 /// What a polymorphic function wants to know of a call.
 #[derive(Clone, Debug)]

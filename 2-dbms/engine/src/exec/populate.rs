@@ -124,7 +124,9 @@ fn populated(
         _ if ty == TypeId::JSON => Ok(raw.unwrap_or_else(|| Value::text(shown(value)))),
         (Jsonb::String(text), _) => host::from_text(exec, ty, typmod, text),
         (Jsonb::Array(items), Some(element)) => array(exec, items, element, typmod),
-        (_, Some(_)) => Err(SqlError::new(sqlstate::INVALID_TEXT_REPRESENTATION, "expected JSON array").into()),
+        (_, Some(_)) => {
+            Err(SqlError::new(sqlstate::INVALID_TEXT_REPRESENTATION, "expected JSON array").into())
+        }
         _ => match catalog.row_fields(ty) {
             Some(fields) => {
                 let columns: Vec<Column> = fields

@@ -8,8 +8,8 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::{Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
-use crate::user_types::may_hold_labels;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
+use crate::user_types::may_hold_labels;
 
 impl Session {
     /// Prepares a statement of a text that [`Session::parse`] gave.
@@ -122,7 +122,12 @@ impl Session {
             .all(|(number, argument)| matches!(argument.kind, ExprKind::Parameter(parameter) if parameter == number));
         let schema = self.services.schema();
         let Some(definition) = schema.catalog.function(*function) else { return Ok(None) };
-        if !in_order || function.is_special() || definition.returns_set || definition.strict || query.columns.len() != 1 {
+        if !in_order
+            || function.is_special()
+            || definition.returns_set
+            || definition.strict
+            || query.columns.len() != 1
+        {
             return Ok(None);
         }
         let procedure = self.services.compiled_function(*function)?;

@@ -237,8 +237,7 @@ fn execute(bound: &Bound, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mu
         return execute_code(&bound.code, exec, arguments, out);
     }
     let given = arguments.iter().zip(&*bound.parameters);
-    let inside: Run<Vec<Value>> =
-        given.map(|(value, ty)| crate::exec::argument(exec, *ty, value)).collect();
+    let inside: Run<Vec<Value>> = given.map(|(value, ty)| crate::exec::argument(exec, *ty, value)).collect();
     let tag = execute_code(&bound.code, exec, &inside?, out)?;
     exec.services.with_catalog(|catalog| label_rows(catalog, out));
     Ok(tag)

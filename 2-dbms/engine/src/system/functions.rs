@@ -120,12 +120,14 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
 }
 
 fn constraint_definition(view: &View<'_>, oid: u32, pretty: bool) -> Option<String> {
-    view.catalog().tables().find_map(|table| {
-        let constraints = index::constraints(table);
-        let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
-        Some(index::constraint_definition(view, table, found, pretty))
-    })
-    .or_else(|| super::user_types::constraint_definition(view, oid, pretty))
+    view.catalog()
+        .tables()
+        .find_map(|table| {
+            let constraints = index::constraints(table);
+            let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
+            Some(index::constraint_definition(view, table, found, pretty))
+        })
+        .or_else(|| super::user_types::constraint_definition(view, oid, pretty))
 }
 
 fn argument_default(view: &View<'_>, oid: u32, number: &Value) -> Option<String> {

@@ -4,8 +4,8 @@ use tuplix_catalog::{ColumnDef, FieldDef, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
 use super::deparse;
-use super::user_types;
 use super::relations::{self, SystemColumn, SystemRelation};
+use super::user_types;
 use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
 
 const DEFAULT_COLLATION: u32 = 100;
@@ -18,7 +18,9 @@ pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         rows.push(table_class(view, relation, table));
         rows.extend(table.indexes.iter().map(|index| index_class(view, relation, table, index)));
     }
-    rows.extend(user_types::composites(view).map(|(ty, fields)| user_types::class(view, relation, ty, fields)));
+    rows.extend(
+        user_types::composites(view).map(|(ty, fields)| user_types::class(view, relation, ty, fields)),
+    );
     rows.extend(relations::all().map(|system| system_class(view, relation, system)));
     rows
 }

@@ -52,10 +52,13 @@ fn user_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef) -> Row {
 
 fn domain_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, domain: &DomainDef) -> Row {
     let (base, _) = view.catalog().base_type(domain.base, domain.typmod);
-    let base_row = relations::own_rows("pg_type").iter().find(|row| matches!(row[0], Value::Oid(id) if id == base.0));
-    let of_base = |name: &str, absent: Value| base_row.map_or(absent, |row| row[relation.column(name)].clone());
+    let base_row =
+        relations::own_rows("pg_type").iter().find(|row| matches!(row[0], Value::Oid(id) if id == base.0));
+    let of_base =
+        |name: &str, absent: Value| base_row.map_or(absent, |row| row[relation.column(name)].clone());
     let facts = type_facts(base);
-    let fact = |pick: fn(&TypeFacts) -> &Value| facts.as_ref().map_or(Value::Null, |facts| pick(facts).clone());
+    let fact =
+        |pick: fn(&TypeFacts) -> &Value| facts.as_ref().map_or(Value::Null, |facts| pick(facts).clone());
     let mut values = named(view, ty.id, (&ty.schema, &ty.name));
     values.extend([
         ("typlen", fact(|facts| &facts.length)),

@@ -114,8 +114,7 @@ impl Analyzer<'_> {
             sqlstate::DATATYPE_MISMATCH if rest.is_empty() => mismatch(name, wanted, given, position),
             _ => error,
         })?;
-        let kind =
-            ExprKind::SetElement { array: Box::new(base), subscripts, slice, value: Box::new(value) };
+        let kind = ExprKind::SetElement { array: Box::new(base), subscripts, slice, value: Box::new(value) };
         Ok(Expr { kind, ty, typmod, position })
     }
 
@@ -129,7 +128,8 @@ impl Analyzer<'_> {
     ) -> Result<Expr> {
         let position = value.position;
         if !rest.is_empty() {
-            let message = format!("cannot assign to a field of column \"{name}\" because it is of type jsonb");
+            let message =
+                format!("cannot assign to a field of column \"{name}\" because it is of type jsonb");
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
         }
         let mut path = Vec::with_capacity(indices.len());

@@ -26,16 +26,13 @@ fn invalid(message: impl Into<String>) -> SqlError {
 impl Analyzer<'_> {
     pub(super) fn create_function(&mut self, stmt: &CreateFunctionStmt) -> Result<CreateFunction> {
         let name = self.listed_name(&stmt.funcname, -1)?;
-        if stmt.sql_body.is_some() {
-            return Err(SqlError::unsupported(
-                "a function body written in SQL itself (RETURN, BEGIN ATOMIC)",
-            )
-            .hint("Write the body as a string."));
-        }
         let arguments = self.arguments(&stmt.parameters)?;
         let (returns, returns_set) = self.result_type(stmt, &arguments)?;
         check_polymorphic(&arguments, returns)?;
-        let clauses = self.function_clauses(&stmt.options)?;
+        let mut clauses = self.function_clauses(&stmt.options)?;
+        if let Some(body) = stmt.sql_body.as_deref() {
+            self.standard_body(body, &arguments, &mut clauses)?;
+        }
         let language = clauses.language.ok_or_else(|| invalid("no language specified"))?;
         let (body, location) = clauses.body.ok_or_else(|| invalid("no function body specified"))?;
         if stmt.is_procedure && clauses.volatility.is_some() {
@@ -56,6 +53,36 @@ impl Analyzer<'_> {
             strict: clauses.strict.unwrap_or(false),
             security_definer: clauses.security_definer.unwrap_or(false),
         })
+    }
+
+    /// RETURN value, or BEGIN ATOMIC statements END, as the text of a function in SQL.
+    fn standard_body(&self, body: &Node, arguments: &[ArgumentDef], clauses: &mut Clauses) -> Result<()> {
+        if clauses.body.is_some() {
+            return Err(invalid("duplicate function body specified"));
+        }
+        if *clauses.language.get_or_insert(Language::Sql) != Language::Sql {
+            return Err(invalid("inline SQL function body only valid for language SQL"));
+        }
+        if arguments.iter().any(|argument| tuplix_functions::is_polymorphic(argument.ty)) {
+            let message = "SQL function with unquoted function body cannot have polymorphic arguments";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        let statements = match nodes::inner(body)? {
+            returned @ NodeEnum::ReturnStmt(_) => vec![standard_statement(returned)?],
+            NodeEnum::List(list) => {
+                let mut statements = Vec::new();
+                for node in &list.items {
+                    let NodeEnum::List(inner) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                    for statement in &inner.items {
+                        statements.push(standard_statement(nodes::inner(statement)?)?);
+                    }
+                }
+                statements
+            }
+            _ => return Err(nodes::missing()),
+        };
+        clauses.body = Some((statements.join(";\n"), -1));
+        Ok(())
     }
 
     fn arguments(&mut self, list: &[Node]) -> Result<Vec<ArgumentDef>> {
@@ -238,12 +265,22 @@ impl Analyzer<'_> {
     }
 }
 
+/// A statement of BEGIN ATOMIC, in which RETURN is SELECT.
+fn standard_statement(node: &NodeEnum) -> Result<String> {
+    match node {
+        NodeEnum::ReturnStmt(value) => {
+            let value = value.returnval.as_deref().ok_or_else(nodes::missing)?;
+            Ok(format!("SELECT {}", text::expression(value)?))
+        }
+        other => text::statement(other),
+    }
+}
+
 /// Refuses a polymorphic result that no argument decides.
 fn check_polymorphic(arguments: &[ArgumentDef], returns: TypeId) -> Result<()> {
     use tuplix_functions::{ANYCOMPATIBLENONARRAY, is_polymorphic};
-    let compatible = |ty: TypeId| {
-        matches!(ty, TypeId::ANYCOMPATIBLE | TypeId::ANYCOMPATIBLEARRAY | ANYCOMPATIBLENONARRAY)
-    };
+    let compatible =
+        |ty: TypeId| matches!(ty, TypeId::ANYCOMPATIBLE | TypeId::ANYCOMPATIBLEARRAY | ANYCOMPATIBLENONARRAY);
     let is_input =
         |argument: &&ArgumentDef| !matches!(argument.mode, ArgumentMode::Out | ArgumentMode::Table);
     let inputs: Vec<TypeId> = arguments.iter().filter(is_input).map(|argument| argument.ty).collect();
@@ -252,7 +289,9 @@ fn check_polymorphic(arguments: &[ArgumentDef], returns: TypeId) -> Result<()> {
         let decides = |input: &TypeId| is_polymorphic(*input) && compatible(*input) == compatible(ty);
         if !inputs.iter().any(decides) {
             let family = match compatible(ty) {
-                true => "anycompatible, anycompatiblearray, anycompatiblenonarray, anycompatiblerange, or anycompatiblemultirange",
+                true => {
+                    "anycompatible, anycompatiblearray, anycompatiblenonarray, anycompatiblerange, or anycompatiblemultirange"
+                }
                 false => "anyelement, anyarray, anynonarray, anyenum, anyrange, or anymultirange",
             };
             let detail = format!("A result of type {ty} requires at least one input of type {family}.");

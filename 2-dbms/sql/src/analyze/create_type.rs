@@ -210,7 +210,8 @@ impl Analyzer<'_> {
                 path.into_iter().find_map(|schema| catalog.type_named(schema, &name.name))
             }
         };
-        let found = found.or_else(|| TypeId::from_internal_name(&name.name).filter(|_| name.schema.is_none()));
+        let found =
+            found.or_else(|| TypeId::from_internal_name(&name.name).filter(|_| name.schema.is_none()));
         match found.map(|id| (catalog.domain(id), id)) {
             Some((Some(domain), _)) => Ok(domain),
             Some((None, id)) => {
@@ -263,8 +264,7 @@ impl Analyzer<'_> {
                     AlterField::Drop { name: command.name.clone(), if_exists: command.missing_ok }
                 }
                 Ok(AlterTableType::AtAlterColumnType) => {
-                    let field =
-                        self.composite_field(command.def.as_deref().ok_or_else(nodes::missing)?)?;
+                    let field = self.composite_field(command.def.as_deref().ok_or_else(nodes::missing)?)?;
                     AlterField::SetType(FieldDef { name: command.name.clone(), ..field })
                 }
                 _ => return Err(self.unsupported("this form of ALTER TYPE", relation.location)),
@@ -287,7 +287,10 @@ impl Analyzer<'_> {
             },
             Ok(ObjectType::ObjectDomconstraint) => TypeDdl::AlterDomain {
                 name: listed(self)?,
-                action: AlterDomain::RenameConstraint { from: stmt.subname.clone(), to: stmt.newname.clone() },
+                action: AlterDomain::RenameConstraint {
+                    from: stmt.subname.clone(),
+                    to: stmt.newname.clone(),
+                },
             },
             Ok(ObjectType::ObjectAttribute) => TypeDdl::AlterFields {
                 name: self.qualified_name(stmt.relation.as_ref().ok_or_else(nodes::missing)?)?,
@@ -303,7 +306,8 @@ impl Analyzer<'_> {
             Ok(ObjectType::ObjectDomain) => true,
             _ => return Ok(None),
         };
-        let Some(NodeEnum::List(list)) = stmt.object.as_deref().and_then(|object| object.node.as_ref()) else {
+        let Some(NodeEnum::List(list)) = stmt.object.as_deref().and_then(|object| object.node.as_ref())
+        else {
             return Err(nodes::missing());
         };
         self.existing_schema(&stmt.newschema)?;
@@ -355,7 +359,6 @@ pub fn check_domain(context: &super::AnalyzeContext<'_>, domain: TypeId) -> Resu
 
 /// Columns as outputs.
 pub(super) fn outputs(fields: Vec<FieldDef>) -> Vec<OutputColumn> {
-    let column =
-        |field: FieldDef| OutputColumn { name: field.name, ty: field.ty, typmod: field.typmod };
+    let column = |field: FieldDef| OutputColumn { name: field.name, ty: field.ty, typmod: field.typmod };
     fields.into_iter().map(column).collect()
 }

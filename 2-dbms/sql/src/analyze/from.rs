@@ -249,7 +249,8 @@ impl Analyzer<'_> {
     ) -> Result<Joined> {
         let place = usize::from(symbol.contains("populate"));
         let source = arguments.get(place).cloned().ok_or_else(nodes::missing)?;
-        let elements = if source.ty == TypeId::JSONB { "jsonb_array_elements" } else { "json_array_elements" };
+        let elements =
+            if source.ty == TypeId::JSONB { "jsonb_array_elements" } else { "json_array_elements" };
         let ty = source.ty;
         let call = super::coerce::call(tuplix_functions::lookup_symbol(elements), vec![source], ty);
         let element = vec![OutputColumn { name: "value".to_owned(), ty, typmod: -1 }];

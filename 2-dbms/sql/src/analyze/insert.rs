@@ -128,7 +128,9 @@ impl Analyzer<'_> {
                 let types: Vec<TypeId> = query.columns.iter().enumerate().map(settled).collect();
                 self.coerce_query(&mut query, &types)?;
                 let mut values = self.take_targets(&mut query)?;
-                for (value, (column, _)) in values.iter_mut().zip(&targets).filter(|(_, (_, path))| path.is_empty()) {
+                for (value, (column, _)) in
+                    values.iter_mut().zip(&targets).filter(|(_, (_, path))| path.is_empty())
+                {
                     let def = &table.columns[*column];
                     let given = std::mem::replace(value, super::functions::null(def.ty));
                     *value = self.assign(given, &def.name, def.ty, def.typmod)?;

@@ -58,8 +58,8 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
-use parameters::Parameters;
 pub use create_type::check_domain;
+use parameters::Parameters;
 pub use procedure::{analyze_do, analyze_procedure};
 use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};

@@ -22,14 +22,19 @@ impl Analyzer<'_> {
                 };
                 Some(fields.iter().enumerate().map(column).collect())
             }
-            ExprKind::UserCall { function, .. } => self.context.catalog.function(*function).map(|function| {
-                let column = |argument: &tuplix_catalog::ArgumentDef| OutputColumn {
-                    name: argument.name.clone(),
-                    ty: argument.ty,
-                    typmod: -1,
-                };
-                function.outputs().map(column).collect::<Vec<_>>()
-            }).filter(|columns| !columns.is_empty()),
+            ExprKind::UserCall { function, .. } => self
+                .context
+                .catalog
+                .function(*function)
+                .map(|function| {
+                    let column = |argument: &tuplix_catalog::ArgumentDef| OutputColumn {
+                        name: argument.name.clone(),
+                        ty: argument.ty,
+                        typmod: -1,
+                    };
+                    function.outputs().map(column).collect::<Vec<_>>()
+                })
+                .filter(|columns| !columns.is_empty()),
             ExprKind::Call { function, .. } if !function.columns.is_empty() => {
                 let column = |(name, ty): &(&str, TypeId)| OutputColumn {
                     name: (*name).to_owned(),

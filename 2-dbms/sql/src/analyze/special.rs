@@ -42,7 +42,9 @@ impl Analyzer<'_> {
         for (declared, given) in function.inputs().zip(arguments) {
             let array = || self.element(given.ty);
             match declared.ty {
-                TypeId::ANYELEMENT | TypeId::ANYNONARRAY | TypeId::ANYENUM => meaning.element = Some(given.ty),
+                TypeId::ANYELEMENT | TypeId::ANYNONARRAY | TypeId::ANYENUM => {
+                    meaning.element = Some(given.ty)
+                }
                 TypeId::ANYARRAY => meaning.element = meaning.element.or_else(array),
                 TypeId::ANYCOMPATIBLE | ANYCOMPATIBLENONARRAY => meaning.common = Some(given.ty),
                 TypeId::ANYCOMPATIBLEARRAY => meaning.common = meaning.common.or_else(array),
@@ -82,7 +84,9 @@ impl Analyzer<'_> {
             return refused("a column definition list is redundant for a function with OUT parameters");
         }
         if def.returns.is_composite() {
-            return refused("a column definition list is redundant for a function returning a named composite type");
+            return refused(
+                "a column definition list is redundant for a function returning a named composite type",
+            );
         }
         if def.returns != TypeId::RECORD {
             return refused("a column definition list is only allowed for functions returning \"record\"");
@@ -96,7 +100,11 @@ impl Analyzer<'_> {
             default: None,
         }));
         let function = self.made_special(special)?;
-        Ok(Expr { kind: ExprKind::UserCall { function, arguments }, position, ..Expr::new(ExprKind::Default, call.ty) })
+        Ok(Expr {
+            kind: ExprKind::UserCall { function, arguments },
+            position,
+            ..Expr::new(ExprKind::Default, call.ty)
+        })
     }
 
     /// Gives a record, for a function that shows the names of its columns, a type that has them.
@@ -111,7 +119,8 @@ impl Analyzer<'_> {
             return;
         }
         // The names of ROW(...) are f1, f2, ... anyway.
-        let Some(columns) = self.record_columns(record).filter(|_| !matches!(record.kind, ExprKind::Row(_))) else {
+        let Some(columns) = self.record_columns(record).filter(|_| !matches!(record.kind, ExprKind::Row(_)))
+        else {
             return;
         };
         let field = |column: &OutputColumn| FieldDef {
@@ -156,6 +165,10 @@ impl Analyzer<'_> {
         let named = columns.or_else(|| self.named_columns(ty));
         let columns = match named {
             Some(columns) => columns,
+            None if !takes_base => {
+                let message = "a column definition list is required for functions returning \"record\"";
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position));
+            }
             None if !self.base(ty).is_row() => {
                 let function = symbol.trim_start_matches("jsonb_").trim_start_matches("json_");
                 let message = format!("first argument of {function} must be a row type");

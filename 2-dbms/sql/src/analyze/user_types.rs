@@ -163,7 +163,8 @@ impl Analyzer<'_> {
     pub(super) fn record_as(&mut self, record: &Expr, to: TypeId) -> Result<Option<Expr>> {
         let Some(given) = self.record_columns(record) else { return Ok(None) };
         let wanted = self.named_columns(to).ok_or_else(|| unknown_type(to))?;
-        let alike = |(a, b): (&OutputColumn, &OutputColumn)| a.ty == b.ty && (b.typmod < 0 || a.typmod == b.typmod);
+        let alike =
+            |(a, b): (&OutputColumn, &OutputColumn)| a.ty == b.ty && (b.typmod < 0 || a.typmod == b.typmod);
         if given.len() == wanted.len() && given.iter().zip(&wanted).all(alike) {
             return Ok(Some(relabel(record.clone(), to)));
         }

@@ -58,7 +58,13 @@ pub struct IoContext {
 
 impl Default for IoContext {
     fn default() -> IoContext {
-        IoContext { zone: TimeZone::UTC, now: 0, date_order: DateOrder::Mdy, bytea_escape: false, labels: None }
+        IoContext {
+            zone: TimeZone::UTC,
+            now: 0,
+            date_order: DateOrder::Mdy,
+            bytea_escape: false,
+            labels: None,
+        }
     }
 }
 

@@ -94,9 +94,8 @@ impl Binder<'_> {
         if let Target::Record(_) = target
             && ty.is_composite()
         {
-            let value = self.converted_select(select, text, |analyzer, value| {
-                analyzer.variable_cast(value, ty, typmod)
-            });
+            let value = self
+                .converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod));
             return Ok(PlStatement::Assign { target, value });
         }
         if let Target::Record(variable) = target {

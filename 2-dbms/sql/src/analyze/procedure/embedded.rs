@@ -159,7 +159,7 @@ impl Analyzer<'_> {
         if let Some(cast) = self.coerce(value.clone(), ty, typmod, CastContext::Assignment)? {
             return Ok(cast);
         }
-        if from.is_row() || ty == TypeId::RECORD {
+        if from == TypeId::RECORD || ty == TypeId::RECORD {
             let message = format!("cannot assign a value of type {from} to a variable of type {ty}");
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
         }
