@@ -6,11 +6,17 @@
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
 mod objects;
+mod special;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use objects::*;
+pub use special::SPECIAL_FUNCTIONS_MAX;
+use special::Specials;
+use tuplix_types::TypeId;
+pub use types::*;
 
 /// Everything that exists at one moment.
 #[derive(Clone, Debug)]
@@ -23,6 +29,9 @@ pub struct Catalog {
     functions: BTreeMap<FunctionId, Arc<FunctionDef>>,
     function_names: BTreeMap<(String, String), Vec<FunctionId>>,
     index_names: BTreeMap<(String, String), TableId>,
+    types: BTreeMap<TypeId, Arc<TypeDef>>,
+    type_names: BTreeMap<(String, String), TypeId>,
+    specials: Arc<Specials>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -45,6 +54,10 @@ pub enum CatalogChange {
     PutFunction(FunctionDef),
     /// A function was dropped.
     DropFunction(FunctionId),
+    /// A type was created or changed.
+    PutType(TypeDef),
+    /// A type was dropped.
+    DropType(TypeId),
 }
 
 impl Default for Catalog {
@@ -65,6 +78,9 @@ impl Catalog {
             functions: BTreeMap::new(),
             function_names: BTreeMap::new(),
             index_names: BTreeMap::new(),
+            types: BTreeMap::new(),
+            type_names: BTreeMap::new(),
+            specials: Arc::new(Specials::new(1)),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -87,6 +103,7 @@ impl Catalog {
     /// Makes one change; the same whether it comes from DDL or from the log.
     pub fn apply(&mut self, change: CatalogChange) {
         self.version += 1;
+        self.specials = Arc::new(Specials::new(self.version));
         match change {
             CatalogChange::PutSchema(schema) => {
                 self.saw_oid(schema.oid);
@@ -100,6 +117,8 @@ impl Catalog {
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
             CatalogChange::DropFunction(id) => self.remove_function(id),
+            CatalogChange::PutType(ty) => self.put_type(ty),
+            CatalogChange::DropType(id) => self.remove_type(id),
         }
     }
 
@@ -184,7 +203,18 @@ impl Catalog {
 
     /// The function with this id.
     pub fn function(&self, id: FunctionId) -> Option<&Arc<FunctionDef>> {
-        self.functions.get(&id)
+        if id.is_special() { self.specials.find(id) } else { self.functions.get(&id) }
+    }
+
+    /// A row type without a name for a record whose columns are known; `None` when this version has too many.
+    pub fn anonymous_row(&self, fields: &[FieldDef]) -> Option<TypeId> {
+        self.specials.row(fields)
+    }
+
+    /// The id of a function made for one kind of call; `function.id` is that of the function it was made from.
+    /// `None` when this version has too many ([`SPECIAL_FUNCTIONS_MAX`]).
+    pub fn specialise(&self, function: FunctionDef) -> Option<FunctionId> {
+        self.specials.add(function)
     }
 
     /// The functions of this name in this schema.

@@ -38,6 +38,12 @@ pub struct Schema {
     pub version: u64,
 }
 
+impl tuplix_types::EnumLabels for Schema {
+    fn label(&self, value: tuplix_types::EnumValue) -> Option<ecow::EcoString> {
+        self.catalog.label(value)
+    }
+}
+
 /// A node of the embedded engine.
 pub struct Node {
     pub(crate) machine: Machine,

@@ -9,7 +9,7 @@ use ecow::EcoString;
 use tuplix_catalog::{Catalog, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
 use tuplix_sql::analyze::{analyze_do, analyze_procedure};
-use tuplix_types::{Result, Row, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompiledProcedure, CompiledStatement, Source, compile_procedure};
@@ -149,6 +149,15 @@ impl Services {
         self.refresh();
     }
 
+    /// An error with the names of types in the place of their ids.
+    pub(crate) fn named(&self, error: SqlError) -> SqlError {
+        if !crate::user_types::names_types(&error) {
+            return error;
+        }
+        let path = Services::search_path(self);
+        self.with_catalog(|catalog| crate::user_types::named(catalog, &path, error))
+    }
+
     /// Calls `use_it` with the catalogue.
     pub fn with_catalog<T>(&self, use_it: impl FnOnce(&Catalog) -> T) -> T {
         use_it(&self.schema().catalog)
@@ -173,7 +182,8 @@ impl Services {
         if let Some(compiled) = self.kept_function(id, schema.version) {
             return Ok(compiled);
         }
-        let Some(function) = schema.catalog.function(id).cloned() else {
+        let domain = || crate::user_types::domain_function(&schema.catalog, id).map(Arc::new);
+        let Some(function) = schema.catalog.function(id).cloned().or_else(domain) else {
             let message = format!("function with OID {} does not exist", id.0);
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         };
@@ -345,6 +355,38 @@ impl SessionInfo for Services {
 
     fn listening_channels(&self) -> Vec<String> {
         self.node.listeners.channels(self.session_id)
+    }
+
+    fn enum_values(&self, enum_type: TypeId) -> Option<Vec<EnumValue>> {
+        let schema = self.schema();
+        let labels = schema.catalog.user_type(enum_type)?.labels()?;
+        Some(labels.iter().map(|label| EnumValue { order: label.order, ty: enum_type }).collect())
+    }
+
+    fn composite_columns(&self, composite: TypeId) -> Option<Vec<(EcoString, TypeId)>> {
+        let fields = self.schema().catalog.row_fields(composite)?;
+        Some(fields.into_iter().map(|field| (field.name.into(), field.ty)).collect())
+    }
+
+    fn type_name(&self, user_type: TypeId) -> Option<EcoString> {
+        let path = Services::search_path(self);
+        self.schema().catalog.type_name(user_type, Some(&path)).map(EcoString::from)
+    }
+
+    fn parse_user_type(&self, id: TypeId, text: &str) -> Result<Value> {
+        let schema = self.schema();
+        let io = tuplix_types::IoContext { labels: Some(schema.clone()), ..Default::default() };
+        let mut check = |domain: TypeId, value: &Value| {
+            let def = schema.catalog.domain(domain);
+            let free = def.is_some_and(|def| def.checks.is_empty() && !(def.not_null && value.is_null()));
+            let refused = || SqlError::unsupported(format_args!("a value of the domain {domain} here"));
+            if free { Ok(()) } else { Err(Stop::Error(refused())) }
+        };
+        match crate::user_types::parse(&schema.catalog, &io, (id, -1), text, &mut check) {
+            Ok(value) => Ok(value),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Restart) => Err(SqlError::internal("reading a text does not restart")),
+        }
     }
 
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {

@@ -51,6 +51,10 @@ pub(crate) struct Bound {
     pub parameters: Arc<[TypeId]>,
     pub columns: Arc<[OutputColumn]>,
     pub code: Code,
+    /// Parameters of types that users created, which clients give as texts.
+    pub user_parameters: bool,
+    /// Columns that may hold labels of enums, which clients get as texts.
+    pub user_columns: bool,
 }
 
 /// What executing it does.

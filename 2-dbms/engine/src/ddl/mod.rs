@@ -5,6 +5,8 @@
 
 mod alter;
 mod alter_columns;
+mod alter_domain;
+mod drop_type;
 mod function;
 mod generation;
 mod index;
@@ -12,6 +14,7 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod table;
+mod types;
 mod view;
 
 pub(crate) use table::check_distribution_in_key;
@@ -53,6 +56,7 @@ pub(crate) struct Work<'w, 'n> {
 pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> {
     let mut work = Work::start(tx)?;
     let tag = match ddl {
+        Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),

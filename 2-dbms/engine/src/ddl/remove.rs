@@ -54,6 +54,7 @@ impl Work<'_, '_> {
             Ok(table) => {
                 self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
                 self.drop_relation_dependents(drop.cascade, &table)?;
+                self.drop_uses_of_rows(&table, drop.cascade)?;
                 self.tx.lock_for_ddl(&[table.id])?;
                 self.remove_table(table.id);
                 Ok(())
@@ -105,7 +106,8 @@ impl Work<'_, '_> {
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
-        if !drop.cascade && (!tables.is_empty() || !functions.is_empty()) {
+        let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
+        if !drop.cascade && (!tables.is_empty() || !functions.is_empty() || !types.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
             lines.extend(tables.iter().map(|table| {
                 let kind = if table.view.is_some() { "view" } else { "table" };
@@ -115,6 +117,9 @@ impl Work<'_, '_> {
                 functions
                     .iter()
                     .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
+            );
+            lines.extend(
+                types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())),
             );
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
@@ -128,6 +133,9 @@ impl Work<'_, '_> {
         self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
         tables.iter().for_each(|table| self.remove_table(table.id));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
+        for ty in &types {
+            self.drop_type(ty, true, &[])?;
+        }
         self.change(CatalogChange::DropSchema(schema.clone()));
         Ok(())
     }

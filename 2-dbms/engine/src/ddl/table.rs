@@ -33,6 +33,13 @@ impl Work<'_, '_> {
             let message = format!("relation \"{name}\" already exists");
             return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
         }
+        if self.catalog.type_named(&schema, name).is_some_and(|ty| ty.element().is_none()) {
+            let message = format!("type \"{name}\" already exists");
+            let error = SqlError::new(sqlstate::DUPLICATE_OBJECT, message);
+            return Err(error
+                .hint("A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.")
+                .into());
+        }
         if create.columns.len() > MAX_COLUMNS {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message).into());

@@ -75,6 +75,8 @@ pub(crate) struct Builder<'a> {
     pub ctes: BTreeMap<CteId, CteCode>,
     /// Slots of the operands of the CASEs around, innermost last.
     pub case_operands: Vec<usize>,
+    /// Slots of the values that domains' CHECKs look at, innermost last.
+    pub domain_values: Vec<usize>,
     /// Slots of set-returning calls in the select list under way, by the call's address.
     pub set_calls: BTreeMap<usize, usize>,
     /// `$1` is this slot.
@@ -106,6 +108,7 @@ impl<'a> Builder<'a> {
             groups: Vec::new(),
             ctes: BTreeMap::new(),
             case_operands: Vec::new(),
+            domain_values: Vec::new(),
             set_calls: BTreeMap::new(),
             first_parameter: 0,
             variables: Vec::new(),

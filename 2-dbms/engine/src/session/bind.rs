@@ -10,6 +10,7 @@ use crate::bind::Binder;
 use crate::exec::compile_statement;
 use crate::plans::Counter;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
+use crate::user_types::may_hold_labels;
 
 impl Session {
     /// Prepares a statement of a text that [`Session::parse`] gave.
@@ -33,7 +34,7 @@ impl Session {
             }
             Err(error) => {
                 self.fail_block();
-                Err(shift_position(error, parsed.first_character))
+                Err(shift_position(self.services.named(error), parsed.first_character))
             }
         }
     }
@@ -53,8 +54,10 @@ impl Session {
         let bound = |code, columns: &[OutputColumn]| Bound {
             version: schema.version,
             parameters: parameters.clone(),
-            columns: columns.into(),
+            columns: columns.iter().map(|column| outside(&schema.catalog, column)).collect(),
             code,
+            user_parameters: parameters.iter().any(|ty| ty.is_user()),
+            user_columns: columns.iter().any(|column| may_hold_labels(column.ty)),
         };
         if let StatementKind::Query(query) = &statement.kind {
             if let Some(call) = self.direct_call(query)? {
@@ -124,12 +127,26 @@ impl Session {
             .all(|(number, argument)| matches!(argument.kind, ExprKind::Parameter(parameter) if parameter == number));
         let schema = self.services.schema();
         let Some(definition) = schema.catalog.function(*function) else { return Ok(None) };
-        if !in_order || definition.returns_set || definition.strict || query.columns.len() != 1 {
+        if !in_order
+            || function.is_special()
+            || definition.returns_set
+            || definition.strict
+            || query.columns.len() != 1
+        {
             return Ok(None);
         }
         let procedure = self.services.compiled_function(*function)?;
         Ok(Some(ProcedureCall { procedure, function: function.0, function_version: definition.version }))
     }
+}
+
+/// A column as clients see it: a domain's values are of its base type to them.
+fn outside(catalog: &tuplix_catalog::Catalog, column: &OutputColumn) -> OutputColumn {
+    if !column.ty.is_domain() {
+        return column.clone();
+    }
+    let (ty, typmod) = catalog.base_type(column.ty, column.typmod);
+    OutputColumn { name: column.name.clone(), ty, typmod }
 }
 
 pub(super) fn in_failed_block() -> SqlError {

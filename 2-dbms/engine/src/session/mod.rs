@@ -260,7 +260,7 @@ impl Session {
         {
             return stopped;
         }
-        shift_position(error, parsed.first_character)
+        shift_position(self.services.named(error), parsed.first_character)
     }
 
     /// Whether a transaction is open.
@@ -275,7 +275,8 @@ impl Session {
 
     /// Takes the notices of the statements since the last call.
     pub fn take_notices(&mut self) -> Vec<SqlError> {
-        std::mem::take(&mut self.notices)
+        let notices = std::mem::take(&mut self.notices).into_iter();
+        notices.map(|notice| self.services.named(notice)).collect()
     }
 
     /// Takes the notifications that wait for this session.

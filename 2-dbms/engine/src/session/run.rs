@@ -90,9 +90,9 @@ impl Session {
         loop {
             let bound = rebound.as_ref().unwrap_or(bound);
             let origin = self.origin(&bound.code);
-            let (version, code) = (bound.version, &bound.code);
+            let version = bound.version;
             let outcome =
-                self.run_once(version, &origin, |exec, rows| execute(code, exec, arguments, rows), out);
+                self.run_once(version, &origin, |exec, rows| execute(bound, exec, arguments, rows), out);
             match outcome {
                 Ok((tag, committed)) => {
                     out.tag = tag;
@@ -253,7 +253,28 @@ impl Session {
 }
 
 /// Executes compiled code in a run.
-fn execute(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
+fn execute(bound: &Bound, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
+    if !bound.user_parameters && !bound.user_columns {
+        return execute_code(&bound.code, exec, arguments, out);
+    }
+    let given = arguments.iter().zip(&*bound.parameters);
+    let inside: Run<Vec<Value>> = given.map(|(value, ty)| crate::exec::argument(exec, *ty, value)).collect();
+    let tag = execute_code(&bound.code, exec, &inside?, out)?;
+    exec.services.with_catalog(|catalog| label_rows(catalog, out));
+    Ok(tag)
+}
+
+/// Puts labels in the place of enum values.
+pub(super) fn label_rows(catalog: &tuplix_catalog::Catalog, rows: &mut Rows) {
+    rows.change_values(&mut |value| {
+        if let Some(labelled) = crate::user_types::labelled(catalog, value) {
+            *value = labelled;
+        }
+    });
+}
+
+#[inline]
+fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
     match code {
         Code::Call(call) => {
             let value = call.procedure.call_scalar(exec, arguments)?;

@@ -83,6 +83,13 @@ pub(crate) fn check_text(view: &View<'_>, table: &TableDef, written: &str, prett
     shown.unwrap_or_else(|| written.to_owned())
 }
 
+/// As [`check_text`] of a domain, whose value is the one column of `table`.
+pub(crate) fn domain_check_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::Check)
+        .and_then(|expr| Writer::new(view, vec!["VALUE".to_owned()], written, pretty).text(&expr));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
 /// An expression of a table that [`default_text`] or [`check_text`] wrote, with fewer parentheses.
 pub(crate) fn pretty_text(view: &View<'_>, table: &TableDef, written: &str) -> String {
     let Some(expr) = analyze(view, table, written, TableExpression::Index) else { return written.to_owned() };

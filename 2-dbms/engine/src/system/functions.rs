@@ -28,7 +28,9 @@ pub(crate) fn call(
     if let Some(answer) = privileges::call(&view, symbol, args)? {
         return Ok(Some(answer));
     }
-    Ok(definition(&view, symbol, args)?.or(named(&view, symbol, args)?))
+    let mut answer = definition(&view, symbol, args)?.or(named(&view, symbol, args)?);
+    answer.iter_mut().for_each(|value| super::user_types::name_types(&view, value));
+    Ok(answer)
 }
 
 fn oid_at(args: &[Value], place: usize) -> u32 {
@@ -120,11 +122,14 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
 }
 
 fn constraint_definition(view: &View<'_>, oid: u32, pretty: bool) -> Option<String> {
-    view.catalog().tables().find_map(|table| {
-        let constraints = index::constraints(table);
-        let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
-        Some(index::constraint_definition(view, table, found, pretty))
-    })
+    view.catalog()
+        .tables()
+        .find_map(|table| {
+            let constraints = index::constraints(table);
+            let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
+            Some(index::constraint_definition(view, table, found, pretty))
+        })
+        .or_else(|| super::user_types::constraint_definition(view, oid, pretty))
 }
 
 fn argument_default(view: &View<'_>, oid: u32, number: &Value) -> Option<String> {
@@ -144,7 +149,7 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
     Ok(Some(match symbol {
         "pg_table_is_visible" => visible(names::relation_is_visible(view, oid)),
         "pg_function_is_visible" => visible(names::function_is_visible(view, oid)),
-        "pg_type_is_visible" => listed("pg_type"),
+        "pg_type_is_visible" => visible(super::user_types::is_visible(view, TypeId(oid))),
         "pg_operator_is_visible" => listed("pg_operator"),
         "pg_opclass_is_visible" => listed("pg_opclass"),
         "pg_opfamily_is_visible" => listed("pg_opfamily"),

@@ -20,7 +20,7 @@ pub(crate) fn indexes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
     let keys = &index.columns;
     let types: Vec<TypeId> = keys.iter().map(|key| table.columns[key.column].ty).collect();
-    let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation.clone());
+    let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation);
     let option = |key: &tuplix_catalog::IndexColumn| {
         let ordered = index.method == IndexMethod::Ordered;
         Value::Int2(i16::from(ordered && key.descending) | i16::from(ordered && key.nulls_first) << 1)
@@ -118,6 +118,7 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
             ]));
         }
     }
+    rows.extend(super::user_types::constraints(view, relation));
     rows
 }
 

@@ -14,6 +14,9 @@ use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, QualifiedName};
 impl Analyzer<'_> {
     /// A statement that changes the catalogue; `None` for any other.
     pub(super) fn ddl(&mut self, node: &NodeEnum) -> Result<Option<Ddl>> {
+        if let Some(statement) = self.type_statement(node)? {
+            return Ok(Some(Ddl::Type(statement)));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
@@ -158,15 +161,7 @@ impl Analyzer<'_> {
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
-            Ok(other) => {
-                // There are built-in types only, so what does not exist can be said.
-                for node in stmt.objects.iter().filter(|_| !stmt.missing_ok) {
-                    if let NodeEnum::TypeName(name) = nodes::inner(node)? {
-                        self.type_name(name)?;
-                    }
-                }
-                return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other))));
-            }
+            Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
             Err(_) => return Err(nodes::missing()),
         };
         if stmt.concurrent {

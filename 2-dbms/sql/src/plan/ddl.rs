@@ -6,6 +6,8 @@ use tuplix_types::TypeId;
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
 pub enum Ddl {
+    /// CREATE, ALTER and DROP of types and domains
+    Type(super::TypeDdl),
     /// CREATE SCHEMA
     CreateSchema {
         /// Name.

@@ -10,6 +10,7 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod types;
 mod window;
 
 pub use ddl::*;
@@ -17,6 +18,7 @@ pub use expression::*;
 pub use procedure::*;
 pub use query::*;
 pub use tuplix_types::OutputColumn;
+pub use types::*;
 pub use window::*;
 
 use tuplix_types::TypeId;

@@ -27,6 +27,8 @@ pub struct Procedure {
     pub columns: Vec<OutputColumn>,
     /// Gives any number of rows.
     pub returns_set: bool,
+    /// Gives rows of a named row type: its values are records of `columns`.
+    pub returns_row: bool,
     /// The body.
     pub body: Block,
 }

@@ -98,6 +98,7 @@ pub struct CompiledProcedure {
     result: usize,
     inputs: usize,
     returns_set: bool,
+    returns_row: bool,
     gives_void: bool,
     slots: usize,
     states: usize,
@@ -147,6 +148,7 @@ fn compile(
         result,
         inputs: procedure.inputs,
         returns_set: procedure.returns_set,
+        returns_row: procedure.returns_row,
         gives_void: procedure.gives_void,
         slots,
         states,
@@ -211,7 +213,7 @@ impl CompiledProcedure {
                 let row: Vec<Value> = self.outputs.iter().map(|output| exec.get(*output).clone()).collect();
                 sink(&row)
             }
-            1 => sink(exec.slots(self.result, 1)),
+            1 if !self.returns_row => sink(exec.slots(self.result, 1)),
             _ => match exec.get(self.result) {
                 Value::Record(fields) => sink(fields),
                 _ => sink(&vec![Value::Null; self.columns.len()]),

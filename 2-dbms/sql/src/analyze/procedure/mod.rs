@@ -136,7 +136,7 @@ impl<'a> Binder<'a> {
         binder.found = binder.add_found();
         binder.returns = function.returns;
         binder.returns_set = function.returns_set;
-        binder.columns = result_columns(function);
+        binder.columns = result_columns(context, function);
         binder.function = Some(function);
         binder
     }
@@ -160,6 +160,13 @@ impl<'a> Binder<'a> {
         });
         self.variables.shapes.push(Shape::Unassigned);
         self.structures.push(Shape::Unassigned);
+        if ty.is_composite()
+            && let Some(fields) = self.context.catalog.row_fields(ty)
+        {
+            let columns = crate::analyze::create_type::outputs(fields);
+            self.variables.list[index].fields = Some(columns.clone());
+            self.variables.shapes[index] = Shape::Known(columns);
+        }
         if !name.is_empty()
             && let Some(namespace) = self.variables.namespaces.last_mut()
         {
@@ -169,8 +176,8 @@ impl<'a> Binder<'a> {
     }
 
     /// A new record variable of a fixed structure.
-    fn add_row(&mut self, name: &str, columns: Vec<OutputColumn>) -> usize {
-        let index = self.add_variable(name, TypeId::RECORD, -1);
+    fn add_row(&mut self, name: &str, ty: TypeId, columns: Vec<OutputColumn>) -> usize {
+        let index = self.add_variable(name, ty, -1);
         self.variables.list[index].fields = Some(columns.clone());
         self.variables.shapes[index] = Shape::Known(columns);
         index
@@ -208,6 +215,7 @@ impl<'a> Binder<'a> {
             signature: self.signature,
             variables: self.variables.list,
             inputs: self.inputs,
+            returns_row: self.returns.is_composite() && self.outputs.is_empty(),
             outputs: self.outputs,
             found: self.found,
             gives_void: self.gives_void,
@@ -236,7 +244,7 @@ fn failing_block(line: u32, error: SqlError) -> Block {
 }
 
 /// What a call of the function gives.
-fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
+fn result_columns(context: &AnalyzeContext<'_>, function: &FunctionDef) -> Vec<OutputColumn> {
     let mut columns: Vec<OutputColumn> = function
         .outputs()
         .enumerate()
@@ -247,6 +255,11 @@ fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
             typmod: -1,
         })
         .collect();
+    if columns.is_empty()
+        && let Some(fields) = context.catalog.row_fields(function.returns)
+    {
+        return crate::analyze::create_type::outputs(fields);
+    }
     if columns.is_empty() && function.returns != TypeId::VOID {
         columns.push(OutputColumn { name: function.name.clone(), ty: function.returns, typmod: -1 });
     }
