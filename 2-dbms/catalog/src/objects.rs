@@ -65,6 +65,21 @@ pub struct TableDef {
     pub checks: Vec<CheckDef>,
     /// Where its rows live.
     pub distribution: Distribution,
+    /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
+    #[serde(default)]
+    pub temporary: Option<OnCommit>,
+}
+
+/// ON COMMIT of a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCommit {
+    /// PRESERVE ROWS
+    Preserve,
+    /// DELETE ROWS
+    Delete,
+    /// DROP
+    Drop,
 }
 
 /// A column.

@@ -32,13 +32,17 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         // As of a table that nobody has analysed.
         ("reltuples", Value::Float4(-1.0)),
         ("relhasindex", truth(!table.indexes.is_empty())),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(table))),
         ("relkind", text("r")),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
         ("relispopulated", truth(true)),
         ("relreplident", text("d")),
     ])
+}
+
+fn persistence(table: &TableDef) -> &'static str {
+    if table.temporary.is_some() { "t" } else { "p" }
 }
 
 fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
@@ -49,7 +53,7 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("relowner", oid(OWNER)),
         ("relam", oid(access_method(index))),
         ("relfilenode", oid(index.id.0)),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(table))),
         ("relkind", text("i")),
         ("relnatts", int(index.columns.len())),
         ("relispopulated", truth(true)),
