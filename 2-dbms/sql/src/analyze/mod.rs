@@ -14,8 +14,10 @@ mod alter;
 mod assign_part;
 mod coerce;
 mod columns;
+mod comment;
 mod create_function;
 mod create_table;
+mod create_table_as;
 mod create_type;
 mod ddl;
 mod equal;
@@ -106,6 +108,16 @@ pub struct AnalyzeContext<'a> {
     pub search_path: &'a [String],
     /// The engine's own tables.
     pub system: &'a dyn SystemRelations,
+}
+
+impl AnalyzeContext<'_> {
+    /// The schema that a name means: `pg_temp` is the session's own, which is first on its path.
+    fn temporary_schema<'s>(&'s self, schema: &'s str) -> &'s str {
+        match self.search_path.first() {
+            Some(first) if schema == "pg_temp" && first.starts_with("pg_temp_") => first,
+            _ => schema,
+        }
+    }
 }
 
 /// Analyses one statement; positions, also those of its errors, are in its own text. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
@@ -232,6 +244,11 @@ impl<'a> Analyzer<'a> {
             | NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_) => {
+                if let NodeEnum::SelectStmt(select) = node
+                    && let Some(ddl) = self.select_into(select)?
+                {
+                    return Ok(StatementKind::Ddl(Box::new(ddl)));
+                }
                 let query = self.query(node)?;
                 Ok(StatementKind::Query(Box::new(query)))
             }
