@@ -57,7 +57,7 @@ pub struct TableDef {
     pub schema: String,
     /// Name.
     pub name: String,
-    /// Columns by position; positions never change while the table lives.
+    /// Columns by position.
     pub columns: Vec<ColumnDef>,
     /// Indexes, those of constraints too.
     pub indexes: Vec<IndexDef>,
@@ -68,6 +68,9 @@ pub struct TableDef {
     /// The query, when it is a view: it has no rows of its own then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ViewDef>,
+    /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
+    #[serde(default)]
+    pub temporary: Option<OnCommit>,
 }
 
 /// What makes a relation a view.
@@ -102,6 +105,18 @@ pub enum CheckOption {
     Cascaded,
 }
 
+/// ON COMMIT of a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCommit {
+    /// PRESERVE ROWS
+    Preserve,
+    /// DELETE ROWS
+    Delete,
+    /// DROP
+    Drop,
+}
+
 /// A column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDef {
@@ -124,6 +139,14 @@ pub struct CheckDef {
     pub name: String,
     /// The condition as SQL text.
     pub expression: String,
+    /// Whether all rows keep it; NOT VALID says that old ones may not.
+    #[serde(default = "yes")]
+    pub valid: bool,
+}
+
+/// What a log without the field means.
+fn yes() -> bool {
+    true
 }
 
 /// How an index finds rows.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, Distribution, TableDef, TableId};
 
+use crate::lock_table::TransactionId;
+
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(pub u32);
@@ -26,6 +28,8 @@ pub enum Placement {
         /// The distribution column's position.
         column: usize,
     },
+    /// Nowhere that others may go: a transaction is changing the table, and who wants its rows waits for it.
+    Locked(TransactionId),
 }
 
 /// A table as compiled code names it.
@@ -39,6 +43,8 @@ pub struct TableAccess {
     pub placement: Placement,
     /// Fragments: the number of buckets, or 1.
     pub buckets: u16,
+    /// A temporary table: its rows are not logged.
+    pub temporary: bool,
 }
 
 /// The placement of every table under one catalogue.
@@ -62,9 +68,17 @@ impl Layout {
                 Distribution::Hash { column } => Placement::Hash { column },
             };
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
-            (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
+            let temporary = table.temporary.is_some();
+            (table.id, TableAccess { table: table.clone(), slot, placement, buckets, temporary })
         });
         Layout { tables: tables.collect() }
+    }
+
+    /// Says that a table lies elsewhere.
+    pub(crate) fn place(&mut self, id: TableId, placement: Placement) {
+        if let Some(access) = self.tables.get_mut(&id) {
+            access.placement = placement;
+        }
     }
 
     /// The table with this id.

@@ -32,6 +32,7 @@ mod stop;
 mod system;
 mod text;
 pub mod transaction;
+mod user_types;
 
 pub use layout::{Domain, Layout, Placement, TableAccess};
 pub use node::{Node, Shape};

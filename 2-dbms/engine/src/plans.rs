@@ -236,8 +236,8 @@ mod tests {
             assert_eq!(rows.len(), 1, "{what}");
             rows.row(0).to_vec()
         };
-        let row = |partitions, sessions, calls| {
-            let partitions = if partitions == "" { Value::Null } else { Value::text(partitions) };
+        let row = |partitions: &str, sessions, calls| {
+            let partitions = if partitions.is_empty() { Value::Null } else { Value::text(partitions) };
             vec![partitions, sessions, Value::Int8(calls), Value::Bool(true)]
         };
         assert_eq!(plans("SELECT v FROM item"), row("of $1", Value::Int8(1), 100));

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::TableId;
+use tuplix_catalog::{Distribution, TableId};
 use tuplix_storage::FragmentSnapshot;
 
 use crate::domain::Guard;
-use crate::layout::{Domain, Placement, TableAccess};
-use crate::node::{Node, Schema};
+use crate::node::{Home, Node, Schema};
 
 /// See the module. Chunks that were written since it was taken stay in memory until it is dropped.
 #[derive(Clone, Debug)]
@@ -46,25 +45,25 @@ impl Node {
         while let Some(domain) = self.all_domains().get(guards.len()).copied() {
             guards.push(self.domain(domain).lock(domain));
         }
-        // The catalogue changes under all latches: this is the one that the rows belong to.
+        // The catalogue and the homes change under all latches: these are the ones that the rows belong to. A table that a
+        // transaction is changing still has its rows where they were.
         let schema = self.schema();
-        let tables = schema.catalog.tables().filter_map(|table| schema.layout.table(table.id));
-        let tables = tables.map(|access| (access.table.id, self.fragments_of(access, &guards))).collect();
+        let homes = self.homes();
+        let tables = homes.iter().map(|(id, home)| (*id, self.snapshot_of(home, &guards))).collect();
         drop(guards);
         Snapshot { schema, tables }
     }
 
-    fn fragments_of(&self, access: &TableAccess, guards: &[Guard<'_>]) -> Vec<(u16, FragmentSnapshot)> {
-        let home = |bucket| match access.placement {
-            Placement::Local(domain) => domain,
-            Placement::Reference => Domain::REFERENCE,
-            Placement::Hash { .. } => self.domain_of_bucket(bucket),
+    fn snapshot_of(&self, home: &Home, guards: &[Guard<'_>]) -> Vec<(u16, FragmentSnapshot)> {
+        let fragment = |bucket: u16| {
+            let domain = match home.distribution {
+                Distribution::Hash { .. } => self.domain_of_bucket(bucket),
+                Distribution::Reference | Distribution::Local => home.domain,
+            };
+            let guard = guards.get(domain.0 as usize)?;
+            Some((bucket, guard.fragment(home.slot, bucket)?.snapshot()))
         };
-        let fragment = |bucket| {
-            let guard = guards.get(home(bucket).0 as usize)?;
-            Some((bucket, guard.fragment(access.slot, bucket)?.snapshot()))
-        };
-        (0..access.buckets).filter_map(fragment).collect()
+        (0..self.fragments_of(&home.distribution) as u16).filter_map(fragment).collect()
     }
 }
 

@@ -51,8 +51,10 @@ pub(crate) struct Bound {
     pub parameters: Arc<[TypeId]>,
     pub columns: Arc<[OutputColumn]>,
     pub code: Code,
-    /// Calls create_distributed_table or its kin, so it cannot run in a transaction block.
-    pub changes_catalog: bool,
+    /// Parameters of types that users created, which clients give as texts.
+    pub user_parameters: bool,
+    /// Columns that may hold labels of enums, which clients get as texts.
+    pub user_columns: bool,
 }
 
 /// What executing it does.

@@ -70,6 +70,24 @@ impl Fragment {
         fragment
     }
 
+    /// The same rows in the same slots, sharing all chunks until one of the two writes, without indexes.
+    pub fn fork(&self) -> Fragment {
+        Fragment {
+            types: Arc::clone(&self.types),
+            directory: self.directory.clone(),
+            rows: self.rows,
+            version: self.version,
+            next_slot: self.next_slot,
+            free: self.free.clone(),
+            deleted: self.deleted.clone(),
+            indexes: Vec::new(),
+            indexes_of_column: vec![0; self.types.len()],
+            row_bytes: self.row_bytes,
+            chunk_bytes: self.chunk_bytes,
+            heap_bytes: self.heap_bytes,
+        }
+    }
+
     /// The columns' types.
     pub fn column_types(&self) -> &[TypeId] {
         &self.types
@@ -412,6 +430,22 @@ const _: () = {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_fork_lives_for_itself() {
+        let schema = FragmentSchema { columns: vec![TypeId::INT4], indexes: vec![] };
+        let mut fragment = Fragment::new(&schema);
+        let rows: Vec<RowId> = (0..3).map(|n| fragment.insert(&[Value::Int4(n)]).unwrap()).collect();
+        fragment.delete(rows[1]);
+        fragment.release_deleted();
+        let mut fork = fragment.fork();
+        assert_eq!(fork.insert(&[Value::Int4(7)]).unwrap(), rows[1]);
+        fork.update(rows[0], &[(0, Value::Int4(9))]);
+        assert_eq!((fragment.row_count(), fork.row_count()), (2, 3));
+        assert!(!fragment.is_live(rows[1]));
+        assert_eq!(fragment.read_integer(rows[0], 0), Some(0));
+        assert_eq!(fork.read_integer(rows[0], 0), Some(9));
+    }
 
     fn row(text: &str, bytes: usize) -> [Value; 3] {
         [Value::text(text), Value::bytea(vec![1; bytes]), Value::Uuid(Arc::new([1; 16]))]

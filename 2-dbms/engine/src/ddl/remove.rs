@@ -1,6 +1,6 @@
 //! DROP and TRUNCATE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, TableDef};
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, TableDef};
 use tuplix_sql::plan::{Drop, DropKind, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -49,31 +49,28 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         match self.find_table(name) {
             Ok(table) => {
                 self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
                 self.drop_relation_dependents(drop.cascade, &table)?;
-                self.change(CatalogChange::DropTable(table.id));
+                self.drop_uses_of_rows(&table, drop.cascade)?;
+                self.tx.lock_for_ddl(&[table.id])?;
+                self.remove_table(table.id);
                 Ok(())
             }
             Err(_) => {
                 let message = undefined_table(name).message().replace("relation", "table");
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))
+                Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?)
             }
         }
     }
 
-    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
-        let schemas: Vec<&String> = match &name.schema {
-            Some(schema) => vec![schema],
-            None => self.search_path.iter().collect(),
-        };
-        let found =
-            schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
+    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
+        let found = self.find_index(name);
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
-            return self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
         };
         let mut table = TableDef::clone(&table);
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name && index.constraint) {
@@ -82,28 +79,30 @@ impl Work<'_, '_> {
                 index.name, index.name, table.name
             );
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name)));
+                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name))
+                .into());
         }
+        self.tx.lock_for_ddl(&[table.id])?;
         table.indexes.retain(|index| index.name != name.name);
-        self.change(CatalogChange::PutTable(table));
-        Ok(())
+        self.put_table(table)
     }
 
-    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schema = &name.name;
         if self.catalog.schema(schema).is_none() {
             let message = format!("schema \"{schema}\" does not exist");
-            return self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message))?);
         }
         if schema == "pg_catalog" {
             let message =
                 format!("cannot drop schema {schema} because it is required by the database system");
-            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message).into());
         }
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
-        if !drop.cascade && (!tables.is_empty() || !functions.is_empty()) {
+        let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
+        if !drop.cascade && (!tables.is_empty() || !functions.is_empty() || !types.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
             lines.extend(tables.iter().map(|table| {
                 let kind = if table.view.is_some() { "view" } else { "table" };
@@ -114,26 +113,52 @@ impl Work<'_, '_> {
                     .iter()
                     .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
             );
+            lines.extend(
+                types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())),
+            );
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
         // Views of other schemas go first, while what they read is still there.
         tables.iter().try_for_each(|table| self.drop_relation_dependents(true, table))?;
         functions.iter().try_for_each(|function| self.drop_function_dependents(true, function.id))?;
-        tables.iter().for_each(|table| self.change(CatalogChange::DropTable(table.id)));
+        self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
+        tables.iter().for_each(|table| self.remove_table(table.id));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
+        for ty in &types {
+            self.drop_type(ty, true, &[])?;
+        }
         self.change(CatalogChange::DropSchema(schema.clone()));
         Ok(())
     }
 
     fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Result<()> {
+        match self.find_function(name, types, drop.kind) {
+            Ok(id) => {
+                self.drop_function_dependents(drop.cascade, id)?;
+                self.change(CatalogChange::DropFunction(id));
+                Ok(())
+            }
+            Err(error) if error.sqlstate() == sqlstate::UNDEFINED_FUNCTION => self.missing(drop, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one function or procedure of this name, with these argument types if given.
+    pub(super) fn find_function(
+        &self,
+        name: &QualifiedName,
+        types: Option<&[TypeId]>,
+        kind: DropKind,
+    ) -> Result<FunctionId> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
         };
-        let is_procedure = drop.kind == DropKind::Procedure;
+        let is_procedure = kind == DropKind::Procedure;
         let matches = |function: &FunctionDef| {
             function.is_procedure == is_procedure
                 && types.is_none_or(|types| function.inputs().map(|input| input.ty).eq(types.iter().copied()))
@@ -146,11 +171,7 @@ impl Work<'_, '_> {
             .collect();
         let kind = if is_procedure { "procedure" } else { "function" };
         match found[..] {
-            [id] => {
-                self.drop_function_dependents(drop.cascade, id)?;
-                self.change(CatalogChange::DropFunction(id));
-                Ok(())
-            }
+            [id] => Ok(id),
             [] => {
                 let shown = match types {
                     Some(types) => {
@@ -159,7 +180,7 @@ impl Work<'_, '_> {
                     }
                     None => format!("could not find a {kind} named \"{}\"", name.name),
                 };
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
+                Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
             }
             _ => {
                 let message = format!("{kind} name \"{}\" is not unique", name.name);
@@ -170,11 +191,14 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn truncate(&mut self, tables: &[QualifiedName]) -> Run<&'static str> {
-        for name in tables {
+        let find = |name| {
             let table = self.find_table(name)?;
             self.refuse_view(&table, "a table", None)?;
-            self.change(CatalogChange::TruncateTable(table.id));
-        }
+            Ok(table.id)
+        };
+        let found: Vec<_> = tables.iter().map(find).collect::<Result<_>>()?;
+        self.tx.lock_for_ddl(&found)?;
+        found.into_iter().try_for_each(|id| self.empty_table(id))?;
         Ok("TRUNCATE TABLE")
     }
 }

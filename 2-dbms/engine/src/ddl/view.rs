@@ -52,6 +52,7 @@ impl Work<'_, '_> {
             checks: Vec::new(),
             distribution: Distribution::Local,
             view: Some(create.definition.clone()),
+            temporary: None,
         };
         self.check_text(&view)?;
         self.change(CatalogChange::PutTable(view));
@@ -68,6 +69,11 @@ impl Work<'_, '_> {
                     .is_some_and(|table| columns.iter().all(|column| *column < table.columns.len())),
                 Dependency::Function(id) => self.catalog.function(*id).is_some(),
             };
+            if let Dependency::Relation(id, _) = dependency
+                && self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
+            {
+                return Err(SqlError::unsupported("a view that reads a temporary table"));
+            }
             if !there {
                 let message = "what the view reads was dropped meanwhile";
                 return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
@@ -129,7 +135,7 @@ impl Work<'_, '_> {
     pub(super) fn refuse_altering_view(&self, table: &TableDef, actions: &[AlterTable]) -> Result<()> {
         for action in actions {
             match action {
-                AlterTable::Rename(_) | AlterTable::RenameColumn { .. } => {
+                AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {
                     if self.dependents(&[table.id], &[]).first().is_some() {
                         let what = "renaming what a view reads";
                         return Err(
@@ -160,7 +166,6 @@ impl Work<'_, '_> {
     }
 
     /// Drops the views that read a column, or refuses when there are any.
-    #[allow(dead_code)]
     pub(crate) fn drop_column_dependents(
         &mut self,
         cascade: bool,
@@ -169,15 +174,7 @@ impl Work<'_, '_> {
     ) -> Result<()> {
         let of_table = self.relation_text(table);
         let what = format!("column {} of {of_table}", table.columns[column].name);
-        let direct: Vec<Arc<TableDef>> = self
-            .views()
-            .filter(|view| {
-                definition(view).dependencies.iter().any(
-                    |on| matches!(on, Dependency::Relation(id, columns) if *id == table.id && columns.contains(&column)),
-                )
-            })
-            .cloned()
-            .collect();
+        let direct = self.readers_of(table.id, column);
         let mut lines: Vec<(Arc<TableDef>, String)> =
             direct.iter().map(|view| (view.clone(), what.clone())).collect();
         for view in direct {
@@ -186,6 +183,42 @@ impl Work<'_, '_> {
             lines.extend(next.into_iter().map(|(view, of)| (view, of.unwrap_or_else(|| on.clone()))));
         }
         self.refuse_or_drop(cascade, &what, lines)
+    }
+
+    /// The views that read a column themselves.
+    fn readers_of(&self, table: TableId, column: usize) -> Vec<Arc<TableDef>> {
+        let reads = |on: &Dependency| matches!(on, Dependency::Relation(id, columns) if *id == table && columns.contains(&column));
+        self.views().filter(|view| definition(view).dependencies.iter().any(reads)).cloned().collect()
+    }
+
+    /// The columns behind one that is dropped move up.
+    pub(super) fn shift_dependencies(&mut self, table: TableId, dropped: usize) {
+        let views: Vec<Arc<TableDef>> = self.views().cloned().collect();
+        for view in views {
+            let mut shifted = TableDef::clone(&view);
+            for on in shifted.view.iter_mut().flat_map(|definition| &mut definition.dependencies) {
+                if let Dependency::Relation(id, columns) = on
+                    && *id == table
+                {
+                    columns.iter_mut().for_each(|column| *column -= usize::from(*column > dropped));
+                }
+            }
+            if shifted != *view {
+                self.change(CatalogChange::PutTable(shifted));
+            }
+        }
+    }
+
+    /// 0A000 when a view reads a column whose type is to change.
+    pub(super) fn refuse_type_of_viewed(&self, table: &TableDef, column: usize) -> Result<()> {
+        let Some(view) = self.readers_of(table.id, column).into_iter().next() else { return Ok(()) };
+        let message = "cannot alter type of a column used by a view or rule";
+        let detail = format!(
+            "rule _RETURN on {} depends on column \"{}\"",
+            self.relation_text(&view),
+            table.columns[column].name
+        );
+        Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).detail(detail))
     }
 
     fn drop_dependents(

@@ -1,5 +1,6 @@
 //! What the compiler knows while it turns a plan into closures: slots, scopes, and the code under way.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
-use crate::layout::{Layout, TableAccess};
+use crate::layout::{Layout, Placement, TableAccess};
+use crate::lock_table::TransactionId;
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
 pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TypeId) -> Result<(Expr, Vec<Relation>)> + 'a;
@@ -75,6 +77,8 @@ pub(crate) struct Builder<'a> {
     pub ctes: BTreeMap<CteId, CteCode>,
     /// Slots of the operands of the CASEs around, innermost last.
     pub case_operands: Vec<usize>,
+    /// Slots of the values that domains' CHECKs look at, innermost last.
+    pub domain_values: Vec<usize>,
     /// Slots of set-returning calls in the select list under way, by the call's address.
     pub set_calls: BTreeMap<usize, usize>,
     /// `$1` is this slot.
@@ -85,8 +89,12 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Something in the code may change the catalogue.
+    pub changes_catalog: bool,
     /// Relations that read a copy of their table, made before the statement changed it.
     pub kept: BTreeMap<RelationId, super::kept::Kept>,
+    /// Who is changing one of the tables.
+    pub locked_by: Cell<Option<TransactionId>>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -104,12 +112,15 @@ impl<'a> Builder<'a> {
             groups: Vec::new(),
             ctes: BTreeMap::new(),
             case_operands: Vec::new(),
+            domain_values: Vec::new(),
             set_calls: BTreeMap::new(),
             first_parameter: 0,
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            changes_catalog: false,
             kept: BTreeMap::new(),
+            locked_by: Cell::new(None),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -156,6 +167,7 @@ impl<'a> Builder<'a> {
         let outer_names = std::mem::take(&mut self.names);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
+        self.changes_catalog |= facts.user_calls;
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
         let outer_kept = std::mem::take(&mut self.kept);
@@ -221,6 +233,9 @@ impl<'a> Builder<'a> {
     /// A table of the statement.
     pub(crate) fn table(&self, table: TableId) -> Result<&'a TableAccess> {
         let access = self.context.layout.table(table);
+        if let Some(TableAccess { placement: Placement::Locked(by), .. }) = access {
+            self.locked_by.set(Some(*by));
+        }
         access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
     }
 

@@ -109,7 +109,7 @@ impl Builder<'_> {
                 }))
             }
             ExprKind::IsNull { argument, negated } => {
-                let record = argument.ty == TypeId::RECORD;
+                let record = argument.ty.is_row();
                 let (argument, negated) = (self.expr(argument)?, *negated);
                 Ok(match argument {
                     Code::Slot(slot) if !record => test(move |exec| Ok(exec.get(slot).is_null() != negated)),

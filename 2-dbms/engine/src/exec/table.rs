@@ -137,7 +137,7 @@ impl Builder<'_> {
     ) -> Result<Option<TestCode>> {
         let fixed = |column, test| Ok(Some(TestCode::Fixed(SimplePredicate { column, test })));
         match &node.kind {
-            ExprKind::IsNull { argument, negated } if argument.ty != TypeId::RECORD => {
+            ExprKind::IsNull { argument, negated } if !argument.ty.is_row() => {
                 let Some(column) = plain_column(argument, relation) else { return Ok(None) };
                 return fixed(column, if *negated { Test::IsNotNull } else { Test::IsNull });
             }

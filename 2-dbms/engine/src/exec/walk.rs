@@ -40,6 +40,7 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -48,6 +49,10 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             arguments.iter().for_each(visit)
         }
         ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) | ExprKind::Not(inner) => visit(inner),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array, element } => {
             visit(array);
             visit(element);
@@ -81,6 +86,26 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             for subscript in subscripts {
                 subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
             }
+        }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter().for_each(&mut *visit);
+            visit(value);
         }
         ExprKind::Field { record, .. } => visit(record),
         ExprKind::AnyAll { left, array, .. } => {
@@ -350,6 +375,7 @@ impl Facts {
             ExprKind::Call { function, .. } => {
                 self.volatile |= function.volatility == Volatility::Volatile;
                 self.sets |= function.returns_set;
+                self.user_calls |= crate::engine_functions::changes_catalog(function.symbol);
             }
             ExprKind::UserCall { .. } => {
                 self.user_calls = true;
@@ -360,6 +386,7 @@ impl Facts {
             | ExprKind::GroupKey(_)
             | ExprKind::Aggregate(_)
             | ExprKind::Grouping(_)
+            | ExprKind::DomainValue
             | ExprKind::Window(_) => self.placed = true,
             _ => {}
         }

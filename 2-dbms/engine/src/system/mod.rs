@@ -22,6 +22,7 @@ mod relation;
 mod relations;
 mod routine;
 mod server;
+mod user_types;
 mod view;
 mod views;
 mod writer;
@@ -68,6 +69,8 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_class") => relation::classes,
         ("pg_catalog", "pg_attribute") => relation::attributes,
         ("pg_catalog", "pg_attrdef") => relation::defaults,
+        ("pg_catalog", "pg_type") => user_types::types,
+        ("pg_catalog", "pg_enum") => user_types::labels,
         ("pg_catalog", "pg_tables") => relation::tables,
         ("pg_catalog", "pg_views") => views::views,
         ("pg_catalog", "pg_index") => index::indexes,
@@ -84,6 +87,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_cursors") => server::cursors,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,
+        ("pg_catalog", "pg_description") => descriptions,
         ("information_schema", "information_schema_catalog_name") => information::name,
         ("information_schema", "enabled_roles") => information::enabled_roles,
         ("information_schema", "schemata") => information::schemata,
@@ -116,6 +120,19 @@ fn operators(_: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     relations::own_rows("pg_operator").iter().filter(works).cloned().collect()
 }
 
+/// `pg_description`: PostgreSQL's, and those of COMMENT.
+fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let own = view.catalog().comments().map(|(about, text)| {
+        relation.row(&[
+            ("objoid", Value::Oid(about.object)),
+            ("classoid", Value::Oid(about.class)),
+            ("objsubid", Value::Int4(about.part as i32)),
+            ("description", Value::text(text)),
+        ])
+    });
+    relations::own_rows("pg_description").iter().cloned().chain(own).collect()
+}
+
 /// The rows of a computed table, as of now.
 ///
 /// # Errors
@@ -126,7 +143,12 @@ pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
         return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
     };
     Ok(match compute(schema, name) {
-        Some(compute) => compute(&View::new(services), relation),
+        Some(compute) => {
+            let view = View::new(services);
+            let mut rows = compute(&view, relation);
+            rows.iter_mut().flatten().for_each(|value| user_types::name_types(&view, value));
+            rows
+        }
         None if schema == "pg_catalog" => relations::own_rows(name).to_vec(),
         None => Vec::new(),
     })
@@ -153,7 +175,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 35);
+        assert_eq!(relations::all().filter(named).count(), 40);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
 
-use tuplix_catalog::{ColumnDef, IndexDef, TableDef};
+use tuplix_catalog::{ColumnDef, FieldDef, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
 use super::deparse;
 use super::relations::{self, SystemColumn, SystemRelation};
+use super::user_types;
 use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
 
 const DEFAULT_COLLATION: u32 = 100;
@@ -17,6 +18,9 @@ pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         rows.push(table_class(view, relation, table));
         rows.extend(table.indexes.iter().map(|index| index_class(view, relation, table, index)));
     }
+    rows.extend(
+        user_types::composites(view).map(|(ty, fields)| user_types::class(view, relation, ty, fields)),
+    );
     rows.extend(relations::all().map(|system| system_class(view, relation, system)));
     rows
 }
@@ -26,20 +30,25 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("oid", oid(table.id.0)),
         ("relname", text(&table.name)),
         ("relnamespace", oid(view.schema_oid(&table.schema))),
+        ("reltype", oid(table.row_type().0)),
         ("relowner", oid(OWNER)),
         ("relam", oid(if table.view.is_some() { 0 } else { HEAP })),
         ("relfilenode", oid(if table.view.is_some() { 0 } else { table.id.0 })),
         // As of a table that nobody has analysed.
         ("reltuples", Value::Float4(-1.0)),
         ("relhasindex", truth(!table.indexes.is_empty())),
-        ("relpersistence", text("p")),
         ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
         ("relhasrules", truth(table.view.is_some())),
+        ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
         ("relispopulated", truth(true)),
         ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
+}
+
+fn persistence(table: &TableDef) -> &'static str {
+    if table.temporary.is_some() { "t" } else { "p" }
 }
 
 fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
@@ -50,7 +59,7 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("relowner", oid(OWNER)),
         ("relam", oid(access_method(index))),
         ("relfilenode", oid(index.id.0)),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(table))),
         ("relkind", text("i")),
         ("relnatts", int(index.columns.len())),
         ("relispopulated", truth(true)),
@@ -81,14 +90,20 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         let columns = table.columns.iter().enumerate();
         rows.extend(columns.map(|(number, column)| {
             let has_default = default_of(column).is_some();
-            attribute(relation, table.id.0, number, &Attribute::of_column(column), has_default)
+            attribute(relation, table.id.0, number, &Attribute::of_column(view, column), has_default)
         }));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
-                let column = Attribute::of_column(&table.columns[key.column]);
+                let column = Attribute::of_column(view, &table.columns[key.column]);
                 attribute(relation, index.id.0, number, &Attribute { not_null: false, ..column }, false)
             }));
         }
+    }
+    for (ty, fields) in user_types::composites(view) {
+        let columns = fields.iter().enumerate();
+        rows.extend(columns.map(|(number, field)| {
+            attribute(relation, ty.id.object(), number, &Attribute::of_field(view, field), false)
+        }));
     }
     for system in relations::all() {
         let columns = system.columns.iter().enumerate();
@@ -113,17 +128,27 @@ fn with_c_collation(relation: &SystemRelation, mut row: Row) -> Row {
 struct Attribute<'a> {
     name: &'a str,
     ty: TypeId,
+    /// The type under a domain.
+    base: TypeId,
     typmod: i32,
     not_null: bool,
 }
 
 impl<'a> Attribute<'a> {
-    fn of_column(column: &'a ColumnDef) -> Attribute<'a> {
-        Attribute { name: &column.name, ty: column.ty, typmod: column.typmod, not_null: column.not_null }
+    fn of_column(view: &View<'_>, column: &'a ColumnDef) -> Attribute<'a> {
+        let base = view.catalog().base_type(column.ty, -1).0;
+        let (ty, typmod) = (column.ty, column.typmod);
+        Attribute { name: &column.name, ty, base, typmod, not_null: column.not_null }
+    }
+
+    fn of_field(view: &View<'_>, field: &'a FieldDef) -> Attribute<'a> {
+        let base = view.catalog().base_type(field.ty, -1).0;
+        Attribute { name: &field.name, ty: field.ty, base, typmod: field.typmod, not_null: false }
     }
 
     fn of_system(column: &'a SystemColumn) -> Attribute<'a> {
-        Attribute { name: column.name, ty: column.ty, typmod: -1, not_null: column.not_null }
+        let ty = column.ty;
+        Attribute { name: column.name, ty, base: ty, typmod: -1, not_null: column.not_null }
     }
 }
 
@@ -149,7 +174,7 @@ fn attribute(
         ("atthasdef", truth(has_default)),
         ("attislocal", truth(true)),
     ];
-    if let Some(facts) = type_facts(column.ty) {
+    if let Some(facts) = type_facts(column.base) {
         values.extend([
             ("attlen", facts.length.clone()),
             ("attbyval", facts.by_value.clone()),

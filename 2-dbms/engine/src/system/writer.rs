@@ -110,6 +110,8 @@ impl<'a> Writer<'a> {
                 }
                 _ => self.cast(inner, expr.ty, expr.typmod)?,
             },
+            ExprKind::Domain { argument, .. } => self.cast(argument, expr.ty, -1)?,
+            ExprKind::DomainValue => self.out.push_str("VALUE"),
             ExprKind::Relabel(inner) => self.cast(inner, expr.ty, expr.typmod)?,
             ExprKind::CastElements { array, .. } => self.cast(array, expr.ty, expr.typmod)?,
             ExprKind::And(list) => self.logic(list, " AND ", around)?,

@@ -14,6 +14,7 @@ mod bytes;
 mod compare;
 mod datetime;
 mod engine;
+mod enums;
 mod float;
 mod generate;
 pub mod hash;
@@ -45,7 +46,7 @@ pub(crate) struct Implementations {
 }
 
 const SCALARS: &[&[Scalars]] = &[
-    &[array::FUNCTIONS, boolean::FUNCTIONS, bytes::FUNCTIONS, compare::FUNCTIONS],
+    &[array::FUNCTIONS, boolean::FUNCTIONS, bytes::FUNCTIONS, compare::FUNCTIONS, enums::FUNCTIONS],
     &datetime::FUNCTIONS,
     &[float::FUNCTIONS, &float::FLOAT4, &float::FLOAT8, &float::FLOAT48, &float::FLOAT84],
     &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), in_range::FUNCTIONS, integer::FUNCTIONS, json::FUNCTIONS],

@@ -3,7 +3,7 @@
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem,
-    IndexStmt, Node, ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
+    IndexStmt, Node, ObjectType, RangeVar, SortByDir, SortByNulls, TruncateStmt,
 };
 use tuplix_catalog::{IndexColumn, IndexMethod};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -14,6 +14,9 @@ use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, QualifiedName};
 impl Analyzer<'_> {
     /// A statement that changes the catalogue; `None` for any other.
     pub(super) fn ddl(&mut self, node: &NodeEnum) -> Result<Option<Ddl>> {
+        if let Some(statement) = self.type_statement(node)? {
+            return Ok(Some(Ddl::Type(statement)));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
@@ -24,6 +27,9 @@ impl Analyzer<'_> {
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
             NodeEnum::RenameStmt(stmt) => self.rename(stmt)?,
+            NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
+            NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
+            NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
             _ => return Ok(None),
         }))
     }
@@ -157,15 +163,7 @@ impl Analyzer<'_> {
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
-            Ok(other) => {
-                // There are built-in types only, so what does not exist can be said.
-                for node in stmt.objects.iter().filter(|_| !stmt.missing_ok) {
-                    if let NodeEnum::TypeName(name) = nodes::inner(node)? {
-                        self.type_name(name)?;
-                    }
-                }
-                return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other))));
-            }
+            Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
             Err(_) => return Err(nodes::missing()),
         };
         if stmt.concurrent {
@@ -212,8 +210,15 @@ impl Analyzer<'_> {
 
     fn alter_action(&mut self, table: &RangeVar, command: &AlterTableCmd) -> Result<AlterTable> {
         let kind = AlterTableType::try_from(command.subtype).map_err(|_| nodes::missing())?;
-        let cascade = command.behavior == DropBehavior::DropCascade as i32;
         match kind {
+            AlterTableType::AtAddColumn => self.alter_add_column(table, command),
+            AlterTableType::AtAlterColumnType => self.alter_column_type(command),
+            AlterTableType::AtDropColumn => {
+                let cascade = DropBehavior::try_from(command.behavior) == Ok(DropBehavior::DropCascade);
+                let (column, if_exists) = (command.name.clone(), command.missing_ok);
+                Ok(AlterTable::DropColumn { column, if_exists, cascade })
+            }
+            AlterTableType::AtValidateConstraint => Ok(AlterTable::Validate(command.name.clone())),
             AlterTableType::AtAddConstraint => {
                 let NodeEnum::Constraint(constraint) = nodes::required(command.def.as_deref())? else {
                     return Err(nodes::missing());
@@ -221,7 +226,7 @@ impl Analyzer<'_> {
                 Ok(AlterTable::AddConstraint(self.table_constraint(constraint)?))
             }
             // No other object depends on a constraint here: there are no foreign keys.
-            AlterTableType::AtDropConstraint if !cascade => {
+            AlterTableType::AtDropConstraint => {
                 Ok(AlterTable::DropConstraint { name: command.name.clone(), if_exists: command.missing_ok })
             }
             AlterTableType::AtSetNotNull => {
@@ -253,30 +258,10 @@ impl Analyzer<'_> {
         let Some(def) = found.columns(self).into_iter().find(|def| def.name == column) else { return Ok(()) };
         self.check_default(value, column, def.ty, def.typmod)
     }
-
-    fn rename(&mut self, stmt: &RenameStmt) -> Result<Ddl> {
-        let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
-        let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
-        let action = match kind {
-            ObjectType::ObjectTable => AlterTable::Rename(stmt.newname.clone()),
-            ObjectType::ObjectColumn if of_table => {
-                AlterTable::RenameColumn { from: stmt.subname.clone(), to: stmt.newname.clone() }
-            }
-            other => {
-                return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other))));
-            }
-        };
-        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        Ok(Ddl::AlterTable {
-            table: self.qualified_name(name)?,
-            if_exists: stmt.missing_ok,
-            actions: vec![action],
-        })
-    }
 }
 
 /// The word for a kind of object.
-fn object_name(kind: ObjectType) -> &'static str {
+pub(super) fn object_name(kind: ObjectType) -> &'static str {
     match kind {
         ObjectType::ObjectView => "VIEW",
         ObjectType::ObjectMatview => "MATERIALIZED VIEW",

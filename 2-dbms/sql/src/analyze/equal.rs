@@ -102,6 +102,8 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
                 && x.iter().zip(y).all(|(x, y)| same(&x.0, &y.0) && same(&x.1, &y.1))
         }
         (K::CaseOperand, K::CaseOperand) => true,
+        // The checks are those of the domain, the type.
+        (K::Domain { argument: a, .. }, K::Domain { argument: b, .. }) => same(a, b),
         (K::NullIf { left: a, equal: e }, K::NullIf { left: b, equal: f }) => same(a, b) && same(e, f),
         (K::MinMax { greatest: g, arguments: x }, K::MinMax { greatest: h, arguments: y }) => {
             g == h && all(x, y)

@@ -46,12 +46,14 @@ impl Analyzer<'_> {
         let name = nodes::strings(&node.funcname).last().map_or_else(String::new, |name| (*name).to_owned());
         let (columns, scalar) = self.function_columns(&call, &name, position)?;
         let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
+        let (row, is_composite) = (call.ty, call.ty.is_composite());
         let relation = self.add_relation(&name, columns, None);
         self.scope().set_functions.push(From::Function { relation, call, ordinality: false });
         Ok(if scalar {
             Expr { kind: ExprKind::Column { relation, column: 0 }, ty, typmod, position }
         } else {
-            Expr { kind: ExprKind::WholeRow(relation), ty: TypeId::RECORD, typmod: -1, position }
+            let ty = if is_composite { row } else { TypeId::RECORD };
+            Expr { kind: ExprKind::WholeRow(relation), ty, typmod: -1, position }
         })
     }
 
@@ -125,6 +127,10 @@ impl Analyzer<'_> {
             Callee::Function(function) => {
                 self.refuse_aggregate_clauses(&call)?;
                 let arguments = self.builtin_arguments(function, call.arguments, &resolved)?;
+                if is_populating(function.symbol) && !function.returns_set {
+                    let columns = self.listed_columns.take();
+                    return self.populated(function.symbol, arguments, columns, position);
+                }
                 let made = coerce::call(function, arguments, resolved.result);
                 Ok(Expr { position, ..made })
             }
@@ -211,7 +217,11 @@ impl Analyzer<'_> {
             let value = function.default_value(parameter);
             slots.push((parameter, Expr::constant(value, function.args[parameter])));
         }
-        Ok(in_order(slots))
+        let mut arguments = in_order(slots);
+        if function.name.contains("json") {
+            arguments.iter_mut().for_each(|argument| self.name_columns(argument));
+        }
+        Ok(arguments)
     }
 
     /// Coerces the written arguments and says to which parameter each goes.
@@ -256,8 +266,9 @@ impl Analyzer<'_> {
                 .at(position));
         }
         let arguments = self.user_arguments(function, arguments, resolved)?;
+        let function = self.specialised(function, &arguments).map_err(|error| error.at(position))?;
         Ok(Expr {
-            kind: ExprKind::UserCall { function: id, arguments },
+            kind: ExprKind::UserCall { function, arguments },
             ty: resolved.result,
             typmod: -1,
             position,
@@ -277,7 +288,11 @@ impl Analyzer<'_> {
             let argument = inputs.get(parameter).ok_or_else(nodes::missing)?;
             let text = argument.default.as_deref().ok_or_else(nodes::missing)?;
             let value = self.stored_expression(text, Clause::Default)?;
-            slots.push((parameter, self.assign(value, &argument.name, argument.ty, -1)?));
+            let value = match tuplix_functions::is_polymorphic(argument.ty) {
+                true => self.settle_unknown(value)?,
+                false => self.assign(value, &argument.name, argument.ty, -1)?,
+            };
+            slots.push((parameter, value));
         }
         Ok(in_order(slots))
     }
@@ -355,6 +370,21 @@ impl Analyzer<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a function makes rows of JSON objects, of a type that the call decides.
+pub(super) fn is_populating(symbol: &str) -> bool {
+    matches!(
+        symbol,
+        "json_populate_record"
+            | "jsonb_populate_record"
+            | "json_populate_recordset"
+            | "jsonb_populate_recordset"
+            | "json_to_record"
+            | "jsonb_to_record"
+            | "json_to_recordset"
+            | "jsonb_to_recordset"
+    )
 }
 
 /// A function of the catalogue as the rules see it; a procedure's OUT arguments are passed too.

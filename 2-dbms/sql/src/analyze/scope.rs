@@ -117,6 +117,7 @@ pub(super) enum Clause {
     Default,
     Check,
     Index,
+    Transform,
     Call,
     Execute,
 }
@@ -147,6 +148,7 @@ impl Clause {
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
             Clause::Index => "index expressions",
+            Clause::Transform => "transform expressions",
             Clause::Call => "CALL arguments",
             Clause::Execute => "EXECUTE parameters",
         }
@@ -169,6 +171,7 @@ impl Clause {
             Clause::Default => Some("cannot use subquery in DEFAULT expression"),
             Clause::Check => Some("cannot use subquery in check constraint"),
             Clause::Index => Some("cannot use subquery in index expression"),
+            Clause::Transform => Some("cannot use subquery in transform expression"),
             Clause::Call => Some("cannot use subquery in CALL argument"),
             Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
             _ => None,
@@ -286,7 +289,7 @@ impl<'a> Analyzer<'a> {
         position: Option<u32>,
     ) -> Result<Found<'a>> {
         let found = match schema {
-            Some(schema) => self.relation_in(schema, name),
+            Some(schema) => self.relation_in(self.context.temporary_schema(schema), name),
             None => {
                 let path = self.search_path();
                 let listed = path.iter().any(|schema| schema == "pg_catalog");
@@ -342,6 +345,10 @@ impl<'a> Analyzer<'a> {
                     schemas = vec![schema];
                 }
                 schemas.into_iter().find_map(|schema| {
+                    let composite = self.context.catalog.user_type_named(schema, name);
+                    if let Some(composite) = composite.filter(|ty| ty.id.is_composite()) {
+                        return Some(composite.id.object());
+                    }
                     let table = self.context.catalog.table_of_index(schema, name)?;
                     Analyzer::constraint_index(table, name).map(|index| index.0)
                 })
@@ -349,11 +356,17 @@ impl<'a> Analyzer<'a> {
         }
     }
 
+    /// The type of a relation's rows: a table's has a name.
+    fn row_type(&self, relation: crate::plan::RelationId) -> TypeId {
+        let table = self.origin(relation).table.and_then(|table| self.context.catalog.table(table));
+        table.map_or(TypeId::RECORD, |table| table.row_type())
+    }
+
     /// The type of the value that a whole-row reference of `item` gives.
     pub(super) fn whole_row(&self, item: &ScopeItem) -> Expr {
         match (item.relation, &item.columns[..]) {
             (_, [only]) if item.scalar => only.value.clone(),
-            (Some(relation), _) => Expr::new(ExprKind::WholeRow(relation), TypeId::RECORD),
+            (Some(relation), _) => Expr::new(ExprKind::WholeRow(relation), self.row_type(relation)),
             (None, columns) => {
                 let fields = columns.iter().map(|column| column.value.clone()).collect();
                 Expr::new(ExprKind::Row(fields), TypeId::RECORD)

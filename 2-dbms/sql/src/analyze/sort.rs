@@ -126,7 +126,7 @@ impl Analyzer<'_> {
 
     /// Refuses types without order.
     pub(super) fn ordered(&self, ty: TypeId, position: Option<u32>) -> Result<()> {
-        if ty == TypeId::RECORD || self.resolver().operator("<", Some(ty), ty).is_ok() {
+        if ty.is_row() || self.resolver().operator("<", Some(ty), ty).is_ok() {
             return Ok(());
         }
         let message = format!("could not identify an ordering operator for type {ty}");
@@ -137,7 +137,7 @@ impl Analyzer<'_> {
 
     /// Refuses types without equality.
     fn comparable(&self, ty: TypeId, position: Option<u32>) -> Result<()> {
-        if ty == TypeId::RECORD || self.resolver().operator("=", Some(ty), ty).is_ok() {
+        if ty.is_row() || self.resolver().operator("=", Some(ty), ty).is_ok() {
             return Ok(());
         }
         let message = format!("could not identify an equality operator for type {ty}");

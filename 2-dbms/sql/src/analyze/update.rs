@@ -66,17 +66,37 @@ impl Analyzer<'_> {
     pub(super) fn assignments(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<(usize, Expr)>> {
         self.in_clause(Clause::Update, |analyzer| {
             let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
+            // Those of parts of columns.
+            let mut parts: Vec<usize> = Vec::new();
             for node in list {
                 let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
                 let column = analyzer.changed_column(table, &target.name, target.location)?;
-                if !target.indirection.is_empty() {
-                    return Err(analyzer.unsupported("assigning to a part of a column", target.location));
+                let before = assignments.iter().position(|(other, _)| *other == column);
+                let value = target.val.as_deref().ok_or_else(nodes::missing)?;
+                if !target.indirection.is_empty() && before.is_none_or(|place| parts.contains(&place)) {
+                    if let NodeEnum::MultiAssignRef(_) = nodes::inner(value)? {
+                        let what = "assigning a row to parts of columns";
+                        return Err(analyzer.unsupported(what, target.location));
+                    }
+                    let base = match before {
+                        Some(place) => assignments[place].1.clone(),
+                        None => analyzer.target_column(column)?,
+                    };
+                    let given = analyzer.part_value(value, &target.indirection)?;
+                    let whole = analyzer.with_part(base, &target.indirection, given, &target.name)?;
+                    match before {
+                        Some(place) => assignments[place].1 = whole,
+                        None => {
+                            parts.push(assignments.len());
+                            assignments.push((column, whole));
+                        }
+                    }
+                    continue;
                 }
-                if assignments.iter().any(|(other, _)| *other == column) {
+                if before.is_some() {
                     let message = format!("multiple assignments to same column \"{}\"", target.name);
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
-                let value = target.val.as_deref().ok_or_else(nodes::missing)?;
                 let value = match nodes::inner(value)? {
                     NodeEnum::MultiAssignRef(part) => analyzer.part_of_row(part, table, column)?,
                     _ => analyzer.column_value(value, table, column)?,
@@ -85,6 +105,12 @@ impl Analyzer<'_> {
             }
             Ok(assignments)
         })
+    }
+
+    /// The column of the target, as it was.
+    fn target_column(&mut self, column: usize) -> Result<Expr> {
+        let item = self.scope().items.first().ok_or_else(nodes::missing)?;
+        item.columns.get(column).map(|column| column.value.clone()).ok_or_else(nodes::missing)
     }
 
     /// One column's value of `(a, b) = row`.

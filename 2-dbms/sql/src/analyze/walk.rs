@@ -15,6 +15,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -34,6 +35,10 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::IsNull { argument: one, .. }
         | ExprKind::IsBoolean { argument: one, .. }
         | ExprKind::Field { record: one, .. } => visit(one),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter_mut().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array: left, element: right }
         | ExprKind::IsDistinct { left, right, .. }
         | ExprKind::NullIf { left, equal: right }
@@ -54,6 +59,26 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             for subscript in subscripts {
                 subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
             }
+        }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter_mut().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter_mut().for_each(&mut *visit);
+            visit(value);
         }
         ExprKind::Subquery { kind, .. } => {
             if let SubqueryKind::Compare { left, .. } = kind {

@@ -1,11 +1,17 @@
 //! Statements that change the catalogue.
 
-use tuplix_catalog::{ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language};
+use tuplix_catalog::{
+    ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language, OnCommit,
+};
 use tuplix_types::TypeId;
+
+use super::{Query, Relation};
 
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
 pub enum Ddl {
+    /// CREATE, ALTER and DROP of types and domains
+    Type(super::TypeDdl),
     /// CREATE SCHEMA
     CreateSchema {
         /// Name.
@@ -37,6 +43,31 @@ pub enum Ddl {
         /// Actions in order.
         actions: Vec<AlterTable>,
     },
+    /// CREATE TABLE AS, SELECT INTO
+    CreateTableAs(CreateTableAs),
+    /// COMMENT ON
+    Comment {
+        /// What.
+        target: CommentTarget,
+        /// The comment; `None` takes it away.
+        text: Option<String>,
+    },
+    /// ALTER INDEX RENAME TO
+    RenameIndex {
+        /// Index.
+        index: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// The new name.
+        to: String,
+    },
+    /// ALTER SCHEMA RENAME TO
+    RenameSchema {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
 }
 
 /// A name with or without schema.
@@ -61,6 +92,59 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints, those of columns too.
     pub constraints: Vec<Constraint>,
+    /// LIKE clauses, each with the number of columns before it.
+    pub likes: Vec<(usize, Like)>,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+}
+
+/// LIKE table INCLUDING ...
+#[derive(Clone, Debug)]
+pub struct Like {
+    /// The table.
+    pub table: QualifiedName,
+    /// INCLUDING DEFAULTS
+    pub defaults: bool,
+    /// INCLUDING CONSTRAINTS
+    pub constraints: bool,
+    /// INCLUDING INDEXES
+    pub indexes: bool,
+    /// INCLUDING COMMENTS
+    pub comments: bool,
+}
+
+/// CREATE TABLE AS, SELECT INTO
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Name.
+    pub name: QualifiedName,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+    /// The names of the first columns.
+    pub columns: Vec<String>,
+    /// The query.
+    pub query: Box<Query>,
+    /// The query's relations.
+    pub relations: Vec<Relation>,
+    /// WITH DATA
+    pub with_data: bool,
+}
+
+/// What a comment is about.
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    /// TABLE
+    Table(QualifiedName),
+    /// INDEX
+    Index(QualifiedName),
+    /// COLUMN of a table
+    Column(QualifiedName, String),
+    /// SCHEMA
+    Schema(String),
+    /// FUNCTION, PROCEDURE or ROUTINE, with its argument types when written.
+    Function(QualifiedName, Option<Vec<TypeId>>, DropKind),
 }
 
 /// A table constraint.
@@ -70,6 +154,8 @@ pub struct Constraint {
     pub name: Option<String>,
     /// Where it stands.
     pub position: Option<u32>,
+    /// NOT VALID: rows that are there may break it.
+    pub not_valid: bool,
     /// What it says.
     pub kind: ConstraintKind,
 }
@@ -205,6 +291,46 @@ pub enum AlterTable {
         /// SQL text; `None` drops it.
         default: Option<String>,
     },
+    /// ADD COLUMN
+    AddColumn {
+        /// The column.
+        column: ColumnDef,
+        /// Its constraints.
+        constraints: Vec<Constraint>,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+    },
+    /// DROP COLUMN
+    DropColumn {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// ALTER COLUMN TYPE
+    SetType {
+        /// Column.
+        column: String,
+        /// The new type.
+        ty: TypeId,
+        /// Its modifier.
+        typmod: i32,
+        /// USING as SQL text.
+        using: Option<String>,
+    },
+    /// VALIDATE CONSTRAINT
+    Validate(String),
+    /// RENAME CONSTRAINT
+    RenameConstraint {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// SET SCHEMA
+    SetSchema(String),
     /// RENAME TO
     Rename(String),
     /// RENAME COLUMN

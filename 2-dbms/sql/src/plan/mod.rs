@@ -11,6 +11,7 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod types;
 mod window;
 
 pub use cursor::*;
@@ -19,6 +20,7 @@ pub use expression::*;
 pub use procedure::*;
 pub use query::*;
 pub use tuplix_types::OutputColumn;
+pub use types::*;
 pub use window::*;
 
 use tuplix_types::TypeId;
@@ -105,6 +107,8 @@ pub enum StatementKind {
     CloseCursor(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
+    /// DISCARD TEMP
+    DiscardTemporary,
 }
 
 /// A relation of the statement: a FROM item, a target table, `excluded`.

@@ -55,7 +55,7 @@ impl Binder<'_> {
         for argument in arguments {
             match self.data_type(&argument.data_type).of_the_whole()? {
                 Resolved::Scalar(ty, typmod) => self.add_variable(&argument.name, ty, typmod),
-                Resolved::Record | Resolved::Row(_) => {
+                Resolved::Record | Resolved::Row(..) => {
                     return Err(SqlError::unsupported("a row as argument of a cursor").into());
                 }
             };
@@ -198,10 +198,11 @@ impl Binder<'_> {
         let line = body.statements.first().map_or(0, |statement| statement.line);
         let assign = |(argument, value): (usize, Expression)| Located {
             line,
+            id: 0,
             node: PlStatement::Assign { target: Target::Variable(argument), value },
         };
         let mut statements: Vec<Located<PlStatement>> = values.into_iter().map(assign).collect();
-        statements.push(Located { line, node: result? });
+        statements.push(Located { line, id: 0, node: result? });
         Ok(PlStatement::Block(Box::new(crate::plan::Block {
             label: None,
             initial: Vec::new(),

@@ -70,6 +70,24 @@ struct Binder<'a> {
     returns_set: bool,
     gives_void: bool,
     columns: Vec<OutputColumn>,
+    place: Place,
+}
+
+/// Where in the text the binder is: what numbers statements and variables so that another binding finds them again.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    statement: u64,
+    lists: u64,
+    variables: u64,
+}
+
+impl Place {
+    /// A number for a part of this place.
+    fn part(self, kind: u64, number: u64) -> u64 {
+        let mut mixed = self.statement.rotate_left(23) ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ number).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (mixed ^ (mixed >> 32)) | 1
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -89,6 +107,7 @@ impl<'a> Binder<'a> {
             returns_set: false,
             gives_void: false,
             columns: Vec::new(),
+            place: Place::default(),
         };
         binder.variables.namespaces.push(Namespace::default());
         binder.found = binder.add_found();
@@ -121,7 +140,7 @@ impl<'a> Binder<'a> {
         binder.found = binder.add_found();
         binder.returns = function.returns;
         binder.returns_set = function.returns_set;
-        binder.columns = result_columns(function);
+        binder.columns = result_columns(context, function);
         binder.function = Some(function);
         binder
     }
@@ -133,8 +152,11 @@ impl<'a> Binder<'a> {
     /// A new variable, in sight under its name unless that is empty.
     fn add_variable(&mut self, name: &str, ty: TypeId, typmod: i32) -> usize {
         let index = self.variables.list.len();
+        let id = self.place.part(0, self.place.variables);
+        self.place.variables += 1;
         self.variables.list.push(Variable {
             name: name.to_owned(),
+            id,
             ty,
             typmod,
             not_null: false,
@@ -142,6 +164,13 @@ impl<'a> Binder<'a> {
         });
         self.variables.shapes.push(Shape::Unassigned);
         self.structures.push(Shape::Unassigned);
+        if ty.is_composite()
+            && let Some(fields) = self.context.catalog.row_fields(ty)
+        {
+            let columns = crate::analyze::create_type::outputs(fields);
+            self.variables.list[index].fields = Some(columns.clone());
+            self.variables.shapes[index] = Shape::Known(columns);
+        }
         if !name.is_empty()
             && let Some(namespace) = self.variables.namespaces.last_mut()
         {
@@ -151,8 +180,8 @@ impl<'a> Binder<'a> {
     }
 
     /// A new record variable of a fixed structure.
-    fn add_row(&mut self, name: &str, columns: Vec<OutputColumn>) -> usize {
-        let index = self.add_variable(name, TypeId::RECORD, -1);
+    fn add_row(&mut self, name: &str, ty: TypeId, columns: Vec<OutputColumn>) -> usize {
+        let index = self.add_variable(name, ty, -1);
         self.variables.list[index].fields = Some(columns.clone());
         self.variables.shapes[index] = Shape::Known(columns);
         index
@@ -190,6 +219,7 @@ impl<'a> Binder<'a> {
             signature: self.signature,
             variables: self.variables.list,
             inputs: self.inputs,
+            returns_row: self.returns.is_composite() && self.outputs.is_empty(),
             outputs: self.outputs,
             found: self.found,
             gives_void: self.gives_void,
@@ -211,14 +241,14 @@ fn failing_block(line: u32, error: SqlError) -> Block {
     Block {
         label: None,
         initial: Vec::new(),
-        statements: vec![Located { line, node }],
+        statements: vec![Located { line, id: 0, node }],
         handlers: Vec::new(),
         error_variables: None,
     }
 }
 
 /// What a call of the function gives.
-fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
+fn result_columns(context: &AnalyzeContext<'_>, function: &FunctionDef) -> Vec<OutputColumn> {
     let mut columns: Vec<OutputColumn> = function
         .outputs()
         .enumerate()
@@ -229,6 +259,11 @@ fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
             typmod: -1,
         })
         .collect();
+    if columns.is_empty()
+        && let Some(fields) = context.catalog.row_fields(function.returns)
+    {
+        return crate::analyze::create_type::outputs(fields);
+    }
     if columns.is_empty() && function.returns != TypeId::VOID {
         columns.push(OutputColumn { name: function.name.clone(), ty: function.returns, typmod: -1 });
     }

@@ -285,6 +285,22 @@ impl Show<'_> {
                 format!("{text} end")
             }
             ExprKind::CaseOperand => "_".to_owned(),
+            ExprKind::DomainValue => "value".to_owned(),
+            ExprKind::Domain { argument, not_null, checks } => {
+                let checks: Vec<String> = checks.iter().map(|(_, check)| self.expr(check)).collect();
+                let null = if *not_null { " not null" } else { "" };
+                format!("domain({}{null} [{}])", self.expr(argument), checks.join(", "))
+            }
+            ExprKind::SetElement { array, value, .. } => {
+                format!("set({}, {})", self.expr(array), self.expr(value))
+            }
+            ExprKind::SetField { record, index, value, .. } => {
+                format!("set({}.{index}, {})", self.expr(record), self.expr(value))
+            }
+            ExprKind::SetJson { target, path, value } => {
+                format!("set({}[{}], {})", self.expr(target), join(path, ", "), self.expr(value))
+            }
+            ExprKind::Populate { source, .. } => format!("populate({})", self.expr(source)),
             ExprKind::Coalesce(list) => format!("coalesce({})", join(list, ", ")),
             ExprKind::NullIf { left, equal } => format!("nullif({}, {})", self.expr(left), self.expr(equal)),
             ExprKind::MinMax { greatest, arguments } => {
