@@ -235,3 +235,72 @@ impl Portal {
 pub(crate) fn no_such_cursor(name: &str) -> SqlError {
     SqlError::new(sqlstate::INVALID_CURSOR_NAME, format!("cursor \"{name}\" does not exist"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn portal(rows: usize, scroll: Option<bool>) -> Portals {
+        let mut portals = Portals::default();
+        let rows = RowSet { width: 0, values: Vec::new(), len: rows };
+        let (columns, text) = (Arc::default(), String::new());
+        portals.open("c", NewPortal { columns, rows, scroll, hold: false, text, created_us: 0 }).unwrap();
+        portals
+    }
+
+    fn fetch(portals: &mut Portals, by: CursorMove) -> Vec<usize> {
+        portals.fetch("c", by).unwrap().1
+    }
+
+    #[test]
+    fn moves_as_postgresql_does() {
+        use CursorMove::{Absolute, Backward, Forward, Relative};
+        let mut c = portal(3, None);
+        let steps: &[(CursorMove, &[usize])] = &[
+            (Backward(Some(1)), &[]),
+            (Forward(Some(2)), &[0, 1]),
+            (Forward(Some(0)), &[1]),
+            (Forward(Some(1)), &[2]),
+            (Forward(Some(1)), &[]),
+            (Forward(Some(0)), &[]),
+            (Backward(Some(2)), &[2, 1]),
+            (Forward(Some(-1)), &[0]),
+            (Backward(Some(-5)), &[1, 2]),
+            (Absolute(-3), &[0]),
+            (Absolute(-4), &[]),
+            (Relative(2), &[1]),
+            (Relative(i64::MAX), &[]),
+            (Relative(-1), &[2]),
+            (Relative(i64::MIN), &[]),
+            (Forward(None), &[0, 1, 2]),
+            (Backward(None), &[2, 1, 0]),
+            (Absolute(i64::MAX), &[]),
+            (Absolute(i64::MIN), &[]),
+        ];
+        for (by, expected) in steps {
+            assert_eq!(fetch(&mut c, *by), *expected, "{by:?}");
+        }
+    }
+
+    #[test]
+    fn no_scroll_goes_forward_only() {
+        let mut c = portal(2, Some(false));
+        assert_eq!(fetch(&mut c, CursorMove::Absolute(2)), [1]);
+        assert_eq!(c.fetch("c", CursorMove::Absolute(1)).unwrap_err().sqlstate().as_str(), "55000");
+        assert_eq!(c.fetch("c", CursorMove::Relative(0)).unwrap_err().sqlstate().as_str(), "55000");
+    }
+
+    #[test]
+    fn a_failed_run_has_done_nothing() {
+        let mut c = portal(2, None);
+        c.end_run(true);
+        fetch(&mut c, CursorMove::Forward(Some(1)));
+        c.close("c").unwrap();
+        c.end_run(false);
+        assert_eq!(fetch(&mut c, CursorMove::Forward(Some(1))), [0]);
+        c.end_run(true);
+        c.end_transaction(true);
+        assert_eq!(c.get("c").unwrap_err().sqlstate().as_str(), "34000");
+    }
+}

@@ -55,3 +55,6 @@ CREATE FUNCTION several(bigint, a date DEFAULT '2020-1-1', OUT sum numeric, OUT 
 CREATE FUNCTION numbers() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION shop.twice(x text) RETURNS text LANGUAGE sql AS $body$ SELECT x || x $body$;
 CREATE PROCEDURE do_it(INOUT a int, b text DEFAULT 'x') LANGUAGE plpgsql AS $$ BEGIN a := a + 1; END $$;
+CREATE VIEW rich AS SELECT * FROM account WHERE balance > 100;
+CREATE VIEW owners (who, total) AS SELECT owner, sum(balance) FROM account GROUP BY owner ORDER BY owner;
+CREATE VIEW shop.both AS SELECT i.k, p.a + 1 AS next FROM shop.item i LEFT JOIN plain p ON p.a = i.k;
