@@ -129,18 +129,24 @@ impl Portals {
     /// A run has ended: when it failed, it has done nothing to cursors.
     #[inline]
     pub(crate) fn end_run(&mut self, succeeded: bool) {
-        if let Some(before) = self.before_run.take()
-            && !succeeded
-        {
-            self.open = before;
+        if self.before_run.is_some() {
+            let before = self.before_run.take().unwrap_or_default();
+            if !succeeded {
+                self.open = before;
+            }
         }
     }
 
     /// A transaction has ended: cursors that it opened are gone, but for those WITH HOLD when it committed.
+    #[inline]
     pub(crate) fn end_transaction(&mut self, committed: bool) {
-        if self.open.is_empty() {
-            return;
+        if !self.open.is_empty() {
+            self.close_those_of_transaction(committed);
         }
+    }
+
+    #[cold]
+    fn close_those_of_transaction(&mut self, committed: bool) {
         self.open.retain(|_, portal| portal.created.is_none() || (committed && portal.hold));
         self.open.values_mut().for_each(|portal| portal.created = None);
     }
