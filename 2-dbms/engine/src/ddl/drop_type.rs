@@ -172,5 +172,10 @@ fn described(dependent: &Dependent, on: &TypeDef) -> String {
         Dependent::Type(ty) => format!("type {}", ty.name),
         Dependent::Field(ty, field) => format!("column {field} of composite type {}", ty.name),
     };
-    format!("{what} depends on type {}", on.name)
+    let ty = match dependent {
+        Dependent::Column(table, column) => Some(table.columns[*column].ty),
+        _ => None,
+    };
+    let suffix = if ty.is_some_and(|ty| ty != on.id) { "[]" } else { "" };
+    format!("{what} depends on type {}{suffix}", on.name)
 }
