@@ -44,6 +44,8 @@ pub enum CatalogChange {
     DropSchema(String),
     /// A table was created or changed: columns, constraints, indexes, distribution.
     PutTable(TableDef),
+    /// A table was changed and its rows with it: the old ones are gone, the record's inserts bring the new ones.
+    RewriteTable(TableDef),
     /// A table was dropped, its rows with it.
     DropTable(TableId),
     /// A table lost all its rows.
@@ -110,7 +112,7 @@ impl Catalog {
             CatalogChange::DropSchema(name) => {
                 self.schemas.remove(&name);
             }
-            CatalogChange::PutTable(table) => self.put_table(table),
+            CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => self.put_table(table),
             CatalogChange::DropTable(id) => self.remove_table(id),
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
@@ -202,6 +204,11 @@ impl Catalog {
     /// The function with this id.
     pub fn function(&self, id: FunctionId) -> Option<&Arc<FunctionDef>> {
         if id.is_special() { self.specials.find(id) } else { self.functions.get(&id) }
+    }
+
+    /// The function that users know, for one made for a kind of call.
+    pub fn known_function(&self, id: FunctionId) -> FunctionId {
+        if id.is_special() { self.specials.base(id).unwrap_or(id) } else { id }
     }
 
     /// A row type without a name for a record whose columns are known; `None` when this version has too many.

@@ -1,6 +1,7 @@
 //! From text to compiled code: parser, analyzer and compiler in a row.
 
 use tuplix_catalog::TableDef;
+use tuplix_machine::Machine;
 use tuplix_sql::analyze::{AnalyzeContext, TableExpression, analyze_statement, analyze_table_expression};
 use tuplix_sql::parser::{self, ParsedStatement};
 use tuplix_sql::plan::{Expr, Relation, Statement};
@@ -37,6 +38,19 @@ impl<'a> Binder<'a> {
 
     /// Calls `compile` with what the compiler takes.
     pub fn with_compiler<T>(&self, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
+        self.compiler(None, compile)
+    }
+
+    /// The same for code that measures itself.
+    pub fn with_measuring_compiler<T>(
+        &self,
+        machine: &Machine,
+        compile: impl FnOnce(&CompileContext<'_>) -> T,
+    ) -> T {
+        self.compiler(Some(machine), compile)
+    }
+
+    fn compiler<T>(&self, measure: Option<&Machine>, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
         let bind = |table: &TableDef, text: &str, _: TypeId| {
             self.table_expression(table, text, TableExpression::Check)
         };
@@ -44,6 +58,7 @@ impl<'a> Binder<'a> {
             catalog: &self.schema.catalog,
             layout: &self.schema.layout,
             bind_expression: &bind,
+            measure,
         })
     }
 

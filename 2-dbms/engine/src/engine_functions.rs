@@ -77,13 +77,13 @@ fn create_distributed_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Val
             .hint("Distribute by an integer: a bucket number, or any integer, which is taken modulo the buckets.")
             .into());
     }
+    work.tx.lock_for_ddl(&[table.id])?;
     table.distribution = Distribution::Hash { column };
     for index in table.indexes.iter().filter(|index| index.unique) {
         check_distribution_in_key(&table, &index.name, &index.columns)?;
     }
     check_movable(&mut work, &table, Some(column))?;
-    work.change(CatalogChange::PutTable(table));
-    Ok(Value::Null)
+    work.move_table(table)
 }
 
 /// `create_reference_table(table regclass)`: the table can be read from every partition.
@@ -91,10 +91,10 @@ fn create_reference_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Value
     let mut work = Work::start(tx)?;
     let mut table = table_argument(&work, args)?;
     refuse_unless_local(&table)?;
+    work.tx.lock_for_ddl(&[table.id])?;
     check_movable(&mut work, &table, None)?;
     table.distribution = Distribution::Reference;
-    work.change(CatalogChange::PutTable(table));
-    Ok(Value::Null)
+    work.move_table(table)
 }
 
 fn refuse_unless_local(table: &TableDef) -> Result<(), SqlError> {
@@ -106,7 +106,7 @@ fn refuse_unless_local(table: &TableDef) -> Result<(), SqlError> {
 }
 
 fn check_movable(work: &mut Work<'_, '_>, table: &TableDef, column: Option<usize>) -> Run<()> {
-    let Some(access) = work.services.schema().layout.table(table.id).cloned() else { return Ok(()) };
+    let Some(access) = work.access(table.id)? else { return Ok(()) };
     let bytes = work.tx.memory_bytes(&access)?;
     if bytes > MAX_MOVED_BYTES {
         let message = format!("table \"{}\" is too large to be distributed", table.name);
@@ -140,6 +140,7 @@ fn create_distributed_function(args: &[Value], tx: &mut Transaction<'_>) -> Run<
         Some(argument) => Some(argument_position(&function, argument)?),
     };
     work.change(CatalogChange::PutFunction(function));
+    work.show()?;
     Ok(Value::Null)
 }
 

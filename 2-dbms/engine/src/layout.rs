@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, Distribution, TableDef, TableId};
 
+use crate::lock_table::TransactionId;
+
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(pub u32);
@@ -26,6 +28,8 @@ pub enum Placement {
         /// The distribution column's position.
         column: usize,
     },
+    /// Nowhere that others may go: a transaction is changing the table, and who wants its rows waits for it.
+    Locked(TransactionId),
 }
 
 /// A table as compiled code names it.
@@ -54,7 +58,7 @@ impl Layout {
         buckets: u16,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
     ) -> Layout {
-        let tables = catalog.tables().map(|table| {
+        let tables = catalog.tables().filter(|table| table.view.is_none()).map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {
                 Distribution::Local => Placement::Local(domain),
@@ -65,6 +69,13 @@ impl Layout {
             (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
         });
         Layout { tables: tables.collect() }
+    }
+
+    /// Says that a table lies elsewhere.
+    pub(crate) fn place(&mut self, id: TableId, placement: Placement) {
+        if let Some(access) = self.tables.get_mut(&id) {
+            access.placement = placement;
+        }
     }
 
     /// The table with this id.

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use ecow::EcoString;
 use tuplix_catalog::{Catalog, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
-use tuplix_sql::analyze::analyze_procedure;
+use tuplix_sql::analyze::{analyze_do, analyze_procedure};
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
-use crate::exec::{CompiledProcedure, CompiledStatement, compile_procedure};
+use crate::exec::{CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::layout::Layout;
-use crate::node::{Node, Schema, SessionFlags};
+use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
 use crate::transaction::Transaction;
@@ -35,6 +35,12 @@ pub struct Services {
     /// Settings.
     pub settings: RefCell<Settings>,
     schema: RefCell<Arc<Schema>>,
+    /// The transaction has a catalogue of its own: the version of the node's under which it is good; 0 without one.
+    private_base: Cell<u64>,
+    /// Functions compiled under it.
+    private_procedures: RefCell<ProcedureCache>,
+    /// The DO block that runs, compiled under it.
+    private_do: RefCell<Option<(u64, Arc<CompiledProcedure>)>>,
     pub(crate) flags: Arc<SessionFlags>,
     /// When the running statement is to be ended.
     pub(crate) deadline_ns: Cell<Option<u64>>,
@@ -70,6 +76,9 @@ impl Services {
             database,
             settings: RefCell::new(Settings::default()),
             schema: RefCell::new(schema),
+            private_base: Cell::new(0),
+            private_procedures: RefCell::default(),
+            private_do: RefCell::default(),
             flags,
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
@@ -90,7 +99,7 @@ impl Services {
 
     /// Looks at the node's catalogue as it is now.
     pub(crate) fn refresh(&self) {
-        if self.schema.borrow().version != self.node.catalog_version() {
+        if self.private_base.get() == 0 && self.schema.borrow().version != self.node.catalog_version() {
             *self.schema.borrow_mut() = self.node.schema();
         }
     }
@@ -102,6 +111,51 @@ impl Services {
         }
         let path = Services::search_path(self);
         self.with_catalog(|catalog| crate::user_types::named(catalog, &path, error))
+    }
+
+    /// The version that code has to be compiled under to run now.
+    #[inline]
+    pub(crate) fn current_version(&self) -> u64 {
+        if self.private_base.get() == 0 { self.node.catalog_version() } else { self.schema_version() }
+    }
+
+    /// The node's version under which code compiled under `version` may run.
+    #[inline]
+    pub(crate) fn base_of(&self, version: u64) -> u64 {
+        match self.private_base.get() {
+            0 => version,
+            base => base,
+        }
+    }
+
+    /// Whether code of this version is of another catalogue than the transaction's own.
+    #[inline]
+    pub(crate) fn is_stale(&self, version: u64) -> bool {
+        self.private_base.get() != 0 && self.schema_version() != version
+    }
+
+    /// Looks at a transaction's own catalogue from now on, good under `base`.
+    pub(crate) fn use_private(&self, schema: Arc<Schema>, base: u64) {
+        self.private_base.set(base);
+        self.show_private(schema);
+    }
+
+    /// The node's catalogue has changed in a way that the own one knows of.
+    pub(crate) fn rebase_private(&self, base: u64) {
+        self.private_base.set(base);
+    }
+
+    /// The transaction's own catalogue has changed.
+    pub(crate) fn show_private(&self, schema: Arc<Schema>) {
+        *self.schema.borrow_mut() = schema;
+    }
+
+    /// Looks at the node's catalogue again.
+    pub(crate) fn use_shared(&self) {
+        self.private_base.set(0);
+        self.private_procedures.borrow_mut().clear();
+        self.private_do.borrow_mut().take();
+        self.refresh();
     }
 
     /// Calls `use_it` with the catalogue.
@@ -125,10 +179,8 @@ impl Services {
     /// What binding the body finds; 42883 when the function was dropped.
     pub fn compiled_function(&self, id: FunctionId) -> Result<Arc<CompiledProcedure>> {
         let schema = self.schema();
-        if let Some((version, compiled)) = self.node.procedures.lock().get(&id)
-            && *version == schema.version
-        {
-            return Ok(compiled.clone());
+        if let Some(compiled) = self.kept_function(id, schema.version) {
+            return Ok(compiled);
         }
         let domain = || crate::user_types::domain_function(&schema.catalog, id).map(Arc::new);
         let Some(function) = schema.catalog.function(id).cloned().or_else(domain) else {
@@ -138,9 +190,56 @@ impl Services {
         let path = self.search_path();
         let binder = Binder::new(&schema, &path);
         let procedure = analyze_procedure(&binder.context(), &function)?;
-        let compiled = Arc::new(binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?);
-        self.node.procedures.lock().insert(id, (schema.version, compiled.clone()));
+        let compiled = Arc::new(
+            binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))?,
+        );
+        let entry = (schema.version, compiled.clone());
+        if self.private_base.get() == 0 {
+            self.node.procedures.lock().insert(id, entry);
+        } else {
+            self.private_procedures.borrow_mut().insert(id, entry);
+        }
         Ok(compiled)
+    }
+
+    /// A body as the transaction's own catalogue makes it now.
+    ///
+    /// # Errors
+    /// As [`Services::compiled_function`].
+    pub(crate) fn recompiled(&self, source: &Source) -> Result<Arc<CompiledProcedure>> {
+        let text = match source {
+            Source::Function(id) => return self.compiled_function(*id),
+            Source::Do(text) => text,
+        };
+        let schema = self.schema();
+        if let Some((version, compiled)) = &*self.private_do.borrow()
+            && *version == schema.version
+        {
+            return Ok(compiled.clone());
+        }
+        let compiled = Arc::new(self.compile_do(&schema, text)?);
+        *self.private_do.borrow_mut() = Some((schema.version, compiled.clone()));
+        Ok(compiled)
+    }
+
+    /// The block of a DO statement.
+    ///
+    /// # Errors
+    /// What analysing and compiling find.
+    pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
+        let path = self.search_path();
+        let binder = Binder::new(schema, &path);
+        let procedure = analyze_do(&binder.context(), text)?;
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, Some(text)))
+    }
+
+    fn kept_function(&self, id: FunctionId, version: u64) -> Option<Arc<CompiledProcedure>> {
+        let good = |entry: &(u64, Arc<CompiledProcedure>)| (entry.0 == version).then(|| entry.1.clone());
+        if self.private_base.get() == 0 {
+            self.node.procedures.lock().get(&id).and_then(good)
+        } else {
+            self.private_procedures.borrow().get(&id).and_then(good)
+        }
     }
 
     /// A statement of EXECUTE, compiled and kept.

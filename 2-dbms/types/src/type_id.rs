@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A SQL type, named by its object id in `pg_type`: PostgreSQL 15's ids for built-in types.
 ///
-/// What users create says by its id what it is (docs/adr/0005), so that code which never sees the
+/// What users create says by its id what it is (docs/adr/0006), so that code which never sees the
 /// catalogue knows an array's elements and whether a value is an enum's label:
 ///
 /// ```text

@@ -1,12 +1,31 @@
-//! ALTER TABLE.
+//! ALTER TABLE. All actions of a statement are one change: rows are read once.
 
-use tuplix_catalog::{CatalogChange, TableDef};
-use tuplix_sql::plan::{AlterTable, ConstraintKind, QualifiedName};
+use tuplix_catalog::{CatalogChange, ColumnDef, TableDef};
+use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Work;
-use super::names::relation_exists;
+use super::alter_columns::rows_change;
+use crate::bind::Binder;
+use crate::exec::{ColumnSource, RowProgram, compile_rows};
+use crate::layout::Layout;
+use crate::node::Schema;
 use crate::stop::Run;
+
+/// A table on its way from one definition to another.
+pub(super) struct Alteration {
+    /// As it was.
+    pub old: TableDef,
+    /// As it is to be.
+    pub table: TableDef,
+    /// Where each column's values come from.
+    pub sources: Vec<ColumnSource>,
+    /// Columns that must not have NULLs, by name.
+    pub not_null: Vec<String>,
+    /// CHECKs to test, by name.
+    pub checks: Vec<String>,
+}
 
 impl Work<'_, '_> {
     pub(super) fn alter_table(
@@ -21,71 +40,132 @@ impl Work<'_, '_> {
                 self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
                 return Ok("ALTER TABLE");
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => match self.rename_as_index(name, actions)? {
+                true => return Ok("ALTER TABLE"),
+                false => return Err(error.into()),
+            },
         };
-        let mut table = TableDef::clone(&old);
-        for action in actions {
-            self.alter(&mut table, action)?;
+        self.refuse_altering_view(&old, actions)?;
+        self.tx.lock_for_ddl(&[old.id])?;
+        let old = TableDef::clone(&old);
+        let mut change = Alteration {
+            sources: (0..old.columns.len()).map(ColumnSource::Keep).collect(),
+            table: old.clone(),
+            old,
+            not_null: Vec::new(),
+            checks: Vec::new(),
+        };
+        let mut ordered: Vec<&AlterTable> = actions.iter().collect();
+        ordered.sort_by_key(|action| pass(action));
+        let mut later: Vec<&Constraint> = Vec::new();
+        for action in ordered {
+            if pass(action) == Pass::Constraints {
+                self.add_later(&mut change, &mut later)?;
+            }
+            self.alter(&mut change, action, &mut later)?;
         }
-        self.check_expressions(&table)?;
-        self.change(CatalogChange::PutTable(table));
+        self.add_later(&mut change, &mut later)?;
+        self.finish_alteration(change)?;
         Ok("ALTER TABLE")
     }
 
-    fn alter(&mut self, table: &mut TableDef, action: &AlterTable) -> Run<()> {
+    /// The constraints of new columns come when all columns are there.
+    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>) -> Result<()> {
+        std::mem::take(later).into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
+    }
+
+    fn alter<'a>(
+        &mut self,
+        change: &mut Alteration,
+        action: &'a AlterTable,
+        later: &mut Vec<&'a Constraint>,
+    ) -> Result<()> {
+        let table = &mut change.table;
         match action {
-            AlterTable::AddConstraint(constraint) => {
-                let before = table.indexes.len();
-                self.add_constraint(table, constraint)?;
-                self.check_rows(table, before, &constraint.kind)
-            }
-            AlterTable::DropConstraint { name, if_exists } => {
-                Ok(self.drop_constraint(table, name, *if_exists)?)
-            }
-            AlterTable::SetNotNull { column, not_null } => {
-                let position = column_of(table, column)?;
-                if !not_null
-                    && table.primary_key().is_some_and(|key| key.columns.iter().any(|c| c.column == position))
-                {
-                    let message = format!("column \"{column}\" is in a primary key");
-                    return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).into());
-                }
-                if *not_null {
-                    self.check_no_nulls(table, position)?;
-                }
-                table.columns[position].not_null = *not_null;
-                Ok(())
-            }
+            AlterTable::AddConstraint(constraint) => self.alter_constraint(change, constraint),
+            AlterTable::DropConstraint { name, if_exists } => self.drop_constraint(table, name, *if_exists),
+            AlterTable::Validate(name) => validate(change, name),
+            AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
                 table.columns[position].default.clone_from(default);
                 Ok(())
             }
-            AlterTable::Rename(name) => {
-                if relation_exists(&self.catalog, &table.schema, name) {
-                    let message = format!("relation \"{name}\" already exists");
-                    return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
+            AlterTable::AddColumn { column, constraints, if_not_exists } => {
+                if self.add_column(change, column, *if_not_exists)? {
+                    later.extend(constraints);
                 }
-                table.name.clone_from(name);
                 Ok(())
             }
-            AlterTable::RenameColumn { from, to } => {
-                let position = column_of(table, from)?;
-                if table.column(to).is_some() {
-                    let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
-                    return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).into());
-                }
-                if !table.checks.is_empty() {
-                    // Checks are kept as text, in which the old name may stand.
-                    let what = "renaming a column of a table with CHECK constraints";
-                    return Err(SqlError::unsupported(what)
-                        .hint("Drop the constraints first and add them again.")
-                        .into());
-                }
-                table.columns[position].name.clone_from(to);
-                Ok(())
+            AlterTable::DropColumn { column, if_exists, cascade } => {
+                self.drop_column(change, column, *if_exists, *cascade)
             }
+            AlterTable::SetType { column, ty, typmod, using } => {
+                self.set_type(change, column, (*ty, *typmod), using.as_deref())
+            }
+            AlterTable::Rename(name) => self.rename_table(table, name),
+            AlterTable::RenameColumn { from, to } => rename_column(table, from, to),
+            AlterTable::RenameConstraint { from, to } => self.rename_constraint(table, from, to),
+            AlterTable::SetSchema(schema) => self.move_to_schema(table, schema),
         }
+    }
+
+    fn alter_constraint(&mut self, change: &mut Alteration, constraint: &Constraint) -> Result<()> {
+        let table = &mut change.table;
+        let (indexes, checks) = (table.indexes.len(), table.checks.len());
+        let nullable: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|column| !column.not_null)
+            .map(|column| column.name.clone())
+            .collect();
+        self.add_constraint(table, constraint)?;
+        if let Some(index) = table.indexes.get(indexes).filter(|index| index.primary) {
+            let names = index.columns.iter().map(|key| table.columns[key.column].name.clone());
+            change.not_null.extend(names.filter(|name| nullable.contains(name)));
+        }
+        if let Some(check) = table.checks.get(checks).filter(|check| check.valid) {
+            change.checks.push(check.name.clone());
+        }
+        debug_assert!(
+            table.checks.len() > checks || !matches!(constraint.kind, ConstraintKind::Check { .. }),
+            "a CHECK is added"
+        );
+        Ok(())
+    }
+
+    /// Makes the new definition the table's, and its rows what they become.
+    fn finish_alteration(&mut self, change: Alteration) -> Run<()> {
+        self.check_expressions(&change.table)?;
+        let rewrites = rows_change(&change);
+        if !rewrites && change.not_null.is_empty() && change.checks.is_empty() {
+            return self.put_table(change.table);
+        }
+        let program = self.program(&change)?;
+        if rewrites {
+            return self.rewrite_table(change.table, &program);
+        }
+        if let Some(access) = self.access(change.table.id)? {
+            self.each_row(&access, &program, &mut |_| Ok(()))?;
+        }
+        self.put_table(change.table)
+    }
+
+    fn program(&mut self, change: &Alteration) -> Result<RowProgram> {
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutTable(change.table.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let binder = Binder::new(&schema, &self.search_path);
+        let table = &change.table;
+        let not_null = change.not_null.iter().filter_map(|name| table.column(name)).collect::<Vec<_>>();
+        let mut checks = Vec::new();
+        for check in table.checks.iter().filter(|check| change.checks.contains(&check.name)) {
+            let (expr, _) = binder.table_expression(table, &check.expression, TableExpression::Check)?;
+            checks.push((check.name.clone(), expr));
+        }
+        binder.with_compiler(|compiler| {
+            compile_rows(compiler, &change.old, table, &change.sources, &not_null, &checks)
+        })
     }
 
     fn drop_constraint(&mut self, table: &mut TableDef, name: &str, if_exists: bool) -> Result<()> {
@@ -102,51 +182,84 @@ impl Work<'_, '_> {
         }
         Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
     }
+}
 
-    /// Whether the rows that are there keep a new constraint.
-    fn check_rows(&mut self, table: &TableDef, indexes_before: usize, kind: &ConstraintKind) -> Run<()> {
-        if let Some(index) = table.indexes.get(indexes_before) {
-            let columns: Vec<usize> = index.columns.iter().map(|key| key.column).collect();
-            let (name, key, primary) = (index.name.clone(), index.columns.clone(), index.primary);
-            let shared = std::sync::Arc::new(table.clone());
-            self.check_unique(&shared, &name, &key)?;
-            if primary {
-                for column in columns {
-                    self.check_no_nulls(table, column)?;
-                }
-            }
-        }
-        if let ConstraintKind::Check { .. } = kind
-            && self.has_rows(table)?
-        {
-            let what = "adding a CHECK constraint to a table that has rows";
-            return Err(SqlError::unsupported(what).into());
-        }
-        Ok(())
-    }
+/// In what order the actions of one statement are done (`tablecmds.c`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pass {
+    Drop,
+    Type,
+    Add,
+    Attributes,
+    Constraints,
+    Rest,
+}
 
-    fn has_rows(&mut self, table: &TableDef) -> Run<bool> {
-        match self.services.schema().layout.table(table.id).cloned() {
-            Some(access) => Ok(self.tx.row_count(&access)? > 0),
-            None => Ok(false),
-        }
-    }
-
-    fn check_no_nulls(&mut self, table: &TableDef, column: usize) -> Run<()> {
-        let Some(access) = self.services.schema().layout.table(table.id).cloned() else { return Ok(()) };
-        if self.tx.has_null(&access, column)? {
-            let name = &table.columns[column].name;
-            let message = format!("column \"{name}\" of relation \"{}\" contains null values", table.name);
-            return Err(SqlError::new(sqlstate::NOT_NULL_VIOLATION, message)
-                .table(&table.schema, &table.name)
-                .column(name)
-                .into());
-        }
-        Ok(())
+fn pass(action: &AlterTable) -> Pass {
+    match action {
+        AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
+        AlterTable::SetNotNull { not_null: false, .. } => Pass::Drop,
+        AlterTable::SetType { .. } => Pass::Type,
+        AlterTable::AddColumn { .. } => Pass::Add,
+        AlterTable::SetNotNull { .. } | AlterTable::SetDefault { .. } => Pass::Attributes,
+        AlterTable::AddConstraint(_) => Pass::Constraints,
+        AlterTable::Validate(_)
+        | AlterTable::Rename(_)
+        | AlterTable::RenameColumn { .. }
+        | AlterTable::RenameConstraint { .. }
+        | AlterTable::SetSchema(_) => Pass::Rest,
     }
 }
 
-fn column_of(table: &TableDef, name: &str) -> Result<usize> {
+fn set_not_null(change: &mut Alteration, column: &str, not_null: bool) -> Result<()> {
+    let table = &mut change.table;
+    let position = column_of(table, column)?;
+    let in_key =
+        table.primary_key().is_some_and(|key| key.columns.iter().any(|part| part.column == position));
+    if !not_null && in_key {
+        let message = format!("column \"{column}\" is in a primary key");
+        return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+    }
+    if not_null && !table.columns[position].not_null {
+        change.not_null.push(column.to_owned());
+    }
+    table.columns[position].not_null = not_null;
+    Ok(())
+}
+
+fn validate(change: &mut Alteration, name: &str) -> Result<()> {
+    let table = &mut change.table;
+    if let Some(check) = table.checks.iter_mut().find(|check| check.name == name) {
+        if !check.valid {
+            check.valid = true;
+            change.checks.push(name.to_owned());
+        }
+        return Ok(());
+    }
+    if table.indexes.iter().any(|index| index.constraint && index.name == name) {
+        let message = format!(
+            "constraint \"{name}\" of relation \"{}\" is not a foreign key or check constraint",
+            table.name
+        );
+        return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+    }
+    let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
+    Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+}
+
+fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
+    let position = column_of(table, from)?;
+    if table.column(to).is_some() {
+        let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
+        return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+    }
+    super::rename::in_expressions(table, from, to)?;
+    let ColumnDef { name, .. } = &mut table.columns[position];
+    to.clone_into(name);
+    Ok(())
+}
+
+pub(super) fn column_of(table: &TableDef, name: &str) -> Result<usize> {
     table.column(name).ok_or_else(|| {
         let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
         SqlError::new(sqlstate::UNDEFINED_COLUMN, message)

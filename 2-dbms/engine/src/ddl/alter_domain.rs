@@ -29,7 +29,7 @@ impl Work<'_, '_> {
             }
             AlterDomain::AddCheck { name: given, expression, not_valid } => {
                 let name = domain_check_name(&name.name, domain, given.as_deref())?;
-                domain.checks.push(CheckDef { name, expression: expression.clone() });
+                domain.checks.push(CheckDef { name, expression: expression.clone(), valid: !not_valid });
                 validates = !not_valid;
             }
             AlterDomain::DropConstraint { name: check, if_exists } => {
@@ -49,6 +49,7 @@ impl Work<'_, '_> {
                     return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message).into());
                 }
                 validates = true;
+                domain.checks.iter_mut().filter(|known| known.name == *check).for_each(|known| known.valid = true);
             }
         }
         self.change(CatalogChange::PutType(found.clone()));
@@ -60,11 +61,16 @@ impl Work<'_, '_> {
 
     /// Whether the values of a domain that tables hold keep its constraints.
     fn check_values(&mut self, domain: &TypeDef) -> Run<()> {
-        let layout = self.services.schema().layout.clone();
-        let schema = Schema { catalog: self.catalog.clone(), layout, version: 0 };
+        self.show()?;
+        let schema = self.services.schema();
+        let uses = |table: &&std::sync::Arc<tuplix_catalog::TableDef>| {
+            table.columns.iter().any(|column| holds(&schema.catalog, column.ty, domain.id))
+        };
+        let used: Vec<_> = schema.catalog.tables().filter(uses).map(|table| table.id).collect();
+        self.tx.lock_for_ddl(&used)?;
         let check = self.compiled_check(&schema, domain.id)?;
         self.refuse_containers(&schema, domain)?;
-        for table in schema.catalog.tables() {
+        for table in schema.catalog.tables().filter(|table| table.view.is_none()) {
             for column in &table.columns {
                 if !holds(&schema.catalog, column.ty, domain.id) {
                     continue;
@@ -109,7 +115,7 @@ impl Work<'_, '_> {
             .ok_or_else(|| SqlError::internal("a domain without definition"))?;
         let binder = Binder::new(schema, &self.search_path);
         let procedure = analyze_procedure(&binder.context(), &function)?;
-        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))
     }
 
     fn column_values(&mut self, schema: &Schema, text: &str) -> Run<Vec<Value>> {

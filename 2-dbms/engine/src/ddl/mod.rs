@@ -1,27 +1,36 @@
 //! DDL: statements that change the catalogue.
 //!
-//! A statement latches every domain, so the catalogue stands still, works out the changes and leaves them in the run;
-//! the commit makes them real together with the rows that they move.
+//! A statement works on the private catalogue of its transaction (docs/adr/0005): it locks the tables that it changes,
+//! builds their rows anew beside the old ones where their shape changes, and the commit makes all of it real.
 
 mod alter;
 mod alter_domain;
 mod drop_type;
+mod alter_columns;
 mod function;
+mod generation;
 mod index;
 pub(crate) mod names;
 mod remove;
+mod rename;
 mod table;
 mod types;
+mod view;
 
 pub(crate) use table::check_distribution_in_key;
 
-use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef, TableId};
 use tuplix_sql::plan::{Ddl, QualifiedName};
 use tuplix_types::{Result, Severity, SqlError, sqlstate};
 
+use crate::layout::TableAccess;
+use crate::node::{Homes, Schema};
 use crate::services::Services;
 use crate::stop::Run;
-use crate::transaction::Transaction;
+use crate::transaction::{CatalogEntry, CatalogState, Transaction};
 
 /// A DDL statement at work.
 pub(crate) struct Work<'w, 'n> {
@@ -30,6 +39,14 @@ pub(crate) struct Work<'w, 'n> {
     /// The catalogue with the changes so far.
     pub catalog: Catalog,
     pub search_path: Vec<String>,
+    /// Where the tables of that catalogue lie.
+    homes: Arc<Homes>,
+    /// Tables whose rows the log does not have.
+    fresh: Arc<BTreeSet<TableId>>,
+    /// There are changes that the transaction does not see yet.
+    unseen: bool,
+    /// What the DROP under way names: no object of these holds up another.
+    pub dropping: Vec<tuplix_catalog::TableId>,
 }
 
 /// Executes one statement and returns its command tag.
@@ -38,35 +55,59 @@ pub(crate) struct Work<'w, 'n> {
 /// What PostgreSQL reports; nothing is changed then.
 pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> {
     let mut work = Work::start(tx)?;
-    match ddl {
+    let tag = match ddl {
         Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),
         Ddl::CreateFunction(create) => work.create_function(create),
+        Ddl::CreateView(create) => work.create_view(create),
         Ddl::Drop(drop) => work.drop(drop),
         Ddl::Truncate { tables } => work.truncate(tables),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
-    }
+        Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
+        Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
+    }?;
+    work.show()?;
+    Ok(tag)
 }
 
 impl<'w, 'n> Work<'w, 'n> {
     pub(crate) fn start(tx: &'w mut Transaction<'n>) -> Run<Work<'w, 'n>> {
-        tx.hold_all()?;
-        tx.refuse_ddl_in_block()?;
+        tx.begin_ddl()?;
         let services = tx.services();
-        let schema = services.schema();
-        let mut catalog = schema.catalog.clone();
-        for change in &tx.scratch.catalog_changes {
-            catalog.apply(change.clone());
-        }
+        let state = tx.private_catalog_mut().state.clone();
+        let CatalogState { schema, homes, fresh, .. } = state;
         let search_path = services.search_path();
-        Ok(Work { tx, services, catalog, search_path })
+        let catalog = schema.catalog.clone();
+        let dropping = Vec::new();
+        Ok(Work { tx, services, catalog, search_path, homes, fresh, unseen: false, dropping })
     }
 
+    /// Makes a change that moves no rows.
     pub(crate) fn change(&mut self, change: CatalogChange) {
         self.catalog.apply(change.clone());
-        self.tx.scratch.catalog_changes.push(change);
+        self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change));
+        self.unseen = true;
+    }
+
+    /// Lets the transaction see the changes so far.
+    pub(crate) fn show(&mut self) -> Run<()> {
+        if std::mem::take(&mut self.unseen) {
+            let node = self.tx.node;
+            let layout = node.layout(&self.catalog, &self.homes);
+            let schema = Schema { catalog: self.catalog.clone(), layout, version: node.private_version() };
+            let entries = self.tx.private_catalog_mut().entries.len();
+            let (homes, fresh) = (self.homes.clone(), self.fresh.clone());
+            self.tx.install_catalog(CatalogState { schema: Arc::new(schema), homes, fresh, entries });
+        }
+        Ok(())
+    }
+
+    /// A table as code names it now; `None` when it is not there.
+    pub(crate) fn access(&mut self, id: TableId) -> Run<Option<TableAccess>> {
+        self.show()?;
+        Ok(self.services.schema().layout.table(id).cloned())
     }
 
     fn skip(&mut self, sqlstate: tuplix_types::SqlState, message: String) {
@@ -122,7 +163,7 @@ impl<'w, 'n> Work<'w, 'n> {
     }
 
     /// The table of this name.
-    pub(crate) fn find_table(&self, name: &QualifiedName) -> Result<std::sync::Arc<TableDef>> {
+    pub(crate) fn find_table(&self, name: &QualifiedName) -> Result<Arc<TableDef>> {
         let found = match &name.schema {
             Some(schema) => self.catalog.table_named(schema, &name.name),
             None => self.catalog.table_on_path(&self.search_path, &name.name),

@@ -9,9 +9,20 @@ use crate::stop::Run;
 
 impl Work<'_, '_> {
     pub(super) fn drop(&mut self, drop: &Drop) -> Run<&'static str> {
-        for (name, types) in &drop.names {
+        let relations = matches!(drop.kind, DropKind::Table | DropKind::View);
+        let ids: Vec<_> =
+            drop.names.iter().map(|(name, _)| self.find_table(name).ok().map(|t| t.id)).collect();
+        if relations {
+            self.dropping = ids.iter().flatten().copied().collect();
+        }
+        for ((name, types), id) in drop.names.iter().zip(ids) {
+            if relations && id.is_some_and(|id| self.catalog.table(id).is_none()) {
+                // It went with one before, by CASCADE.
+                continue;
+            }
             match drop.kind {
                 DropKind::Table => self.drop_table(drop, name)?,
+                DropKind::View => self.drop_view(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
                 DropKind::Function | DropKind::Procedure => {
@@ -21,6 +32,7 @@ impl Work<'_, '_> {
         }
         Ok(match drop.kind {
             DropKind::Table => "DROP TABLE",
+            DropKind::View => "DROP VIEW",
             DropKind::Index => "DROP INDEX",
             DropKind::Schema => "DROP SCHEMA",
             DropKind::Function => "DROP FUNCTION",
@@ -28,7 +40,7 @@ impl Work<'_, '_> {
         })
     }
 
-    fn missing(&mut self, drop: &Drop, error: SqlError) -> Result<()> {
+    pub(super) fn missing(&mut self, drop: &Drop, error: SqlError) -> Result<()> {
         if !drop.if_exists {
             return Err(error);
         }
@@ -37,21 +49,24 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         match self.find_table(name) {
             Ok(table) => {
+                self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
+                self.drop_relation_dependents(drop.cascade, &table)?;
                 self.drop_uses_of_rows(&table, drop.cascade)?;
-                self.change(CatalogChange::DropTable(table.id));
+                self.tx.lock_for_ddl(&[table.id])?;
+                self.remove_table(table.id);
                 Ok(())
             }
             Err(_) => {
                 let message = undefined_table(name).message().replace("relation", "table");
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))
+                Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?)
             }
         }
     }
 
-    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
@@ -60,7 +75,7 @@ impl Work<'_, '_> {
             schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
-            return self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
         };
         let mut table = TableDef::clone(&table);
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name && index.constraint) {
@@ -69,23 +84,24 @@ impl Work<'_, '_> {
                 index.name, index.name, table.name
             );
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name)));
+                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name))
+                .into());
         }
+        self.tx.lock_for_ddl(&[table.id])?;
         table.indexes.retain(|index| index.name != name.name);
-        self.change(CatalogChange::PutTable(table));
-        Ok(())
+        self.put_table(table)
     }
 
-    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schema = &name.name;
         if self.catalog.schema(schema).is_none() {
             let message = format!("schema \"{schema}\" does not exist");
-            return self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message))?);
         }
         if schema == "pg_catalog" {
             let message =
                 format!("cannot drop schema {schema} because it is required by the database system");
-            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message).into());
         }
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
@@ -93,9 +109,10 @@ impl Work<'_, '_> {
         let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
         if !drop.cascade && (!tables.is_empty() || !functions.is_empty() || !types.is_empty()) {
             let mut lines: Vec<String> = Vec::new();
-            lines.extend(
-                tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())),
-            );
+            lines.extend(tables.iter().map(|table| {
+                let kind = if table.view.is_some() { "view" } else { "table" };
+                format!("{kind} {} depends on schema {schema}", table.qualified_name())
+            }));
             lines.extend(
                 functions
                     .iter()
@@ -107,9 +124,14 @@ impl Work<'_, '_> {
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
-        tables.iter().for_each(|table| self.change(CatalogChange::DropTable(table.id)));
+        // Views of other schemas go first, while what they read is still there.
+        tables.iter().try_for_each(|table| self.drop_relation_dependents(true, table))?;
+        functions.iter().try_for_each(|function| self.drop_function_dependents(true, function.id))?;
+        self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
+        tables.iter().for_each(|table| self.remove_table(table.id));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
         for ty in &types {
             self.drop_type(ty, true, &[])?;
@@ -137,6 +159,7 @@ impl Work<'_, '_> {
         let kind = if is_procedure { "procedure" } else { "function" };
         match found[..] {
             [id] => {
+                self.drop_function_dependents(drop.cascade, id)?;
                 self.change(CatalogChange::DropFunction(id));
                 Ok(())
             }
@@ -159,10 +182,14 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn truncate(&mut self, tables: &[QualifiedName]) -> Run<&'static str> {
-        for name in tables {
+        let find = |name| {
             let table = self.find_table(name)?;
-            self.change(CatalogChange::TruncateTable(table.id));
-        }
+            self.refuse_view(&table, "a table", None)?;
+            Ok(table.id)
+        };
+        let found: Vec<_> = tables.iter().map(find).collect::<Result<_>>()?;
+        self.tx.lock_for_ddl(&found)?;
+        found.into_iter().try_for_each(|id| self.empty_table(id))?;
         Ok("TRUNCATE TABLE")
     }
 }

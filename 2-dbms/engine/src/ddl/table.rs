@@ -15,7 +15,7 @@ use crate::node::Schema;
 use crate::stop::Run;
 
 /// Columns of a table.
-const MAX_COLUMNS: usize = 1600;
+pub(super) const MAX_COLUMNS: usize = 1600;
 /// Columns of an index.
 const MAX_INDEX_COLUMNS: usize = 32;
 /// Indexes of a table.
@@ -58,12 +58,13 @@ impl Work<'_, '_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             distribution: Distribution::Local,
+            view: None,
         };
         for constraint in &create.constraints {
             self.add_constraint(&mut table, constraint)?;
         }
         self.check_expressions(&table)?;
-        self.change(CatalogChange::PutTable(table));
+        self.put_table(table)?;
         Ok("CREATE TABLE")
     }
 
@@ -93,7 +94,8 @@ impl Work<'_, '_> {
             }
             ConstraintKind::Check { expression, column } => {
                 let name = self.constraint_name(table, constraint, column.as_deref(), "check")?;
-                table.checks.push(CheckDef { name, expression: expression.clone() });
+                let valid = !constraint.not_valid;
+                table.checks.push(CheckDef { name, expression: expression.clone(), valid });
                 Ok(())
             }
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, TableDef, TableId};
+use tuplix_machine::Machine;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
 use tuplix_types::{Result, SqlError, TypeId};
 
@@ -23,6 +24,8 @@ pub struct CompileContext<'a> {
     pub layout: &'a Layout,
     /// Binds a CHECK or default: table, SQL text, type of the result.
     pub bind_expression: &'a BindExpression<'a>,
+    /// The clock by which operators are measured: EXPLAIN ANALYZE.
+    pub measure: Option<&'a Machine>,
 }
 
 /// Where the values of a relation lie.
@@ -47,6 +50,8 @@ pub(crate) struct GroupScope {
     pub aggregates: Vec<usize>,
     /// Windows.
     pub windows: Vec<usize>,
+    /// The number of the group's set, and which keys each set has; none without grouping sets.
+    pub sets: Option<(usize, Arc<Vec<Vec<usize>>>)>,
 }
 
 /// A CTE in scope.
@@ -82,6 +87,10 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Something in the code may change the catalogue.
+    pub changes_catalog: bool,
+    /// Relations that read a copy of their table, made before the statement changed it.
+    pub kept: BTreeMap<RelationId, super::kept::Kept>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -105,6 +114,8 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            changes_catalog: false,
+            kept: BTreeMap::new(),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -151,8 +162,10 @@ impl<'a> Builder<'a> {
         let outer_names = std::mem::take(&mut self.names);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
+        self.changes_catalog |= facts.user_calls;
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
+        let outer_kept = std::mem::take(&mut self.kept);
         self.names = names_of(relations);
         let result = compile(self);
         let used = self.next_state - states;
@@ -163,6 +176,7 @@ impl<'a> Builder<'a> {
         self.needed = outer_needed;
         self.user_calls = outer_calls;
         self.groups = outer_groups;
+        self.kept = outer_kept;
         Ok((result?, states, used))
     }
 

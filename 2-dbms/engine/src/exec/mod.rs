@@ -17,6 +17,7 @@ mod aggregate;
 mod assign_part;
 mod builder;
 mod code;
+mod columnar;
 mod compare;
 mod constraint;
 mod cte;
@@ -32,8 +33,12 @@ mod host;
 mod insert;
 mod join;
 mod populate;
+mod kept;
+mod measured;
+mod ordered_set;
 mod procedure;
 mod query;
+mod row_program;
 mod rows;
 mod scan;
 mod set_operation;
@@ -44,15 +49,20 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update;
+mod view_check;
 mod walk;
+mod window;
 
-use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
+use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindExpression, CompileContext};
+pub(crate) use constraint::columns_read;
 pub use frame::{Exec, FrameStack};
 pub(crate) use host::argument;
+pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
+pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 
 use builder::Builder;
 use explain::Explain;
@@ -98,7 +108,7 @@ pub struct Outcome {
 
 /// A statement ready to run, any number of times and by any number of threads.
 pub struct CompiledStatement {
-    code: QueryCode,
+    code: StatementCode,
     columns: Vec<OutputColumn>,
     slots: usize,
     states: usize,
@@ -106,11 +116,27 @@ pub struct CompiledStatement {
     writes: bool,
 }
 
-/// Compiles a SELECT, VALUES, INSERT, UPDATE or DELETE.
+enum StatementCode {
+    Query(QueryCode),
+    Ddl(Box<Ddl>),
+}
+
+/// Compiles a SELECT, VALUES, INSERT, UPDATE or DELETE, or DDL.
 ///
 /// # Errors
 /// 0A000 for what the executor lacks; what binding CHECKs finds.
 pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
+    if let StatementKind::Ddl(ddl) = &statement.kind {
+        let code = StatementCode::Ddl(ddl.clone());
+        return Ok(CompiledStatement {
+            code,
+            columns: Vec::new(),
+            slots: 0,
+            states: 0,
+            tag: Tag::Select,
+            writes: true,
+        });
+    }
     let StatementKind::Query(query) = &statement.kind else {
         return Err(SqlError::internal("only queries are compiled"));
     };
@@ -120,7 +146,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
     let (code, ..) = builder.statement(&statement.relations, &facts, |builder| builder.query(query))?;
     let (slots, states) = builder.window();
     Ok(CompiledStatement {
-        code,
+        code: StatementCode::Query(code),
         columns: query.columns.clone(),
         slots,
         states,
@@ -159,14 +185,21 @@ impl CompiledStatement {
         parameters: &[Value],
         sink: &mut dyn FnMut(&[Value]) -> Run<()>,
     ) -> Run<Outcome> {
+        let code = match &self.code {
+            StatementCode::Query(code) => code,
+            StatementCode::Ddl(ddl) => {
+                crate::ddl::execute(exec.tx, ddl)?;
+                return Ok(Outcome { rows: 0, tag: self.tag });
+            }
+        };
         exec.check_depth()?;
         let window = exec.enter(self.slots, self.states);
         exec.fill(0, parameters);
         let mut rows = 0;
         exec.affected = 0;
-        let result = self.code.run(exec, &mut |exec| {
+        let result = code.run(exec, &mut |exec| {
             rows += 1;
-            sink(exec.slots(self.code.first, self.code.width))?;
+            sink(exec.slots(code.first, code.width))?;
             Ok(Flow::Continue)
         });
         exec.leave(window);
@@ -177,7 +210,9 @@ impl CompiledStatement {
     /// How it runs, as EXPLAIN shows it.
     pub fn explain(&self) -> Vec<String> {
         let mut out = Explain::default();
-        self.code.explain(&mut out);
+        if let StatementCode::Query(code) = &self.code {
+            code.explain(&mut out);
+        }
         out.finish()
     }
 }

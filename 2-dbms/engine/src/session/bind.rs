@@ -8,6 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::{Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
+use crate::plans::Counter;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
 use crate::user_types::may_hold_labels;
 
@@ -22,8 +23,14 @@ impl Session {
             Ok(bound) => {
                 self.next_prepared += 1;
                 let (parsed, given) = (parsed.clone(), types.to_vec());
-                let inner = Inner { id: self.next_prepared, parsed, given, search_path, bound };
-                Ok(Prepared { inner: Arc::new(inner) })
+                let registration = self.node.plans.reserve();
+                let counter = Counter::default();
+                let id = self.next_prepared;
+                let inner = Arc::new(Inner { id, parsed, given, search_path, bound, counter, registration });
+                if !matches!(inner.bound.code, Code::Utility(_)) {
+                    self.node.plans.put(&inner);
+                }
+                Ok(Prepared { inner })
             }
             Err(error) => {
                 self.fail_block();
@@ -51,7 +58,6 @@ impl Session {
             code,
             user_parameters: parameters.iter().any(|ty| ty.is_user()),
             user_columns: columns.iter().any(|column| may_hold_labels(column.ty)),
-            changes_catalog: false,
         };
         if let StatementKind::Query(query) = &statement.kind {
             if let Some(call) = self.direct_call(query)? {
@@ -59,8 +65,7 @@ impl Session {
             }
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
-            let changes_catalog = changes_catalog(query);
-            return Ok(Bound { changes_catalog, ..bound(Code::Query(Arc::new(compiled)), &columns) });
+            return Ok(bound(Code::Query(Arc::new(compiled)), &columns));
         }
         let columns = super::utility::columns(&statement, &self.services)?;
         Ok(bound(Code::Utility(Arc::new(statement)), &columns))
@@ -70,7 +75,7 @@ impl Session {
     pub(super) fn current(&mut self, prepared: &Prepared) -> Result<Bound> {
         let inner = &prepared.inner;
         if let Some(bound) = self.rebound.get(&inner.id)
-            && bound.version == self.node.catalog_version()
+            && bound.version == self.services.current_version()
         {
             return Ok(bound.clone());
         }
@@ -142,15 +147,6 @@ fn outside(catalog: &tuplix_catalog::Catalog, column: &OutputColumn) -> OutputCo
     }
     let (ty, typmod) = catalog.base_type(column.ty, column.typmod);
     OutputColumn { name: column.name.clone(), ty, typmod }
-}
-
-/// Whether the select list calls a function that changes the catalogue.
-fn changes_catalog(query: &Query) -> bool {
-    let QueryBody::Select(select) = &query.body else { return false };
-    select.targets.iter().any(|target| match &target.kind {
-        ExprKind::Call { function, .. } => crate::engine_functions::changes_catalog(function.symbol),
-        _ => false,
-    })
 }
 
 pub(super) fn in_failed_block() -> SqlError {

@@ -5,6 +5,7 @@
 
 mod bind;
 mod control;
+mod explain;
 mod run;
 mod utility;
 
@@ -62,6 +63,8 @@ struct Block {
     failed: bool,
     /// Begun by the protocol around several statements rather than by BEGIN.
     implicit: bool,
+    /// Around a single statement that changes the catalogue: ends with it.
+    own: bool,
     read_only: bool,
     /// A statement has run: isolation can no longer change.
     used: bool,
@@ -75,6 +78,8 @@ struct Block {
 struct Savepoint {
     name: String,
     undo_len: usize,
+    /// How many changes of the catalogue there were.
+    catalog: usize,
     notifications: usize,
 }
 

@@ -1,6 +1,5 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
-use tuplix_sql::analyze::analyze_do;
 use tuplix_sql::plan::{
     Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
 };
@@ -8,9 +7,9 @@ use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
-use crate::bind::Binder;
 use crate::ddl;
-use crate::exec::{CompiledStatement, Exec, compile_procedure, compile_statement};
+use crate::bind::Binder;
+use crate::exec::{CompiledStatement, Exec, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
 use crate::stop::{Run, Stop};
@@ -64,11 +63,11 @@ impl Session {
         let tag = |command| Tag { command, rows: None };
         match &statement.kind {
             StatementKind::Ddl(change) => {
-                return self.outside_implicit_block(|session| session.run_ddl(change, out));
+                return self.run_ddl(change, out);
             }
             StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
             StatementKind::Explain { analyze, options, statement } => {
-                out.tag = self.explain(*analyze, options, statement, out)?;
+                return self.explain(*analyze, options, statement, out);
             }
             StatementKind::Call { function, arguments: given } => {
                 let plain = |expr: &Expr| matches!(expr.kind, ExprKind::Constant(_) | ExprKind::Parameter(_));
@@ -148,13 +147,15 @@ impl Session {
 
     fn run_ddl(&mut self, change: &tuplix_sql::plan::Ddl, out: &mut Rows) -> Result<u64> {
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
+        if self.block.is_none() {
+            self.open_own_block();
+        }
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
             let outcome = self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change), out);
             match outcome {
                 Ok((command, committed)) => {
-                    self.services.refresh();
                     out.tag = Tag { command, rows: None };
                     return Ok(committed.epoch);
                 }
@@ -199,34 +200,6 @@ impl Session {
         };
         self.refresh_settings();
         Ok(Tag { command, rows: None })
-    }
-
-    fn explain(
-        &mut self,
-        analyze: bool,
-        options: &[(String, String)],
-        statement: &Statement,
-        out: &mut Rows,
-    ) -> Result<Tag> {
-        if analyze {
-            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
-        }
-        if let Some((name, _)) = options.iter().find(|(name, value)| name == "format" && value != "text") {
-            return Err(SqlError::unsupported(format_args!("EXPLAIN option {name} other than text")));
-        }
-        if !matches!(statement.kind, StatementKind::Query(_)) {
-            out.push(&[Value::text("Utility Statement")]);
-            return Ok(Tag { command: "EXPLAIN", rows: None });
-        }
-        self.services.refresh();
-        let schema = self.services.schema();
-        let path = self.services.search_path();
-        let compiled =
-            Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
-        for line in compiled.explain() {
-            out.push(&[Value::text(line)]);
-        }
-        Ok(Tag { command: "EXPLAIN", rows: None })
     }
 
     fn call_procedure(
@@ -285,10 +258,7 @@ impl Session {
         loop {
             self.services.refresh();
             let schema = self.services.schema();
-            let path = self.services.search_path();
-            let binder = Binder::new(&schema, &path);
-            let procedure = analyze_do(&binder.context(), body)?;
-            let compiled = binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?;
+            let compiled = self.services.compile_do(&schema, body)?;
             let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
                 compiled.call(exec, &[], &mut |_| Ok(()))
             };
@@ -337,7 +307,7 @@ fn arguments_row(call: &Statement, given: &[Expr]) -> Statement {
     Statement { kind: StatementKind::Query(Box::new(query)), ..call.clone() }
 }
 
-fn no_such_statement(name: &str) -> SqlError {
+pub(super) fn no_such_statement(name: &str) -> SqlError {
     SqlError::new(
         sqlstate::INVALID_SQL_STATEMENT_NAME,
         format!("prepared statement \"{name}\" does not exist"),
@@ -345,7 +315,7 @@ fn no_such_statement(name: &str) -> SqlError {
 }
 
 /// The values of constants and parameters, the arguments that CALL and EXECUTE take.
-fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
+pub(super) fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
     let value =
         |expr: &Expr| match &expr.kind {
             ExprKind::Constant(value) => Ok(value.clone()),

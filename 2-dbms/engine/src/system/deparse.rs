@@ -71,6 +71,7 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: Distribution::Local,
+        view: None,
     };
     default_text(view, &table, 0, written)
 }

@@ -5,7 +5,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::routine::{self, routine};
 use super::view::{DATABASE, OWNER, View};
-use super::{deparse, index, names, privileges, relations};
+use super::{deparse, index, names, privileges, relations, views};
 use crate::layout::TableAccess;
 use crate::services::Services;
 use crate::stop::Run;
@@ -79,11 +79,13 @@ fn definition(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Va
         }
         "pg_get_function_result" => or_null(routine(view, oid).and_then(|found| routine::result(&found))),
         "pg_get_function_arg_default" => or_null(argument_default(view, oid, &args[1])),
-        // There are no bodies in standard SQL, views, rules, triggers, partitions, statistics objects or sequences.
+        "pg_get_viewdef" => or_null(table(view, oid).and_then(|table| views::definition(view, table, false))),
+        "pg_get_viewdef_ext" | "pg_get_viewdef_wrap" => {
+            let pretty = !matches!(args.get(1), Some(Value::Bool(false)));
+            or_null(table(view, oid).and_then(|table| views::definition(view, table, pretty)))
+        }
+        // There are no bodies in standard SQL, rules, triggers, partitions, statistics objects or sequences.
         "pg_get_function_sqlbody"
-        | "pg_get_viewdef"
-        | "pg_get_viewdef_ext"
-        | "pg_get_viewdef_wrap"
         | "pg_get_ruledef"
         | "pg_get_ruledef_ext"
         | "pg_get_triggerdef"

@@ -56,6 +56,8 @@ pub(crate) struct Constraint<'a> {
     pub index: Option<&'a IndexDef>,
     /// A CHECK's condition as it was written.
     pub condition: Option<&'a str>,
+    /// Whether all rows keep it.
+    pub valid: bool,
 }
 
 impl Constraint<'_> {
@@ -77,6 +79,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: if index.primary { "p" } else { "u" },
         index: Some(index),
         condition: None,
+        valid: true,
     };
     let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
         oid: part_oid(table, table.columns.len() + number),
@@ -84,6 +87,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: "c",
         index: None,
         condition: Some(&check.expression),
+        valid: check.valid,
     };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
     indexes.chain(table.checks.iter().enumerate().map(of_check)).collect()
@@ -101,7 +105,7 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
                 ("conname", text(constraint.name)),
                 ("connamespace", oid(view.schema_oid(&table.schema))),
                 ("contype", text(constraint.kind)),
-                ("convalidated", truth(true)),
+                ("convalidated", truth(constraint.valid)),
                 ("conrelid", oid(table.id.0)),
                 ("conindid", oid(constraint.index.map_or(0, |index| index.id.0))),
                 ("confupdtype", text(" ")),
@@ -166,7 +170,8 @@ pub(crate) fn constraint_definition(
 ) -> String {
     if let Some(condition) = constraint.condition {
         let condition = deparse::check_text(view, table, condition, pretty);
-        return format!("CHECK ({condition})");
+        let suffix = if constraint.valid { "" } else { " NOT VALID" };
+        return format!("CHECK ({condition}){suffix}");
     }
     let columns = constraint.columns(view, table).into_iter();
     let names: Vec<String> = columns.map(|column| quote_ident(&table.columns[column].name)).collect();

@@ -49,7 +49,10 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("is_typed", yes_or_no(false)),
         ])
     };
-    let users = view.catalog().tables().map(|table| row(&table.schema, &table.name, "BASE TABLE", true));
+    let users = view.catalog().tables().map(|table| match table.view {
+        Some(_) => row(&table.schema, &table.name, "VIEW", super::views::is_updatable(view, table)),
+        None => row(&table.schema, &table.name, "BASE TABLE", true),
+    });
     let system = relations::all().map(|system| {
         row(system.schema, system.name, if system.kind == "r" { "BASE TABLE" } else { "VIEW" }, false)
     });

@@ -24,6 +24,7 @@ mod routine;
 mod server;
 mod user_types;
 mod view;
+mod views;
 mod writer;
 
 use tuplix_sql::analyze::SystemRelations;
@@ -71,6 +72,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_type") => user_types::types,
         ("pg_catalog", "pg_enum") => user_types::labels,
         ("pg_catalog", "pg_tables") => relation::tables,
+        ("pg_catalog", "pg_views") => views::views,
         ("pg_catalog", "pg_index") => index::indexes,
         ("pg_catalog", "pg_constraint") => index::constraint_rows,
         ("pg_catalog", "pg_indexes") => index::index_names,
@@ -89,6 +91,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "schemata") => information::schemata,
         ("information_schema", "tables") => information::tables,
         ("information_schema", "columns") => information::columns,
+        ("information_schema", "views") => views::information_views,
         ("information_schema", "table_constraints") => information::table_constraints,
         ("information_schema", "check_constraints") => information::check_constraints,
         ("information_schema", "key_column_usage") => information::key_columns,
@@ -99,6 +102,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "log") => own::log,
+        ("tuplix", "plans") => own::plans,
         _ => return None,
     })
 }
@@ -156,7 +160,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 36);
+        assert_eq!(relations::all().filter(named).count(), 37);
     }
 
     #[test]

@@ -32,17 +32,18 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relnamespace", oid(view.schema_oid(&table.schema))),
         ("reltype", oid(table.row_type().0)),
         ("relowner", oid(OWNER)),
-        ("relam", oid(HEAP)),
-        ("relfilenode", oid(table.id.0)),
+        ("relam", oid(if table.view.is_some() { 0 } else { HEAP })),
+        ("relfilenode", oid(if table.view.is_some() { 0 } else { table.id.0 })),
         // As of a table that nobody has analysed.
         ("reltuples", Value::Float4(-1.0)),
         ("relhasindex", truth(!table.indexes.is_empty())),
         ("relpersistence", text("p")),
-        ("relkind", text("r")),
+        ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
+        ("relhasrules", truth(table.view.is_some())),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
         ("relispopulated", truth(true)),
-        ("relreplident", text("d")),
+        ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
 }
 
@@ -217,8 +218,8 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("rowsecurity", truth(false)),
         ])
     };
-    let users =
-        view.catalog().tables().map(|table| row(&table.schema, &table.name, !table.indexes.is_empty()));
+    let users = view.catalog().tables().filter(|table| table.view.is_none());
+    let users = users.map(|table| row(&table.schema, &table.name, !table.indexes.is_empty()));
     let system = relations::all().filter(|system| system.kind == "r");
     users.chain(system.map(|system| row(system.schema, system.name, false))).collect()
 }

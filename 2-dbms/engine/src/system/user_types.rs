@@ -247,6 +247,7 @@ fn value_table(domain: &DomainDef) -> TableDef {
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: Distribution::Local,
+        view: None,
     }
 }
 

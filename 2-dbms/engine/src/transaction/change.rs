@@ -332,7 +332,7 @@ impl Transaction<'_> {
             }
             (Some(holder), LockWait::Block) => Err(self.restart_after(holder)),
             (None, _) => {
-                self.lock_table(row.held, row.slot);
+                self.lock_table(row.held, access);
                 self.take_lock(row.held, row_lock(row), strength);
                 Ok(Some(row))
             }

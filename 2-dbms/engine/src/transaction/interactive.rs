@@ -7,7 +7,7 @@ use tuplix_storage::{Fragment, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::change::row_lock;
-use super::{RowRef, Transaction, fragment_schema};
+use super::{PrivateCatalog, RowRef, SHARED_REFERENCE, Transaction, fragment_schema};
 use crate::layout::{Domain, TableAccess};
 use crate::lock_table::{LockKey, TransactionId};
 use crate::stop::Run;
@@ -36,6 +36,10 @@ pub struct Interactive {
     pub locks: Vec<(Domain, LockKey)>,
     /// Where the overlay's undo list stood when the running statement began.
     pub statement_start: usize,
+    /// How many changes of the catalogue there were then.
+    pub statement_catalog: usize,
+    /// The catalogue as this transaction has changed it.
+    pub(crate) catalog: Option<Box<PrivateCatalog>>,
     /// REPEATABLE READ and SERIALIZABLE: the version of each fragment when it was first read.
     pub reads: BTreeMap<FragmentKey, u64>,
 }
@@ -49,6 +53,8 @@ impl Interactive {
             overlay: Overlay::default(),
             locks: Vec::new(),
             statement_start: 0,
+            statement_catalog: 0,
+            catalog: None,
             reads: BTreeMap::new(),
         }
     }
@@ -192,7 +198,8 @@ impl Transaction<'_> {
         bucket: u16,
         values: &[Value],
     ) -> Run<RowRef> {
-        self.lock_table(held, access.slot);
+        self.lock_table(held, access);
+        self.refuse_old_generation(access)?;
         self.lock_keys(held, access, bucket, values);
         let key = self.fragment_key(held, access.slot, bucket);
         let overlay = &mut self.interactive_mut().overlay;
@@ -220,6 +227,7 @@ impl Transaction<'_> {
         row: RowRef,
         changes: &[(usize, Value)],
     ) -> Run<RowRef> {
+        self.refuse_old_generation(access)?;
         let mut values = self.read_row(row);
         for (column, value) in changes {
             values[*column] = value.clone();
@@ -233,7 +241,7 @@ impl Transaction<'_> {
             overlay.undo.push(PrivateUndo::Updated(key, row.row, old));
             return Ok(row);
         }
-        self.lock_base_row(row)?;
+        self.lock_base_row(access, row)?;
         self.lock_keys(row.held, access, row.bucket, &values);
         let overlay = &mut self.interactive_mut().overlay;
         let version = overlay.private(key, access).fragment.insert(&values).map_err(SqlError::from)?;
@@ -243,9 +251,10 @@ impl Transaction<'_> {
     }
 
     pub(super) fn delete_private(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
+        self.refuse_old_generation(access)?;
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if !row.private {
-            self.lock_base_row(row)?;
+            self.lock_base_row(access, row)?;
             self.interactive_mut().overlay.hide(key, access, row.row, None);
             return Ok(());
         }
@@ -260,33 +269,40 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn lock_base_row(&mut self, row: RowRef) -> Run<()> {
+    fn lock_base_row(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
         let lock = row_lock(row);
         if let Some(holder) =
             self.domain_state(row.held).locks.conflict(&lock, self.id(), LockStrength::Update)
         {
             return Err(self.restart_after(holder));
         }
-        self.lock_table(row.held, row.slot);
+        self.lock_table(row.held, access);
         self.take_lock(row.held, lock, LockStrength::Update);
         Ok(())
     }
 
     /// Keeps DDL off the table until this transaction ends: its private rows have the table's present shape and place.
-    pub(super) fn lock_table(&mut self, held: u16, slot: u32) {
-        self.take_lock(held, LockKey::Table { slot }, LockStrength::Share);
+    pub(super) fn lock_table(&mut self, held: u16, access: &TableAccess) {
+        // The locks of a reference table that is only read may lie in any domain.
+        let held = if held == SHARED_REFERENCE { 0 } else { held };
+        self.take_lock(held, LockKey::Table { id: access.table.id }, LockStrength::Share);
     }
 
-    /// REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has changed since it was first read.
+    /// Locks the table against DDL. REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has
+    /// changed since it was first read.
     #[inline]
     pub(super) fn track_read(&mut self, held: u16, access: &TableAccess, bucket: u16) -> Run<()> {
         match self.interactive.as_deref() {
-            Some(interactive) if interactive.validates_reads() => self.note_read(held, access, bucket),
-            _ => Ok(()),
+            Some(_) => self.note_read(held, access, bucket),
+            None => Ok(()),
         }
     }
 
     fn note_read(&mut self, held: u16, access: &TableAccess, bucket: u16) -> Run<()> {
+        self.lock_table(held, access);
+        if !self.interactive_mut().validates_reads() {
+            return Ok(());
+        }
         let key = self.fragment_key(held, access.slot, bucket);
         let version = self.domain_state(held).fragment(access.slot, bucket).map_or(0, |f| f.version());
         match *self.interactive_mut().reads.entry(key).or_insert(version) {

@@ -208,6 +208,7 @@ impl Analyzer<'_> {
                 None => Err(self.no_table(name, position)),
             };
         }
+        self.record_star(node.location, &items);
         let columns = items.into_iter().flat_map(|item| item.columns);
         Ok(columns.map(|column| (column.name, Expr { position, ..column.value })).collect())
     }

@@ -3,6 +3,7 @@
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction,
+    TypeName,
 };
 use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -80,7 +81,20 @@ impl Analyzer<'_> {
         }
     }
 
-    fn column_definition<'n>(
+    /// A type that a column can have.
+    pub(super) fn type_of_column(&mut self, column: &str, type_name: &TypeName) -> Result<(TypeId, i32)> {
+        let (ty, typmod) = self.type_name(type_name)?;
+        if is_pseudo(ty) {
+            let message = format!("column \"{column}\" has pseudo-type {ty}");
+            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+        }
+        if ty.is_catalogue_only() {
+            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
+        }
+        Ok((ty, typmod))
+    }
+
+    pub(super) fn column_definition<'n>(
         &mut self,
         table: &str,
         column: &'n ParsedColumn,
@@ -88,14 +102,7 @@ impl Analyzer<'_> {
         checks: &mut Vec<&'n Node>,
     ) -> Result<ColumnDef> {
         let type_name = column.type_name.as_ref().ok_or_else(nodes::missing)?;
-        let (ty, typmod) = self.type_name(type_name)?;
-        if is_pseudo(ty) {
-            let message = format!("column \"{}\" has pseudo-type {ty}", column.colname);
-            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
-        }
-        if ty.is_catalogue_only() {
-            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
-        }
+        let (ty, typmod) = self.type_of_column(&column.colname, type_name)?;
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
             if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
@@ -177,7 +184,6 @@ impl Analyzer<'_> {
         let refused = [
             (constraint.deferrable || constraint.initdeferred, "DEFERRABLE"),
             (constraint.is_no_inherit, "NO INHERIT"),
-            (constraint.skip_validation, "NOT VALID"),
             (constraint.nulls_not_distinct, "NULLS NOT DISTINCT"),
             (constraint.without_overlaps, "WITHOUT OVERLAPS"),
             (!constraint.including.is_empty(), "INCLUDE"),
@@ -204,7 +210,9 @@ impl Analyzer<'_> {
             Err(_) => return Err(nodes::missing()),
         };
         let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
-        Ok(Constraint { name, position: self.at(location), kind })
+        // Elsewhere NOT VALID is a syntax error; the parser also sets it for what cannot be invalid.
+        let not_valid = constraint.skip_validation && matches!(kind, ConstraintKind::Check { .. });
+        Ok(Constraint { name, position: self.at(location), not_valid, kind })
     }
 
     /// Refuses a default that does not fit its column.

@@ -3,7 +3,7 @@
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem,
-    IndexStmt, Node, ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
+    IndexStmt, Node, ObjectType, RangeVar, SortByDir, SortByNulls, TruncateStmt,
 };
 use tuplix_catalog::{IndexColumn, IndexMethod};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -22,10 +22,12 @@ impl Analyzer<'_> {
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
             NodeEnum::IndexStmt(stmt) => Ddl::CreateIndex(self.create_index(stmt)?),
             NodeEnum::CreateFunctionStmt(stmt) => Ddl::CreateFunction(self.create_function(stmt)?),
+            NodeEnum::ViewStmt(stmt) => Ddl::CreateView(self.create_view(stmt)?),
             NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
             NodeEnum::RenameStmt(stmt) => self.rename(stmt)?,
+            NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
             _ => return Ok(None),
         }))
     }
@@ -154,6 +156,7 @@ impl Analyzer<'_> {
     fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
         let kind = match ObjectType::try_from(stmt.remove_type) {
             Ok(ObjectType::ObjectTable) => DropKind::Table,
+            Ok(ObjectType::ObjectView) => DropKind::View,
             Ok(ObjectType::ObjectIndex) => DropKind::Index,
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
@@ -205,8 +208,15 @@ impl Analyzer<'_> {
 
     fn alter_action(&mut self, table: &RangeVar, command: &AlterTableCmd) -> Result<AlterTable> {
         let kind = AlterTableType::try_from(command.subtype).map_err(|_| nodes::missing())?;
-        let cascade = command.behavior == DropBehavior::DropCascade as i32;
         match kind {
+            AlterTableType::AtAddColumn => self.alter_add_column(table, command),
+            AlterTableType::AtAlterColumnType => self.alter_column_type(command),
+            AlterTableType::AtDropColumn => {
+                let cascade = DropBehavior::try_from(command.behavior) == Ok(DropBehavior::DropCascade);
+                let (column, if_exists) = (command.name.clone(), command.missing_ok);
+                Ok(AlterTable::DropColumn { column, if_exists, cascade })
+            }
+            AlterTableType::AtValidateConstraint => Ok(AlterTable::Validate(command.name.clone())),
             AlterTableType::AtAddConstraint => {
                 let NodeEnum::Constraint(constraint) = nodes::required(command.def.as_deref())? else {
                     return Err(nodes::missing());
@@ -214,7 +224,7 @@ impl Analyzer<'_> {
                 Ok(AlterTable::AddConstraint(self.table_constraint(constraint)?))
             }
             // No other object depends on a constraint here: there are no foreign keys.
-            AlterTableType::AtDropConstraint if !cascade => {
+            AlterTableType::AtDropConstraint => {
                 Ok(AlterTable::DropConstraint { name: command.name.clone(), if_exists: command.missing_ok })
             }
             AlterTableType::AtSetNotNull => {
@@ -246,30 +256,10 @@ impl Analyzer<'_> {
         let Some(def) = found.columns(self).into_iter().find(|def| def.name == column) else { return Ok(()) };
         self.check_default(value, column, def.ty, def.typmod)
     }
-
-    fn rename(&mut self, stmt: &RenameStmt) -> Result<Ddl> {
-        let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
-        let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
-        let action = match kind {
-            ObjectType::ObjectTable => AlterTable::Rename(stmt.newname.clone()),
-            ObjectType::ObjectColumn if of_table => {
-                AlterTable::RenameColumn { from: stmt.subname.clone(), to: stmt.newname.clone() }
-            }
-            other => {
-                return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other))));
-            }
-        };
-        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        Ok(Ddl::AlterTable {
-            table: self.qualified_name(name)?,
-            if_exists: stmt.missing_ok,
-            actions: vec![action],
-        })
-    }
 }
 
 /// The word for a kind of object.
-fn object_name(kind: ObjectType) -> &'static str {
+pub(super) fn object_name(kind: ObjectType) -> &'static str {
     match kind {
         ObjectType::ObjectView => "VIEW",
         ObjectType::ObjectMatview => "MATERIALIZED VIEW",

@@ -53,7 +53,7 @@ impl Analyzer<'_> {
                 Err(SqlError::new(sqlstate::SYNTAX_ERROR, "named argument is not allowed here")
                     .at(self.at(argument.location)))
             }
-            NodeEnum::GroupingFunc(function) => Err(self.unsupported("GROUPING", function.location)),
+            NodeEnum::GroupingFunc(function) => self.grouping_function(function),
             NodeEnum::CurrentOfExpr(_) => Err(SqlError::unsupported("WHERE CURRENT OF")),
             NodeEnum::XmlExpr(_) | NodeEnum::XmlSerialize(_) => Err(SqlError::unsupported("XML")),
             NodeEnum::List(list) => {

@@ -7,6 +7,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
 use super::targets::column_name;
+use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RelationId, Select};
 
@@ -78,6 +79,14 @@ impl Analyzer<'_> {
             return Ok(joined);
         }
         let found = self.find_relation(schema, &name.relname, position)?;
+        if let Found::Table(table) = &found {
+            if schema.is_none() {
+                self.record_schema(&table.schema, name.location);
+            }
+            if table.view.is_some() {
+                return self.view_in_from(table, name);
+            }
+        }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let columns = self.aliased(shown, found.columns(self), alias)?;
@@ -399,10 +408,7 @@ impl Analyzer<'_> {
     }
 
     /// A table that a statement changes, as a relation in sight.
-    pub(super) fn target_table(
-        &mut self,
-        name: &RangeVar,
-    ) -> Result<(&'_ std::sync::Arc<tuplix_catalog::TableDef>, ScopeItem)> {
+    pub(super) fn target_table(&mut self, name: &RangeVar, verb: Verb) -> Result<Target> {
         self.local_database(name)?;
         let position = self.at(name.location);
         let schema = nodes::non_empty(&name.schemaname);
@@ -418,6 +424,9 @@ impl Analyzer<'_> {
                 return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).at(position));
             }
         };
+        if table.view.is_some() {
+            return self.target_view(table, name, verb);
+        }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let columns = table_columns(table);
@@ -425,7 +434,8 @@ impl Analyzer<'_> {
         let mut item = ScopeItem::of_relation(shown, relation, &columns);
         item.schema = alias.is_none().then(|| table.schema.clone());
         self.saw(shown, Some(&name.relname), Some(relation));
-        Ok((table, item))
+        let table = std::sync::Arc::clone(table);
+        Ok(Target { table, relation, item, filter: None, checks: Vec::new(), columns: None })
     }
 }
 
@@ -435,10 +445,12 @@ fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
         from: Vec::new(),
         filter: None,
         group_by: Vec::new(),
+        grouping_sets: None,
         grouped: false,
         aggregates: Vec::new(),
         having: None,
         windows: Vec::new(),
+        window_definitions: Vec::new(),
         targets: vec![value],
         distinct: Distinct::No,
     };

@@ -8,6 +8,7 @@ use tuplix_catalog::{IndexId, TableDef};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem, table_columns};
+use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody};
 
@@ -28,9 +29,9 @@ impl Analyzer<'_> {
         if stmt.r#override > OverridingKind::OverridingNotSet as i32 {
             return Err(self.unsupported("OVERRIDING", name.location));
         }
-        let (table, item) = self.target_table(name)?;
-        let table = std::sync::Arc::clone(table);
-        let relation = item.relation.ok_or_else(nodes::missing)?;
+        let Target { table, relation, item, checks: view_checks, columns, .. } =
+            self.target_table(name, Verb::Insert)?;
+        self.scope().target_columns = columns.map(|columns| (Verb::Insert, columns, item.clone()));
         let mut columns = self.insert_columns(&table, &stmt.cols)?;
         let source = if stmt.cols.iter().any(is_part) {
             self.insert_parts(stmt, &table, &mut columns)?
@@ -50,14 +51,20 @@ impl Analyzer<'_> {
         };
         self.scope().items = vec![item];
         let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
-        let insert = Insert { table: table.id, relation, source, columns, defaults, on_conflict, returning };
+        let table = table.id;
+        let insert =
+            Insert { table, relation, source, columns, defaults, on_conflict, returning, view_checks };
         Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
     }
 
     /// The positions of the columns listed, all when none are.
     fn insert_columns(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<usize>> {
         if list.is_empty() {
-            return Ok((0..table.columns.len()).collect());
+            return match &self.scope().target_columns {
+                None => Ok((0..table.columns.len()).collect()),
+                // Those that are no columns of the table have no place: the rows must end before them.
+                Some((_, columns, _)) => Ok(columns.iter().map_while(|column| *column).collect()),
+            };
         }
         let mut columns: Vec<usize> = Vec::with_capacity(list.len());
         for node in list {
@@ -76,6 +83,12 @@ impl Analyzer<'_> {
     /// The position of a column that is to be written.
     pub(super) fn changed_column(&self, table: &TableDef, name: &str, location: i32) -> Result<usize> {
         table.column(name).ok_or_else(|| {
+            let scope = self.scopes.last();
+            if let Some((verb, _, item)) = scope.and_then(|scope| scope.target_columns.as_ref())
+                && item.columns.iter().any(|column| column.name == name)
+            {
+                return super::updatable::not_a_column(*verb, name, &table.name).at(self.at(location));
+            }
             let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
             SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(self.at(location))
         })

@@ -11,6 +11,7 @@
 //! construct that is not analysed is refused with 0A000, never skipped.
 
 mod assign_part;
+mod alter;
 mod coerce;
 mod columns;
 mod create_function;
@@ -22,11 +23,13 @@ mod expression;
 mod from;
 mod functions;
 mod grouping;
+mod grouping_sets;
 mod insert;
 mod join;
 mod lockstep;
 mod nodes;
 mod operators;
+mod ordered_sets;
 mod parameters;
 mod procedure;
 mod records;
@@ -43,10 +46,12 @@ mod targets;
 mod tests;
 mod text;
 mod types;
+mod updatable;
 mod update;
 mod user_types;
 mod utility;
 mod variables;
+mod views;
 mod walk;
 mod windows;
 mod with;
@@ -138,6 +143,12 @@ struct Analyzer<'a> {
     domain_value: Option<(TypeId, i32)>,
     /// The column definition list of the FROM item under way.
     listed_columns: Option<Vec<OutputColumn>>,
+    /// The views being read, outermost first.
+    views: Vec<TableId>,
+    /// Views that were read, with the relations inside of each.
+    view_relations: Vec<(TableId, std::ops::Range<usize>)>,
+    /// Set while CREATE VIEW is analysed.
+    recorder: Option<views::Recorder>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -170,6 +181,9 @@ impl<'a> Analyzer<'a> {
             variables: None,
             domain_value: None,
             listed_columns: None,
+            views: Vec::new(),
+            view_relations: Vec::new(),
+            recorder: None,
         }
     }
 

@@ -21,10 +21,14 @@ pub(super) struct Scope {
     pub clause: Clause,
     /// Aggregates found so far.
     pub aggregates: Vec<AggregateCall>,
+    /// How many GROUPING(...) were found so far.
+    pub groupings: usize,
     /// Window calls found so far.
     pub windows: Vec<WindowCall>,
-    /// WINDOW name AS (...), by name.
-    pub named_windows: Vec<(String, pg_query::protobuf::WindowDef)>,
+    /// The windows of WINDOW, then those of OVER (...), as written.
+    pub window_definitions: Vec<pg_query::protobuf::WindowDef>,
+    /// Of a changed view: what is done, the table's column behind each of its columns, and what is in sight.
+    pub target_columns: Option<(super::updatable::Verb, Vec<Option<usize>>, ScopeItem)>,
     /// Set-returning functions of the select list, to be joined laterally.
     pub set_functions: Vec<From>,
 }
@@ -107,9 +111,13 @@ pub(super) enum Clause {
     ConflictWhere,
     WindowPartition,
     WindowOrder,
+    FrameRows,
+    FrameRange,
+    FrameGroups,
     Default,
     Check,
     Index,
+    Transform,
     Call,
     Execute,
 }
@@ -132,11 +140,15 @@ impl Clause {
             Clause::Values => "VALUES",
             Clause::Update => "UPDATE",
             Clause::Returning => "RETURNING",
-            Clause::WindowPartition => "PARTITION BY",
+            Clause::WindowPartition => "window PARTITION BY",
             Clause::WindowOrder => "window ORDER BY",
+            Clause::FrameRows => "ROWS",
+            Clause::FrameRange => "RANGE",
+            Clause::FrameGroups => "GROUPS",
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
             Clause::Index => "index expressions",
+            Clause::Transform => "transform expressions",
             Clause::Call => "CALL arguments",
             Clause::Execute => "EXECUTE parameters",
         }
@@ -159,6 +171,7 @@ impl Clause {
             Clause::Default => Some("cannot use subquery in DEFAULT expression"),
             Clause::Check => Some("cannot use subquery in check constraint"),
             Clause::Index => Some("cannot use subquery in index expression"),
+            Clause::Transform => Some("cannot use subquery in transform expression"),
             Clause::Call => Some("cannot use subquery in CALL argument"),
             Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
             _ => None,
@@ -278,7 +291,7 @@ impl<'a> Analyzer<'a> {
         let found = match schema {
             Some(schema) => self.relation_in(schema, name),
             None => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let listed = path.iter().any(|schema| schema == "pg_catalog");
                 let first = (!listed).then_some("pg_catalog");
                 first
@@ -326,7 +339,7 @@ impl<'a> Analyzer<'a> {
             Ok(Found::Table(table)) => Some(table.id.0),
             Ok(Found::System { schema, .. }) => self.context.system.oid(&schema, name),
             Err(_) => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let mut schemas: Vec<&str> = path.iter().map(String::as_str).collect();
                 if let Some(schema) = schema {
                     schemas = vec![schema];

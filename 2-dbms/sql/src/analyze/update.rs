@@ -6,7 +6,8 @@ use tuplix_catalog::TableDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
-use super::targets::Target;
+use super::targets::Target as Column;
+use super::updatable::{Target, Verb, all_of};
 use super::{Analyzer, nodes};
 use crate::plan::{Delete, Expr, ExprKind, From, OutputColumn, Query, QueryBody, SubqueryKind, Update};
 
@@ -15,14 +16,16 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let (table, item) = analyzer.target_table(name)?;
-            let table = std::sync::Arc::clone(table);
-            let relation = item.relation.ok_or_else(nodes::missing)?;
+            let Target { table, relation, item, filter: of_view, checks: view_checks, columns } =
+                analyzer.target_table(name, Verb::Update)?;
+            analyzer.scope().target_columns = columns.map(|columns| (Verb::Update, columns, item.clone()));
             let from = analyzer.beside_target(&stmt.from_clause, item)?;
             let assignments = analyzer.assignments(&table, &stmt.target_list)?;
             let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(filter).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
-            let update = Update { table: table.id, relation, assignments, from, filter, returning };
+            let table = table.id;
+            let update = Update { table, relation, assignments, from, filter, returning, view_checks };
             let mut query = Query::plain(QueryBody::Update(Box::new(update)), columns);
             query.ctes = ctes;
             analyzer.finish_ctes(&mut query);
@@ -35,11 +38,12 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let (table, item) = analyzer.target_table(name)?;
+            let Target { table, relation, item, filter: of_view, .. } =
+                analyzer.target_table(name, Verb::Delete)?;
             let table = table.id;
-            let relation = item.relation.ok_or_else(nodes::missing)?;
             let using = analyzer.beside_target(&stmt.using_clause, item)?;
             let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(filter).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
             let delete = Delete { table, relation, using, filter, returning };
             let mut query = Query::plain(QueryBody::Delete(Box::new(delete)), columns);
@@ -169,7 +173,7 @@ impl Analyzer<'_> {
             return Err(self.unsupported("RETURNING WITH (...)", nodes::location(option)));
         }
         let targets = self.in_clause(Clause::Returning, |analyzer| analyzer.target_list(&clause.exprs))?;
-        let columns = targets.iter().map(Target::column).collect();
+        let columns = targets.iter().map(Column::column).collect();
         Ok((targets.into_iter().map(|target| target.value).collect(), columns))
     }
 }

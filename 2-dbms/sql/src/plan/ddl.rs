@@ -21,6 +21,8 @@ pub enum Ddl {
     CreateIndex(CreateIndex),
     /// CREATE FUNCTION / PROCEDURE
     CreateFunction(CreateFunction),
+    /// CREATE VIEW
+    CreateView(CreateView),
     /// DROP TABLE / INDEX / SCHEMA / FUNCTION / PROCEDURE
     Drop(Drop),
     /// TRUNCATE
@@ -36,6 +38,22 @@ pub enum Ddl {
         if_exists: bool,
         /// Actions in order.
         actions: Vec<AlterTable>,
+    },
+    /// ALTER INDEX RENAME TO
+    RenameIndex {
+        /// Index.
+        index: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// The new name.
+        to: String,
+    },
+    /// ALTER SCHEMA RENAME TO
+    RenameSchema {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
     },
 }
 
@@ -70,6 +88,8 @@ pub struct Constraint {
     pub name: Option<String>,
     /// Where it stands.
     pub position: Option<u32>,
+    /// NOT VALID: rows that are there may break it.
+    pub not_valid: bool,
     /// What it says.
     pub kind: ConstraintKind,
 }
@@ -136,6 +156,19 @@ pub struct CreateFunction {
     pub security_definer: bool,
 }
 
+/// CREATE VIEW
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Name.
+    pub name: QualifiedName,
+    /// OR REPLACE
+    pub or_replace: bool,
+    /// Its columns.
+    pub columns: Vec<super::OutputColumn>,
+    /// Its query and what that names.
+    pub definition: tuplix_catalog::ViewDef,
+}
+
 /// DROP
 #[derive(Clone, Debug)]
 pub struct Drop {
@@ -154,6 +187,8 @@ pub struct Drop {
 pub enum DropKind {
     /// TABLE
     Table,
+    /// VIEW
+    View,
     /// INDEX
     Index,
     /// SCHEMA
@@ -190,6 +225,46 @@ pub enum AlterTable {
         /// SQL text; `None` drops it.
         default: Option<String>,
     },
+    /// ADD COLUMN
+    AddColumn {
+        /// The column.
+        column: ColumnDef,
+        /// Its constraints.
+        constraints: Vec<Constraint>,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+    },
+    /// DROP COLUMN
+    DropColumn {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// ALTER COLUMN TYPE
+    SetType {
+        /// Column.
+        column: String,
+        /// The new type.
+        ty: TypeId,
+        /// Its modifier.
+        typmod: i32,
+        /// USING as SQL text.
+        using: Option<String>,
+    },
+    /// VALIDATE CONSTRAINT
+    Validate(String),
+    /// RENAME CONSTRAINT
+    RenameConstraint {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// SET SCHEMA
+    SetSchema(String),
     /// RENAME TO
     Rename(String),
     /// RENAME COLUMN

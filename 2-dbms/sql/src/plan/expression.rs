@@ -224,6 +224,8 @@ pub enum ExprKind {
     Aggregate(usize),
     /// The value of [`super::Select::group_by`]`[n]` in the current group.
     GroupKey(usize),
+    /// GROUPING(...): a bit for each of these keys, set when the group's set lacks it.
+    Grouping(Vec<Expr>),
     /// The value of [`super::Select::windows`]`[n]` in the current row.
     Window(usize),
     /// DEFAULT in VALUES or SET: the analyzer replaces it by the column's default; it never reaches the planner.

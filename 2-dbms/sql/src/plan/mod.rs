@@ -11,6 +11,7 @@ mod expression;
 mod procedure;
 mod query;
 mod types;
+mod window;
 
 pub use ddl::*;
 pub use expression::*;
@@ -18,6 +19,7 @@ pub use procedure::*;
 pub use query::*;
 pub use tuplix_types::OutputColumn;
 pub use types::*;
+pub use window::*;
 
 use tuplix_types::TypeId;
 

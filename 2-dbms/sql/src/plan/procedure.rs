@@ -38,6 +38,8 @@ pub struct Procedure {
 pub struct Variable {
     /// Name, for errors.
     pub name: String,
+    /// The same for the same declaration of the text whatever the catalogue is.
+    pub id: u64,
     /// Type; `RECORD` for a record.
     pub ty: TypeId,
     /// Type modifier.
@@ -77,6 +79,8 @@ pub struct Handler {
 pub struct Located<T> {
     /// Line.
     pub line: u32,
+    /// The same for the same statement of the text whatever the catalogue is; 0 for what the binder made up.
+    pub id: u64,
     /// The statement.
     pub node: T,
 }

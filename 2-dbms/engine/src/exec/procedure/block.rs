@@ -56,7 +56,7 @@ impl Body<'_, '_> {
             self.labels.truncate(labels);
             super::statement::failing(error)
         });
-        Located { place, step }
+        Located { place, step: self.rebindable(statement.id, place, step) }
     }
 
     /// Compiles a block.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tuplix_sql::plan::{Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target};
+use tuplix_sql::plan::{Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::super::code::{Code, run_all};
@@ -30,6 +30,8 @@ enum SqlKind {
         function: tuplix_catalog::FunctionId,
         arguments: Vec<Code>,
     },
+    /// DDL
+    Ddl(Box<Ddl>),
 }
 
 /// Where the columns of a row go.
@@ -127,6 +129,7 @@ impl Sql {
                 code.run(exec, &mut |exec| each(exec, Row1::Slots(code.first, code.width))).map(|_| ())
             }
             SqlKind::Call { function, arguments } => self.call(exec, *function, arguments, each),
+            SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl).map(|_| ()),
         };
         result.map_err(|stop| self.in_context(stop))
     }
@@ -273,11 +276,17 @@ impl Body<'_, '_> {
                 Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag })
             }
             StatementKind::Call { function, arguments } => {
+                self.builder.changes_catalog = true;
                 let facts = Facts::default();
                 let compile = |builder: &mut super::Builder<'_>| builder.exprs(arguments);
                 let (arguments, ..) =
                     self.builder.statement(&embedded.statement.relations, &facts, compile)?;
                 let code = SqlKind::Call { function: *function, arguments };
+                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
+            }
+            StatementKind::Ddl(ddl) => {
+                self.builder.changes_catalog = true;
+                let code = SqlKind::Ddl(ddl.clone());
                 Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
             }
             StatementKind::Transaction(_) => Err(SqlError::new(
@@ -361,6 +370,7 @@ impl Body<'_, '_> {
 
     /// Compiles the text and arguments of EXECUTE.
     pub(super) fn dynamic(&mut self, text: &Expression, arguments: &[Expression]) -> Result<Dynamic> {
+        self.builder.changes_catalog = true;
         let types = arguments.iter().map(|argument| argument.expr.ty).collect();
         let text = self.value(text)?;
         let arguments = arguments.iter().map(|argument| self.value(argument)).collect::<Result<_>>()?;

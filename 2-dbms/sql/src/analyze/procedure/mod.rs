@@ -67,6 +67,24 @@ struct Binder<'a> {
     returns_set: bool,
     gives_void: bool,
     columns: Vec<OutputColumn>,
+    place: Place,
+}
+
+/// Where in the text the binder is: what numbers statements and variables so that another binding finds them again.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    statement: u64,
+    lists: u64,
+    variables: u64,
+}
+
+impl Place {
+    /// A number for a part of this place.
+    fn part(self, kind: u64, number: u64) -> u64 {
+        let mut mixed = self.statement.rotate_left(23) ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ number).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (mixed ^ (mixed >> 32)) | 1
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -85,6 +103,7 @@ impl<'a> Binder<'a> {
             returns_set: false,
             gives_void: false,
             columns: Vec::new(),
+            place: Place::default(),
         };
         binder.variables.namespaces.push(Namespace::default());
         binder.found = binder.add_found();
@@ -129,8 +148,11 @@ impl<'a> Binder<'a> {
     /// A new variable, in sight under its name unless that is empty.
     fn add_variable(&mut self, name: &str, ty: TypeId, typmod: i32) -> usize {
         let index = self.variables.list.len();
+        let id = self.place.part(0, self.place.variables);
+        self.place.variables += 1;
         self.variables.list.push(Variable {
             name: name.to_owned(),
+            id,
             ty,
             typmod,
             not_null: false,
@@ -215,7 +237,7 @@ fn failing_block(line: u32, error: SqlError) -> Block {
     Block {
         label: None,
         initial: Vec::new(),
-        statements: vec![Located { line, node }],
+        statements: vec![Located { line, id: 0, node }],
         handlers: Vec::new(),
         error_variables: None,
     }

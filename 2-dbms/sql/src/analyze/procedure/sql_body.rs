@@ -36,7 +36,7 @@ impl Binder<'_> {
                 error.fields_mut().position = None;
                 error.context(format!("SQL function \"{name}\" statement {}", index + 1))
             })?;
-            statements.extend(bound.into_iter().map(|node| Located { line, node }));
+            statements.extend(bound.into_iter().map(|node| Located { line, id: 0, node }));
         }
         if last.is_none() && self.returns != TypeId::VOID {
             return Err(

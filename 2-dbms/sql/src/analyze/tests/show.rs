@@ -157,11 +157,18 @@ impl Show<'_> {
         }
         for call in &select.windows {
             text.push_str(&format!(
-                " window {}({}) by [{}] order [{}]",
-                call.name,
-                self.list(&call.arguments),
-                self.list(&call.partition_by),
-                self.keys(&call.order_by)
+                " window {}({})",
+                call.function.function().name,
+                self.list(&call.arguments)
+            ));
+            if let Some(filter) = &call.filter {
+                text.push_str(&format!(" filter {}", self.expr(filter)));
+            }
+            let window = &select.window_definitions[call.window];
+            text.push_str(&format!(
+                " by [{}] order [{}]",
+                self.list(&window.partition_by),
+                self.keys(&window.order_by)
             ));
         }
         text
@@ -329,6 +336,7 @@ impl Show<'_> {
             }
             ExprKind::Aggregate(index) => format!("agg{index}"),
             ExprKind::GroupKey(index) => format!("key{index}"),
+            ExprKind::Grouping(list) => format!("grouping({})", self.list(list)),
             ExprKind::Window(index) => format!("window{index}"),
             ExprKind::Default => "default".to_owned(),
         }
