@@ -93,6 +93,13 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// What a column of a domain gets where it has no default of its own: the domain's, else NULL, which it may refuse.
+    pub(super) fn domain_default(&self, ty: TypeId) -> Option<String> {
+        let domain = self.catalog.domain(ty)?;
+        let inherited = || self.domain_default(domain.base);
+        domain.default.clone().or_else(inherited).or_else(|| Some("NULL".to_owned()))
+    }
+
     /// Values inside of arrays and rows are not looked at, as in PostgreSQL.
     fn refuse_containers(&self, schema: &Schema, domain: &TypeDef) -> Result<()> {
         for table in schema.catalog.tables() {

@@ -33,10 +33,9 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
         StatementKind::Call { function, .. } => {
             let schema = services.schema();
             let outputs = schema.catalog.function(*function).map(|definition| {
-                let column = |output: &tuplix_catalog::ArgumentDef| OutputColumn {
-                    name: output.name.clone(),
-                    ty: output.ty,
-                    typmod: -1,
+                let column = |output: &tuplix_catalog::ArgumentDef| {
+                    let (ty, typmod) = schema.catalog.base_type(output.ty, -1);
+                    OutputColumn { name: output.name.clone(), ty, typmod }
                 };
                 definition.outputs().map(column).collect()
             });
