@@ -32,6 +32,7 @@ pub struct Catalog {
     types: BTreeMap<TypeId, Arc<TypeDef>>,
     type_names: BTreeMap<(String, String), TypeId>,
     specials: Arc<Specials>,
+    comments: BTreeMap<Described, Arc<str>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -58,7 +59,32 @@ pub enum CatalogChange {
     PutType(TypeDef),
     /// A type was dropped.
     DropType(TypeId),
+    /// An object, or a column of it, has a comment now, or none.
+    Comment {
+        /// What it is about.
+        about: Described,
+        /// The comment.
+        text: Option<String>,
+    },
 }
+
+/// What a comment is about, as `pg_description` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Described {
+    /// The system table that lists the object.
+    pub class: u32,
+    /// The object.
+    pub object: u32,
+    /// A column's number from 1; 0: the object itself.
+    pub part: u32,
+}
+
+/// `pg_class`
+pub const CLASS_RELATION: u32 = 1259;
+/// `pg_proc`
+pub const CLASS_FUNCTION: u32 = 1255;
+/// `pg_namespace`
+pub const CLASS_SCHEMA: u32 = 2615;
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -81,6 +107,7 @@ impl Catalog {
             types: BTreeMap::new(),
             type_names: BTreeMap::new(),
             specials: Arc::new(Specials::new(1)),
+            comments: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -110,16 +137,48 @@ impl Catalog {
                 self.schemas.insert(schema.name.clone(), schema);
             }
             CatalogChange::DropSchema(name) => {
+                let renamed = |oid| self.schemas.values().any(|other| other.oid == oid && other.name != name);
+                if let Some(oid) = self.schemas.get(&name).map(|old| old.oid).filter(|oid| !renamed(*oid)) {
+                    self.forget_comments(CLASS_SCHEMA, oid);
+                }
                 self.schemas.remove(&name);
             }
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => self.put_table(table),
-            CatalogChange::DropTable(id) => self.remove_table(id),
+            CatalogChange::DropTable(id) => {
+                let indexes = self.tables.get(&id).map(|table| table.indexes.clone()).unwrap_or_default();
+                let objects = indexes.iter().map(|index| index.id.0).chain([id.0]);
+                objects.for_each(|object| self.forget_comments(CLASS_RELATION, object));
+                self.remove_table(id);
+            }
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
-            CatalogChange::DropFunction(id) => self.remove_function(id),
             CatalogChange::PutType(ty) => self.put_type(ty),
             CatalogChange::DropType(id) => self.remove_type(id),
+            CatalogChange::DropFunction(id) => {
+                self.forget_comments(CLASS_FUNCTION, id.0);
+                self.remove_function(id);
+            }
+            CatalogChange::Comment { about, text: Some(text) } => {
+                self.comments.insert(about, text.into());
+            }
+            CatalogChange::Comment { about, text: None } => {
+                self.comments.remove(&about);
+            }
         }
+    }
+
+    fn forget_comments(&mut self, class: u32, object: u32) {
+        self.comments.retain(|about, _| (about.class, about.object) != (class, object));
+    }
+
+    /// The comment on an object or column.
+    pub fn comment(&self, about: Described) -> Option<&str> {
+        self.comments.get(&about).map(|text| &**text)
+    }
+
+    /// All comments.
+    pub fn comments(&self) -> impl Iterator<Item = (&Described, &str)> {
+        self.comments.iter().map(|(about, text)| (about, &**text))
     }
 
     fn saw_oid(&mut self, oid: u32) {

@@ -68,6 +68,9 @@ pub struct TableDef {
     /// The query, when it is a view: it has no rows of its own then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ViewDef>,
+    /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
+    #[serde(default)]
+    pub temporary: Option<OnCommit>,
 }
 
 /// What makes a relation a view.
@@ -100,6 +103,18 @@ pub enum CheckOption {
     Local,
     /// None that its own WHERE or that of a view below leaves out.
     Cascaded,
+}
+
+/// ON COMMIT of a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCommit {
+    /// PRESERVE ROWS
+    Preserve,
+    /// DELETE ROWS
+    Delete,
+    /// DROP
+    Drop,
 }
 
 /// A column.

@@ -43,6 +43,8 @@ pub struct TableAccess {
     pub placement: Placement,
     /// Fragments: the number of buckets, or 1.
     pub buckets: u16,
+    /// A temporary table: its rows are not logged.
+    pub temporary: bool,
 }
 
 /// The placement of every table under one catalogue.
@@ -66,7 +68,8 @@ impl Layout {
                 Distribution::Hash { column } => Placement::Hash { column },
             };
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
-            (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
+            let temporary = table.temporary.is_some();
+            (table.id, TableAccess { table: table.clone(), slot, placement, buckets, temporary })
         });
         Layout { tables: tables.collect() }
     }

@@ -19,6 +19,8 @@ use crate::settings::Settings;
 use crate::stop::{Run, Stop};
 use crate::transaction::Transaction;
 
+/// Followed by the session's number: the schema of its temporary tables.
+pub(crate) const TEMPORARY_SCHEMA: &str = "pg_temp_";
 /// Dynamic statements (EXECUTE) kept compiled in a session.
 const DYNAMIC_CACHE: usize = 200;
 
@@ -104,15 +106,6 @@ impl Services {
         }
     }
 
-    /// An error with the names of types in the place of their ids.
-    pub(crate) fn named(&self, error: SqlError) -> SqlError {
-        if !crate::user_types::names_types(&error) {
-            return error;
-        }
-        let path = Services::search_path(self);
-        self.with_catalog(|catalog| crate::user_types::named(catalog, &path, error))
-    }
-
     /// The version that code has to be compiled under to run now.
     #[inline]
     pub(crate) fn current_version(&self) -> u64 {
@@ -158,6 +151,15 @@ impl Services {
         self.refresh();
     }
 
+    /// An error with the names of types in the place of their ids.
+    pub(crate) fn named(&self, error: SqlError) -> SqlError {
+        if !crate::user_types::names_types(&error) {
+            return error;
+        }
+        let path = Services::search_path(self);
+        self.with_catalog(|catalog| crate::user_types::named(catalog, &path, error))
+    }
+
     /// Calls `use_it` with the catalogue.
     pub fn with_catalog<T>(&self, use_it: impl FnOnce(&Catalog) -> T) -> T {
         use_it(&self.schema().catalog)
@@ -168,9 +170,24 @@ impl Services {
         use_it(&self.schema().layout)
     }
 
-    /// The schemas to look in.
+    /// The schemas to look in: that of the session's temporary tables first, when it has any.
     pub fn search_path(&self) -> Vec<String> {
-        self.settings.borrow().search_path(&self.user)
+        self.with_temporary(self.settings.borrow().search_path(&self.user))
+    }
+
+    /// The schema of the session's temporary tables, whether it is there or not.
+    pub(crate) fn temporary_schema(&self) -> String {
+        format!("{TEMPORARY_SCHEMA}{}", self.session_id)
+    }
+
+    /// A path with the schema of the session's temporary tables at its head, when there is one.
+    pub(crate) fn with_temporary(&self, mut path: Vec<String>) -> Vec<String> {
+        let temporary = self.temporary_schema();
+        path.retain(|schema| *schema != temporary && schema != "pg_temp");
+        if self.schema.borrow().catalog.schema(&temporary).is_some() {
+            path.insert(0, temporary);
+        }
+        path
     }
 
     /// A function, compiled under the catalogue of now.
@@ -319,7 +336,7 @@ impl SessionInfo for Services {
         let schema = self.schema();
         let path = Services::search_path(self);
         path.iter()
-            .filter(|name| schema.catalog.schema(name).is_some())
+            .filter(|name| schema.catalog.schema(name).is_some() && !name.starts_with(TEMPORARY_SCHEMA))
             .map(|name| name.as_str().into())
             .collect()
     }

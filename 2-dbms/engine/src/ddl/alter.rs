@@ -198,7 +198,9 @@ enum Pass {
 fn pass(action: &AlterTable) -> Pass {
     match action {
         AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
-        AlterTable::SetNotNull { not_null: false, .. } => Pass::Drop,
+        AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
+            Pass::Drop
+        }
         AlterTable::SetType { .. } => Pass::Type,
         AlterTable::AddColumn { .. } => Pass::Add,
         AlterTable::SetNotNull { .. } | AlterTable::SetDefault { .. } => Pass::Attributes,

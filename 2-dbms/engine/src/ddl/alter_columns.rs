@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tuplix_catalog::{CatalogChange, ColumnDef, Distribution, TableDef};
+use tuplix_catalog::{CLASS_RELATION, CatalogChange, ColumnDef, Described, Distribution, TableDef};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::parser::quote_ident;
 use tuplix_sql::plan::{Expr, ExprKind};
@@ -114,6 +114,15 @@ impl Work<'_, '_> {
         }
         table.columns.remove(position);
         change.sources.remove(position);
+        let (id, columns) = (table.id.0, table.columns.len());
+        // The columns after it move up, with their comments.
+        for part in position as u32 + 1..=columns as u32 + 1 {
+            let about = |part| Described { class: CLASS_RELATION, object: id, part };
+            let next = self.catalog.comment(about(part + 1)).map(str::to_owned);
+            if next.is_some() || self.catalog.comment(about(part)).is_some() {
+                self.change(CatalogChange::Comment { about: about(part), text: next });
+            }
+        }
         Ok(())
     }
 
@@ -136,16 +145,22 @@ impl Work<'_, '_> {
         let table = &mut change.table;
         table.columns[position].ty = ty;
         table.columns[position].typmod = typmod;
-        self.check_default_type(&change.table, position)?;
+        self.check_default_type(change, position)?;
         change.sources[position] = ColumnSource::Compute(value);
         change.checks.extend(change.table.checks.iter().map(|check| check.name.clone()));
         Ok(())
     }
 
-    fn check_default_type(&self, table: &TableDef, position: usize) -> Result<()> {
-        let column = &table.columns[position];
-        let Some(default) = &column.default else { return Ok(()) };
-        match self.bind_over(table, table, default, TableExpression::Default(position)) {
+    /// A default is a value of the old type; it stays when the new type takes those without being told how.
+    fn check_default_type(&self, change: &Alteration, position: usize) -> Result<()> {
+        let column = &change.table.columns[position];
+        if column.default.is_none() {
+            return Ok(());
+        }
+        let old = column_of(&change.old, &column.name)?;
+        let purpose =
+            TableExpression::Type { column: old, ty: column.ty, typmod: column.typmod, using: false };
+        match self.bind_over(&change.old, &change.old, &quote_ident(&column.name), purpose) {
             Err(error) if error.sqlstate() == sqlstate::DATATYPE_MISMATCH => {
                 let message = format!(
                     "default for column \"{}\" cannot be cast automatically to type {}",

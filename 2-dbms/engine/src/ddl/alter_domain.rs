@@ -49,7 +49,11 @@ impl Work<'_, '_> {
                     return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message).into());
                 }
                 validates = true;
-                domain.checks.iter_mut().filter(|known| known.name == *check).for_each(|known| known.valid = true);
+                domain
+                    .checks
+                    .iter_mut()
+                    .filter(|known| known.name == *check)
+                    .for_each(|known| known.valid = true);
             }
         }
         self.change(CatalogChange::PutType(found.clone()));

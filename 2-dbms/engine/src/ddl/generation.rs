@@ -49,7 +49,7 @@ impl Work<'_, '_> {
             }
             fragments.push(fragment);
         }
-        if !self.fresh.contains(&table.id) && !redo.is_empty() {
+        if !self.fresh.contains(&table.id) && !redo.is_empty() && table.temporary.is_none() {
             self.tx.private_catalog_mut().entries.push(CatalogEntry::Rows(redo));
         }
         self.settle(table, schema, fragments)
@@ -66,7 +66,7 @@ impl Work<'_, '_> {
     }
 
     /// A table that has these rows and none besides; the log gets all of them at the commit.
-    fn fresh_table(&mut self, table: &TableDef, mut fragments: Fragments) -> Run<()> {
+    pub(super) fn fresh_table(&mut self, table: &TableDef, mut fragments: Fragments) -> Run<()> {
         fragments.resize_with(self.tx.node.fragments_of(&table.distribution), || None);
         self.settle(table, &fragment_schema(table), fragments)?;
         Arc::make_mut(&mut self.fresh).insert(table.id);
@@ -112,6 +112,7 @@ impl Work<'_, '_> {
         program: &RowProgram,
         each: &mut dyn FnMut(Vec<Value>) -> Run<()>,
     ) -> Run<()> {
+        let nested = self.tx.holds_latches();
         self.tx.require_all(access)?;
         let mut stack = FrameStack::default();
         let mut exec = Exec::new(self.tx, &mut stack);
@@ -132,7 +133,11 @@ impl Work<'_, '_> {
                 }
             }
             Ok(())
-        })
+        })?;
+        if !nested {
+            self.tx.release_latches();
+        }
+        Ok(())
     }
 
     /// Distributes a table anew.

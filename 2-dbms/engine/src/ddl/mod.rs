@@ -4,31 +4,37 @@
 //! builds their rows anew beside the old ones where their shape changes, and the commit makes all of it real.
 
 mod alter;
-mod alter_domain;
-mod drop_type;
 mod alter_columns;
+mod alter_domain;
+mod comment;
+mod create_table_as;
+mod drop_type;
 mod function;
 mod generation;
 mod index;
+mod like;
 pub(crate) mod names;
 mod remove;
 mod rename;
 mod table;
+mod temporary;
 mod types;
 mod view;
 
+pub(crate) use create_table_as::from_rows as create_table_from_rows;
 pub(crate) use table::check_distribution_in_key;
+pub(crate) use temporary::{drop_on_commit, drop_temporary};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef, TableId};
 use tuplix_sql::plan::{Ddl, QualifiedName};
-use tuplix_types::{Result, Severity, SqlError, sqlstate};
+use tuplix_types::{Result, Severity, SqlError, Tag, Value, sqlstate};
 
 use crate::layout::TableAccess;
 use crate::node::{Homes, Schema};
-use crate::services::Services;
+use crate::services::{Services, TEMPORARY_SCHEMA};
 use crate::stop::Run;
 use crate::transaction::{CatalogEntry, CatalogState, Transaction};
 
@@ -53,9 +59,12 @@ pub(crate) struct Work<'w, 'n> {
 ///
 /// # Errors
 /// What PostgreSQL reports; nothing is changed then.
-pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> {
+pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) -> Run<Tag> {
+    if let Ddl::CreateTableAs(create) = ddl {
+        return create_table_as::execute(tx, create, arguments);
+    }
     let mut work = Work::start(tx)?;
-    let tag = match ddl {
+    let command = match ddl {
         Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
         Ddl::CreateTable(create) => work.create_table(create),
@@ -67,9 +76,11 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> 
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
         Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
+        Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
+        Ddl::CreateTableAs(_) => Err(SqlError::internal("CREATE TABLE AS was not executed as such").into()),
     }?;
     work.show()?;
-    Ok(tag)
+    Ok(Tag { command, rows: None })
 }
 
 impl<'w, 'n> Work<'w, 'n> {
@@ -81,13 +92,17 @@ impl<'w, 'n> Work<'w, 'n> {
         let search_path = services.search_path();
         let catalog = schema.catalog.clone();
         let dropping = Vec::new();
-        Ok(Work { tx, services, catalog, search_path, homes, fresh, unseen: false, dropping })
+        let mut work = Work { tx, services, catalog, search_path, homes, fresh, unseen: false, dropping };
+        work.sweep_temporary()?;
+        Ok(work)
     }
 
     /// Makes a change that moves no rows.
     pub(crate) fn change(&mut self, change: CatalogChange) {
-        self.catalog.apply(change.clone());
-        self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change));
+        if !self.is_temporary(&change) {
+            self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change.clone()));
+        }
+        self.catalog.apply(change);
         self.unseen = true;
     }
 
@@ -143,6 +158,10 @@ impl<'w, 'n> Work<'w, 'n> {
     pub(crate) fn target_schema(&self, name: &QualifiedName) -> Result<String> {
         if let Some(schema) = &name.schema {
             return match self.catalog.schema(schema) {
+                Some(_) if schema.starts_with(TEMPORARY_SCHEMA) => {
+                    let message = "cannot create relations in temporary schemas of other sessions";
+                    Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(name.position))
+                }
                 Some(_) if schema == "pg_catalog" => {
                     let message = format!("permission denied to create \"pg_catalog.{}\"", name.name);
                     Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message)
@@ -155,7 +174,10 @@ impl<'w, 'n> Work<'w, 'n> {
                 }
             };
         }
-        let found = self.search_path.iter().find(|schema| self.catalog.schema(schema).is_some());
+        let found = self
+            .search_path
+            .iter()
+            .find(|schema| !schema.starts_with(TEMPORARY_SCHEMA) && self.catalog.schema(schema).is_some());
         found.cloned().ok_or_else(|| {
             SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
                 .at(name.position)
@@ -165,6 +187,9 @@ impl<'w, 'n> Work<'w, 'n> {
     /// The table of this name.
     pub(crate) fn find_table(&self, name: &QualifiedName) -> Result<Arc<TableDef>> {
         let found = match &name.schema {
+            Some(schema) if schema == "pg_temp" => {
+                self.catalog.table_named(&self.services.temporary_schema(), &name.name)
+            }
             Some(schema) => self.catalog.table_named(schema, &name.name),
             None => self.catalog.table_on_path(&self.search_path, &name.name),
         };

@@ -1,6 +1,6 @@
 //! DROP and TRUNCATE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, TableDef};
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, TableDef};
 use tuplix_sql::plan::{Drop, DropKind, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -67,12 +67,7 @@ impl Work<'_, '_> {
     }
 
     fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
-        let schemas: Vec<&String> = match &name.schema {
-            Some(schema) => vec![schema],
-            None => self.search_path.iter().collect(),
-        };
-        let found =
-            schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
+        let found = self.find_index(name);
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
             return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
@@ -141,11 +136,29 @@ impl Work<'_, '_> {
     }
 
     fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Result<()> {
+        match self.find_function(name, types, drop.kind) {
+            Ok(id) => {
+                self.drop_function_dependents(drop.cascade, id)?;
+                self.change(CatalogChange::DropFunction(id));
+                Ok(())
+            }
+            Err(error) if error.sqlstate() == sqlstate::UNDEFINED_FUNCTION => self.missing(drop, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one function or procedure of this name, with these argument types if given.
+    pub(super) fn find_function(
+        &self,
+        name: &QualifiedName,
+        types: Option<&[TypeId]>,
+        kind: DropKind,
+    ) -> Result<FunctionId> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
         };
-        let is_procedure = drop.kind == DropKind::Procedure;
+        let is_procedure = kind == DropKind::Procedure;
         let matches = |function: &FunctionDef| {
             function.is_procedure == is_procedure
                 && types.is_none_or(|types| function.inputs().map(|input| input.ty).eq(types.iter().copied()))
@@ -158,11 +171,7 @@ impl Work<'_, '_> {
             .collect();
         let kind = if is_procedure { "procedure" } else { "function" };
         match found[..] {
-            [id] => {
-                self.drop_function_dependents(drop.cascade, id)?;
-                self.change(CatalogChange::DropFunction(id));
-                Ok(())
-            }
+            [id] => Ok(id),
             [] => {
                 let shown = match types {
                     Some(types) => {
@@ -171,7 +180,7 @@ impl Work<'_, '_> {
                     }
                     None => format!("could not find a {kind} named \"{}\"", name.name),
                 };
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
+                Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
             }
             _ => {
                 let message = format!("{kind} name \"{}\" is not unique", name.name);

@@ -23,7 +23,10 @@ const MAX_INDEXES: usize = 64;
 
 impl Work<'_, '_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Run<&'static str> {
-        let schema = self.target_schema(&create.name)?;
+        let schema = match create.temporary {
+            Some(_) => self.temporary_schema(),
+            None => self.target_schema(&create.name)?,
+        };
         let name = &create.name.name;
         if relation_exists(&self.catalog, &schema, name) {
             if create.if_not_exists {
@@ -40,6 +43,7 @@ impl Work<'_, '_> {
                 .hint("A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.")
                 .into());
         }
+        let (create, likes) = self.with_likes(create)?;
         if create.columns.len() > MAX_COLUMNS {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message).into());
@@ -59,7 +63,11 @@ impl Work<'_, '_> {
             checks: Vec::new(),
             distribution: Distribution::Local,
             view: None,
+            temporary: create.temporary,
         };
+        for (first, like, source) in &likes {
+            self.copy_like(&mut table, *first, like, source)?;
+        }
         for constraint in &create.constraints {
             self.add_constraint(&mut table, constraint)?;
         }

@@ -253,7 +253,11 @@ impl Work<'_, '_> {
         };
         for (name, expression) in &create.checks {
             let name = domain_check_name(&create.name.name, &domain, name.as_deref())?;
-            domain.checks.push(tuplix_catalog::CheckDef { name, expression: expression.clone(), valid: true });
+            domain.checks.push(tuplix_catalog::CheckDef {
+                name,
+                expression: expression.clone(),
+                valid: true,
+            });
         }
         self.create_type(&create.name, UserKind::Domain, TypeBody::Domain(domain)).map(|_| ())
     }

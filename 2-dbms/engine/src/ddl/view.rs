@@ -52,6 +52,7 @@ impl Work<'_, '_> {
             checks: Vec::new(),
             distribution: Distribution::Local,
             view: Some(create.definition.clone()),
+            temporary: None,
         };
         self.check_text(&view)?;
         self.change(CatalogChange::PutTable(view));
@@ -68,6 +69,11 @@ impl Work<'_, '_> {
                     .is_some_and(|table| columns.iter().all(|column| *column < table.columns.len())),
                 Dependency::Function(id) => self.catalog.function(*id).is_some(),
             };
+            if let Dependency::Relation(id, _) = dependency
+                && self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
+            {
+                return Err(SqlError::unsupported("a view that reads a temporary table"));
+            }
             if !there {
                 let message = "what the view reads was dropped meanwhile";
                 return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));

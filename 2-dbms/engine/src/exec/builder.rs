@@ -1,5 +1,6 @@
 //! What the compiler knows while it turns a plan into closures: slots, scopes, and the code under way.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
-use crate::layout::{Layout, TableAccess};
+use crate::layout::{Layout, Placement, TableAccess};
+use crate::lock_table::TransactionId;
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
 pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TypeId) -> Result<(Expr, Vec<Relation>)> + 'a;
@@ -91,6 +93,8 @@ pub(crate) struct Builder<'a> {
     pub changes_catalog: bool,
     /// Relations that read a copy of their table, made before the statement changed it.
     pub kept: BTreeMap<RelationId, super::kept::Kept>,
+    /// Who is changing one of the tables.
+    pub locked_by: Cell<Option<TransactionId>>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -116,6 +120,7 @@ impl<'a> Builder<'a> {
             user_calls: false,
             changes_catalog: false,
             kept: BTreeMap::new(),
+            locked_by: Cell::new(None),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -228,6 +233,9 @@ impl<'a> Builder<'a> {
     /// A table of the statement.
     pub(crate) fn table(&self, table: TableId) -> Result<&'a TableAccess> {
         let access = self.context.layout.table(table);
+        if let Some(TableAccess { placement: Placement::Locked(by), .. }) = access {
+            self.locked_by.set(Some(*by));
+        }
         access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
     }
 

@@ -32,10 +32,10 @@ mod hash_table;
 mod host;
 mod insert;
 mod join;
-mod populate;
 mod kept;
 mod measured;
 mod ordered_set;
+mod populate;
 mod procedure;
 mod query;
 mod row_program;
@@ -70,6 +70,7 @@ use frame::Flow;
 use query::QueryCode;
 use walk::Facts;
 
+use crate::lock_table::TransactionId;
 use crate::stop::Run;
 
 /// What a statement did, for its command tag.
@@ -114,6 +115,8 @@ pub struct CompiledStatement {
     states: usize,
     tag: Tag,
     writes: bool,
+    /// Who was changing one of its tables when it was compiled.
+    locked_by: Option<TransactionId>,
 }
 
 enum StatementCode {
@@ -135,6 +138,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             states: 0,
             tag: Tag::Select,
             writes: true,
+            locked_by: None,
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -152,6 +156,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         states,
         tag: tag_of(&query.body),
         writes: walk::writes(query),
+        locked_by: builder.locked_by.get(),
     })
 }
 
@@ -168,6 +173,11 @@ impl CompiledStatement {
     /// The columns of its rows; none for a change without RETURNING.
     pub fn columns(&self) -> &[OutputColumn] {
         &self.columns
+    }
+
+    /// Who was changing one of its tables when it was compiled: it may look otherwise once that one has ended.
+    pub(crate) fn locked_by(&self) -> Option<TransactionId> {
+        self.locked_by
     }
 
     /// Whether it changes rows. A function that it calls may do so whatever this says.
@@ -188,8 +198,8 @@ impl CompiledStatement {
         let code = match &self.code {
             StatementCode::Query(code) => code,
             StatementCode::Ddl(ddl) => {
-                crate::ddl::execute(exec.tx, ddl)?;
-                return Ok(Outcome { rows: 0, tag: self.tag });
+                let tag = crate::ddl::execute(exec.tx, ddl, parameters)?;
+                return Ok(Outcome { rows: tag.rows.unwrap_or(0), tag: self.tag });
             }
         };
         exec.check_depth()?;

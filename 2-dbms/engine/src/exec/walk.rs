@@ -381,10 +381,10 @@ impl Facts {
             }
             ExprKind::Subquery { .. } => self.subqueries = true,
             ExprKind::CaseOperand
-            | ExprKind::DomainValue
             | ExprKind::GroupKey(_)
             | ExprKind::Aggregate(_)
             | ExprKind::Grouping(_)
+            | ExprKind::DomainValue
             | ExprKind::Window(_) => self.placed = true,
             _ => {}
         }

@@ -237,7 +237,7 @@ impl Node {
             }
             CatalogChange::TruncateTable(id) => {
                 if let Some(home) = slots.of.get(id) {
-                    self.clear(home);
+                    self.clear(home, &mut Alone);
                 }
             }
             _ => {}
@@ -276,13 +276,14 @@ impl Node {
         Ok(())
     }
 
-    fn clear(&self, home: &Home) {
-        for domain in self.domains_of(home) {
-            let mut state = self.domain(domain).lock(domain);
+    /// Takes all rows out of a home.
+    pub(crate) fn clear(&self, home: &Home, storage: &mut dyn StorageAccess) {
+        let clear = &mut |state: &mut DomainState| {
             if let Some(Some(table)) = state.tables.get_mut(home.slot as usize) {
                 table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
             }
-        }
+        };
+        self.domains_of(home).into_iter().for_each(|domain| storage.with(domain, clear, self));
     }
 }
 

@@ -18,8 +18,9 @@ impl Session {
     /// # Errors
     /// What analysing and compiling find; a transaction block has failed then.
     pub fn prepare_parsed(&mut self, parsed: &Parsed, types: &[TypeId]) -> Result<Prepared> {
+        self.services.refresh();
         let search_path = self.services.search_path();
-        match self.bind(parsed, types, &search_path) {
+        match self.bind_when_free(parsed, types, &search_path) {
             Ok(bound) => {
                 self.next_prepared += 1;
                 let (parsed, given) = (parsed.clone(), types.to_vec());
@@ -35,6 +36,20 @@ impl Session {
             Err(error) => {
                 self.fail_block();
                 Err(shift_position(self.services.named(error), parsed.first_character))
+            }
+        }
+    }
+
+    /// Binds once nobody is changing the statement's tables.
+    fn bind_when_free(&mut self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
+        self.start_deadline();
+        loop {
+            let bound = self.bind(parsed, types, search_path)?;
+            match &bound.code {
+                Code::Query(query) if query.locked_by().is_some() => {
+                    query.locked_by().map_or(Ok(()), |holder| self.wait_for_lock(holder))?;
+                }
+                _ => return Ok(bound),
             }
         }
     }
@@ -79,7 +94,9 @@ impl Session {
         {
             return Ok(bound.clone());
         }
-        let bound = self.bind(&inner.parsed, &inner.given, &inner.search_path)?;
+        self.services.refresh();
+        let search_path = self.services.with_temporary(inner.search_path.clone());
+        let bound = self.bind(&inner.parsed, &inner.given, &search_path)?;
         let same_shape = bound.columns.iter().map(|column| column.ty).eq(inner
             .bound
             .columns

@@ -155,6 +155,10 @@ impl Session {
 
     /// Puts the block's changes in place. It ends whatever happens.
     fn commit_block(&mut self) -> Result<u64> {
+        if let Err(error) = self.drop_on_commit() {
+            self.roll_back_block();
+            return Err(error);
+        }
         let Some(mut block) = self.block.take() else { return Ok(0) };
         let outcome = loop {
             match self.try_commit(&mut block.interactive) {

@@ -7,6 +7,7 @@ mod bind;
 mod control;
 mod explain;
 mod run;
+mod temporary;
 mod utility;
 
 use std::collections::BTreeMap;
@@ -324,6 +325,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.roll_back_block();
+        self.leave_temporary();
         self.node.listeners.forget(self.id());
         self.node.sessions.lock().remove(&self.id());
     }

@@ -198,7 +198,7 @@ impl Session {
         }
     }
 
-    fn start_deadline(&mut self) {
+    pub(super) fn start_deadline(&mut self) {
         let deadline = self.statement_limit_ns.map(|limit| self.node.machine().monotonic_ns() + limit);
         self.services.deadline_ns.set(deadline);
     }
@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
+    pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
         let me = self.block.as_ref().map(|block| block.interactive.id);
         let now = self.node.machine().monotonic_ns();
         let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);

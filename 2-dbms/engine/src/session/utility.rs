@@ -7,8 +7,8 @@ use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
-use crate::ddl;
 use crate::bind::Binder;
+use crate::ddl;
 use crate::exec::{CompiledStatement, Exec, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
@@ -62,7 +62,7 @@ impl Session {
         let tag = |command| Tag { command, rows: None };
         match &statement.kind {
             StatementKind::Ddl(change) => {
-                return self.run_ddl(change, out);
+                return self.run_ddl(change, arguments, out);
             }
             StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
             StatementKind::Explain { analyze, options, statement } => {
@@ -133,9 +133,14 @@ impl Session {
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
+                self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
                 out.tag = tag("DISCARD ALL");
+            }
+            StatementKind::DiscardTemporary => {
+                self.drop_temporary()?;
+                out.tag = tag("DISCARD TEMP");
             }
             StatementKind::Query(_) | StatementKind::Transaction(_) => {
                 return Err(SqlError::internal("a query is not a utility statement"));
@@ -144,7 +149,12 @@ impl Session {
         Ok(0)
     }
 
-    fn run_ddl(&mut self, change: &tuplix_sql::plan::Ddl, out: &mut Rows) -> Result<u64> {
+    fn run_ddl(
+        &mut self,
+        change: &tuplix_sql::plan::Ddl,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
         if self.block.is_none() {
             self.open_own_block();
@@ -152,10 +162,11 @@ impl Session {
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
-            let outcome = self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change), out);
+            let outcome =
+                self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change, arguments), out);
             match outcome {
-                Ok((command, committed)) => {
-                    out.tag = Tag { command, rows: None };
+                Ok((tag, committed)) => {
+                    out.tag = tag;
                     return Ok(committed.epoch);
                 }
                 Err(Stop::Error(error)) => return Err(error),

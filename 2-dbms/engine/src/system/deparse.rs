@@ -72,6 +72,7 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
         checks: Vec::new(),
         distribution: Distribution::Local,
         view: None,
+        temporary: None,
     };
     default_text(view, &table, 0, written)
 }

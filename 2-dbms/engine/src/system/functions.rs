@@ -171,9 +171,13 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
             let stored = table(view, oid).is_some() || view.index(oid).is_some();
             if stored { Value::Oid(oid) } else { Value::Null }
         }
-        "obj_description_oid_name" => description(oid, Some(text_at(args, 1))),
-        "obj_description_oid" => description(oid, None),
-        "col_description_oid_int4" | "shobj_description_oid_name" => Value::Null,
+        "obj_description_oid_name" => description(view, oid, Some(text_at(args, 1)), 0),
+        "obj_description_oid" => description(view, oid, None, 0),
+        "col_description_oid_int4" => {
+            let part = args.get(1).and_then(Value::as_i64).unwrap_or(0);
+            description(view, oid, Some("pg_class"), u32::try_from(part).unwrap_or(0))
+        }
+        "shobj_description_oid_name" => Value::Null,
         "to_regclass" => return to_reg(TypeId::REGCLASS),
         "to_regtype" => return to_reg(TypeId::REGTYPE),
         "to_regproc" => return to_reg(TypeId::REGPROC).or_else(ambiguous_is_null),
@@ -195,11 +199,20 @@ fn row_oid(row: &[Value]) -> u32 {
     }
 }
 
-/// The comment on an object of the system; there are none on others.
-fn description(oid: u32, class: Option<&str>) -> Value {
+/// The comment on an object, or on a part of it.
+fn description(view: &View<'_>, oid: u32, class: Option<&str>, part: u32) -> Value {
     let class = class.map(|class| relations::find("pg_catalog", class).map_or(0, |relation| relation.oid));
+    let mut comments = view.catalog().comments();
+    let own = comments.find(|(about, _)| {
+        about.object == oid && about.part == part && class.is_none_or(|class| about.class == class)
+    });
+    if let Some((_, text)) = own {
+        return Value::text(text);
+    }
     let about = |row: &&tuplix_types::Row| {
-        row_oid(row) == oid && class.is_none_or(|class| matches!(row[1], Value::Oid(of) if of == class))
+        row_oid(row) == oid
+            && row[2].as_i64() == Some(i64::from(part))
+            && class.is_none_or(|class| matches!(row[1], Value::Oid(of) if of == class))
     };
     relations::own_rows("pg_description").iter().find(about).map_or(Value::Null, |row| row[3].clone())
 }

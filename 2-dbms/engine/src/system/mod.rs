@@ -86,6 +86,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,
+        ("pg_catalog", "pg_description") => descriptions,
         ("information_schema", "information_schema_catalog_name") => information::name,
         ("information_schema", "enabled_roles") => information::enabled_roles,
         ("information_schema", "schemata") => information::schemata,
@@ -116,6 +117,19 @@ fn operators(_: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         _ => false,
     };
     relations::own_rows("pg_operator").iter().filter(works).cloned().collect()
+}
+
+/// `pg_description`: PostgreSQL's, and those of COMMENT.
+fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let own = view.catalog().comments().map(|(about, text)| {
+        relation.row(&[
+            ("objoid", Value::Oid(about.object)),
+            ("classoid", Value::Oid(about.class)),
+            ("objsubid", Value::Int4(about.part as i32)),
+            ("description", Value::text(text)),
+        ])
+    });
+    relations::own_rows("pg_description").iter().cloned().chain(own).collect()
 }
 
 /// The rows of a computed table, as of now.
@@ -160,7 +174,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 37);
+        assert_eq!(relations::all().filter(named).count(), 40);
     }
 
     #[test]

@@ -37,14 +37,18 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         // As of a table that nobody has analysed.
         ("reltuples", Value::Float4(-1.0)),
         ("relhasindex", truth(!table.indexes.is_empty())),
-        ("relpersistence", text("p")),
         ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
         ("relhasrules", truth(table.view.is_some())),
+        ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
         ("relispopulated", truth(true)),
         ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
+}
+
+fn persistence(table: &TableDef) -> &'static str {
+    if table.temporary.is_some() { "t" } else { "p" }
 }
 
 fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
@@ -55,7 +59,7 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("relowner", oid(OWNER)),
         ("relam", oid(access_method(index))),
         ("relfilenode", oid(index.id.0)),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(table))),
         ("relkind", text("i")),
         ("relnatts", int(index.columns.len())),
         ("relispopulated", truth(true)),

@@ -248,6 +248,7 @@ fn value_table(domain: &DomainDef) -> TableDef {
         checks: Vec::new(),
         distribution: Distribution::Local,
         view: None,
+        temporary: None,
     }
 }
 

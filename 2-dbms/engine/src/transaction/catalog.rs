@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, TableId};
+use tuplix_catalog::{CatalogChange, OnCommit, TableId};
 use tuplix_sql::plan::LockStrength;
 use tuplix_types::{SqlError, sqlstate};
 
@@ -247,6 +247,16 @@ impl<'n> Transaction<'n> {
         Ok(value)
     }
 
+    /// Whether the run holds latches: it is in the middle of something that needs them.
+    pub(crate) fn holds_latches(&self) -> bool {
+        self.held.len() > 0
+    }
+
+    /// Lets go of all latches: the caller knows that nothing needs them.
+    pub(crate) fn release_latches(&mut self) {
+        self.held.release();
+    }
+
     /// Puts the transaction's part of the log's record that comes before its overlay into the redo: changes of the
     /// catalogue, and the rows of tables that the log does not have.
     pub(crate) fn log_catalog(&mut self, interactive: &Interactive) -> Run<()> {
@@ -264,7 +274,7 @@ impl<'n> Transaction<'n> {
             return Ok(());
         }
         for id in catalog.state.fresh.iter() {
-            if let Some(access) = catalog.state.schema.layout.table(*id) {
+            if let Some(access) = catalog.state.schema.layout.table(*id).filter(|access| !access.temporary) {
                 self.log_rows(access)?;
             }
         }
@@ -291,6 +301,14 @@ impl<'n> Transaction<'n> {
         let State { schema, homes, .. } = &catalog.state;
         if catalog.is_changed() {
             self.node.publish_catalog(&schema.catalog, homes, &catalog.made, &mut Latched(&mut self.held));
+            let emptied = |id: &TableId| {
+                schema.catalog.table(*id).is_some_and(|table| table.temporary == Some(OnCommit::Delete))
+            };
+            for (id, home) in catalog.made.iter().filter(|(id, home)| homes.get(id) == Some(home)) {
+                if emptied(id) {
+                    self.node.clear(home, &mut Latched(&mut self.held));
+                }
+            }
         } else {
             let locked = !catalog.locked.is_empty();
             self.node.forget_catalog(&catalog.made, locked, &mut Latched(&mut self.held));

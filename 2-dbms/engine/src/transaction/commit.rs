@@ -1,5 +1,6 @@
 //! Commit: one redo record, and what a reply has to wait for.
 
+use tuplix_catalog::OnCommit;
 use tuplix_log::RecordHeader;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
@@ -95,6 +96,7 @@ impl Transaction<'_> {
             self.validate_reads(&interactive.reads)?;
         }
         let current = |access: &TableAccess| match &interactive.catalog {
+            _ if access.table.temporary == Some(OnCommit::Delete) => false,
             Some(catalog) => catalog.is_current(access),
             None => true,
         };
@@ -131,7 +133,9 @@ impl Transaction<'_> {
 
     fn apply_delete(&mut self, private: &PrivateFragment, row: RowRef) {
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
-        redo::delete(&mut self.scratch.redo, &private.access, fragment, row);
+        if !private.access.temporary {
+            redo::delete(&mut self.scratch.redo, &private.access, fragment, row);
+        }
         fragment.delete(row.row);
         self.scratch.undo.push(Undo::Deleted(row));
     }
@@ -149,7 +153,9 @@ impl Transaction<'_> {
         let changes = self.scratch.undo_values[first..].to_vec();
         fragment.exchange(row.row, &mut self.scratch.undo_values[first..]);
         let logged = redo::update_columns(&private.access, changes.iter().map(|(column, _)| *column));
-        redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
+        if !private.access.temporary {
+            redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
+        }
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
     }
 
@@ -158,7 +164,9 @@ impl Transaction<'_> {
         let values: Vec<_> = (0..columns).map(|column| private.fragment.read(at.row, column)).collect();
         let fragment = self.held.get_mut(at.held).fragment_mut(at.slot, at.bucket);
         let row = fragment.insert(&values).map_err(tuplix_types::SqlError::from)?;
-        redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);
+        if !private.access.temporary {
+            redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);
+        }
         self.scratch.undo.push(Undo::Inserted(RowRef { row, ..at }));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tuplix_catalog::TableId;
 use tuplix_sql::plan::{Isolation, LockStrength};
 use tuplix_storage::{Fragment, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
@@ -32,6 +33,8 @@ pub struct Interactive {
     pub isolation: Isolation,
     /// Its own row versions.
     pub overlay: Overlay,
+    /// The tables that it has locked last: most statements stay with a few.
+    recent_tables: [Option<(Domain, TableId)>; 4],
     /// Locks to give back at the end.
     pub locks: Vec<(Domain, LockKey)>,
     /// Where the overlay's undo list stood when the running statement began.
@@ -51,6 +54,7 @@ impl Interactive {
             id,
             isolation,
             overlay: Overlay::default(),
+            recent_tables: [None; 4],
             locks: Vec::new(),
             statement_start: 0,
             statement_catalog: 0,
@@ -285,6 +289,13 @@ impl Transaction<'_> {
     pub(super) fn lock_table(&mut self, held: u16, access: &TableAccess) {
         // The locks of a reference table that is only read may lie in any domain.
         let held = if held == SHARED_REFERENCE { 0 } else { held };
+        let place = (self.held.get(held).domain, access.table.id);
+        let recent = &mut self.interactive_mut().recent_tables;
+        if recent.contains(&Some(place)) {
+            return;
+        }
+        recent.rotate_right(1);
+        recent[0] = Some(place);
         self.take_lock(held, LockKey::Table { id: access.table.id }, LockStrength::Share);
     }
 

@@ -2,8 +2,7 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
-    ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction,
-    TypeName,
+    ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, TypeName,
 };
 use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -27,6 +26,7 @@ impl Analyzer<'_> {
         let mut columns: Vec<ColumnDef> = Vec::new();
         let mut constraints: Vec<Constraint> = Vec::new();
         let mut checks: Vec<&Node> = Vec::new();
+        let mut likes = Vec::new();
         for node in &stmt.table_elts {
             match nodes::inner(node)? {
                 NodeEnum::ColumnDef(column) => {
@@ -43,35 +43,36 @@ impl Analyzer<'_> {
                     constraints.push(self.table_constraint(constraint)?);
                 }
                 NodeEnum::TableLikeClause(like) => {
-                    let location = like.relation.as_ref().map_or(-1, |relation| relation.location);
-                    return Err(self.unsupported("CREATE TABLE ... LIKE", location));
+                    likes.push((columns.len(), self.like_clause(like)?));
                 }
                 _ => return Err(self.unsupported("this table element", nodes::location(node))),
             }
         }
-        check_keys(&relation.relname, &mut columns, &constraints)?;
-        for check in checks {
-            self.check_condition(&relation.relname, &columns, check)?;
+        if likes.is_empty() {
+            check_keys(&relation.relname, &mut columns, &constraints)?;
+            for check in checks {
+                self.check_condition(&relation.relname, &columns, check)?;
+            }
         }
         Ok(CreateTable {
             name: self.qualified_name(relation)?,
             if_not_exists: stmt.if_not_exists,
             columns,
             constraints,
+            likes,
+            temporary: self.temporary(relation, stmt.oncommit)?,
         })
     }
 
     fn refuse_table_clauses(&self, stmt: &CreateStmt) -> Result<()> {
         let relation = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
         let refused = [
-            (relation.relpersistence == "t", "a temporary table"),
             (relation.relpersistence == "u", "an unlogged table"),
             (!stmt.inh_relations.is_empty() && stmt.partbound.is_none(), "INHERITS"),
             (stmt.partbound.is_some(), "PARTITION OF"),
             (stmt.partspec.is_some(), "PARTITION BY"),
             (stmt.of_typename.is_some(), "CREATE TABLE OF"),
             (!stmt.options.is_empty(), "CREATE TABLE ... WITH"),
-            (stmt.oncommit > OnCommitAction::OncommitNoop as i32, "ON COMMIT"),
             (!stmt.tablespacename.is_empty(), "TABLESPACE"),
             (!stmt.access_method.is_empty(), "CREATE TABLE ... USING"),
         ];

@@ -28,6 +28,8 @@ impl Analyzer<'_> {
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
             NodeEnum::RenameStmt(stmt) => self.rename(stmt)?,
             NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
+            NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
+            NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
             _ => return Ok(None),
         }))
     }

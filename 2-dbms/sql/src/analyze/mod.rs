@@ -10,12 +10,14 @@
 //! `tuplix_functions`' rules and [`coerce`]; every error carries PostgreSQL's SQLSTATE, message and position. A
 //! construct that is not analysed is refused with 0A000, never skipped.
 
-mod assign_part;
 mod alter;
+mod assign_part;
 mod coerce;
 mod columns;
+mod comment;
 mod create_function;
 mod create_table;
+mod create_table_as;
 mod create_type;
 mod ddl;
 mod equal;
@@ -108,6 +110,16 @@ pub struct AnalyzeContext<'a> {
     pub system: &'a dyn SystemRelations,
 }
 
+impl AnalyzeContext<'_> {
+    /// The schema that a name means: `pg_temp` is the session's own, which is first on its path.
+    fn temporary_schema<'s>(&'s self, schema: &'s str) -> &'s str {
+        match self.search_path.first() {
+            Some(first) if schema == "pg_temp" && first.starts_with("pg_temp_") => first,
+            _ => schema,
+        }
+    }
+}
+
 /// Analyses one statement; positions, also those of its errors, are in its own text. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
 /// ones are inferred from where the parameter stands.
 ///
@@ -139,16 +151,16 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
-    /// Type and modifier of VALUE, in a domain's CHECK.
-    domain_value: Option<(TypeId, i32)>,
-    /// The column definition list of the FROM item under way.
-    listed_columns: Option<Vec<OutputColumn>>,
     /// The views being read, outermost first.
     views: Vec<TableId>,
     /// Views that were read, with the relations inside of each.
     view_relations: Vec<(TableId, std::ops::Range<usize>)>,
     /// Set while CREATE VIEW is analysed.
     recorder: Option<views::Recorder>,
+    /// Type and modifier of VALUE, in a domain's CHECK.
+    domain_value: Option<(TypeId, i32)>,
+    /// The column definition list of the FROM item under way.
+    listed_columns: Option<Vec<OutputColumn>>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -179,11 +191,11 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
-            domain_value: None,
-            listed_columns: None,
             views: Vec::new(),
             view_relations: Vec::new(),
             recorder: None,
+            domain_value: None,
+            listed_columns: None,
         }
     }
 
@@ -232,6 +244,11 @@ impl<'a> Analyzer<'a> {
             | NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_) => {
+                if let NodeEnum::SelectStmt(select) = node
+                    && let Some(ddl) = self.select_into(select)?
+                {
+                    return Ok(StatementKind::Ddl(Box::new(ddl)));
+                }
                 let query = self.query(node)?;
                 Ok(StatementKind::Query(Box::new(query)))
             }

@@ -289,7 +289,7 @@ impl<'a> Analyzer<'a> {
         position: Option<u32>,
     ) -> Result<Found<'a>> {
         let found = match schema {
-            Some(schema) => self.relation_in(schema, name),
+            Some(schema) => self.relation_in(self.context.temporary_schema(schema), name),
             None => {
                 let path = self.search_path();
                 let listed = path.iter().any(|schema| schema == "pg_catalog");

@@ -61,6 +61,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: tuplix_catalog::Distribution::Local,
+        temporary: None,
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {

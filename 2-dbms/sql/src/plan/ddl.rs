@@ -1,7 +1,11 @@
 //! Statements that change the catalogue.
 
-use tuplix_catalog::{ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language};
+use tuplix_catalog::{
+    ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language, OnCommit,
+};
 use tuplix_types::TypeId;
+
+use super::{Query, Relation};
 
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
@@ -38,6 +42,15 @@ pub enum Ddl {
         if_exists: bool,
         /// Actions in order.
         actions: Vec<AlterTable>,
+    },
+    /// CREATE TABLE AS, SELECT INTO
+    CreateTableAs(CreateTableAs),
+    /// COMMENT ON
+    Comment {
+        /// What.
+        target: CommentTarget,
+        /// The comment; `None` takes it away.
+        text: Option<String>,
     },
     /// ALTER INDEX RENAME TO
     RenameIndex {
@@ -79,6 +92,59 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints, those of columns too.
     pub constraints: Vec<Constraint>,
+    /// LIKE clauses, each with the number of columns before it.
+    pub likes: Vec<(usize, Like)>,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+}
+
+/// LIKE table INCLUDING ...
+#[derive(Clone, Debug)]
+pub struct Like {
+    /// The table.
+    pub table: QualifiedName,
+    /// INCLUDING DEFAULTS
+    pub defaults: bool,
+    /// INCLUDING CONSTRAINTS
+    pub constraints: bool,
+    /// INCLUDING INDEXES
+    pub indexes: bool,
+    /// INCLUDING COMMENTS
+    pub comments: bool,
+}
+
+/// CREATE TABLE AS, SELECT INTO
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Name.
+    pub name: QualifiedName,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+    /// The names of the first columns.
+    pub columns: Vec<String>,
+    /// The query.
+    pub query: Box<Query>,
+    /// The query's relations.
+    pub relations: Vec<Relation>,
+    /// WITH DATA
+    pub with_data: bool,
+}
+
+/// What a comment is about.
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    /// TABLE
+    Table(QualifiedName),
+    /// INDEX
+    Index(QualifiedName),
+    /// COLUMN of a table
+    Column(QualifiedName, String),
+    /// SCHEMA
+    Schema(String),
+    /// FUNCTION, PROCEDURE or ROUTINE, with its argument types when written.
+    Function(QualifiedName, Option<Vec<TypeId>>, DropKind),
 }
 
 /// A table constraint.

@@ -92,6 +92,8 @@ pub enum StatementKind {
     Deallocate(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
+    /// DISCARD TEMP
+    DiscardTemporary,
 }
 
 /// A relation of the statement: a FROM item, a target table, `excluded`.

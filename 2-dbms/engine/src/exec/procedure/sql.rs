@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tuplix_sql::plan::{Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target};
+use tuplix_sql::plan::{
+    CreateTableAs, Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target,
+};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::super::code::{Code, run_all};
@@ -32,6 +34,11 @@ enum SqlKind {
     },
     /// DDL
     Ddl(Box<Ddl>),
+    /// CREATE TABLE AS of a query that may read variables.
+    CreateTableAs {
+        create: CreateTableAs,
+        query: QueryCode,
+    },
 }
 
 /// Where the columns of a row go.
@@ -129,7 +136,8 @@ impl Sql {
                 code.run(exec, &mut |exec| each(exec, Row1::Slots(code.first, code.width))).map(|_| ())
             }
             SqlKind::Call { function, arguments } => self.call(exec, *function, arguments, each),
-            SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl).map(|_| ()),
+            SqlKind::CreateTableAs { create, query } => self.create_table_as(exec, create, query),
+            SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl, &[]).map(|_| ()),
         };
         result.map_err(|stop| self.in_context(stop))
     }
@@ -137,6 +145,21 @@ impl Sql {
     #[cold]
     fn in_context(&self, stop: Stop) -> Stop {
         with_line(stop, || format!("SQL statement \"{}\"", self.text))
+    }
+
+    fn create_table_as(&self, exec: &mut Exec<'_, '_>, create: &CreateTableAs, query: &QueryCode) -> Run<()> {
+        let mut rows = RowSet::new(query.width);
+        if create.with_data {
+            exec.reset_states(self.states.0, self.states.1);
+            query.run(exec, &mut |exec| {
+                rows.push(exec.slots(query.first, query.width));
+                Ok(Flow::Continue)
+            })?;
+        }
+        let made =
+            crate::ddl::create_table_from_rows(exec.tx, create, |_, each| rows.rows().try_for_each(each))?;
+        exec.activation.row_count = made.rows.unwrap_or(0);
+        Ok(())
     }
 
     fn call(
@@ -286,6 +309,13 @@ impl Body<'_, '_> {
             }
             StatementKind::Ddl(ddl) => {
                 self.builder.changes_catalog = true;
+                if let Ddl::CreateTableAs(create) = &**ddl {
+                    let facts = Facts::of_query(&create.query);
+                    let compile = |builder: &mut super::Builder<'_>| builder.query(&create.query);
+                    let (query, first, count) = self.builder.statement(&create.relations, &facts, compile)?;
+                    let code = SqlKind::CreateTableAs { create: create.clone(), query };
+                    return Ok(Sql { code, states: (first, count), text, tag: Tag::Select });
+                }
                 let code = SqlKind::Ddl(ddl.clone());
                 Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
             }
