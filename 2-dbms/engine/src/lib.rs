@@ -21,6 +21,7 @@ mod node;
 mod notify;
 mod open;
 mod plans;
+mod portal;
 mod redo;
 mod services;
 mod session;

@@ -49,6 +49,8 @@ pub struct Services {
     dynamic: RefCell<DynamicCache>,
     /// What PREPARE has prepared, for `pg_prepared_statements`.
     pub(crate) prepared: RefCell<BTreeMap<String, PreparedInfo>>,
+    /// Cursors.
+    pub(crate) portals: RefCell<crate::portal::Portals>,
 }
 
 /// A statement of PREPARE.
@@ -85,6 +87,7 @@ impl Services {
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
             prepared: RefCell::new(BTreeMap::new()),
+            portals: RefCell::default(),
         }
     }
 

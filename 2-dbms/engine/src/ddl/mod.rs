@@ -20,6 +20,9 @@ mod table;
 mod temporary;
 mod types;
 mod view;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod view_tests;
 
 pub(crate) use create_table_as::from_rows as create_table_from_rows;
 pub(crate) use table::check_distribution_in_key;

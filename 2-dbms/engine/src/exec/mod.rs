@@ -58,6 +58,7 @@ use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
+pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
 pub(crate) use host::argument;
 pub(crate) use procedure::Source;

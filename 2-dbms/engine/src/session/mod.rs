@@ -5,6 +5,7 @@
 
 mod bind;
 mod control;
+mod cursors;
 mod explain;
 mod run;
 mod temporary;
@@ -82,6 +83,8 @@ struct Savepoint {
     /// How many changes of the catalogue there were.
     catalog: usize,
     notifications: usize,
+    /// Cursors opened before.
+    portals: u64,
 }
 
 /// One client's session. See the module.

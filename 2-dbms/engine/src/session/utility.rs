@@ -30,6 +30,10 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
         }
         StatementKind::Setting(SettingStatement::Show(name)) => vec![text_column(name)],
         StatementKind::Explain { .. } => vec![text_column("QUERY PLAN")],
+        StatementKind::FetchCursor { name, is_move: false, .. } => {
+            let portals = services.portals.borrow();
+            portals.get(name).map(|portal| portal.columns.to_vec()).unwrap_or_default()
+        }
         StatementKind::Call { function, .. } => {
             let schema = services.schema();
             let outputs = schema.catalog.function(*function).map(|definition| {
@@ -129,7 +133,13 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 out.tag = tag("DEALLOCATE ALL");
             }
+            StatementKind::DeclareCursor(declare) => return self.declare_cursor(declare, arguments, out),
+            StatementKind::FetchCursor { name, by, is_move } => {
+                out.tag = self.fetch_cursor(name, *by, *is_move, out)?;
+            }
+            StatementKind::CloseCursor(name) => out.tag = self.close_cursor(name.as_deref())?,
             StatementKind::DiscardAll => {
+                self.services.portals.borrow_mut().close_all();
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);

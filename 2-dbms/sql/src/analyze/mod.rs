@@ -19,6 +19,7 @@ mod create_function;
 mod create_table;
 mod create_table_as;
 mod create_type;
+mod cursors;
 mod ddl;
 mod equal;
 mod expression;
@@ -151,6 +152,8 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
+    /// The columns of subqueries' columns that are rows, where they are known.
+    record_shapes: std::collections::BTreeMap<(RelationId, usize), Vec<OutputColumn>>,
     /// The views being read, outermost first.
     views: Vec<TableId>,
     /// Views that were read, with the relations inside of each.
@@ -191,6 +194,7 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
+            record_shapes: std::collections::BTreeMap::new(),
             views: Vec::new(),
             view_relations: Vec::new(),
             recorder: None,

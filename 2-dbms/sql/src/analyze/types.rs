@@ -12,7 +12,7 @@ const MISSING: &[&str] = &[
     "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange",
     "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
     "macaddr8", "money", "nummultirange", "numrange", "path", "pg_lsn", "pg_snapshot", "point",
-    "polygon", "refcursor", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
+    "polygon", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
     "tid", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector",
     "txid_snapshot", "varbit", "xid8", "xml",
 ];

@@ -6,6 +6,7 @@
 //! A column is named by a [`RelationId`] that is unique in the whole statement, so a reference from a
 //! subquery to an outer query needs no nesting level: a relation that the subquery does not list is an outer one.
 
+mod cursor;
 mod ddl;
 mod expression;
 mod procedure;
@@ -13,6 +14,7 @@ mod query;
 mod types;
 mod window;
 
+pub use cursor::*;
 pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
@@ -90,6 +92,19 @@ pub enum StatementKind {
     },
     /// DEALLOCATE name, `None` for ALL.
     Deallocate(Option<String>),
+    /// DECLARE name CURSOR FOR query.
+    DeclareCursor(Box<DeclareCursor>),
+    /// FETCH and MOVE.
+    FetchCursor {
+        /// The cursor.
+        name: String,
+        /// Which rows.
+        by: CursorMove,
+        /// MOVE: the rows are only counted.
+        is_move: bool,
+    },
+    /// CLOSE name, `None` for ALL.
+    CloseCursor(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
     /// DISCARD TEMP

@@ -72,3 +72,7 @@ CREATE TABLE typed (
 CREATE INDEX ON typed (m);
 CREATE FUNCTION of_mood(m mood, p point2, VARIADIC l positive[]) RETURNS SETOF typed LANGUAGE sql AS 'SELECT * FROM typed';
 CREATE FUNCTION poly(a anyelement, b anyarray) RETURNS anyelement LANGUAGE sql AS 'SELECT a';
+
+CREATE VIEW rich AS SELECT * FROM account WHERE balance > 100;
+CREATE VIEW owners (who, total) AS SELECT owner, sum(balance) FROM account GROUP BY owner ORDER BY owner;
+CREATE VIEW shop.both AS SELECT i.k, p.a + 1 AS next FROM shop.item i LEFT JOIN plain p ON p.a = i.k;
