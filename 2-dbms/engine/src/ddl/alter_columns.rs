@@ -47,7 +47,8 @@ impl Work<'_, '_> {
         if column.not_null {
             change.not_null.push(column.name.clone());
         }
-        let source = match &column.default {
+        let default = column.default.clone().or_else(|| self.domain_default(column.ty));
+        let source = match &default {
             None => ColumnSource::Compute(null(column.ty)),
             Some(default) => {
                 let purpose = TableExpression::Default(table.columns.len() - 1);
