@@ -69,7 +69,7 @@ impl Work<'_, '_> {
     }
 
     /// The constraints of new columns come when all columns are there.
-    fn add_later<'a>(&mut self, change: &mut Alteration, later: &mut Vec<&'a Constraint>) -> Result<()> {
+    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>) -> Result<()> {
         std::mem::take(later).into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
     }
 
