@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::{Catalog, Distribution, TableDef, TableId};
+use tuplix_catalog::{Catalog, Distribution, SequenceId, TableDef, TableId};
+
+use crate::sequences::{SequenceAccess, SequenceState};
 
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +47,7 @@ pub struct TableAccess {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     tables: BTreeMap<TableId, TableAccess>,
+    sequences: BTreeMap<SequenceId, SequenceAccess>,
 }
 
 impl Layout {
@@ -52,6 +55,7 @@ impl Layout {
     pub fn new(
         catalog: &Catalog,
         buckets: u16,
+        states: &BTreeMap<SequenceId, Arc<SequenceState>>,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
     ) -> Layout {
         let tables = catalog.tables().map(|table| {
@@ -64,7 +68,17 @@ impl Layout {
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
             (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
         });
-        Layout { tables: tables.collect() }
+        let sequences = catalog.sequences().filter_map(|def| {
+            let state = states.get(&def.id)?.clone();
+            Some((def.id, SequenceAccess { def: def.clone(), state }))
+        });
+        Layout { tables: tables.collect(), sequences: sequences.collect() }
+    }
+
+    /// The sequence with this id.
+    #[inline]
+    pub fn sequence(&self, id: SequenceId) -> Option<&SequenceAccess> {
+        self.sequences.get(&id)
     }
 
     /// The table with this id.

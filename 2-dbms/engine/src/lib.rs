@@ -21,6 +21,7 @@ mod node;
 mod notify;
 mod open;
 mod redo;
+mod sequences;
 mod services;
 mod session;
 mod settings;

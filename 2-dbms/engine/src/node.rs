@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tuplix_catalog::{Catalog, CatalogChange, Distribution, FunctionId, TableDef, TableId};
+use tuplix_catalog::{Catalog, CatalogChange, Distribution, FunctionId, SequenceId, TableDef, TableId};
 use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_types::{SqlError, sqlstate};
@@ -14,12 +14,15 @@ use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::WaitGraph;
 use crate::notify::Listeners;
+use crate::sequences::{self, SequenceState};
 use crate::transaction::fragment_schema;
 
 /// Undistributed tables (and so domains) a node can have.
 pub const MAX_DOMAINS: usize = 16_384;
 /// Buckets a node can have.
 pub const MAX_BUCKETS: u16 = 4096;
+/// The number of the lane of sequences.
+const SEQUENCES: Domain = Domain(MAX_DOMAINS as u32);
 /// Partitions of the buckets a node can have.
 pub const MAX_PARTITIONS: usize = 64;
 
@@ -44,6 +47,7 @@ pub struct Node {
     schema: Mutex<Arc<Schema>>,
     version: AtomicU64,
     slots: Mutex<Slots>,
+    sequences: Mutex<BTreeMap<SequenceId, Arc<SequenceState>>>,
     pub(crate) waits: WaitGraph,
     pub(crate) procedures: Mutex<ProcedureCache>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
@@ -58,6 +62,8 @@ pub struct Node {
 struct Domains {
     cells: Box<[OnceLock<Box<DomainCell>>]>,
     count: AtomicU32,
+    /// The lane of sequences: no rows, and latched last of all.
+    sequences: DomainCell,
 }
 
 impl Lanes for Domains {
@@ -67,6 +73,7 @@ impl Lanes for Domains {
                 visit(&mut cell.lock(Domain(number)).lane);
             }
         }
+        visit(&mut self.sequences.lock(SEQUENCES).lane);
     }
 }
 
@@ -129,7 +136,9 @@ impl Node {
             .collect();
         let cells: Vec<OnceLock<Box<DomainCell>>> =
             std::iter::repeat_with(OnceLock::new).take(MAX_DOMAINS).collect();
-        let domains = Arc::new(Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0) });
+        let sequences = DomainCell::new(&machine, log.lane(SEQUENCES.0));
+        let domains = Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0), sequences };
+        let domains = Arc::new(domains);
         let node = Node {
             log,
             domains,
@@ -138,6 +147,7 @@ impl Node {
             schema: Mutex::new(&machine, Arc::new(schema)),
             version: AtomicU64::new(1),
             slots: Mutex::new(&machine, Slots::default()),
+            sequences: Mutex::new(&machine, BTreeMap::new()),
             waits: WaitGraph::new(&machine),
             procedures: Mutex::new(&machine, BTreeMap::new()),
             sessions: Mutex::new(&machine, BTreeMap::new()),
@@ -175,6 +185,16 @@ impl Node {
             Some(cell) => cell,
             None => panic!("{domain:?} does not exist"),
         }
+    }
+
+    /// The lane of sequences, latched. It is the last latch that anybody takes.
+    pub(crate) fn sequence_lane(&self) -> crate::domain::Guard<'_> {
+        self.domains.sequences.lock(SEQUENCES)
+    }
+
+    /// Puts a sequence where the log says that it stood.
+    pub(crate) fn replay_sequence(&self, change: &CatalogChange) {
+        sequences::apply(&self.machine, &mut self.sequences.lock(), change);
     }
 
     /// Which partition has a bucket.
@@ -237,6 +257,9 @@ impl Node {
             state.lane = log.lane(domain.0);
             state.last_commit = last_commit;
         }
+        let mut state = self.sequence_lane();
+        (state.lane, state.last_commit) = (log.lane(SEQUENCES.0), last_commit);
+        drop(state);
         self.log = log;
         self.directory = Some(directory);
         self
@@ -306,7 +329,9 @@ impl Node {
                 _ => {}
             }
         }
-        let layout = Layout::new(&catalog, self.buckets(), |table| match slots.of.get(&table.id) {
+        let mut states = self.sequences.lock();
+        changes.iter().for_each(|change| sequences::apply(&self.machine, &mut states, change));
+        let layout = Layout::new(&catalog, self.buckets(), &states, |table| match slots.of.get(&table.id) {
             Some((slot, domain, _)) => (*slot, *domain),
             None => panic!("table {} has no slot", table.qualified_name()),
         });

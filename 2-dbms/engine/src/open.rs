@@ -145,7 +145,10 @@ fn apply(node: &Node, record: &Record<'_>) -> Result<()> {
             Change::Catalog { kind: CATALOG_CHANGE, json } => {
                 let change: CatalogChange =
                     serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
-                node.publish(&[change], &mut Alone)?;
+                match change {
+                    CatalogChange::SetSequence { .. } => node.replay_sequence(&change),
+                    change => node.publish(&[change], &mut Alone)?,
+                }
             }
             Change::Catalog { kind, .. } => {
                 return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));

@@ -39,8 +39,27 @@ impl Work<'_, '_> {
                 self.add_constraint(table, constraint)?;
                 self.check_rows(table, before, &constraint.kind)
             }
-            AlterTable::DropConstraint { name, if_exists } => {
-                Ok(self.drop_constraint(table, name, *if_exists)?)
+            AlterTable::DropConstraint { name, if_exists, cascade } => {
+                Ok(self.drop_constraint(table, name, *if_exists, *cascade)?)
+            }
+            AlterTable::Identity { column, change } => self.alter_identity(table, column, change),
+            AlterTable::DropExpression { column, if_exists } => {
+                let position = column_of(table, column)?;
+                if table.columns[position].generated.take().is_none() {
+                    let message = format!(
+                        "column \"{column}\" of relation \"{}\" is not a stored generated column",
+                        table.name
+                    );
+                    if !if_exists {
+                        let state = sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE;
+                        return Err(SqlError::new(state, message).into());
+                    }
+                    self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
+                }
+                Ok(())
+            }
+            AlterTable::EnableTrigger { name, enable } => {
+                Ok(super::trigger::enable(table, name.as_deref(), *enable)?)
             }
             AlterTable::SetNotNull { column, not_null } => {
                 let position = column_of(table, column)?;
@@ -50,6 +69,11 @@ impl Work<'_, '_> {
                     let message = format!("column \"{column}\" is in a primary key");
                     return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).into());
                 }
+                if !not_null && table.columns[position].identity.is_some() {
+                    let message =
+                        format!("column \"{column}\" of relation \"{}\" is an identity column", table.name);
+                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).into());
+                }
                 if *not_null {
                     self.check_no_nulls(table, position)?;
                 }
@@ -58,6 +82,7 @@ impl Work<'_, '_> {
             }
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
+                refuse_default(table, position, default.is_some())?;
                 table.columns[position].default.clone_from(default);
                 Ok(())
             }
@@ -75,9 +100,9 @@ impl Work<'_, '_> {
                     let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
                     return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).into());
                 }
-                if !table.checks.is_empty() {
+                if has_expressions(table) {
                     // Checks are kept as text, in which the old name may stand.
-                    let what = "renaming a column of a table with CHECK constraints";
+                    let what = "renaming a column of a table with CHECK constraints or other expressions over columns";
                     return Err(SqlError::unsupported(what)
                         .hint("Drop the constraints first and add them again.")
                         .into());
@@ -88,11 +113,28 @@ impl Work<'_, '_> {
         }
     }
 
-    fn drop_constraint(&mut self, table: &mut TableDef, name: &str, if_exists: bool) -> Result<()> {
-        let before = table.checks.len() + table.indexes.len();
+    fn drop_constraint(
+        &mut self,
+        table: &mut TableDef,
+        name: &str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<()> {
+        let count = |table: &TableDef| table.checks.len() + table.indexes.len() + table.foreign_keys.len();
+        let before = count(table);
+        let of_this = |index: &&tuplix_catalog::IndexDef| index.constraint && index.name == name;
+        if let Some(index) = table.indexes.iter().find(of_this).cloned() {
+            let what = format!("constraint {name} on table {}", table.name);
+            self.drop_references(&what, &[table.id], Some(&index), cascade)?;
+            // Its own foreign keys may have gone with it.
+            if let Some(now) = self.catalog.table(table.id) {
+                table.foreign_keys.retain(|key| now.foreign_keys.iter().any(|other| other.id == key.id));
+            }
+        }
         table.checks.retain(|check| check.name != name);
+        table.foreign_keys.retain(|key| key.name != name);
         table.indexes.retain(|index| !(index.constraint && index.name == name));
-        if table.checks.len() + table.indexes.len() < before {
+        if count(table) < before {
             return Ok(());
         }
         let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
@@ -114,6 +156,18 @@ impl Work<'_, '_> {
                 for column in columns {
                     self.check_no_nulls(table, column)?;
                 }
+            }
+        }
+        if let ConstraintKind::ForeignKey(wanted) = kind
+            && let Some(key) = table.foreign_keys.last()
+        {
+            if !wanted.skip_check {
+                self.check_foreign_rows(table, key)?;
+            }
+            // The referenced table is changed in nothing, but who is deleting its rows is waited for.
+            if let Some(parent) = self.catalog.table(key.parent).filter(|parent| parent.id != table.id) {
+                let parent = TableDef::clone(parent);
+                self.change(tuplix_catalog::CatalogChange::PutTable(parent));
             }
         }
         if let ConstraintKind::Check { .. } = kind
@@ -146,7 +200,36 @@ impl Work<'_, '_> {
     }
 }
 
-fn column_of(table: &TableDef, name: &str) -> Result<usize> {
+/// Whether something keeps the names of columns as text.
+fn has_expressions(table: &TableDef) -> bool {
+    !table.checks.is_empty()
+        || !table.indexes.iter().all(tuplix_catalog::IndexDef::is_plain)
+        || table.columns.iter().any(|column| column.generated.is_some())
+        || table.triggers.iter().any(|trigger| trigger.when.is_some())
+}
+
+/// A column that makes its own values has no default to set.
+fn refuse_default(table: &TableDef, column: usize, sets: bool) -> Result<()> {
+    let def = &table.columns[column];
+    let of = |kind: &str| {
+        let message = format!("column \"{}\" of relation \"{}\" is {kind}", def.name, table.name);
+        SqlError::new(sqlstate::SYNTAX_ERROR, message)
+    };
+    match (def.identity.is_some(), def.generated.is_some()) {
+        (true, _) if sets => Err(of("an identity column")),
+        (true, _) => {
+            Err(of("an identity column").hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."))
+        }
+        (_, true) if sets => Err(of("a generated column")),
+        (_, true) => {
+            Err(of("a generated column")
+                .hint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead."))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn column_of(table: &TableDef, name: &str) -> Result<usize> {
     table.column(name).ok_or_else(|| {
         let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
         SqlError::new(sqlstate::UNDEFINED_COLUMN, message)

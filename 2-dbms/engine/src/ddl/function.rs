@@ -1,9 +1,9 @@
 //! CREATE FUNCTION and CREATE PROCEDURE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId};
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, Language};
 use tuplix_sql::analyze::analyze_procedure;
 use tuplix_sql::plan::CreateFunction;
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Work;
 use crate::bind::Binder;
@@ -55,12 +55,28 @@ impl Work<'_, '_> {
 
     /// The body is analysed; the SQL inside of PL/pgSQL may be wrong until it is reached.
     fn check_body(&self, function: &FunctionDef) -> Result<()> {
+        if function.returns == TypeId::TRIGGER {
+            return check_trigger_function(function);
+        }
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutFunction(function.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };
         let binder = Binder::new(&schema, &self.search_path);
         analyze_procedure(&binder.context(), function).map(|_| ())
     }
+}
+
+/// What a trigger function's body means depends on the table: here it only has to be one.
+fn check_trigger_function(function: &FunctionDef) -> Result<()> {
+    let invalid = |message: &str| SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message);
+    if function.language == Language::Sql {
+        return Err(invalid("SQL functions cannot return type trigger"));
+    }
+    if !function.arguments.is_empty() {
+        let hint = "The arguments of the trigger can be accessed through TG_NARGS and TG_ARGV instead.";
+        return Err(invalid("trigger functions cannot have declared arguments").hint(hint));
+    }
+    tuplix_sql::plpgsql::parse_body(&function.body, &function.name).map(|_| ())
 }
 
 fn check_replacement(create: &CreateFunction, old: &FunctionDef) -> Result<()> {

@@ -16,7 +16,11 @@ use crate::transaction::{RowBatch, Scan};
 impl Work<'_, '_> {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Run<&'static str> {
         let old = self.find_table(&create.table)?;
-        let names: Vec<&str> = create.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = create
+            .columns
+            .iter()
+            .map(|(name, key)| if key.expression.is_some() { "expr" } else { name.as_str() })
+            .collect();
         let name = match &create.name {
             Some(name) if relation_exists(&self.catalog, &old.schema, name) => {
                 if create.if_not_exists {
@@ -35,6 +39,9 @@ impl Work<'_, '_> {
             }),
         };
         let columns = index_columns(&old, create)?;
+        if create.predicate.is_some() || columns.iter().any(|column| column.expression.is_some()) {
+            return Err(SqlError::unsupported("a partial index or an index on an expression").into());
+        }
         if create.unique {
             check_distribution_in_key(&old, &name, &columns)?;
             self.check_unique(&old, &name, &columns)?;
@@ -42,7 +49,9 @@ impl Work<'_, '_> {
         let mut table = TableDef::clone(&old);
         let id = IndexId(self.catalog.allocate_oid());
         let (method, unique) = (create.method, create.unique);
-        let index = IndexDef { id, name, method, columns, unique, primary: false, constraint: false };
+        let predicate = create.predicate.clone();
+        let index =
+            IndexDef { id, name, method, columns, unique, primary: false, constraint: false, predicate };
         self.append_index(&mut table, index)?;
         self.change(CatalogChange::PutTable(table));
         Ok("CREATE INDEX")
@@ -105,6 +114,7 @@ impl Work<'_, '_> {
 
 fn index_columns(table: &TableDef, create: &CreateIndex) -> Result<Vec<IndexColumn>> {
     let column = |(name, order): &(String, IndexColumn)| match table.column(name) {
+        _ if order.expression.is_some() => Ok(order.clone()),
         Some(column) => Ok(IndexColumn { column, ..order.clone() }),
         None => {
             let message = format!("column \"{name}\" does not exist");

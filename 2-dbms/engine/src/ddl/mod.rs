@@ -4,12 +4,16 @@
 //! the commit makes them real together with the rows that they move.
 
 mod alter;
+mod foreign_key;
 mod function;
 mod index;
 pub(crate) mod names;
 mod remove;
+mod sequence;
 mod table;
+mod trigger;
 
+pub(crate) use foreign_key::check_places;
 pub(crate) use table::check_distribution_in_key;
 
 use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef};
@@ -41,7 +45,15 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> 
         Ddl::CreateIndex(create) => work.create_index(create),
         Ddl::CreateFunction(create) => work.create_function(create),
         Ddl::Drop(drop) => work.drop(drop),
-        Ddl::Truncate { tables } => work.truncate(tables),
+        Ddl::Truncate { tables, restart, cascade } => work.truncate(tables, *restart, *cascade),
+        Ddl::CreateSequence { name, if_not_exists, options } => {
+            work.create_sequence(name, *if_not_exists, options)
+        }
+        Ddl::AlterSequence { name, if_exists, options } => work.alter_sequence(name, *if_exists, options),
+        Ddl::RenameSequence { name, if_exists, to } => work.rename_sequence(name, *if_exists, to),
+        Ddl::CreateTrigger(create) => work.create_trigger(create),
+        Ddl::DropTrigger { name, table, if_exists } => work.drop_trigger(name, table, *if_exists),
+        Ddl::RenameTrigger { name, table, to } => work.rename_trigger(name, table, to),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
     }
 }

@@ -37,7 +37,9 @@ pub(crate) fn unused(name: String, taken: impl Fn(&str) -> bool) -> String {
     }
 }
 
-/// Whether a table or index has this name.
+/// Whether a table, index or sequence has this name.
 pub(crate) fn relation_exists(catalog: &Catalog, schema: &str, name: &str) -> bool {
-    catalog.table_named(schema, name).is_some() || catalog.table_of_index(schema, name).is_some()
+    catalog.table_named(schema, name).is_some()
+        || catalog.table_of_index(schema, name).is_some()
+        || catalog.sequence_named(schema, name).is_some()
 }

@@ -51,8 +51,18 @@ impl Work<'_, '_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             distribution: Distribution::Local,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
         };
-        for constraint in &create.constraints {
+        for sequence in &create.sequences {
+            self.create_column_sequence(&mut table, sequence)?;
+        }
+        let (references, others): (Vec<_>, Vec<_>) = create
+            .constraints
+            .iter()
+            .partition(|constraint| matches!(constraint.kind, ConstraintKind::ForeignKey(_)));
+        // Keys first: a foreign key may refer to its own table's.
+        for constraint in others.into_iter().chain(references) {
             self.add_constraint(&mut table, constraint)?;
         }
         self.check_expressions(&table)?;
@@ -89,6 +99,7 @@ impl Work<'_, '_> {
                 table.checks.push(CheckDef { name, expression: expression.clone() });
                 Ok(())
             }
+            ConstraintKind::ForeignKey(key) => self.add_foreign_key(table, constraint, key),
         }
     }
 
@@ -116,7 +127,7 @@ impl Work<'_, '_> {
                 let message = format!("column \"{name}\" appears twice in {what} constraint");
                 return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(constraint.position));
             }
-            key.push(IndexColumn { column, descending: false, nulls_first: false });
+            key.push(IndexColumn::plain(column));
         }
         Ok(key)
     }
@@ -132,6 +143,7 @@ impl Work<'_, '_> {
         let in_table = |name: &str| {
             table.checks.iter().any(|check| check.name == name)
                 || table.indexes.iter().any(|index| index.name == name)
+                || table.foreign_keys.iter().any(|key| key.name == name)
         };
         let taken = |name: &str| {
             in_table(name)
@@ -168,6 +180,7 @@ impl Work<'_, '_> {
             unique: true,
             primary,
             constraint: true,
+            predicate: None,
         };
         self.append_index(table, index)
     }
@@ -191,6 +204,9 @@ impl Work<'_, '_> {
             if let Some(default) = &column.default {
                 binder.table_expression(table, default, TableExpression::Default(position))?;
             }
+            if let Some(generated) = &column.generated {
+                binder.table_expression(table, generated, TableExpression::Generated(position))?;
+            }
         }
         for check in &table.checks {
             binder.table_expression(table, &check.expression, TableExpression::Check)?;
@@ -202,7 +218,9 @@ impl Work<'_, '_> {
 /// Citus's rule, which makes a unique key checkable inside one bucket.
 pub(crate) fn check_distribution_in_key(table: &TableDef, name: &str, key: &[IndexColumn]) -> Result<()> {
     match table.distribution {
-        Distribution::Hash { column } if !key.iter().any(|part| part.column == column) => {
+        Distribution::Hash { column }
+            if !key.iter().any(|part| part.expression.is_none() && part.column == column) =>
+        {
             let message = format!("cannot create constraint on \"{}\"", table.name);
             let detail = format!(
                 "Distributed relations cannot have UNIQUE, EXCLUDE, or PRIMARY KEY constraints that do not include \

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, TableDef, TableId};
+use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
-use tuplix_types::{Result, SqlError, TypeId};
+use tuplix_types::{Result, SqlError};
 
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
 use crate::layout::{Layout, TableAccess};
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
-pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TypeId) -> Result<(Expr, Vec<Relation>)> + 'a;
+pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TableExpression) -> Result<(Expr, Vec<Relation>)> + 'a;
+/// Binds a trigger's WHEN: OLD is relation 0, NEW relation 1.
+pub type BindCondition<'a> = dyn Fn(&TableDef, &str) -> Result<(Expr, Vec<Relation>)> + 'a;
 
 /// What compiling needs to know.
 #[derive(Clone, Copy)]
@@ -23,6 +26,8 @@ pub struct CompileContext<'a> {
     pub layout: &'a Layout,
     /// Binds a CHECK or default: table, SQL text, type of the result.
     pub bind_expression: &'a BindExpression<'a>,
+    /// Binds a trigger's WHEN: table, SQL text.
+    pub bind_condition: &'a BindCondition<'a>,
 }
 
 /// Where the values of a relation lie.
@@ -80,6 +85,8 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Changes have consequences when the statement ends.
+    pub fires: bool,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -102,6 +109,7 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            fires: false,
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,

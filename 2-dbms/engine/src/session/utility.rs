@@ -126,6 +126,7 @@ impl Session {
             StatementKind::DiscardAll => {
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
+                self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();

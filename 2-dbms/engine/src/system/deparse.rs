@@ -4,7 +4,7 @@
 //! the text stays as the catalogue has it; it means the same.
 
 use tuplix_catalog::{ColumnDef, Distribution, TableDef, TableId};
-use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::analyze::{TableExpression, analyze_trigger_condition, map_columns};
 use tuplix_sql::parser;
 use tuplix_sql::plan::{Expr, ExprKind};
 use tuplix_types::{TypeId, Value};
@@ -60,9 +60,24 @@ fn literal_default(
     }
 }
 
+/// A column's generation expression.
+pub(crate) fn generated_text(view: &View<'_>, table: &TableDef, column: usize, written: &str) -> String {
+    let shown = analyze(view, table, written, TableExpression::Generated(column))
+        .and_then(|expr| write(view, table, written, &expr, false));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
 /// An argument's default.
 pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> String {
-    let column = ColumnDef { name: "argument".to_owned(), ty, typmod: -1, not_null: false, default: None };
+    let column = ColumnDef {
+        name: "argument".to_owned(),
+        ty,
+        typmod: -1,
+        not_null: false,
+        default: None,
+        identity: None,
+        generated: None,
+    };
     let table = TableDef {
         id: TableId(0),
         schema: String::new(),
@@ -71,6 +86,8 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: Distribution::Local,
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
     };
     default_text(view, &table, 0, written)
 }
@@ -80,6 +97,22 @@ pub(crate) fn check_text(view: &View<'_>, table: &TableDef, written: &str, prett
     let shown = analyze(view, table, written, TableExpression::Check)
         .and_then(|expr| write(view, table, written, &expr, pretty));
     shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// A trigger's WHEN: `(new.a > old.a)`.
+pub(crate) fn condition_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let binder = Binder::new(view.schema(), &view.path);
+    let Ok((mut expr, _)) = analyze_trigger_condition(&binder.context(), table, written) else {
+        return written.to_owned();
+    };
+    // NEW's columns follow OLD's.
+    let width = table.columns.len();
+    map_columns(&mut expr, &mut |relation, column| *column += relation.0 as usize * width);
+    let names = |of: &'static str| {
+        table.columns.iter().map(move |column| format!("{of}.{}", parser::quote_ident(&column.name)))
+    };
+    let columns = names("old").chain(names("new")).collect();
+    Writer::new(view, columns, written, pretty).text(&expr).unwrap_or_else(|| written.to_owned())
 }
 
 /// An expression of a table that [`default_text`] or [`check_text`] wrote, with fewer parentheses.

@@ -1,10 +1,11 @@
 //! `pg_index`, `pg_constraint`, `pg_indexes`, and the definitions of indexes and constraints as SQL.
 
-use tuplix_catalog::{IndexDef, IndexMethod, TableDef};
+use tuplix_catalog::{ForeignKeyDef, IndexDef, IndexMethod, TableDef};
 use tuplix_sql::parser::quote_ident;
 use tuplix_types::{Row, TypeId, Value};
 
 use super::deparse;
+use super::foreign_key::action_code;
 use super::relations::SystemRelation;
 use super::view::{
     View, access_method, array, column_number, int, oid, operator_class, part_oid, text, truth, type_facts,
@@ -56,11 +57,16 @@ pub(crate) struct Constraint<'a> {
     pub index: Option<&'a IndexDef>,
     /// A CHECK's condition as it was written.
     pub condition: Option<&'a str>,
+    /// A foreign key.
+    pub foreign: Option<&'a ForeignKeyDef>,
 }
 
 impl Constraint<'_> {
     /// Its columns: the key's, or those that the condition reads.
     pub(crate) fn columns(&self, view: &View<'_>, table: &TableDef) -> Vec<usize> {
+        if let Some(key) = self.foreign {
+            return key.columns.clone();
+        }
         match (self.index, self.condition) {
             (Some(index), _) => index.columns.iter().map(|key| key.column).collect(),
             (None, Some(condition)) => deparse::columns_of(view, table, condition),
@@ -77,6 +83,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: if index.primary { "p" } else { "u" },
         index: Some(index),
         condition: None,
+        foreign: None,
     };
     let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
         oid: part_oid(table, table.columns.len() + number),
@@ -84,9 +91,19 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: "c",
         index: None,
         condition: Some(&check.expression),
+        foreign: None,
+    };
+    let of_key = |key: &'a ForeignKeyDef| Constraint {
+        oid: key.id,
+        name: &key.name,
+        kind: "f",
+        index: None,
+        condition: None,
+        foreign: Some(key),
     };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
-    indexes.chain(table.checks.iter().enumerate().map(of_check)).collect()
+    let checks = table.checks.iter().enumerate().map(of_check);
+    indexes.chain(checks).chain(table.foreign_keys.iter().map(of_key)).collect()
 }
 
 /// `pg_constraint`
@@ -96,19 +113,33 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
         for constraint in constraints(table) {
             let key = constraint.columns(view, table).into_iter().map(column_number).collect();
             let condition = constraint.condition.map(|text| deparse::check_text(view, table, text, false));
+            let foreign = constraint.foreign;
+            let index = match foreign {
+                Some(key) => key.parent_index.0,
+                None => constraint.index.map_or(0, |index| index.id.0),
+            };
+            let code =
+                |of: &dyn Fn(&ForeignKeyDef) -> &'static str| foreign.map_or(text(" "), |key| text(of(key)));
+            let parent_key = foreign.map_or(Value::Null, |key| {
+                array(TypeId::INT2, key.parent_columns.iter().map(|column| column_number(*column)).collect())
+            });
             rows.push(relation.row(&[
+                ("confrelid", oid(foreign.map_or(0, |key| key.parent.0))),
+                ("confkey", parent_key),
+                ("condeferrable", truth(foreign.is_some_and(|key| key.deferrable))),
+                ("condeferred", truth(foreign.is_some_and(|key| key.deferred))),
                 ("oid", oid(constraint.oid)),
                 ("conname", text(constraint.name)),
                 ("connamespace", oid(view.schema_oid(&table.schema))),
                 ("contype", text(constraint.kind)),
                 ("convalidated", truth(true)),
                 ("conrelid", oid(table.id.0)),
-                ("conindid", oid(constraint.index.map_or(0, |index| index.id.0))),
-                ("confupdtype", text(" ")),
-                ("confdeltype", text(" ")),
-                ("confmatchtype", text(" ")),
+                ("conindid", oid(index)),
+                ("confupdtype", code(&|key| action_code(key.on_update))),
+                ("confdeltype", code(&|key| action_code(key.on_delete))),
+                ("confmatchtype", code(&|key| if key.match_full { "f" } else { "s" })),
                 ("conislocal", truth(true)),
-                ("connoinherit", truth(constraint.index.is_some())),
+                ("connoinherit", truth(constraint.condition.is_none())),
                 ("conkey", array(TypeId::INT2, key)),
                 ("conbin", condition.map_or(Value::Null, Value::text)),
             ]));
@@ -163,6 +194,9 @@ pub(crate) fn constraint_definition(
     constraint: &Constraint<'_>,
     pretty: bool,
 ) -> String {
+    if let Some(key) = constraint.foreign {
+        return super::foreign_key::definition(view, table, key, pretty);
+    }
     if let Some(condition) = constraint.condition {
         let condition = deparse::check_text(view, table, condition, pretty);
         return format!("CHECK ({condition})");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{Catalog, FunctionDef, FunctionId, TableDef, TableId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, SequenceId, TableDef, TableId};
 use tuplix_sql::parser::{self, quote_ident};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -102,6 +102,10 @@ pub(crate) fn relation_is_visible(view: &View<'_>, oid: u32) -> Option<bool> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some(is_system_visible(view, relation));
     }
+    if let Some(def) = view.catalog().sequence(SequenceId(oid)) {
+        let exists = |schema: &&String| crate::ddl::names::relation_exists(view.catalog(), schema, &def.name);
+        return Some(view.path.iter().find(exists) == Some(&def.schema));
+    }
     let (table, index) = view.index(oid)?;
     let path = view.path.iter();
     let first = path
@@ -130,6 +134,9 @@ fn relation_names(view: &View<'_>, oid: u32) -> Option<(String, String)> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some((relation.schema.to_owned(), relation.name.to_owned()));
     }
+    if let Some(def) = view.catalog().sequence(SequenceId(oid)) {
+        return Some((def.schema.clone(), def.name.clone()));
+    }
     view.index(oid).map(|(table, index)| (table.schema.clone(), index.name.clone()))
 }
 
@@ -138,6 +145,9 @@ fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
     let in_schema = |schema: &str, name: &str, system: bool| {
         if let Some(table) = catalog.table_named(schema, name) {
             return Some(table.id.0);
+        }
+        if let Some(def) = catalog.sequence_named(schema, name) {
+            return Some(def.id.0);
         }
         if let Some(relation) = relations::find(schema, name).filter(|_| system) {
             return Some(relation.oid);

@@ -34,6 +34,14 @@ impl Effects {
     }
 }
 
+impl Effects {
+    /// What locks such a change respects and takes: foreign keys to the row do not mind it while its keys stay.
+    #[inline]
+    fn strength(&self) -> LockStrength {
+        if self.keys { LockStrength::Update } else { LockStrength::NoKeyUpdate }
+    }
+}
+
 impl Transaction<'_> {
     /// Adds a row: values of all columns in order. NOT NULL and CHECK are the caller's.
     ///
@@ -142,11 +150,11 @@ impl Transaction<'_> {
         let found = self.find_key(held, access, bucket, number, key).filter(|found| Some(*found) != except);
         if let Some(found) = found.filter(|found| !found.private) {
             // Its holder may be about to delete it or change its key.
-            self.wait_unless_free(held, row_lock(found))?;
+            self.wait_unless_free(held, row_lock(found), LockStrength::KeyShare)?;
         }
         let hash = crate::hash::of_values(key);
         let lock = LockKey::Key { slot: access.slot, bucket, index: number as u16, hash };
-        self.wait_unless_free(held, lock)?;
+        self.wait_unless_free(held, lock, LockStrength::Update)?;
         Ok(found)
     }
 
@@ -154,8 +162,8 @@ impl Transaction<'_> {
         self.domain_state(held).locks.is_empty()
     }
 
-    fn wait_unless_free(&mut self, held: u16, key: LockKey) -> Run<()> {
-        match self.domain_state(held).locks.conflict(&key, self.id(), LockStrength::Update) {
+    fn wait_unless_free(&mut self, held: u16, key: LockKey, strength: LockStrength) -> Run<()> {
+        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
             Some(holder) => Err(self.restart_after(holder)),
             None => Ok(()),
         }
@@ -208,9 +216,9 @@ impl Transaction<'_> {
             self.check_unique_after(access, row, changes)?;
         }
         if self.is_interactive() {
-            return self.update_private(access, row, changes);
+            return self.update_private(access, row, changes, effects.strength());
         }
-        self.wait_for_row(row)?;
+        self.wait_for_row(row, effects.strength())?;
         let first = self.scratch.undo_values.len();
         for (column, value) in changes {
             self.scratch.undo_values.push((*column, value.clone()));
@@ -273,7 +281,7 @@ impl Transaction<'_> {
         if self.is_interactive() {
             return self.delete_private(access, row);
         }
-        self.wait_for_row(row)?;
+        self.wait_for_row(row, LockStrength::Update)?;
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         if self.logs {
             redo::delete(&mut self.scratch.redo, access, fragment, row);
@@ -285,11 +293,11 @@ impl Transaction<'_> {
 
     /// Waits (by restart) for whoever has locked the row.
     #[inline]
-    fn wait_for_row(&mut self, row: RowRef) -> Run<()> {
+    fn wait_for_row(&mut self, row: RowRef, strength: LockStrength) -> Run<()> {
         if self.no_locks(row.held) {
             return Ok(());
         }
-        self.wait_unless_free(row.held, row_lock(row))
+        self.wait_unless_free(row.held, row_lock(row), strength)
     }
 
     /// FOR UPDATE and FOR SHARE. `None`: the row is locked and was to be skipped.

@@ -219,6 +219,7 @@ impl Transaction<'_> {
         access: &TableAccess,
         row: RowRef,
         changes: &[(usize, Value)],
+        strength: LockStrength,
     ) -> Run<RowRef> {
         let mut values = self.read_row(row);
         for (column, value) in changes {
@@ -226,6 +227,7 @@ impl Transaction<'_> {
         }
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if row.private {
+            self.lock_origin(key, row, strength)?;
             self.lock_keys(row.held, access, row.bucket, &values);
             let overlay = &mut self.interactive_mut().overlay;
             let mut old = changes.to_vec();
@@ -233,7 +235,7 @@ impl Transaction<'_> {
             overlay.undo.push(PrivateUndo::Updated(key, row.row, old));
             return Ok(row);
         }
-        self.lock_base_row(row)?;
+        self.lock_base_row(row, strength)?;
         self.lock_keys(row.held, access, row.bucket, &values);
         let overlay = &mut self.interactive_mut().overlay;
         let version = overlay.private(key, access).fragment.insert(&values).map_err(SqlError::from)?;
@@ -245,10 +247,11 @@ impl Transaction<'_> {
     pub(super) fn delete_private(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if !row.private {
-            self.lock_base_row(row)?;
+            self.lock_base_row(row, LockStrength::Update)?;
             self.interactive_mut().overlay.hide(key, access, row.row, None);
             return Ok(());
         }
+        self.lock_origin(key, row, LockStrength::Update)?;
         let overlay = &mut self.interactive_mut().overlay;
         let private = overlay.private(key, access);
         private.fragment.delete(row.row);
@@ -260,15 +263,22 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn lock_base_row(&mut self, row: RowRef) -> Run<()> {
+    /// Locks the committed row behind a version of this transaction's own, which may be locked less strongly so far.
+    fn lock_origin(&mut self, key: FragmentKey, row: RowRef, strength: LockStrength) -> Run<()> {
+        let private = self.interactive_mut().overlay.fragments.get(&key);
+        match private.and_then(|private| private.origin.get(&row.row)).copied() {
+            Some(base) => self.lock_base_row(RowRef { private: false, row: base, ..row }, strength),
+            None => Ok(()),
+        }
+    }
+
+    fn lock_base_row(&mut self, row: RowRef, strength: LockStrength) -> Run<()> {
         let lock = row_lock(row);
-        if let Some(holder) =
-            self.domain_state(row.held).locks.conflict(&lock, self.id(), LockStrength::Update)
-        {
+        if let Some(holder) = self.domain_state(row.held).locks.conflict(&lock, self.id(), strength) {
             return Err(self.restart_after(holder));
         }
         self.lock_table(row.held, row.slot);
-        self.take_lock(row.held, lock, LockStrength::Update);
+        self.take_lock(row.held, lock, strength);
         Ok(())
     }
 

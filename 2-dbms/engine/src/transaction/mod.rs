@@ -132,6 +132,8 @@ pub struct Transaction<'n> {
     read_only: bool,
     /// Whether changes are noted for the log.
     logs: bool,
+    /// The newest epoch of a sequence's record that this run depends on.
+    sequence_epoch: u64,
 }
 
 /// Latched domains. The first few need no heap.
@@ -224,6 +226,7 @@ impl<'n> Transaction<'n> {
             random_state: start.random_seed | 1,
             read_only: start.read_only,
             logs: start.node.log.is_on(),
+            sequence_epoch: 0,
         };
         debug_assert!(transaction.scratch.undo.is_empty() && transaction.scratch.redo.is_empty());
         transaction.latch_wanted();
@@ -404,7 +407,7 @@ impl<'n> Transaction<'n> {
         self.interactive.is_some()
     }
 
-    fn refuse_read_only(&self, verb: &str) -> Run<()> {
+    pub(crate) fn refuse_read_only(&self, verb: &str) -> Run<()> {
         if self.read_only {
             let message = format!("cannot execute {verb} in a read-only transaction");
             return Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message).into());

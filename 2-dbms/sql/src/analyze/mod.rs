@@ -17,9 +17,12 @@ mod create_table;
 mod ddl;
 mod equal;
 mod expression;
+mod foreign_key;
 mod from;
 mod functions;
+mod generated;
 mod grouping;
+mod inference;
 mod insert;
 mod join;
 mod lockstep;
@@ -31,6 +34,7 @@ mod records;
 mod rows;
 mod scope;
 mod select;
+mod sequence;
 mod set_operation;
 mod sort;
 mod subquery;
@@ -39,6 +43,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trigger;
 mod types;
 mod update;
 mod utility;
@@ -54,11 +59,14 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
+pub use equal::same as same_expression;
 use parameters::Parameters;
-pub use procedure::{analyze_do, analyze_procedure};
+pub use procedure::{analyze_do, analyze_procedure, analyze_trigger};
 use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};
+pub use trigger::analyze_trigger_condition;
 use variables::Variables;
+pub use walk::map_columns;
 
 /// The system tables: relations that the engine computes and that no catalogue lists.
 pub trait SystemRelations {
@@ -127,6 +135,8 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
+    /// Sequences of the columns defined so far.
+    column_sequences: Vec<crate::plan::ColumnSequence>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -156,6 +166,7 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
+            column_sequences: Vec::new(),
         }
     }
 

@@ -18,6 +18,10 @@ pub enum TableExpression {
     Check,
     /// A part of an index key.
     Index,
+    /// The predicate of a partial index, as a boolean.
+    IndexPredicate,
+    /// The generation expression of the column at this position, as a value of its type.
+    Generated(usize),
 }
 
 /// Analyses an expression of a table. Its columns are those of [`crate::plan::RelationId`] 0.
@@ -35,6 +39,8 @@ pub fn analyze_table_expression(
         TableExpression::Default(_) => Clause::Default,
         TableExpression::Check => Clause::Check,
         TableExpression::Index => Clause::Index,
+        TableExpression::IndexPredicate => Clause::IndexPredicate,
+        TableExpression::Generated(_) => Clause::Generated,
     };
     let (expr, _) = analyzer.in_scope(|analyzer| {
         let columns = table_columns(table);
@@ -43,11 +49,12 @@ pub fn analyze_table_expression(
         analyzer.scope().items.push(item);
         let value = analyzer.text_expression(text, clause)?;
         match purpose {
-            TableExpression::Default(column) => {
+            TableExpression::Default(column) | TableExpression::Generated(column) => {
                 let column = table.columns.get(column).ok_or_else(nodes::missing)?;
                 analyzer.assign(value, &column.name, column.ty, column.typmod)
             }
             TableExpression::Check => analyzer.boolean(value, "CHECK"),
+            TableExpression::IndexPredicate => analyzer.boolean(value, "WHERE"),
             TableExpression::Index => analyzer.settle_unknown(value),
         }
     })?;
@@ -68,7 +75,7 @@ impl Analyzer<'_> {
     }
 
     /// Parses and analyses an expression in the current scope.
-    fn text_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
+    pub(super) fn text_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
         let select = parser::parse_expression(text)?;
         let [target] = &select.target_list[..] else {
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("\"{text}\" is not one expression")));

@@ -73,6 +73,12 @@ impl Analyzer<'_> {
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
                 let value = target.val.as_deref().ok_or_else(nodes::missing)?;
+                let to_default = matches!(value.node, Some(NodeEnum::SetToDefault(_)));
+                if !to_default {
+                    analyzer.refuse_set_value(table, column)?;
+                } else if table.columns[column].generated.is_some() {
+                    continue;
+                }
                 let value = match nodes::inner(value)? {
                     NodeEnum::MultiAssignRef(part) => analyzer.part_of_row(part, table, column)?,
                     _ => analyzer.column_value(value, table, column)?,

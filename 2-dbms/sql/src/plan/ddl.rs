@@ -3,6 +3,8 @@
 use tuplix_catalog::{ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language};
 use tuplix_types::TypeId;
 
+use super::{AlterIdentity, ColumnSequence, CreateTrigger, ForeignKey, SequenceOption};
+
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
 pub enum Ddl {
@@ -25,6 +27,57 @@ pub enum Ddl {
     Truncate {
         /// Tables.
         tables: Vec<QualifiedName>,
+        /// RESTART IDENTITY
+        restart: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// CREATE SEQUENCE
+    CreateSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+        /// Options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER SEQUENCE
+    AlterSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// Options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER SEQUENCE ... RENAME TO
+    RenameSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// New name.
+        to: String,
+    },
+    /// CREATE TRIGGER
+    CreateTrigger(CreateTrigger),
+    /// DROP TRIGGER
+    DropTrigger {
+        /// Name.
+        name: String,
+        /// Table.
+        table: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ALTER TRIGGER ... RENAME TO
+    RenameTrigger {
+        /// Name.
+        name: String,
+        /// Table.
+        table: QualifiedName,
+        /// New name.
+        to: String,
     },
     /// ALTER TABLE
     AlterTable {
@@ -59,6 +112,8 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints, those of columns too.
     pub constraints: Vec<Constraint>,
+    /// Sequences of `serial` and identity columns.
+    pub sequences: Vec<ColumnSequence>,
 }
 
 /// A table constraint.
@@ -86,6 +141,8 @@ pub enum ConstraintKind {
         /// The column it was written at.
         column: Option<String>,
     },
+    /// FOREIGN KEY
+    ForeignKey(ForeignKey),
 }
 
 /// CREATE INDEX
@@ -101,8 +158,10 @@ pub struct CreateIndex {
     pub method: IndexMethod,
     /// UNIQUE
     pub unique: bool,
-    /// Columns by name with their order; `column` is meaningless until looked up.
+    /// Columns by name with their order; `column` is meaningless until looked up. An expression has no name.
     pub columns: Vec<(String, IndexColumn)>,
+    /// WHERE as SQL text.
+    pub predicate: Option<String>,
 }
 
 /// CREATE FUNCTION / PROCEDURE
@@ -160,6 +219,8 @@ pub enum DropKind {
     Function,
     /// PROCEDURE
     Procedure,
+    /// SEQUENCE
+    Sequence,
 }
 
 /// One action of ALTER TABLE.
@@ -173,6 +234,29 @@ pub enum AlterTable {
         name: String,
         /// IF EXISTS
         if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// ALTER COLUMN ... IDENTITY
+    Identity {
+        /// Column.
+        column: String,
+        /// What to do.
+        change: AlterIdentity,
+    },
+    /// ALTER COLUMN DROP EXPRESSION
+    DropExpression {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ENABLE or DISABLE TRIGGER
+    EnableTrigger {
+        /// Name; `None` for ALL and USER.
+        name: Option<String>,
+        /// ENABLE
+        enable: bool,
     },
     /// ALTER COLUMN SET / DROP NOT NULL
     SetNotNull {

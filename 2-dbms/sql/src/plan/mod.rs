@@ -10,11 +10,13 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod rows;
 
 pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
+pub use rows::*;
 pub use tuplix_types::OutputColumn;
 
 use tuplix_types::TypeId;

@@ -93,6 +93,8 @@ pub struct CompiledProcedure {
     inputs: usize,
     returns_set: bool,
     gives_void: bool,
+    /// It is a trigger's function.
+    inputs_are_trigger: bool,
     slots: usize,
     states: usize,
 }
@@ -121,6 +123,7 @@ pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) ->
         inputs: procedure.inputs,
         returns_set: procedure.returns_set,
         gives_void: procedure.gives_void,
+        inputs_are_trigger: procedure.is_trigger,
         slots,
         states,
     })
@@ -260,7 +263,10 @@ impl CompiledProcedure {
         if needs_value && control != Control::Return {
             // The error belongs to no statement.
             exec.activation.place = usize::MAX;
-            let message = "control reached end of function without RETURN";
+            let message = match self.inputs_are_trigger {
+                true => "control reached end of trigger procedure without RETURN",
+                false => "control reached end of function without RETURN",
+            };
             return Err(SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into());
         }
         Ok(())
