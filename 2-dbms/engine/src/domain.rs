@@ -48,7 +48,10 @@ impl TableData {
     /// Takes over a changed definition: adds and drops indexes so that they are those of `schema`, in its order.
     pub fn change_schema(&mut self, schema: Arc<FragmentSchema>) {
         let same = |left: &IndexSchema, right: &IndexSchema| {
-            left.kind == right.kind && left.unique == right.unique && left.columns == right.columns
+            left.kind == right.kind
+                && left.unique == right.unique
+                && left.columns == right.columns
+                && format!("{:?}", left.computed) == format!("{:?}", right.computed)
         };
         let kept =
             self.schema.indexes.iter().zip(&schema.indexes).take_while(|(old, new)| same(old, new)).count();

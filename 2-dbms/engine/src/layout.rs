@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, Distribution, SequenceId, TableDef, TableId};
+use tuplix_types::Result;
 
+use crate::computed_index::{Computed, computed_of};
 use crate::sequences::{SequenceAccess, SequenceState};
 
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
@@ -41,6 +43,8 @@ pub struct TableAccess {
     pub placement: Placement,
     /// Fragments: the number of buckets, or 1.
     pub buckets: u16,
+    /// The keys of partial indexes and indexes on expressions.
+    pub(crate) computed: Computed,
 }
 
 /// The placement of every table under one catalogue.
@@ -51,13 +55,18 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain.
+    /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain. What has not changed
+    /// since `before` is taken from there.
+    ///
+    /// # Errors
+    /// What binding the expressions of indexes finds.
     pub fn new(
         catalog: &Catalog,
+        before: &Layout,
         buckets: u16,
         states: &BTreeMap<SequenceId, Arc<SequenceState>>,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
-    ) -> Layout {
+    ) -> Result<Layout> {
         let tables = catalog.tables().map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {
@@ -66,13 +75,18 @@ impl Layout {
                 Distribution::Hash { column } => Placement::Hash { column },
             };
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
-            (table.id, TableAccess { table: table.clone(), slot, placement, buckets })
+            let computed = match before.tables.get(&table.id) {
+                Some(known) if Arc::ptr_eq(&known.table, table) => known.computed.clone(),
+                _ => computed_of(catalog, table)?,
+            };
+            Ok((table.id, TableAccess { table: table.clone(), slot, placement, buckets, computed }))
         });
+        let tables = tables.collect::<Result<_>>()?;
         let sequences = catalog.sequences().filter_map(|def| {
             let state = states.get(&def.id)?.clone();
             Some((def.id, SequenceAccess { def: def.clone(), state }))
         });
-        Layout { tables: tables.collect(), sequences: sequences.collect() }
+        Ok(Layout { tables, sequences: sequences.collect() })
     }
 
     /// The sequence with this id.

@@ -10,6 +10,7 @@
 
 mod advisory;
 mod bind;
+mod computed_index;
 mod ddl;
 mod domain;
 mod engine_functions;

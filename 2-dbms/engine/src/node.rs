@@ -9,6 +9,7 @@ use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_types::{SqlError, sqlstate};
 
+use crate::computed_index::{Computed, computed_of};
 use crate::domain::{DomainCell, TableData};
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
@@ -323,7 +324,10 @@ impl Node {
         let mut slots = self.slots.lock();
         for change in changes {
             match change {
-                CatalogChange::PutTable(table) => self.put_table(&mut slots, storage, table)?,
+                CatalogChange::PutTable(table) => {
+                    let computed = computed_of(&catalog, table)?;
+                    self.put_table(&mut slots, storage, table, &computed)?;
+                }
                 CatalogChange::DropTable(id) => self.drop_table(&mut slots, storage, *id),
                 CatalogChange::TruncateTable(id) => self.truncate(&slots, storage, *id),
                 _ => {}
@@ -331,10 +335,12 @@ impl Node {
         }
         let mut states = self.sequences.lock();
         changes.iter().for_each(|change| sequences::apply(&self.machine, &mut states, change));
-        let layout = Layout::new(&catalog, self.buckets(), &states, |table| match slots.of.get(&table.id) {
-            Some((slot, domain, _)) => (*slot, *domain),
-            None => panic!("table {} has no slot", table.qualified_name()),
-        });
+        let layout = Layout::new(&catalog, &before.layout, self.buckets(), &states, |table| {
+            match slots.of.get(&table.id) {
+                Some((slot, domain, _)) => (*slot, *domain),
+                None => panic!("table {} has no slot", table.qualified_name()),
+            }
+        })?;
         let version = before.version + 1;
         *self.schema.lock() = Arc::new(Schema { catalog, layout, version });
         self.version.store(version, Ordering::Release);
@@ -353,8 +359,9 @@ impl Node {
         slots: &mut Slots,
         storage: &mut dyn StorageAccess,
         table: &TableDef,
+        computed: &Computed,
     ) -> Result<(), SqlError> {
-        let schema = fragment_schema(table);
+        let schema = fragment_schema(table, computed);
         let known = slots.of.get(&table.id).cloned();
         if let Some((slot, domain, distribution)) = &known
             && *distribution == table.distribution

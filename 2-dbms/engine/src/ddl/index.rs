@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, IndexColumn, IndexDef, IndexId, TableDef};
+use tuplix_catalog::{CatalogChange, IndexColumn, IndexDef, IndexId, IndexMethod, TableDef};
 use tuplix_sql::plan::CreateIndex;
 use tuplix_types::{Result, SqlError, Value, sqlstate};
 
 use super::Work;
-use super::names::{object_name, relation_exists, unused};
+use super::names::{called_function, object_name, relation_exists, unused};
 use super::table::check_distribution_in_key;
+use crate::computed_index::ComputedKeys;
 use crate::layout::TableAccess;
 use crate::stop::Run;
 use crate::transaction::{RowBatch, Scan};
@@ -16,10 +17,13 @@ use crate::transaction::{RowBatch, Scan};
 impl Work<'_, '_> {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Run<&'static str> {
         let old = self.find_table(&create.table)?;
-        let names: Vec<&str> = create
+        let names: Vec<String> = create
             .columns
             .iter()
-            .map(|(name, key)| if key.expression.is_some() { "expr" } else { name.as_str() })
+            .map(|(name, key)| match &key.expression {
+                Some(expression) => called_function(expression).unwrap_or_else(|| "expr".to_owned()),
+                None => name.clone(),
+            })
             .collect();
         let name = match &create.name {
             Some(name) if relation_exists(&self.catalog, &old.schema, name) => {
@@ -39,42 +43,77 @@ impl Work<'_, '_> {
             }),
         };
         let columns = index_columns(&old, create)?;
-        if create.predicate.is_some() || columns.iter().any(|column| column.expression.is_some()) {
-            return Err(SqlError::unsupported("a partial index or an index on an expression").into());
-        }
+        let index = IndexDef {
+            id: IndexId(0),
+            name: name.clone(),
+            method: create.method,
+            columns: columns.clone(),
+            unique: create.unique,
+            primary: false,
+            constraint: false,
+            predicate: create.predicate.clone(),
+        };
+        let computed = ComputedKeys::of(&self.catalog, &old, &index)?;
         if create.unique {
             check_distribution_in_key(&old, &name, &columns)?;
-            self.check_unique(&old, &name, &columns)?;
+        }
+        if create.unique || computed.is_some() {
+            self.check_keys(&old, &index, computed.as_ref())?;
         }
         let mut table = TableDef::clone(&old);
-        let id = IndexId(self.catalog.allocate_oid());
-        let (method, unique) = (create.method, create.unique);
-        let predicate = create.predicate.clone();
-        let index =
-            IndexDef { id, name, method, columns, unique, primary: false, constraint: false, predicate };
+        let index = IndexDef { id: IndexId(self.catalog.allocate_oid()), ..index };
         self.append_index(&mut table, index)?;
         self.change(CatalogChange::PutTable(table));
         Ok("CREATE INDEX")
     }
 
-    /// Looks for two rows with one key.
+    /// Looks for two rows with one key of columns.
     ///
     /// # Errors
     /// 23505 naming the key.
     pub(super) fn check_unique(&mut self, table: &Arc<TableDef>, name: &str, key: &[IndexColumn]) -> Run<()> {
+        let index = IndexDef {
+            id: IndexId(0),
+            name: name.to_owned(),
+            method: IndexMethod::Hash,
+            columns: key.to_vec(),
+            unique: true,
+            primary: false,
+            constraint: true,
+            predicate: None,
+        };
+        self.check_keys(table, &index, None)
+    }
+
+    /// Computes the keys of all rows; in a unique index no two may be the same.
+    ///
+    /// # Errors
+    /// 23505 naming the key; those of the index's expressions.
+    fn check_keys(
+        &mut self,
+        table: &Arc<TableDef>,
+        index: &IndexDef,
+        computed: Option<&ComputedKeys>,
+    ) -> Run<()> {
         let Some(access) = self.services.schema().layout.table(table.id).cloned() else { return Ok(()) };
         for bucket in 0..access.buckets {
-            let mut keys = self.keys_of_bucket(&access, bucket, key)?;
+            let mut keys = self.keys_of_bucket(&access, bucket, index, computed)?;
+            if !index.unique {
+                continue;
+            }
             keys.sort();
             if let Some(pair) = keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                let names: Vec<&str> =
-                    key.iter().map(|part| table.columns[part.column].name.as_str()).collect();
+                let part = |part: &IndexColumn| match &part.expression {
+                    Some(expression) => expression.clone(),
+                    None => table.columns[part.column].name.clone(),
+                };
+                let names: Vec<String> = index.columns.iter().map(part).collect();
                 let detail = format!("Key ({})=({}) is duplicated.", names.join(", "), pair[0].1);
-                let message = format!("could not create unique index \"{name}\"");
+                let message = format!("could not create unique index \"{}\"", index.name);
                 return Err(SqlError::new(sqlstate::UNIQUE_VIOLATION, message)
                     .detail(detail)
                     .table(&table.schema, &table.name)
-                    .constraint(name)
+                    .constraint(&index.name)
                     .into());
             }
         }
@@ -85,7 +124,8 @@ impl Work<'_, '_> {
         &mut self,
         access: &TableAccess,
         bucket: u16,
-        key: &[IndexColumn],
+        index: &IndexDef,
+        computed: Option<&ComputedKeys>,
     ) -> Run<Vec<(Vec<u8>, String)>> {
         let mut keys = Vec::new();
         let mut scan = Scan::default();
@@ -93,15 +133,20 @@ impl Work<'_, '_> {
         loop {
             let more = self.tx.scan(access, bucket, &mut scan, &[], &mut batch)?;
             for row in &batch {
-                let values: Vec<Value> = key.iter().map(|part| self.tx.read(*row, part.column)).collect();
-                if values.iter().any(Value::is_null) {
+                let values = match computed {
+                    Some(computed) => computed.key_of(&self.tx.read_row(*row))?,
+                    None => Some(index.columns.iter().map(|part| self.tx.read(*row, part.column)).collect()),
+                };
+                let Some(values) = values.filter(|key: &Vec<Value>| !key.iter().any(Value::is_null)) else {
                     continue;
-                }
+                };
                 let mut bytes = Vec::new();
                 let mut shown = Vec::new();
-                for (part, value) in key.iter().zip(&values) {
+                for (place, (part, value)) in index.columns.iter().zip(&values).enumerate() {
                     tuplix_types::encode_key(value, false, false, &mut bytes);
-                    shown.push(crate::text::show(access.table.columns[part.column].ty, value));
+                    let expression = computed.and_then(|computed| computed.expression_type(place));
+                    let ty = expression.unwrap_or_else(|| access.table.columns[part.column].ty);
+                    shown.push(crate::text::show(ty, value));
                 }
                 keys.push((bytes, shown.join(", ")));
             }

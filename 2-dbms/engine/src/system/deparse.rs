@@ -67,6 +67,28 @@ pub(crate) fn generated_text(view: &View<'_>, table: &TableDef, column: usize, w
     shown.unwrap_or_else(|| written.to_owned())
 }
 
+/// An expression of an index key.
+pub(crate) fn key_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::Index)
+        .and_then(|expr| write(view, table, written, &expr, pretty));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// The predicate of a partial index.
+pub(crate) fn predicate_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::IndexPredicate)
+        .and_then(|expr| write(view, table, written, &expr, pretty));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// The type of a part of an index key.
+pub(crate) fn key_type(view: &View<'_>, table: &TableDef, key: &tuplix_catalog::IndexColumn) -> TypeId {
+    match &key.expression {
+        Some(text) => analyze(view, table, text, TableExpression::Index).map_or(TypeId::TEXT, |expr| expr.ty),
+        None => table.columns[key.column].ty,
+    }
+}
+
 /// An argument's default.
 pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> String {
     let column = ColumnDef {

@@ -123,9 +123,7 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
         Ok(0) => Some(index::index_definition(view, table, index, pretty)),
         Ok(number) => {
             let key = index.columns.get(number - 1);
-            Some(key.map_or_else(String::new, |key| {
-                tuplix_sql::parser::quote_ident(&table.columns[key.column].name)
-            }))
+            Some(key.map_or_else(String::new, |key| index::key_definition(view, table, key, pretty)))
         }
         Err(_) => Some(String::new()),
     }

@@ -8,19 +8,33 @@ use super::deparse;
 use super::foreign_key::action_code;
 use super::relations::SystemRelation;
 use super::view::{
-    View, access_method, array, column_number, int, oid, operator_class, part_oid, text, truth, type_facts,
-    vector,
+    View, access_method, array, column_number, int, maybe_text, oid, operator_class, part_oid, text, truth,
+    type_facts, vector,
 };
 
 /// `pg_index`
 pub(crate) fn indexes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let tables = view.catalog().tables();
-    tables.flat_map(|table| table.indexes.iter().map(|index| index_row(relation, table, index))).collect()
+    tables
+        .flat_map(|table| table.indexes.iter().map(|index| index_row(view, relation, table, index)))
+        .collect()
 }
 
-fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
+fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
     let keys = &index.columns;
-    let types: Vec<TypeId> = keys.iter().map(|key| table.columns[key.column].ty).collect();
+    let types: Vec<TypeId> = keys.iter().map(|key| deparse::key_type(view, table, key)).collect();
+    let key_number = |key: &tuplix_catalog::IndexColumn| match &key.expression {
+        Some(_) => Value::Int2(0),
+        None => column_number(key.column),
+    };
+    let expressions: Vec<String> = keys
+        .iter()
+        .filter_map(|key| key.expression.as_deref())
+        .map(|expression| deparse::key_text(view, table, expression, false))
+        .collect();
+    let expressions = (!expressions.is_empty()).then(|| expressions.join(", "));
+    let predicate =
+        index.predicate.as_deref().map(|predicate| deparse::predicate_text(view, table, predicate, false));
     let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation.clone());
     let option = |key: &tuplix_catalog::IndexColumn| {
         let ordered = index.method == IndexMethod::Ordered;
@@ -38,7 +52,9 @@ fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> R
         ("indisvalid", truth(true)),
         ("indisready", truth(true)),
         ("indislive", truth(true)),
-        ("indkey", vector(TypeId::INT2, keys.iter().map(|key| column_number(key.column)).collect())),
+        ("indkey", vector(TypeId::INT2, keys.iter().map(key_number).collect())),
+        ("indexprs", maybe_text(expressions.as_deref())),
+        ("indpred", maybe_text(predicate.as_deref())),
         ("indcollation", vector(TypeId::OID, types.iter().map(collation).collect())),
         ("indclass", vector(TypeId::OID, types.iter().map(class).collect())),
         ("indoption", vector(TypeId::INT2, keys.iter().map(option).collect())),
@@ -179,12 +195,34 @@ pub(crate) fn index_definition(view: &View<'_>, table: &TableDef, index: &IndexD
             (true, true) => " DESC",
             (true, false) => " DESC NULLS LAST",
         };
-        format!("{}{order}", quote_ident(&table.columns[key.column].name))
+        format!("{}{order}", key_definition(view, table, key, pretty))
     };
     let keys: Vec<String> = index.columns.iter().map(key).collect();
     let unique = if index.unique { "UNIQUE " } else { "" };
     let index_name = quote_ident(&index.name);
-    format!("CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({})", keys.join(", "))
+    let predicate = match &index.predicate {
+        Some(predicate) if pretty => {
+            format!(" WHERE {}", deparse::predicate_text(view, table, predicate, true))
+        }
+        Some(predicate) => format!(" WHERE {}", deparse::predicate_text(view, table, predicate, false)),
+        None => String::new(),
+    };
+    format!(
+        "CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({}){predicate}",
+        keys.join(", ")
+    )
+}
+
+/// A part of an index's key: a column's name, or an expression, in parentheses unless it is a call.
+pub(crate) fn key_definition(
+    view: &View<'_>,
+    table: &TableDef,
+    key: &tuplix_catalog::IndexColumn,
+    pretty: bool,
+) -> String {
+    let Some(expression) = &key.expression else { return quote_ident(&table.columns[key.column].name) };
+    let text = deparse::key_text(view, table, expression, pretty);
+    if crate::ddl::names::called_function(&text).is_some() { text } else { format!("({text})") }
 }
 
 /// `PRIMARY KEY (a, b)`, `CHECK ((a > 0))`

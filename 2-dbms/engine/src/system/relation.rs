@@ -94,7 +94,15 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         }));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
-                let column = Attribute::of_column(&table.columns[key.column]);
+                let made;
+                let column = match &key.expression {
+                    Some(text) => {
+                        made = expression_name(index, number, text);
+                        let ty = deparse::key_type(view, table, key);
+                        Attribute { name: &made, ty, typmod: -1, not_null: false }
+                    }
+                    None => Attribute::of_column(&table.columns[key.column]),
+                };
                 attribute(relation, index.id.0, number, &Attribute { not_null: false, ..column }, false)
             }));
         }
@@ -112,6 +120,13 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         }));
     }
     rows
+}
+
+/// The name of an index's column that is an expression: its function's, as for a SELECT's column.
+fn expression_name(index: &IndexDef, number: usize, text: &str) -> String {
+    let name = crate::ddl::names::called_function(text).unwrap_or_else(|| "expr".to_owned());
+    let before = index.columns[..number].iter().filter(|key| key.expression.is_some()).count();
+    if before == 0 { name } else { format!("{name}{before}") }
 }
 
 /// Where the column's values come from: `attidentity` and `attgenerated`.

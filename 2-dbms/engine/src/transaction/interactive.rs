@@ -152,7 +152,7 @@ impl Overlay {
     fn private(&mut self, key: FragmentKey, access: &TableAccess) -> &mut PrivateFragment {
         self.fragments.entry(key).or_insert_with(|| PrivateFragment {
             access: access.clone(),
-            fragment: Fragment::new(&fragment_schema(&access.table)),
+            fragment: Fragment::new(&fragment_schema(&access.table, &access.computed)),
             hidden: BTreeMap::new(),
             origin: BTreeMap::new(),
         })
@@ -204,10 +204,7 @@ impl Transaction<'_> {
     /// Keeps others from inserting the same keys before this transaction ends.
     fn lock_keys(&mut self, held: u16, access: &TableAccess, bucket: u16, values: &[Value]) {
         for (number, index) in access.table.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
-            let key: Vec<Value> = index.columns.iter().map(|column| values[column.column].clone()).collect();
-            if key.iter().any(Value::is_null) {
-                continue;
-            }
+            let Ok(Some(key)) = super::change::index_key(access, number, index, values) else { continue };
             let hash = crate::hash::of_values(&key);
             let lock = LockKey::Key { slot: access.slot, bucket, index: number as u16, hash };
             self.take_lock(held, lock, LockStrength::Update);

@@ -557,10 +557,13 @@ pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
 }
 
 /// The schema of the fragments of a table.
-pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_storage::FragmentSchema> {
+pub(crate) fn fragment_schema(
+    table: &tuplix_catalog::TableDef,
+    computed: &crate::computed_index::Computed,
+) -> Arc<tuplix_storage::FragmentSchema> {
     use tuplix_catalog::IndexMethod;
     use tuplix_storage::{FragmentSchema, IndexColumn, IndexSchema};
-    let indexes = table.indexes.iter().map(|index| {
+    let indexes = table.indexes.iter().enumerate().map(|(number, index)| {
         let columns: Vec<IndexColumn> = index
             .columns
             .iter()
@@ -570,13 +573,17 @@ pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_st
                 nulls_first: key.nulls_first,
             })
             .collect();
-        Arc::new(match index.method {
+        let mut schema = match index.method {
             IndexMethod::Ordered => IndexSchema::ordered(index.unique, columns),
             IndexMethod::Hash => {
                 let columns: Vec<usize> = columns.iter().map(|key| key.column).collect();
                 IndexSchema::hash(index.unique, &columns)
             }
-        })
+        };
+        if let Some(Some(keys)) = computed.get(number) {
+            schema.computed = Some(keys.clone());
+        }
+        Arc::new(schema)
     });
     Arc::new(FragmentSchema {
         columns: table.columns.iter().map(|column| column.ty).collect(),
