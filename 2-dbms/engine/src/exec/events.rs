@@ -48,22 +48,35 @@ pub(crate) struct Events {
     queue: Vec<Event>,
     /// The number of the statement under way.
     pub statement: u64,
+    /// The last number given.
+    last_statement: u64,
     /// Statements leave their events to the one around them.
     pub holds: bool,
 }
 
 impl Events {
+    /// Begins a statement; gives the number of the one around it, to be put back.
+    pub(crate) fn enter(&mut self) -> u64 {
+        self.last_statement += 1;
+        std::mem::replace(&mut self.statement, self.last_statement)
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         self.queue.push(event);
     }
 
     /// Rows of one change for its transition tables.
-    pub(crate) fn transition(&self, of: &AfterHooks, statement: u64, new: bool) -> Vec<Arc<[Value]>> {
+    pub(crate) fn transition(
+        &self,
+        of: &AfterHooks,
+        kind: TriggerEvent,
+        statement: u64,
+        new: bool,
+    ) -> Vec<Arc<[Value]>> {
         let table = of.access.table.id;
-        let same = self
-            .queue
-            .iter()
-            .filter(|event| event.statement == statement && event.hooks.access.table.id == table);
+        let same = self.queue.iter().filter(|event| {
+            event.statement == statement && event.event == kind && event.hooks.access.table.id == table
+        });
         let side = |event: &Event| {
             let rows = event.rows.as_ref()?;
             if new { rows.new.clone() } else { rows.old.clone() }

@@ -230,7 +230,6 @@ impl Hooks {
         for call in &self.before_statement {
             call.call(exec, self.event, Value::Null, Value::Null, &[])?;
         }
-        exec.events.statement += 1;
         Ok(())
     }
 

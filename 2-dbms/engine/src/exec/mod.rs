@@ -55,7 +55,7 @@ pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
 pub use procedure::{CompiledProcedure, compile_procedure};
-pub(crate) use trigger::Transition;
+pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
 use explain::Explain;

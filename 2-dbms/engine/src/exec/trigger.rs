@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tuplix_catalog::{TableDef, TriggerDef, TriggerEvent, TriggerTiming};
+use tuplix_sql::plan::Ddl;
 use tuplix_types::{Array, ArrayDimension, TypeId, Value};
 
 use super::frame::Exec;
@@ -42,7 +43,7 @@ impl TriggerCall {
         let mut transitions = Vec::new();
         for (name, is_new) in [(&self.def.old_table, false), (&self.def.new_table, true)] {
             if let Some(name) = name {
-                transitions.push((name.clone(), exec.events.transition(hooks, statement, is_new)));
+                transitions.push((name.clone(), exec.events.transition(hooks, event, statement, is_new)));
             }
         }
         let record =
@@ -122,4 +123,29 @@ impl TriggerCall {
             arguments,
         ]
     }
+}
+
+/// Fires the TRUNCATE triggers of the tables that a statement names.
+///
+/// # Errors
+/// Those of the triggers.
+pub(crate) fn fire_truncate(exec: &mut Exec<'_, '_>, ddl: &Ddl, timing: TriggerTiming) -> Run<()> {
+    let Ddl::Truncate { tables, .. } = ddl else { return Ok(()) };
+    let schema = exec.services.schema();
+    let path = exec.services.search_path();
+    for name in tables {
+        let found = match &name.schema {
+            Some(schema_name) => schema.catalog.table_named(schema_name, &name.name),
+            None => schema.catalog.table_on_path(&path, &name.name),
+        };
+        let Some(table) = found else { continue };
+        let fires = |trigger: &&TriggerDef| {
+            trigger.enabled && trigger.timing == timing && trigger.events.contains(&TriggerEvent::Truncate)
+        };
+        for trigger in table.triggers.iter().filter(fires) {
+            let call = TriggerCall::new(trigger, table);
+            call.call(exec, TriggerEvent::Truncate, Value::Null, Value::Null, &[])?;
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
+use tuplix_catalog::TriggerTiming;
 use tuplix_sql::analyze::analyze_do;
 use tuplix_sql::plan::{Expr, ExprKind, OutputColumn, SettingStatement, Statement, StatementKind};
 use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
@@ -144,7 +145,13 @@ impl Session {
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
-            let outcome = self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change), out);
+            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
+                crate::exec::fire_truncate(exec, change, TriggerTiming::Before)?;
+                let command = ddl::execute(exec.tx, change)?;
+                crate::exec::fire_truncate(exec, change, TriggerTiming::After)?;
+                Ok(command)
+            };
+            let outcome = self.run_once(version, &origin, run, out);
             match outcome {
                 Ok((command, committed)) => {
                     self.services.refresh();
