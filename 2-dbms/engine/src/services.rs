@@ -45,6 +45,8 @@ pub struct Services {
     pub(crate) sequences: RefCell<crate::sequences::UsedSequences>,
     /// Transition tables of the triggers under way, innermost last.
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
+    /// SET CONSTRAINTS of the block under way.
+    pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
 }
 
 /// A statement of PREPARE.
@@ -80,6 +82,7 @@ impl Services {
             prepared: RefCell::new(BTreeMap::new()),
             sequences: RefCell::default(),
             transitions: RefCell::default(),
+            constraint_modes: RefCell::default(),
         }
     }
 

@@ -62,11 +62,6 @@ impl Work<'_, '_> {
                 return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).detail(detail));
             }
         }
-        if key.deferrable {
-            let what = "a DEFERRABLE foreign key";
-            return Err(SqlError::unsupported(what)
-                .hint("Leave out DEFERRABLE; checks come at the end of the statement."));
-        }
         let made = ForeignKeyDef {
             id: self.catalog.allocate_oid(),
             name,

@@ -109,6 +109,11 @@ impl Reference {
         Ok(Reference { child: child.table.clone(), key: key.clone(), parent, still_there, types })
     }
 
+    /// The constraint.
+    pub(crate) fn key(&self) -> &ForeignKeyDef {
+        &self.key
+    }
+
     /// Whether a change has to be checked: the key is new.
     pub(crate) fn is_due(&self, old: Option<&[Value]>, new: &[Value]) -> bool {
         let changed =
@@ -204,6 +209,17 @@ impl Referrer {
             key: key.clone(),
             types,
         }
+    }
+
+    /// The constraint.
+    pub(crate) fn key(&self) -> &ForeignKeyDef {
+        &self.key
+    }
+
+    /// Whether the check may wait: actions do not.
+    pub(crate) fn may_wait(&self, updates: bool) -> bool {
+        let action = if updates { self.key.on_update } else { self.key.on_delete };
+        self.key.deferrable && action == ReferentialAction::NoAction
     }
 
     /// Whether rows may refer to what goes: the key is whole, and goes or changes.

@@ -19,6 +19,7 @@ use tuplix_types::{Result, SqlError, Value, sqlstate};
 use super::builder::{Builder, RelationSlots};
 use super::code::Code;
 use super::constraint::Constraints;
+use super::deferred::Deferred;
 use super::events::{Event, Rows2};
 use super::foreign_key::{Reference, Referrer};
 use super::frame::Exec;
@@ -356,14 +357,24 @@ impl Hooks {
         if let Some(new) = &new {
             for (number, reference) in self.after.references.iter().enumerate() {
                 if reference.is_due(old.as_deref(), new) && !reference.holds(exec, new)? {
-                    references |= 1 << number;
+                    if exec.services.constraint_modes.borrow().is_deferred(reference.key()) {
+                        exec.tx.defer(Deferred::reference(&self.after, number, new));
+                    } else {
+                        references |= 1 << number;
+                    }
                 }
             }
         }
         if let Some(old) = &old {
             for (number, referrer) in self.after.referrers.iter().enumerate() {
                 if referrer.is_due(old, new.as_deref()) {
-                    referrers |= 1 << number;
+                    if referrer.may_wait(new.is_some())
+                        && exec.services.constraint_modes.borrow().is_deferred(referrer.key())
+                    {
+                        exec.tx.defer(Deferred::referrer(&self.after, number, old, new.as_ref()));
+                    } else {
+                        referrers |= 1 << number;
+                    }
                 }
             }
         }

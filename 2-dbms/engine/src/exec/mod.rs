@@ -20,6 +20,7 @@ mod code;
 mod compare;
 mod constraint;
 mod cte;
+mod deferred;
 mod events;
 mod explain;
 mod expression;
@@ -52,6 +53,7 @@ use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
+pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
 pub use procedure::{CompiledProcedure, compile_procedure};

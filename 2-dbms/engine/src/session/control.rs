@@ -62,6 +62,7 @@ impl Session {
     }
 
     fn open_block(&mut self, implicit: bool) {
+        *self.services.constraint_modes.borrow_mut() = crate::exec::ConstraintModes::default();
         let settings = self.services.settings.borrow();
         let isolation = settings.default_isolation();
         let read_only = settings.get("default_transaction_read_only") == Some("on");
@@ -154,6 +155,7 @@ impl Session {
 
     /// Puts the block's changes in place. It ends whatever happens.
     fn commit_block(&mut self) -> Result<u64> {
+        self.check_deferred()?;
         let Some(mut block) = self.block.take() else { return Ok(0) };
         let outcome = loop {
             match self.try_commit(&mut block.interactive) {

@@ -81,6 +81,10 @@ impl Session {
                 self.node.listeners.unlisten(self.id(), channel.as_deref());
                 out.tag = tag("UNLISTEN");
             }
+            StatementKind::SetConstraints { names, deferred } => {
+                self.set_constraints(names.as_deref(), *deferred)?;
+                out.tag = tag("SET CONSTRAINTS");
+            }
             StatementKind::Notify(channel, payload) => {
                 let (channel, payload) = (channel.clone(), payload.clone());
                 match &mut self.block {

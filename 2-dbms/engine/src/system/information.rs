@@ -201,13 +201,13 @@ fn not_null_constraints(view: &View<'_>, table: &TableDef) -> Vec<(String, usize
 pub(crate) fn table_constraints(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
-        let mut row = |name: &str, kind: &str| {
+        let mut row = |name: &str, kind: &str, (deferrable, deferred): (bool, bool)| {
             let mut values = constraint_values(view, table, name);
             values.extend(table_values(view, table));
             values.extend([
                 ("constraint_type", text(kind)),
-                ("is_deferrable", yes_or_no(false)),
-                ("initially_deferred", yes_or_no(false)),
+                ("is_deferrable", yes_or_no(deferrable)),
+                ("initially_deferred", yes_or_no(deferred)),
                 ("enforced", yes_or_no(true)),
                 ("nulls_distinct", if kind == "UNIQUE" { yes_or_no(true) } else { Value::Null }),
             ]);
@@ -220,9 +220,11 @@ pub(crate) fn table_constraints(view: &View<'_>, relation: &SystemRelation) -> V
                 "f" => "FOREIGN KEY",
                 _ => "CHECK",
             };
-            row(constraint.name, kind);
+            let foreign = constraint.foreign;
+            row(constraint.name, kind, foreign.map_or((false, false), |key| (key.deferrable, key.deferred)));
         }
-        not_null_constraints(view, table).iter().for_each(|(name, _)| row(name, "CHECK"));
+        let not_null = not_null_constraints(view, table);
+        not_null.iter().for_each(|(name, _)| row(name, "CHECK", (false, false)));
     }
     rows
 }

@@ -64,6 +64,8 @@ impl Interactive {
 pub struct Overlay {
     fragments: BTreeMap<FragmentKey, PrivateFragment>,
     undo: Vec<PrivateUndo>,
+    /// Checks of foreign keys that wait for COMMIT.
+    deferred: Vec<crate::exec::Deferred>,
 }
 
 /// Own versions beside one fragment.
@@ -84,7 +86,13 @@ enum PrivateUndo {
     Inserted(FragmentKey, RowId),
     Updated(FragmentKey, RowId, Vec<(usize, Value)>),
     Deleted(FragmentKey, RowId),
-    Hidden { key: FragmentKey, base: RowId, before: Option<Option<RowId>> },
+    Hidden {
+        key: FragmentKey,
+        base: RowId,
+        before: Option<Option<RowId>>,
+    },
+    /// A check was put off.
+    Deferred,
 }
 
 impl Overlay {
@@ -127,11 +135,26 @@ impl Overlay {
         }
     }
 
+    /// Puts a check off until COMMIT.
+    pub(crate) fn defer(&mut self, check: crate::exec::Deferred) {
+        self.deferred.push(check);
+        self.undo.push(PrivateUndo::Deferred);
+    }
+
+    /// The checks that wait for COMMIT.
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &crate::exec::Deferred> {
+        self.deferred.iter()
+    }
+
     fn undo_one(&mut self, undo: PrivateUndo) {
         let (PrivateUndo::Inserted(key, ..)
         | PrivateUndo::Updated(key, ..)
         | PrivateUndo::Deleted(key, ..)
-        | PrivateUndo::Hidden { key, .. }) = &undo;
+        | PrivateUndo::Hidden { key, .. }) = &undo
+        else {
+            self.deferred.pop();
+            return;
+        };
         let Some(private) = self.fragments.get_mut(key) else { return };
         match undo {
             PrivateUndo::Inserted(_, row) => {
@@ -146,6 +169,7 @@ impl Overlay {
             PrivateUndo::Hidden { base, before: Some(before), .. } => {
                 private.hidden.insert(base, before);
             }
+            PrivateUndo::Deferred => {}
         }
     }
 

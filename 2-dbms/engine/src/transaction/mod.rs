@@ -82,6 +82,8 @@ pub struct Scratch {
     pub notifications: Vec<(String, String)>,
     /// Changes of the catalogue, made real by the commit.
     pub catalog_changes: Vec<tuplix_catalog::CatalogChange>,
+    /// Checks of foreign keys that wait for the commit.
+    deferred: Vec<crate::exec::Deferred>,
     /// Key values being looked up.
     key: Vec<Value>,
     /// Rows that an index gave.
@@ -99,6 +101,8 @@ enum Undo {
         count: u32,
     },
     Deleted(RowRef),
+    /// A check was put off.
+    Deferred,
 }
 
 /// Why a run asked to be restarted.
@@ -425,6 +429,28 @@ impl<'n> Transaction<'n> {
         }
     }
 
+    /// Puts a check off until the transaction commits.
+    pub(crate) fn defer(&mut self, check: crate::exec::Deferred) {
+        match self.interactive.as_deref_mut() {
+            Some(interactive) => interactive.overlay.defer(check),
+            None => {
+                self.scratch.deferred.push(check);
+                self.scratch.undo.push(Undo::Deferred);
+            }
+        }
+    }
+
+    /// Whether a one-shot has put checks off.
+    #[inline]
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.scratch.deferred.is_empty()
+    }
+
+    /// The checks that a one-shot has put off.
+    pub(crate) fn deferred_checks(&mut self) -> Vec<crate::exec::Deferred> {
+        std::mem::take(&mut self.scratch.deferred)
+    }
+
     /// Undoes everything since `mark`. Notices stay, as in PostgreSQL, where they are already sent.
     pub fn rollback_to(&mut self, mark: Mark) {
         debug_assert!(mark.notices <= self.scratch.notices.len());
@@ -443,6 +469,9 @@ impl<'n> Transaction<'n> {
         match undo {
             Undo::Inserted(row) => self.base_mut(row).undo_insert(row.row),
             Undo::Deleted(row) => self.base_mut(row).undelete(row.row),
+            Undo::Deferred => {
+                self.scratch.deferred.pop();
+            }
             Undo::Updated { row, first, count } => {
                 let mut values = std::mem::take(&mut self.scratch.undo_values);
                 let (first, end) = (first as usize, (first + count) as usize);

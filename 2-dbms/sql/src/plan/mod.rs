@@ -64,6 +64,13 @@ pub enum StatementKind {
         /// The block's text.
         body: String,
     },
+    /// SET CONSTRAINTS
+    SetConstraints {
+        /// Names; `None` for ALL.
+        names: Option<Vec<QualifiedName>>,
+        /// DEFERRED rather than IMMEDIATE.
+        deferred: bool,
+    },
     /// LISTEN channel.
     Listen(String),
     /// UNLISTEN channel, `None` for `*`.
