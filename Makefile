@@ -3,13 +3,15 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # A directory of texts for the demo to count, in place of its own.
 INPUT ?=
-# Seconds that each benchmark case runs.
+# Seconds that each benchmark case runs, how often, and how many rows the suites over large tables have.
 SECONDS ?= 30
+RUNS ?= 3
+ROWS ?= 10000000
 # Minutes that the generator runs, and its first seed.
 MINUTES ?= 10
 SEED ?= 0
 
-.PHONY: help demo test lint bench generate loc install
+.PHONY: help demo test lint bench growth generate loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,10 +29,19 @@ lint: ## Formatting, clippy and documentation, warnings are errors
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --no-deps --locked
 
-bench: ## Benchmarks beside their peers (SECONDS=30)
+bench: BENCH = cargo run --release --locked -p tuplix-bench -- --seconds $(SECONDS) --runs $(RUNS)
+bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	@scripts/install-dependencies.sh
-	cargo run --release --locked -p tuplix-bench -- fifo --seconds $(SECONDS)
-	cargo run --release --locked -p tuplix-bench -- procedure --seconds $(SECONDS)
+	$(BENCH) fifo
+	$(BENCH) procedure
+	$(BENCH) ycsb
+	$(BENCH) scan --rows $(ROWS)
+	$(BENCH) snapshot
+	$(BENCH) growth --rows $(ROWS)
+
+growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)
+	@scripts/install-dependencies.sh
+	cargo run --release --locked -p tuplix-bench -- growth --rows 100000000 --seconds $(SECONDS) --runs $(RUNS)
 
 generate: ## Random statements on the engine and on PostgreSQL (MINUTES=10 SEED=0)
 	@scripts/install-dependencies.sh

@@ -4,9 +4,13 @@
 //! several times after a warm-up and prints the minimum, median and maximum of the runs.
 
 mod fifo;
+mod growth;
 mod measure;
 mod procedure;
 mod report;
+mod scan;
+mod snapshot;
+mod ycsb;
 
 use std::time::Duration;
 
@@ -50,6 +54,26 @@ enum Suite {
     Fifo,
     /// An empty call, a point read, an update and an insert, in process.
     Procedure,
+    /// YCSB's workloads A, B, C and F beside SQLite in memory and PostgreSQL; transactions over two partitions.
+    Ycsb {
+        /// Records of about 1 KB.
+        #[arg(long, default_value_t = 100_000)]
+        records: u64,
+    },
+    /// Sums over a table, beside SQLite in memory and DuckDB (pip install duckdb).
+    Scan {
+        /// Rows of the table.
+        #[arg(long, default_value_t = 10_000_000)]
+        rows: u64,
+    },
+    /// Random updates with a snapshot every 100 ms, beside the same without.
+    Snapshot,
+    /// A transaction's cost and a row's memory as a table grows tenfold from 10,000 rows on.
+    Growth {
+        /// Rows to grow to; 100,000,000 need 16 GB.
+        #[arg(long, default_value_t = 10_000_000)]
+        rows: u64,
+    },
 }
 
 /// How long and how often.
@@ -72,6 +96,16 @@ impl Plan {
             Some((wanted, wanted_log)) => name.contains(wanted) && log == wanted_log,
             None => name.contains(wanted.as_str()),
         }
+    }
+
+    /// Says what the figures lack.
+    ///
+    /// # Errors
+    /// None; so that it can end what it speaks of.
+    #[allow(clippy::print_stderr, clippy::unnecessary_wraps)]
+    pub fn note(&self, text: &str) -> anyhow::Result<()> {
+        eprintln!("{text}");
+        Ok(())
     }
 
     /// Whether cases of this system are to run.
@@ -98,6 +132,10 @@ fn main() -> anyhow::Result<()> {
     match arguments.suite {
         Suite::Fifo => fifo::run(&plan, &mut report)?,
         Suite::Procedure => procedure::run(&plan, &mut report)?,
+        Suite::Ycsb { records } => ycsb::run(&plan, &mut report, records)?,
+        Suite::Scan { rows } => scan::run(&plan, &mut report, rows)?,
+        Suite::Snapshot => snapshot::run(&plan, &mut report)?,
+        Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
     }
     anyhow::ensure!(!report.is_empty(), "no case has this name: leave --case and --system out to see all");
     report.ratios();

@@ -29,14 +29,39 @@ pub struct Case {
 
 /// Calls between looks at the clock: the clock costs tens of nanoseconds.
 const BATCH: u64 = 32;
+/// Operations of this length are timed one by one.
+const LONG: Duration = Duration::from_micros(20);
+/// Operations before the clock runs.
+const WARM_UP: usize = 3;
+
+/// A metric and its quantile of the latencies.
+pub type Quantile = (&'static str, f64);
+
+/// The quantiles of nearly all cases.
+const QUANTILES: &[Quantile] = &[("latency_us_p50", 0.5), ("latency_us_p99", 0.99)];
 
 /// One client: does one operation a call.
 pub type Client<'a> = Box<dyn FnMut() -> anyhow::Result<()> + Send + 'a>;
 
 /// What one run gave.
-struct Run {
+pub struct Run {
     per_second: f64,
     latency_ns: Histogram<u64>,
+}
+
+impl Run {
+    /// A run of one client elsewhere, by how long each of its operations took.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_latencies(seconds: &[f64]) -> anyhow::Result<Run> {
+        anyhow::ensure!(!seconds.is_empty(), "a run of no operations");
+        let mut latency_ns = Histogram::new(3)?;
+        for latency in seconds {
+            latency_ns.record((latency * 1e9) as u64)?;
+        }
+        Ok(Run { per_second: seconds.len() as f64 / seconds.iter().sum::<f64>(), latency_ns })
+    }
 }
 
 /// Runs the case and reports throughput and latency.
@@ -47,6 +72,20 @@ pub fn measure<'a>(
     plan: &Plan,
     report: &mut Report,
     case: &Case,
+    clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
+) -> anyhow::Result<()> {
+    measure_quantiles(plan, report, case, QUANTILES, clients)
+}
+
+/// The same with other quantiles.
+///
+/// # Errors
+/// The first error of any client.
+pub fn measure_quantiles<'a>(
+    plan: &Plan,
+    report: &mut Report,
+    case: &Case,
+    quantiles: &[Quantile],
     mut clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
 ) -> anyhow::Result<()> {
     if !plan.wants_case(&case.case, case.log) {
@@ -56,17 +95,26 @@ pub fn measure<'a>(
     for _ in 0..plan.runs {
         runs.push(run_once(plan.run, clients()?)?);
     }
-    let figure = |metric, values: Vec<f64>| summary(case, metric, values);
-    report.add(figure("throughput_per_s", runs.iter().map(|run| run.per_second).collect()));
-    for (metric, quantile) in [("latency_us_p50", 0.5), ("latency_us_p99", 0.99)] {
-        let values =
-            runs.iter().map(|run| run.latency_ns.value_at_quantile(quantile) as f64 / 1000.0).collect();
-        report.add(figure(metric, values));
-    }
+    add_runs(report, case, quantiles, &runs);
     Ok(())
 }
 
-fn summary(case: &Case, metric: &'static str, mut values: Vec<f64>) -> Figure {
+/// Reports runs made elsewhere.
+pub fn add_measured(report: &mut Report, case: &Case, runs: &[Run]) {
+    add_runs(report, case, QUANTILES, runs);
+}
+
+fn add_runs(report: &mut Report, case: &Case, quantiles: &[Quantile], runs: &[Run]) {
+    let throughput = runs.iter().map(|run| run.per_second).collect();
+    report.add(summary(case, "throughput_per_s", throughput));
+    for (metric, quantile) in quantiles {
+        let micros = |run: &Run| run.latency_ns.value_at_quantile(*quantile) as f64 / 1000.0;
+        report.add(summary(case, metric, runs.iter().map(micros).collect()));
+    }
+}
+
+/// The figure of one metric over the runs.
+pub fn summary(case: &Case, metric: &'static str, mut values: Vec<f64>) -> Figure {
     values.sort_by(f64::total_cmp);
     Figure {
         suite: case.suite,
@@ -111,7 +159,15 @@ fn drive(
     failed: &AtomicBool,
 ) -> anyhow::Result<Run> {
     let mut latency_ns = Histogram::new(3)?;
+    let warming = Instant::now();
+    let warm = (0..WARM_UP).try_for_each(|_| client());
+    let batch = if warming.elapsed() > LONG * WARM_UP as u32 { 1 } else { BATCH };
+    // The others wait here too, whatever became of this one.
     barrier.wait();
+    if warm.is_err() {
+        failed.store(true, Ordering::Relaxed);
+        warm?;
+    }
     let start = Instant::now();
     let mut operations = 0_u64;
     let outcome = loop {
@@ -121,10 +177,10 @@ fn drive(
             break Err(error);
         }
         latency_ns.record(before.elapsed().as_nanos() as u64)?;
-        if let Some(error) = (1..BATCH).find_map(|_| client().err()) {
+        if let Some(error) = (1..batch).find_map(|_| client().err()) {
             break Err(error);
         }
-        operations += BATCH;
+        operations += batch;
         if before.duration_since(start) >= length || failed.load(Ordering::Relaxed) {
             break Ok(());
         }

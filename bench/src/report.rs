@@ -15,7 +15,8 @@ pub struct Figure {
     pub log: &'static str,
     /// Concurrent clients.
     pub clients: usize,
-    /// `throughput_per_s`, `latency_us_p50` or `latency_us_p99`.
+    /// `throughput_per_s`, `latency_us_p50` or `latency_us_p99`; `snapshot` has `latency_us_p999` and `growth`
+    /// `resident_bytes_per_row` beside them.
     pub metric: &'static str,
     /// Lowest of the runs.
     pub min: f64,
@@ -36,7 +37,7 @@ impl Report {
     pub fn new(json: bool) -> Report {
         if !json {
             say(&format!(
-                "{:<10} {:<22} {:<22} {:<6} {:>7} {:<17} {:>13} {:>13} {:>13}",
+                "{:<10} {:<22} {:<10} {:<6} {:>7} {:<22} {:>13} {:>13} {:>13}",
                 "suite", "case", "system", "log", "clients", "metric", "min", "median", "max"
             ));
         }
@@ -55,7 +56,7 @@ impl Report {
         } else {
             let Figure { suite, case, system, log, clients, metric, min, median, max } = &figure;
             say(&format!(
-                "{suite:<10} {case:<22} {system:<22} {log:<6} {clients:>7} {metric:<17} {min:>13.2} {median:>13.2} {max:>13.2}"
+                "{suite:<10} {case:<22} {system:<10} {log:<6} {clients:>7} {metric:<22} {min:>13.2} {median:>13.2} {max:>13.2}"
             ));
         }
         self.figures.push(figure);
@@ -89,9 +90,9 @@ impl Report {
     }
 }
 
-/// Cases are the same up to the number of partitions: `paper/1` and `paper`.
-fn same_case(left: &str, right: &str) -> bool {
-    left.split('/').next() == right.split('/').next()
+/// Whether a peer's case is ours: `paper` is the peer of `paper/1_partitions`, for peers have no partitions.
+fn same_case(peer: &str, ours: &str) -> bool {
+    peer == ours || ours.split_once('/').is_some_and(|(load, _)| load == peer)
 }
 
 #[allow(clippy::print_stdout)]

@@ -8,6 +8,8 @@
 mod objects;
 mod relationships;
 mod sequence;
+mod special;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +17,10 @@ use std::sync::Arc;
 pub use objects::*;
 pub use relationships::*;
 pub use sequence::*;
+pub use special::SPECIAL_FUNCTIONS_MAX;
+use special::Specials;
+use tuplix_types::TypeId;
+pub use types::*;
 
 /// Everything that exists at one moment.
 #[derive(Clone, Debug)]
@@ -29,6 +35,10 @@ pub struct Catalog {
     index_names: BTreeMap<(String, String), TableId>,
     sequences: BTreeMap<SequenceId, Arc<SequenceDef>>,
     sequence_names: BTreeMap<(String, String), SequenceId>,
+    types: BTreeMap<TypeId, Arc<TypeDef>>,
+    type_names: BTreeMap<(String, String), TypeId>,
+    specials: Arc<Specials>,
+    comments: BTreeMap<Described, Arc<str>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -41,6 +51,8 @@ pub enum CatalogChange {
     DropSchema(String),
     /// A table was created or changed: columns, constraints, indexes, distribution.
     PutTable(TableDef),
+    /// A table was changed and its rows with it: the old ones are gone, the record's inserts bring the new ones.
+    RewriteTable(TableDef),
     /// A table was dropped, its rows with it.
     DropTable(TableId),
     /// A table lost all its rows.
@@ -62,7 +74,36 @@ pub enum CatalogChange {
         /// Whether `value` was given.
         called: bool,
     },
+    /// A type was created or changed.
+    PutType(TypeDef),
+    /// A type was dropped.
+    DropType(TypeId),
+    /// An object, or a column of it, has a comment now, or none.
+    Comment {
+        /// What it is about.
+        about: Described,
+        /// The comment.
+        text: Option<String>,
+    },
 }
+
+/// What a comment is about, as `pg_description` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Described {
+    /// The system table that lists the object.
+    pub class: u32,
+    /// The object.
+    pub object: u32,
+    /// A column's number from 1; 0: the object itself.
+    pub part: u32,
+}
+
+/// `pg_class`
+pub const CLASS_RELATION: u32 = 1259;
+/// `pg_proc`
+pub const CLASS_FUNCTION: u32 = 1255;
+/// `pg_namespace`
+pub const CLASS_SCHEMA: u32 = 2615;
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -84,6 +125,10 @@ impl Catalog {
             index_names: BTreeMap::new(),
             sequences: BTreeMap::new(),
             sequence_names: BTreeMap::new(),
+            types: BTreeMap::new(),
+            type_names: BTreeMap::new(),
+            specials: Arc::new(Specials::new(1)),
+            comments: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -106,23 +151,58 @@ impl Catalog {
     /// Makes one change; the same whether it comes from DDL or from the log.
     pub fn apply(&mut self, change: CatalogChange) {
         self.version += 1;
+        self.specials = Arc::new(Specials::new(self.version));
         match change {
             CatalogChange::PutSchema(schema) => {
                 self.saw_oid(schema.oid);
                 self.schemas.insert(schema.name.clone(), schema);
             }
             CatalogChange::DropSchema(name) => {
+                let renamed = |oid| self.schemas.values().any(|other| other.oid == oid && other.name != name);
+                if let Some(oid) = self.schemas.get(&name).map(|old| old.oid).filter(|oid| !renamed(*oid)) {
+                    self.forget_comments(CLASS_SCHEMA, oid);
+                }
                 self.schemas.remove(&name);
             }
-            CatalogChange::PutTable(table) => self.put_table(table),
-            CatalogChange::DropTable(id) => self.remove_table(id),
+            CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => self.put_table(table),
+            CatalogChange::DropTable(id) => {
+                let indexes = self.tables.get(&id).map(|table| table.indexes.clone()).unwrap_or_default();
+                let objects = indexes.iter().map(|index| index.id.0).chain([id.0]);
+                objects.for_each(|object| self.forget_comments(CLASS_RELATION, object));
+                self.remove_table(id);
+            }
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
-            CatalogChange::DropFunction(id) => self.remove_function(id),
             CatalogChange::PutSequence(sequence) => self.put_sequence(sequence),
             CatalogChange::DropSequence(id) => self.remove_sequence(id),
             CatalogChange::SetSequence { .. } => {}
+            CatalogChange::PutType(ty) => self.put_type(ty),
+            CatalogChange::DropType(id) => self.remove_type(id),
+            CatalogChange::DropFunction(id) => {
+                self.forget_comments(CLASS_FUNCTION, id.0);
+                self.remove_function(id);
+            }
+            CatalogChange::Comment { about, text: Some(text) } => {
+                self.comments.insert(about, text.into());
+            }
+            CatalogChange::Comment { about, text: None } => {
+                self.comments.remove(&about);
+            }
         }
+    }
+
+    fn forget_comments(&mut self, class: u32, object: u32) {
+        self.comments.retain(|about, _| (about.class, about.object) != (class, object));
+    }
+
+    /// The comment on an object or column.
+    pub fn comment(&self, about: Described) -> Option<&str> {
+        self.comments.get(&about).map(|text| &**text)
+    }
+
+    /// All comments.
+    pub fn comments(&self) -> impl Iterator<Item = (&Described, &str)> {
+        self.comments.iter().map(|(about, text)| (about, &**text))
     }
 
     fn saw_oid(&mut self, oid: u32) {
@@ -259,7 +339,18 @@ impl Catalog {
 
     /// The function with this id.
     pub fn function(&self, id: FunctionId) -> Option<&Arc<FunctionDef>> {
-        self.functions.get(&id)
+        if id.is_special() { self.specials.find(id) } else { self.functions.get(&id) }
+    }
+
+    /// A row type without a name for a record whose columns are known; `None` when this version has too many.
+    pub fn anonymous_row(&self, fields: &[FieldDef]) -> Option<TypeId> {
+        self.specials.row(fields)
+    }
+
+    /// The id of a function made for one kind of call; `function.id` is that of the function it was made from.
+    /// `None` when this version has too many ([`SPECIAL_FUNCTIONS_MAX`]).
+    pub fn specialise(&self, function: FunctionDef) -> Option<FunctionId> {
+        self.specials.add(function)
     }
 
     /// The functions of this name in this schema.

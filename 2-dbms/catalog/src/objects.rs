@@ -59,7 +59,7 @@ pub struct TableDef {
     pub schema: String,
     /// Name.
     pub name: String,
-    /// Columns by position; positions never change while the table lives.
+    /// Columns by position.
     pub columns: Vec<ColumnDef>,
     /// Indexes, those of constraints too.
     pub indexes: Vec<IndexDef>,
@@ -73,6 +73,56 @@ pub struct TableDef {
     /// Triggers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<TriggerDef>,
+    /// The query, when it is a view: it has no rows of its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<ViewDef>,
+    /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
+    #[serde(default)]
+    pub temporary: Option<OnCommit>,
+}
+
+/// What makes a relation a view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViewDef {
+    /// The query as SQL text that means the same under every search path: relations and functions of users have their
+    /// schemas, stars are written out. The columns' names are the relation's.
+    pub query: String,
+    /// What the query names.
+    pub dependencies: Vec<Dependency>,
+    /// WITH CHECK OPTION
+    pub check_option: Option<CheckOption>,
+}
+
+/// An object that a view's query names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    /// A table or view, and which of its columns.
+    Relation(TableId, Vec<usize>),
+    /// A function.
+    Function(FunctionId),
+}
+
+/// Which rows a view lets in that it would not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOption {
+    /// None that its own WHERE leaves out.
+    Local,
+    /// None that its own WHERE or that of a view below leaves out.
+    Cascaded,
+}
+
+/// ON COMMIT of a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCommit {
+    /// PRESERVE ROWS
+    Preserve,
+    /// DELETE ROWS
+    Delete,
+    /// DROP
+    Drop,
 }
 
 /// A column.
@@ -103,6 +153,14 @@ pub struct CheckDef {
     pub name: String,
     /// The condition as SQL text.
     pub expression: String,
+    /// Whether all rows keep it; NOT VALID says that old ones may not.
+    #[serde(default = "yes")]
+    pub valid: bool,
+}
+
+/// What a log without the field means.
+fn yes() -> bool {
+    true
 }
 
 /// How an index finds rows.

@@ -1,6 +1,7 @@
 //! From text to compiled code: parser, analyzer and compiler in a row.
 
 use tuplix_catalog::TableDef;
+use tuplix_machine::Machine;
 use tuplix_sql::analyze::{
     AnalyzeContext, SystemRelations, TableExpression, analyze_statement, analyze_table_expression,
     analyze_trigger_condition,
@@ -50,6 +51,19 @@ impl<'a> Binder<'a> {
 
     /// Calls `compile` with what the compiler takes.
     pub fn with_compiler<T>(&self, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
+        self.compiler(None, compile)
+    }
+
+    /// The same for code that measures itself.
+    pub fn with_measuring_compiler<T>(
+        &self,
+        machine: &Machine,
+        compile: impl FnOnce(&CompileContext<'_>) -> T,
+    ) -> T {
+        self.compiler(Some(machine), compile)
+    }
+
+    fn compiler<T>(&self, measure: Option<&Machine>, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
         let bind =
             |table: &TableDef, text: &str, kind: TableExpression| self.table_expression(table, text, kind);
         let condition =
@@ -59,6 +73,7 @@ impl<'a> Binder<'a> {
             layout: &self.schema.layout,
             bind_expression: &bind,
             bind_condition: &condition,
+            measure,
         })
     }
 

@@ -47,14 +47,13 @@ impl TableData {
 
     /// Takes over a changed definition: adds and drops indexes so that they are those of `schema`, in its order.
     pub fn change_schema(&mut self, schema: Arc<FragmentSchema>) {
-        let same = |left: &IndexSchema, right: &IndexSchema| {
-            left.kind == right.kind
-                && left.unique == right.unique
-                && left.columns == right.columns
-                && format!("{:?}", left.computed) == format!("{:?}", right.computed)
-        };
-        let kept =
-            self.schema.indexes.iter().zip(&schema.indexes).take_while(|(old, new)| same(old, new)).count();
+        let kept = self
+            .schema
+            .indexes
+            .iter()
+            .zip(&schema.indexes)
+            .take_while(|(old, new)| same_index(old, new))
+            .count();
         for fragment in self.fragments.iter_mut().flatten() {
             for number in (kept..self.schema.indexes.len()).rev() {
                 fragment.drop_index(number);
@@ -73,6 +72,14 @@ impl TableData {
         let schema = &self.schema;
         self.fragments[usize::from(bucket)].get_or_insert_with(|| Box::new(Fragment::new(schema)))
     }
+}
+
+/// Whether two indexes have the same keys.
+pub(crate) fn same_index(left: &IndexSchema, right: &IndexSchema) -> bool {
+    left.kind == right.kind
+        && left.unique == right.unique
+        && left.columns == right.columns
+        && format!("{:?}", left.computed) == format!("{:?}", right.computed)
 }
 
 impl DomainState {

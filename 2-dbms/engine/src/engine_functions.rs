@@ -80,14 +80,14 @@ fn create_distributed_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Val
             .hint("Distribute by an integer: a bucket number, or any integer, which is taken modulo the buckets.")
             .into());
     }
+    work.tx.lock_for_ddl(&[table.id])?;
     table.distribution = Distribution::Hash { column };
     for index in table.indexes.iter().filter(|index| index.unique) {
         check_distribution_in_key(&table, &index.name, &index.columns)?;
     }
     check_references(&work, &table)?;
     check_movable(&mut work, &table, Some(column))?;
-    work.change(CatalogChange::PutTable(table));
-    Ok(Value::Null)
+    work.move_table(table)
 }
 
 /// `create_reference_table(table regclass)`: the table can be read from every partition.
@@ -97,9 +97,9 @@ fn create_reference_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Value
     refuse_unless_local(&table)?;
     table.distribution = Distribution::Reference;
     check_references(&work, &table)?;
+    work.tx.lock_for_ddl(&[table.id])?;
     check_movable(&mut work, &table, None)?;
-    work.change(CatalogChange::PutTable(table));
-    Ok(Value::Null)
+    work.move_table(table)
 }
 
 /// Whether the foreign keys from and to a table can still be checked with its new distribution.
@@ -125,7 +125,7 @@ fn refuse_unless_local(table: &TableDef) -> Result<(), SqlError> {
 }
 
 fn check_movable(work: &mut Work<'_, '_>, table: &TableDef, column: Option<usize>) -> Run<()> {
-    let Some(access) = work.services.schema().layout.table(table.id).cloned() else { return Ok(()) };
+    let Some(access) = work.access(table.id)? else { return Ok(()) };
     let bytes = work.tx.memory_bytes(&access)?;
     if bytes > MAX_MOVED_BYTES {
         let message = format!("table \"{}\" is too large to be distributed", table.name);
@@ -159,6 +159,7 @@ fn create_distributed_function(args: &[Value], tx: &mut Transaction<'_>) -> Run<
         Some(argument) => Some(argument_position(&function, argument)?),
     };
     work.change(CatalogChange::PutFunction(function));
+    work.show()?;
     Ok(Value::Null)
 }
 

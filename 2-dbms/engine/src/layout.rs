@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, Distribution, SequenceId, TableDef, TableId};
+use tuplix_machine::Machine;
 use tuplix_types::Result;
 
 use crate::computed_index::{Computed, computed_of};
 use crate::sequences::{SequenceAccess, SequenceState};
+
+use crate::lock_table::TransactionId;
 
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +33,8 @@ pub enum Placement {
         /// The distribution column's position.
         column: usize,
     },
+    /// Nowhere that others may go: a transaction is changing the table, and who wants its rows waits for it.
+    Locked(TransactionId),
 }
 
 /// A table as compiled code names it.
@@ -45,6 +50,8 @@ pub struct TableAccess {
     pub buckets: u16,
     /// The keys of partial indexes and indexes on expressions.
     pub(crate) computed: Computed,
+    /// A temporary table: its rows are not logged.
+    pub temporary: bool,
 }
 
 /// The placement of every table under one catalogue.
@@ -64,10 +71,10 @@ impl Layout {
         catalog: &Catalog,
         before: &Layout,
         buckets: u16,
-        states: &BTreeMap<SequenceId, Arc<SequenceState>>,
+        machine: &Machine,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
     ) -> Result<Layout> {
-        let tables = catalog.tables().map(|table| {
+        let tables = catalog.tables().filter(|table| table.view.is_none()).map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {
                 Distribution::Local => Placement::Local(domain),
@@ -75,24 +82,48 @@ impl Layout {
                 Distribution::Hash { column } => Placement::Hash { column },
             };
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
+            let temporary = table.temporary.is_some();
             let computed = match before.tables.get(&table.id) {
                 Some(known) if Arc::ptr_eq(&known.table, table) => known.computed.clone(),
                 _ => computed_of(catalog, table)?,
             };
-            Ok((table.id, TableAccess { table: table.clone(), slot, placement, buckets, computed }))
+            let access = TableAccess { table: table.clone(), slot, placement, buckets, temporary, computed };
+            Ok((table.id, access))
         });
         let tables = tables.collect::<Result<_>>()?;
-        let sequences = catalog.sequences().filter_map(|def| {
-            let state = states.get(&def.id)?.clone();
-            Some((def.id, SequenceAccess { def: def.clone(), state }))
+        let sequences = catalog.sequences().map(|def| {
+            let state = match before.sequences.get(&def.id) {
+                Some(known) => known.state.clone(),
+                None => Arc::new(SequenceState::private(machine, def.start, false)),
+            };
+            (def.id, SequenceAccess { def: def.clone(), state })
         });
         Ok(Layout { tables, sequences: sequences.collect() })
+    }
+
+    /// Puts a sequence elsewhere in this layout alone.
+    pub(crate) fn put_sequence(&mut self, machine: &Machine, id: SequenceId, value: i64, called: bool) {
+        if let Some(access) = self.sequences.get_mut(&id) {
+            access.state = Arc::new(SequenceState::private(machine, value, called));
+        }
+    }
+
+    /// All sequences.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = &SequenceAccess> {
+        self.sequences.values()
     }
 
     /// The sequence with this id.
     #[inline]
     pub fn sequence(&self, id: SequenceId) -> Option<&SequenceAccess> {
         self.sequences.get(&id)
+    }
+
+    /// Says that a table lies elsewhere.
+    pub(crate) fn place(&mut self, id: TableId, placement: Placement) {
+        if let Some(access) = self.tables.get_mut(&id) {
+            access.placement = placement;
+        }
     }
 
     /// The table with this id.

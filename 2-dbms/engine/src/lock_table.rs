@@ -6,6 +6,7 @@
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use tuplix_catalog::TableId;
 use tuplix_machine::{Event, Machine, Mutex};
 use tuplix_sql::plan::LockStrength;
 use tuplix_storage::RowId;
@@ -20,10 +21,10 @@ pub struct TransactionId(pub u64);
 /// What can be locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LockKey {
-    /// A table that a transaction has written to here: shared among writers, in the way of DDL on it.
+    /// A table that a transaction has used: shared among its users, in the way of DDL on it.
     Table {
-        /// The table's slot in the domain.
-        slot: u32,
+        /// The table.
+        id: TableId,
     },
     /// A committed row.
     Row {

@@ -1,22 +1,24 @@
 //! A node: its domains, its catalogue, its log, and what sessions share.
 
+mod homes;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tuplix_catalog::{Catalog, CatalogChange, Distribution, FunctionId, SequenceId, TableDef, TableId};
+use tuplix_catalog::{Catalog, FunctionId};
 use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_types::{SqlError, sqlstate};
 
-use crate::computed_index::{Computed, computed_of};
-use crate::domain::{DomainCell, TableData};
+use crate::domain::DomainCell;
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
-use crate::lock_table::WaitGraph;
+use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
-use crate::sequences::{self, SequenceState};
-use crate::transaction::fragment_schema;
+use crate::plans::Plans;
+
+pub(crate) use homes::{Home, Homes, StorageAccess};
 
 /// Undistributed tables (and so domains) a node can have.
 pub const MAX_DOMAINS: usize = 16_384;
@@ -38,6 +40,12 @@ pub struct Schema {
     pub version: u64,
 }
 
+impl tuplix_types::EnumLabels for Schema {
+    fn label(&self, value: tuplix_types::EnumValue) -> Option<ecow::EcoString> {
+        self.catalog.label(value)
+    }
+}
+
 /// A node of the embedded engine.
 pub struct Node {
     pub(crate) machine: Machine,
@@ -48,9 +56,12 @@ pub struct Node {
     schema: Mutex<Arc<Schema>>,
     version: AtomicU64,
     slots: Mutex<Slots>,
-    sequences: Mutex<BTreeMap<SequenceId, Arc<SequenceState>>>,
+    /// The transaction that may change the catalogue.
+    catalog_owner: Mutex<Option<TransactionId>>,
+    next_private_version: AtomicU64,
     pub(crate) waits: WaitGraph,
     pub(crate) procedures: Mutex<ProcedureCache>,
+    pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
@@ -101,9 +112,11 @@ pub struct SessionFlags {
 /// Which slot and domain each table has.
 #[derive(Debug, Default)]
 struct Slots {
-    of: BTreeMap<TableId, (u32, Domain, Distribution)>,
+    of: Homes,
     hash: Vec<bool>,
     reference: Vec<bool>,
+    /// The slots of the domains of undistributed tables: two while a table is being changed.
+    local: BTreeMap<Domain, Vec<bool>>,
     free_domains: Vec<Domain>,
 }
 
@@ -148,9 +161,11 @@ impl Node {
             schema: Mutex::new(&machine, Arc::new(schema)),
             version: AtomicU64::new(1),
             slots: Mutex::new(&machine, Slots::default()),
-            sequences: Mutex::new(&machine, BTreeMap::new()),
+            catalog_owner: Mutex::new(&machine, None),
+            next_private_version: AtomicU64::new(1 << 63),
             waits: WaitGraph::new(&machine),
             procedures: Mutex::new(&machine, BTreeMap::new()),
+            plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
@@ -191,11 +206,6 @@ impl Node {
     /// The lane of sequences, latched. It is the last latch that anybody takes.
     pub(crate) fn sequence_lane(&self) -> crate::domain::Guard<'_> {
         self.domains.sequences.lock(SEQUENCES)
-    }
-
-    /// Puts a sequence where the log says that it stood.
-    pub(crate) fn replay_sequence(&self, change: &CatalogChange) {
-        sequences::apply(&self.machine, &mut self.sequences.lock(), change);
     }
 
     /// Which partition has a bucket.
@@ -305,174 +315,12 @@ impl Node {
     pub(crate) fn new_session_id(&self) -> u32 {
         self.next_session.fetch_add(1, Ordering::Relaxed)
     }
-
-    /// Applies catalogue changes and the storage that goes with them. The caller holds all latches (or is alone, as
-    /// recovery is); rows of a table whose distribution changes are dropped, the caller puts them back.
-    ///
-    /// # Errors
-    /// 54000 when there are too many tables; nothing is changed then.
-    pub(crate) fn publish(
-        &self,
-        changes: &[CatalogChange],
-        storage: &mut dyn StorageAccess,
-    ) -> Result<(), SqlError> {
-        let before = self.schema();
-        let mut catalog = before.catalog.clone();
-        for change in changes {
-            catalog.apply(change.clone());
-        }
-        let mut slots = self.slots.lock();
-        for change in changes {
-            match change {
-                CatalogChange::PutTable(table) => {
-                    let computed = computed_of(&catalog, table)?;
-                    self.put_table(&mut slots, storage, table, &computed)?;
-                }
-                CatalogChange::DropTable(id) => self.drop_table(&mut slots, storage, *id),
-                CatalogChange::TruncateTable(id) => self.truncate(&slots, storage, *id),
-                _ => {}
-            }
-        }
-        let mut states = self.sequences.lock();
-        changes.iter().for_each(|change| sequences::apply(&self.machine, &mut states, change));
-        let layout = Layout::new(&catalog, &before.layout, self.buckets(), &states, |table| {
-            match slots.of.get(&table.id) {
-                Some((slot, domain, _)) => (*slot, *domain),
-                None => panic!("table {} has no slot", table.qualified_name()),
-            }
-        })?;
-        let version = before.version + 1;
-        *self.schema.lock() = Arc::new(Schema { catalog, layout, version });
-        self.version.store(version, Ordering::Release);
-        Ok(())
-    }
-
-    fn homes(&self, distribution: &Distribution, domain: Domain) -> Vec<Domain> {
-        match distribution {
-            Distribution::Hash { .. } => self.bucket_domains().collect(),
-            Distribution::Reference | Distribution::Local => vec![domain],
-        }
-    }
-
-    fn put_table(
-        &self,
-        slots: &mut Slots,
-        storage: &mut dyn StorageAccess,
-        table: &TableDef,
-        computed: &Computed,
-    ) -> Result<(), SqlError> {
-        let schema = fragment_schema(table, computed);
-        let known = slots.of.get(&table.id).cloned();
-        if let Some((slot, domain, distribution)) = &known
-            && *distribution == table.distribution
-        {
-            for home in self.homes(distribution, *domain) {
-                storage.with(
-                    home,
-                    &mut |state| {
-                        if let Some(Some(data)) = state.tables.get_mut(*slot as usize) {
-                            data.change_schema(schema.clone());
-                        }
-                    },
-                    self,
-                );
-            }
-            return Ok(());
-        }
-        let (slot, domain) = self.take_slot(slots, &table.distribution)?;
-        if known.is_some() {
-            self.drop_table(slots, storage, table.id);
-        }
-        let fragments = match table.distribution {
-            Distribution::Hash { .. } => usize::from(self.buckets()),
-            Distribution::Reference | Distribution::Local => 1,
-        };
-        slots.of.insert(table.id, (slot, domain, table.distribution.clone()));
-        for home in self.homes(&table.distribution, domain) {
-            storage.with(
-                home,
-                &mut |state| state.put_table(slot, TableData::new(schema.clone(), fragments)),
-                self,
-            );
-        }
-        Ok(())
-    }
-
-    fn take_slot(&self, slots: &mut Slots, distribution: &Distribution) -> Result<(u32, Domain), SqlError> {
-        Ok(match distribution {
-            Distribution::Hash { .. } => (take_free(&mut slots.hash), Domain(1)),
-            Distribution::Reference => (take_free(&mut slots.reference), Domain::REFERENCE),
-            Distribution::Local => match slots.free_domains.pop() {
-                Some(domain) => (0, domain),
-                None => (0, self.add_domain()?),
-            },
-        })
-    }
-
-    fn drop_table(&self, slots: &mut Slots, storage: &mut dyn StorageAccess, id: TableId) {
-        let Some((slot, domain, distribution)) = slots.of.remove(&id) else { return };
-        for home in self.homes(&distribution, domain) {
-            storage.with(
-                home,
-                &mut |state| {
-                    if let Some(place) = state.tables.get_mut(slot as usize) {
-                        *place = None;
-                    }
-                },
-                self,
-            );
-        }
-        match distribution {
-            Distribution::Hash { .. } => slots.hash[slot as usize] = false,
-            Distribution::Reference => slots.reference[slot as usize] = false,
-            Distribution::Local => slots.free_domains.push(domain),
-        }
-    }
-
-    fn truncate(&self, slots: &Slots, storage: &mut dyn StorageAccess, id: TableId) {
-        let Some((slot, domain, distribution)) = slots.of.get(&id) else { return };
-        for home in self.homes(distribution, *domain) {
-            storage.with(
-                home,
-                &mut |state| {
-                    if let Some(Some(table)) = state.tables.get_mut(*slot as usize) {
-                        table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
-                    }
-                },
-                self,
-            );
-        }
-    }
 }
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Node({} partitions, {} buckets)", self.partitions, self.buckets())
     }
-}
-
-/// How [`Node::publish`] reaches the domains' states: through a transaction's latches, or by latching each.
-pub(crate) trait StorageAccess {
-    /// Calls `change` with the state of `domain`.
-    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut crate::domain::DomainState), node: &Node);
-}
-
-/// Latches each domain for itself: for who is alone on the node.
-pub(crate) struct Alone;
-
-impl StorageAccess for Alone {
-    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut crate::domain::DomainState), node: &Node) {
-        change(&mut node.domain(domain).lock(domain));
-    }
-}
-
-fn take_free(taken: &mut Vec<bool>) -> u32 {
-    let free = taken.iter().position(|taken| !taken).unwrap_or_else(|| {
-        taken.push(false);
-        taken.len() - 1
-    });
-    taken[free] = true;
-    free as u32
 }
 
 impl Shape {

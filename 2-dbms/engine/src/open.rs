@@ -10,7 +10,7 @@ use tuplix_storage::RowId;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::layout::{Placement, TableAccess};
-use crate::node::{Alone, Node, Schema, Shape};
+use crate::node::{Node, Schema, Shape};
 use crate::redo::CATALOG_CHANGE;
 
 /// The file that says what the directory is.
@@ -145,10 +145,7 @@ fn apply(node: &Node, record: &Record<'_>) -> Result<()> {
             Change::Catalog { kind: CATALOG_CHANGE, json } => {
                 let change: CatalogChange =
                     serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
-                match change {
-                    CatalogChange::SetSequence { .. } => node.replay_sequence(&change),
-                    change => node.publish(&[change], &mut Alone)?,
-                }
+                node.replay(change)?;
             }
             Change::Catalog { kind, .. } => {
                 return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));
@@ -225,6 +222,7 @@ fn home(node: &Node, access: &TableAccess, bucket: u16) -> crate::layout::Domain
         Placement::Local(domain) => domain,
         Placement::Reference => crate::layout::Domain::REFERENCE,
         Placement::Hash { .. } => node.domain_of_bucket(bucket),
+        Placement::Locked(_) => unreachable!("nobody locks tables during recovery"),
     }
 }
 

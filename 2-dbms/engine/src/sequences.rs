@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, SequenceDef, SequenceId};
+use tuplix_catalog::{SequenceDef, SequenceId};
 use tuplix_machine::{Machine, Mutex};
 use tuplix_types::{SqlError, Value, sqlstate};
 
@@ -36,12 +36,28 @@ pub struct Place {
     pub called: bool,
     /// What a reply with one of its values waits for.
     epoch: u64,
+    /// Only the transaction that made it knows it, and nothing is logged.
+    private: bool,
 }
 
 impl SequenceState {
-    /// A sequence that stands somewhere.
-    pub fn new(machine: &Machine, last: i64, called: bool) -> SequenceState {
-        SequenceState { place: Mutex::new(machine, Place { last, log_count: 0, called, epoch: 0 }) }
+    /// A sequence that nobody else knows yet: where it stands is logged when its transaction commits.
+    pub fn private(machine: &Machine, last: i64, called: bool) -> SequenceState {
+        let place = Place { last, log_count: 0, called, epoch: 0, private: true };
+        SequenceState { place: Mutex::new(machine, place) }
+    }
+
+    /// Everybody knows it from now on; the log has where it stands.
+    pub fn publish(&self) {
+        let mut place = self.place.lock();
+        if std::mem::take(&mut place.private) {
+            place.log_count = 0;
+        }
+    }
+
+    /// Its definition changed: what the log covers was counted by the old one.
+    pub fn forget_log(&self) {
+        self.place.lock().log_count = 0;
     }
 
     /// Where it stands.
@@ -188,7 +204,7 @@ fn take_values(sequence: &SequenceAccess, tx: &mut Transaction<'_>) -> Run<(i64,
         }
     }
     log -= fetch;
-    if writes {
+    if writes && !place.private {
         place.epoch = tx.log_sequence(def.id, next, true)?;
     }
     tx.saw_epoch(place.epoch);
@@ -247,7 +263,9 @@ fn set_value(services: &Services, args: &[Value], called: bool, tx: &mut Transac
         return Err(SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, message).into());
     }
     let mut place = sequence.state.place.lock();
-    place.epoch = tx.log_sequence(def.id, value, called)?;
+    if !place.private {
+        place.epoch = tx.log_sequence(def.id, value, called)?;
+    }
     tx.saw_epoch(place.epoch);
     (place.last, place.called, place.log_count) = (value, called, 0);
     drop(place);
@@ -260,26 +278,4 @@ fn set_value(services: &Services, args: &[Value], called: bool, tx: &mut Transac
     };
     used.used.insert(def.id, known);
     Ok(value)
-}
-
-/// What a change of the catalogue does to the places of sequences.
-pub(crate) fn apply(
-    machine: &Machine,
-    states: &mut BTreeMap<SequenceId, Arc<SequenceState>>,
-    change: &CatalogChange,
-) {
-    match change {
-        CatalogChange::PutSequence(def) => {
-            states.entry(def.id).or_insert_with(|| Arc::new(SequenceState::new(machine, def.start, false)));
-        }
-        CatalogChange::DropSequence(id) => {
-            states.remove(id);
-        }
-        CatalogChange::SetSequence { id, value, called } => {
-            if let Some(state) = states.get(id) {
-                state.set(*value, *called);
-            }
-        }
-        _ => {}
-    }
 }

@@ -8,17 +8,19 @@ use std::sync::atomic::Ordering;
 use ecow::EcoString;
 use tuplix_catalog::{Catalog, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
-use tuplix_sql::analyze::{analyze_procedure, analyze_trigger};
-use tuplix_types::{Result, Row, SqlError, TypeId, Value, sqlstate};
+use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
+use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
-use crate::exec::{CompiledProcedure, CompiledStatement, compile_procedure};
+use crate::exec::{CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::layout::Layout;
-use crate::node::{Node, Schema, SessionFlags};
+use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
 use crate::transaction::Transaction;
 
+/// Followed by the session's number: the schema of its temporary tables.
+pub(crate) const TEMPORARY_SCHEMA: &str = "pg_temp_";
 /// Dynamic statements (EXECUTE) kept compiled in a session.
 const DYNAMIC_CACHE: usize = 200;
 
@@ -35,6 +37,12 @@ pub struct Services {
     /// Settings.
     pub settings: RefCell<Settings>,
     schema: RefCell<Arc<Schema>>,
+    /// The transaction has a catalogue of its own: the version of the node's under which it is good; 0 without one.
+    private_base: Cell<u64>,
+    /// Functions compiled under it.
+    private_procedures: RefCell<ProcedureCache>,
+    /// The DO block that runs, compiled under it.
+    private_do: RefCell<Option<(u64, Arc<CompiledProcedure>)>>,
     pub(crate) flags: Arc<SessionFlags>,
     /// When the running statement is to be ended.
     pub(crate) deadline_ns: Cell<Option<u64>>,
@@ -76,6 +84,9 @@ impl Services {
             database,
             settings: RefCell::new(Settings::default()),
             schema: RefCell::new(schema),
+            private_base: Cell::new(0),
+            private_procedures: RefCell::default(),
+            private_do: RefCell::default(),
             flags,
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
@@ -99,9 +110,63 @@ impl Services {
 
     /// Looks at the node's catalogue as it is now.
     pub(crate) fn refresh(&self) {
-        if self.schema.borrow().version != self.node.catalog_version() {
+        if self.private_base.get() == 0 && self.schema.borrow().version != self.node.catalog_version() {
             *self.schema.borrow_mut() = self.node.schema();
         }
+    }
+
+    /// The version that code has to be compiled under to run now.
+    #[inline]
+    pub(crate) fn current_version(&self) -> u64 {
+        if self.private_base.get() == 0 { self.node.catalog_version() } else { self.schema_version() }
+    }
+
+    /// The node's version under which code compiled under `version` may run.
+    #[inline]
+    pub(crate) fn base_of(&self, version: u64) -> u64 {
+        match self.private_base.get() {
+            0 => version,
+            base => base,
+        }
+    }
+
+    /// Whether code of this version is of another catalogue than the transaction's own.
+    #[inline]
+    pub(crate) fn is_stale(&self, version: u64) -> bool {
+        self.private_base.get() != 0 && self.schema_version() != version
+    }
+
+    /// Looks at a transaction's own catalogue from now on, good under `base`.
+    pub(crate) fn use_private(&self, schema: Arc<Schema>, base: u64) {
+        self.private_base.set(base);
+        self.show_private(schema);
+    }
+
+    /// The node's catalogue has changed in a way that the own one knows of.
+    pub(crate) fn rebase_private(&self, base: u64) {
+        self.private_base.set(base);
+    }
+
+    /// The transaction's own catalogue has changed.
+    pub(crate) fn show_private(&self, schema: Arc<Schema>) {
+        *self.schema.borrow_mut() = schema;
+    }
+
+    /// Looks at the node's catalogue again.
+    pub(crate) fn use_shared(&self) {
+        self.private_base.set(0);
+        self.private_procedures.borrow_mut().clear();
+        self.private_do.borrow_mut().take();
+        self.refresh();
+    }
+
+    /// An error with the names of types in the place of their ids.
+    pub(crate) fn named(&self, error: SqlError) -> SqlError {
+        if !crate::user_types::names_types(&error) {
+            return error;
+        }
+        let path = Services::search_path(self);
+        self.with_catalog(|catalog| crate::user_types::named(catalog, &path, error))
     }
 
     /// Calls `use_it` with the catalogue.
@@ -114,9 +179,24 @@ impl Services {
         use_it(&self.schema.borrow().layout)
     }
 
-    /// The schemas to look in.
+    /// The schemas to look in: that of the session's temporary tables first, when it has any.
     pub fn search_path(&self) -> Vec<String> {
-        self.settings.borrow().search_path(&self.user)
+        self.with_temporary(self.settings.borrow().search_path(&self.user))
+    }
+
+    /// The schema of the session's temporary tables, whether it is there or not.
+    pub(crate) fn temporary_schema(&self) -> String {
+        format!("{TEMPORARY_SCHEMA}{}", self.session_id)
+    }
+
+    /// A path with the schema of the session's temporary tables at its head, when there is one.
+    pub(crate) fn with_temporary(&self, mut path: Vec<String>) -> Vec<String> {
+        let temporary = self.temporary_schema();
+        path.retain(|schema| *schema != temporary && schema != "pg_temp");
+        if self.schema.borrow().catalog.schema(&temporary).is_some() {
+            path.insert(0, temporary);
+        }
+        path
     }
 
     /// A function, compiled under the catalogue of now.
@@ -125,12 +205,11 @@ impl Services {
     /// What binding the body finds; 42883 when the function was dropped.
     pub fn compiled_function(&self, id: FunctionId) -> Result<Arc<CompiledProcedure>> {
         let schema = self.schema();
-        if let Some((version, compiled)) = self.node.procedures.lock().get(&id)
-            && *version == schema.version
-        {
-            return Ok(compiled.clone());
+        if let Some(compiled) = self.kept_function(id, schema.version) {
+            return Ok(compiled);
         }
-        let Some(function) = schema.catalog.function(id).cloned() else {
+        let domain = || crate::user_types::domain_function(&schema.catalog, id).map(Arc::new);
+        let Some(function) = schema.catalog.function(id).cloned().or_else(domain) else {
             let message = format!("function with OID {} does not exist", id.0);
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         };
@@ -141,8 +220,15 @@ impl Services {
         let path = self.search_path();
         let binder = Binder::new(&schema, &path);
         let procedure = analyze_procedure(&binder.context(), &function)?;
-        let compiled = Arc::new(binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?);
-        self.node.procedures.lock().insert(id, (schema.version, compiled.clone()));
+        let compiled = Arc::new(
+            binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))?,
+        );
+        let entry = (schema.version, compiled.clone());
+        if self.private_base.get() == 0 {
+            self.node.procedures.lock().insert(id, entry);
+        } else {
+            self.private_procedures.borrow_mut().insert(id, entry);
+        }
         Ok(compiled)
     }
 
@@ -165,7 +251,47 @@ impl Services {
         let system = crate::system::WithTransitions::new(names, table);
         let binder = Binder::with_system(&schema, &path, &system);
         let procedure = analyze_trigger(&binder.context(), function, table)?;
-        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))
+    }
+
+    /// A body as the transaction's own catalogue makes it now.
+    ///
+    /// # Errors
+    /// As [`Services::compiled_function`].
+    pub(crate) fn recompiled(&self, source: &Source) -> Result<Arc<CompiledProcedure>> {
+        let text = match source {
+            Source::Function(id) => return self.compiled_function(*id),
+            Source::Do(text) => text,
+        };
+        let schema = self.schema();
+        if let Some((version, compiled)) = &*self.private_do.borrow()
+            && *version == schema.version
+        {
+            return Ok(compiled.clone());
+        }
+        let compiled = Arc::new(self.compile_do(&schema, text)?);
+        *self.private_do.borrow_mut() = Some((schema.version, compiled.clone()));
+        Ok(compiled)
+    }
+
+    /// The block of a DO statement.
+    ///
+    /// # Errors
+    /// What analysing and compiling find.
+    pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
+        let path = self.search_path();
+        let binder = Binder::new(schema, &path);
+        let procedure = analyze_do(&binder.context(), text)?;
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, Some(text)))
+    }
+
+    fn kept_function(&self, id: FunctionId, version: u64) -> Option<Arc<CompiledProcedure>> {
+        let good = |entry: &(u64, Arc<CompiledProcedure>)| (entry.0 == version).then(|| entry.1.clone());
+        if self.private_base.get() == 0 {
+            self.node.procedures.lock().get(&id).and_then(good)
+        } else {
+            self.private_procedures.borrow().get(&id).and_then(good)
+        }
     }
 
     /// A statement of EXECUTE, compiled and kept.
@@ -245,7 +371,7 @@ impl SessionInfo for Services {
         let schema = self.schema();
         let path = Services::search_path(self);
         path.iter()
-            .filter(|name| schema.catalog.schema(name).is_some())
+            .filter(|name| schema.catalog.schema(name).is_some() && !name.starts_with(TEMPORARY_SCHEMA))
             .map(|name| name.as_str().into())
             .collect()
     }
@@ -281,6 +407,38 @@ impl SessionInfo for Services {
 
     fn listening_channels(&self) -> Vec<String> {
         self.node.listeners.channels(self.session_id)
+    }
+
+    fn enum_values(&self, enum_type: TypeId) -> Option<Vec<EnumValue>> {
+        let schema = self.schema();
+        let labels = schema.catalog.user_type(enum_type)?.labels()?;
+        Some(labels.iter().map(|label| EnumValue { order: label.order, ty: enum_type }).collect())
+    }
+
+    fn composite_columns(&self, composite: TypeId) -> Option<Vec<(EcoString, TypeId)>> {
+        let fields = self.schema().catalog.row_fields(composite)?;
+        Some(fields.into_iter().map(|field| (field.name.into(), field.ty)).collect())
+    }
+
+    fn type_name(&self, user_type: TypeId) -> Option<EcoString> {
+        let path = Services::search_path(self);
+        self.schema().catalog.type_name(user_type, Some(&path)).map(EcoString::from)
+    }
+
+    fn parse_user_type(&self, id: TypeId, text: &str) -> Result<Value> {
+        let schema = self.schema();
+        let io = tuplix_types::IoContext { labels: Some(schema.clone()), ..Default::default() };
+        let mut check = |domain: TypeId, value: &Value| {
+            let def = schema.catalog.domain(domain);
+            let free = def.is_some_and(|def| def.checks.is_empty() && !(def.not_null && value.is_null()));
+            let refused = || SqlError::unsupported(format_args!("a value of the domain {domain} here"));
+            if free { Ok(()) } else { Err(Stop::Error(refused())) }
+        };
+        match crate::user_types::parse(&schema.catalog, &io, (id, -1), text, &mut check) {
+            Ok(value) => Ok(value),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Restart) => Err(SqlError::internal("reading a text does not restart")),
+        }
     }
 
     fn call_engine(&self, function: &Function, _args: &[Value]) -> Result<Value> {

@@ -8,6 +8,7 @@ use tuplix_sql::plan::{OutputColumn, Statement, StatementKind};
 use tuplix_types::{Result, TypeId};
 
 use crate::exec::{CompiledProcedure, CompiledStatement};
+use crate::plans::{Counter, Registration};
 
 /// One statement of a text, parsed.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub given: Vec<TypeId>,
     pub search_path: Vec<String>,
     pub bound: Bound,
+    pub counter: Counter,
+    pub registration: Registration,
 }
 
 /// A statement bound under one catalogue.
@@ -48,8 +51,10 @@ pub(crate) struct Bound {
     pub parameters: Arc<[TypeId]>,
     pub columns: Arc<[OutputColumn]>,
     pub code: Code,
-    /// Calls create_distributed_table or its kin, so it cannot run in a transaction block.
-    pub changes_catalog: bool,
+    /// Parameters of types that users created, which clients give as texts.
+    pub user_parameters: bool,
+    /// Columns that may hold labels of enums, which clients get as texts.
+    pub user_columns: bool,
 }
 
 /// What executing it does.

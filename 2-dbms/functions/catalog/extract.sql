@@ -12,8 +12,7 @@ create temp table procs as
 select p.* from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace and p.prorettype in (select oid from known)
   and not exists (select from unnest(p.proargtypes) a(t) where a.t not in (select oid from known))
   and not exists (select from unnest(coalesce(p.proallargtypes, '{}')) a(t) where a.t not in (select oid from known))
-  and p.oid < 16384 and p.prokind <> 'p' and p.proname !~ '^(binary_upgrade|pg_stat_get|pg_replication|pg_logical|amvalidate|pg_wal|pg_create_|pg_drop_|pg_copy_)'
-  and (p.prokind <> 'a' or exists (select from pg_aggregate g where g.aggfnoid = p.oid and g.aggkind = 'n'));
+  and p.oid < 16384 and p.prokind <> 'p' and p.proname !~ '^(binary_upgrade|pg_stat_get|pg_replication|pg_logical|amvalidate|pg_wal|pg_create_|pg_drop_|pg_copy_)';
 \t on
 \pset format unaligned
 \pset fieldsep '\t'

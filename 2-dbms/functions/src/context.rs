@@ -5,7 +5,7 @@
 
 use ecow::EcoString;
 use tuplix_types::text_io::IoContext;
-use tuplix_types::{Result, SqlError, TypeId, Value};
+use tuplix_types::{EnumValue, Result, SqlError, TypeId, Value};
 
 use crate::Function;
 
@@ -70,8 +70,8 @@ pub trait SessionInfo {
     fn listening_channels(&self) -> Vec<String> {
         Vec::new()
     }
-    /// The labels of an enum type in their order; `None` when it is no enum.
-    fn enum_labels(&self, _enum_type: TypeId) -> Option<Vec<EcoString>> {
+    /// The values of an enum type in their order; `None` when it is no enum.
+    fn enum_values(&self, _enum_type: TypeId) -> Option<Vec<EnumValue>> {
         None
     }
     /// The names and types of a composite type's columns.

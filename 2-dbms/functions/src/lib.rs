@@ -19,7 +19,10 @@ mod registry;
 mod resolve;
 mod type_info;
 
-pub use aggregate::{Aggregate, AggregateState, FinishFn, StepFn, find_aggregate};
+pub use aggregate::{
+    Aggregate, AggregateState, FinishFn, OrderedSet, RemoveFn, Sliding, StepFn, find_aggregate, ordered_set,
+    sliding,
+};
 pub use builtin::{VERSION, hash, quote_ident, quote_literal};
 pub use cast::{from_text, to_text};
 pub use context::{CallContext, NoSession, SessionInfo};

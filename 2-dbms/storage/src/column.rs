@@ -9,7 +9,7 @@ use tuplix_types::{TypeId, Value};
 use crate::schema::CHUNK_ROWS;
 
 /// Bits for a chunk's rows.
-pub(crate) type RowBits = [u64; CHUNK_ROWS / 64];
+pub type RowBits = [u64; CHUNK_ROWS / 64];
 
 /// The values of one column in one chunk, by their type.
 ///

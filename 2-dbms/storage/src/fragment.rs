@@ -13,7 +13,7 @@ use crate::index::Index;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
 use crate::schema::{FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, RowId};
-use crate::snapshot::FragmentSnapshot;
+use crate::snapshot::{ChunkView, FragmentSnapshot};
 
 /// The rows of one table in one bucket, with their indexes.
 ///
@@ -68,6 +68,24 @@ impl Fragment {
             assert!(added.is_ok(), "a table has at most {MAX_INDEXES} indexes");
         }
         fragment
+    }
+
+    /// The same rows in the same slots, sharing all chunks until one of the two writes, without indexes.
+    pub fn fork(&self) -> Fragment {
+        Fragment {
+            types: Arc::clone(&self.types),
+            directory: self.directory.clone(),
+            rows: self.rows,
+            version: self.version,
+            next_slot: self.next_slot,
+            free: self.free.clone(),
+            deleted: self.deleted.clone(),
+            indexes: Vec::new(),
+            indexes_of_column: vec![0; self.types.len()],
+            row_bytes: self.row_bytes,
+            chunk_bytes: self.chunk_bytes,
+            heap_bytes: self.heap_bytes,
+        }
     }
 
     /// The columns' types.
@@ -378,6 +396,11 @@ impl Fragment {
         }
     }
 
+    /// All chunks, in slot order, with those that hold no row.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkView<'_>> {
+        self.directory.chunks().enumerate().map(|(number, chunk)| ChunkView::new(chunk, number))
+    }
+
     /// Appends the next live rows for which all predicates hold, in slot order, until `out` is full; false when
     /// the end was reached. Rows may be written between batches: one written behind the cursor is not seen again,
     /// one ahead of it is seen as it is then.
@@ -407,6 +430,22 @@ const _: () = {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_fork_lives_for_itself() {
+        let schema = FragmentSchema { columns: vec![TypeId::INT4], indexes: vec![] };
+        let mut fragment = Fragment::new(&schema);
+        let rows: Vec<RowId> = (0..3).map(|n| fragment.insert(&[Value::Int4(n)]).unwrap()).collect();
+        fragment.delete(rows[1]);
+        fragment.release_deleted();
+        let mut fork = fragment.fork();
+        assert_eq!(fork.insert(&[Value::Int4(7)]).unwrap(), rows[1]);
+        fork.update(rows[0], &[(0, Value::Int4(9))]);
+        assert_eq!((fragment.row_count(), fork.row_count()), (2, 3));
+        assert!(!fragment.is_live(rows[1]));
+        assert_eq!(fragment.read_integer(rows[0], 0), Some(0));
+        assert_eq!(fork.read_integer(rows[0], 0), Some(9));
+    }
 
     fn row(text: &str, bytes: usize) -> [Value; 3] {
         [Value::text(text), Value::bytea(vec![1; bytes]), Value::Uuid(Arc::new([1; 16]))]

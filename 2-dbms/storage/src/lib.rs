@@ -61,7 +61,7 @@ mod schema;
 mod segment;
 mod snapshot;
 
-pub use column::ColumnData;
+pub use column::{ColumnData, RowBits};
 pub use fragment::Fragment;
 pub use ordered_index::RangeCursor;
 pub use read::RowView;

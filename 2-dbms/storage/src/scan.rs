@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use ecow::EcoString;
 
 use crate::chunk::{Bits, Chunk};
-use crate::column::{Column, ColumnData};
+use crate::column::{Column, ColumnData, RowBits};
 use crate::directory::Directory;
 use crate::schema::{CHUNK_ROWS, RowId};
 
@@ -160,6 +160,17 @@ pub(crate) fn next_match(
         *from = start + 64;
         by_row = false;
     }
+}
+
+/// The live rows of a chunk for which all predicates hold, a bit a place.
+pub(crate) fn select(chunk: &Chunk, predicates: &[SimplePredicate]) -> RowBits {
+    let mut selected = chunk.live;
+    for predicate in predicates {
+        for (word, bits) in selected.iter_mut().enumerate().filter(|(_, bits)| **bits != 0) {
+            *bits &= test_word(chunk, word, *bits, predicate);
+        }
+    }
+    selected
 }
 
 /// Whether one row passes.

@@ -47,8 +47,7 @@ impl FragmentSnapshot {
     /// The chunks that hold rows, in slot order.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkView<'_>> {
         let chunks = self.directory.chunks().enumerate();
-        let views =
-            chunks.map(|(number, chunk)| ChunkView { chunk, first: RowId((number * CHUNK_ROWS) as u32) });
+        let views = chunks.map(|(number, chunk)| ChunkView::new(chunk, number));
         views.filter(|view| view.row_count() > 0)
     }
 
@@ -93,6 +92,11 @@ pub struct ChunkView<'a> {
 }
 
 impl<'a> ChunkView<'a> {
+    /// A chunk of a directory by its number.
+    pub(crate) fn new(chunk: &'a Chunk, number: usize) -> ChunkView<'a> {
+        ChunkView { chunk, first: RowId((number * CHUNK_ROWS) as u32) }
+    }
+
     /// The slot of the chunk's first place.
     pub fn first_row(&self) -> RowId {
         self.first
@@ -106,6 +110,11 @@ impl<'a> ChunkView<'a> {
     /// How many rows.
     pub fn row_count(&self) -> usize {
         self.chunk.live.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// The live places for which all predicates hold.
+    pub fn select(&self, predicates: &[SimplePredicate]) -> RowBits {
+        scan::select(self.chunk, predicates)
     }
 
     /// A column's values by place. Vectors may be shorter than 512: no place beyond holds a row.

@@ -39,7 +39,7 @@ pub use commit::Commit;
 pub use options::{LogMode, Options};
 pub use session::{Parsed, Prepared, Session};
 pub use tuplix_engine::{
-    CutTail, Notification, RecoveryReport, SERVER_VERSION, SessionOptions, TransactionStatus, Waker,
+    CutTail, Notification, RecoveryReport, SERVER_VERSION, SessionOptions, Snapshot, TransactionStatus, Waker,
 };
 pub use tuplix_machine::Machine;
 pub use tuplix_types::{
@@ -115,6 +115,14 @@ impl Tuplix {
                 Session::postgres(server.session(&options.user, &options.application_name)?)
             }
         })
+    }
+
+    /// All committed rows as they are now, for a reader that nobody waits for; `None` on PostgreSQL.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => Some(node.snapshot()),
+            Engine::Postgres(_) => None,
+        }
     }
 
     /// What recovery replayed, and what it cut from the log's end; empty on PostgreSQL.

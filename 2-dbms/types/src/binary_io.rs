@@ -79,6 +79,7 @@ pub fn natural_type(value: &Value) -> TypeId {
         Value::Jsonb(_) => TypeId::JSONB,
         Value::Array(array) => array.element.array_of().unwrap_or(TypeId::ANYARRAY),
         Value::Record(_) => TypeId::RECORD,
+        Value::Enum(value) => value.ty,
     }
 }
 
@@ -112,6 +113,8 @@ pub fn send(ty: TypeId, value: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(text.as_bytes());
         }
         Value::Array(v) => send_array(v, out),
+        // Who answers a client has put the label in its place.
+        Value::Enum(v) => out.extend_from_slice(v.to_string().as_bytes()),
         Value::Record(v) => {
             out.extend_from_slice(&(v.len() as i32).to_be_bytes());
             for column in v.iter() {
@@ -270,6 +273,8 @@ fn receive_variable(ty: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Resu
             None => return Err(insufficient()),
         },
         TypeId::VOID => Value::text(""),
+        // The label; who knows the catalogue makes a value of it.
+        _ if ty.is_enum() => Value::Text(EcoString::from(utf8(bytes)?)),
         TypeId::RECORD => {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,

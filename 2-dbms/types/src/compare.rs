@@ -132,6 +132,7 @@ fn compare_other(left: &Value, right: &Value) -> Ordering {
         (Value::Jsonb(a), Value::Jsonb(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => compare_arrays(a, b),
         (Value::Record(a), Value::Record(b)) => compare_rows(a, b),
+        (Value::Enum(a), Value::Enum(b)) => compare_float(a.order, b.order),
         _ => match (left.as_i64(), right.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => rank(left).cmp(&rank(right)),
@@ -159,7 +160,8 @@ fn rank(value: &Value) -> u8 {
         Value::Jsonb(_) => 14,
         Value::Array(_) => 15,
         Value::Record(_) => 16,
-        Value::Null => 17,
+        Value::Enum(_) => 17,
+        Value::Null => 18,
     }
 }
 
@@ -265,6 +267,7 @@ fn hash_other(value: &Value) -> u64 {
             v.elements.iter().fold(start, |h, element| mix(h, hash_typed(v.element, element)))
         }
         Value::Record(v) => hash_row(v),
+        Value::Enum(v) => hash_int(float_bits(v.order) as i64),
     }
 }
 

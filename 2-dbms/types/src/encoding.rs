@@ -24,6 +24,7 @@
 //! 14 array       varint element type, varint number of dimensions, per dimension zigzag varints
 //!                length and lower bound, varint number of elements, elements as values
 //! 15 record      varint number of columns, columns as values
+//! 16 enum        varint type, 8 bytes, little endian IEEE: the place in the type's order
 //!
 //! JSON node: 00 null, 01 false, 02 true, 03 number (a numeric value with its tag),
 //! 04 string (varint length, UTF-8), 05 array (varint count, nodes),
@@ -44,7 +45,7 @@ use num_bigint::BigInt;
 use crate::jsonb::{self, Jsonb};
 use crate::numeric::{MAX_SCALE, Numeric};
 use crate::value::MAX_DIMENSIONS;
-use crate::{Array, ArrayDimension, Interval, TypeId, Value};
+use crate::{Array, ArrayDimension, EnumValue, Interval, TypeId, Value};
 
 /// How deep arrays and records may be nested in one value.
 pub const MAX_DEPTH: usize = 64;
@@ -265,6 +266,11 @@ fn encode_other(value: &Value, out: &mut Vec<u8>) {
             put_varint(v.len() as u64, out);
             v.iter().for_each(|column| encode(column, out));
         }
+        Value::Enum(v) => {
+            out.push(0x16);
+            put_varint(u64::from(v.ty.0), out);
+            out.extend_from_slice(&v.order.to_le_bytes());
+        }
     }
 }
 
@@ -368,6 +374,14 @@ fn decode_nested(bytes: &mut &[u8], depth: usize) -> Result<Value> {
         0x15 => {
             let columns = decode_list(bytes, depth)?;
             Value::Record(columns.into())
+        }
+        0x16 => {
+            let ty = u32::try_from(take_varint(bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
+            let order = f64::from_le_bytes(take_array(bytes)?);
+            if !order.is_finite() {
+                return Err(DecodeError::Malformed("enum"));
+            }
+            Value::Enum(EnumValue { ty: TypeId(ty), order })
         }
         _ => return Err(DecodeError::UnknownTag(tag)),
     })

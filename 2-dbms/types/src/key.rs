@@ -12,6 +12,7 @@
 //!            numbers 4 bytes exponent and the digits in pairs + 1, closed by 00; negative: flipped
 //! array      per element 01 + value, or 02 for NULL; 00; dimensions, lengths, lower bounds
 //! record     per column 01 + value, or 02 for NULL; 00
+//! enum       the place in its order, as a float
 //! jsonb      1 byte kind, then the scalar, or 4 bytes length and the members
 //! ```
 //!
@@ -71,6 +72,7 @@ fn encode(value: &Value, key: &mut Vec<u8>) {
         Value::Jsonb(v) => encode_jsonb(v, key),
         Value::Array(v) => encode_array(v, key),
         Value::Record(v) => encode_list(TypeId::RECORD, v, key),
+        Value::Enum(v) => encode_float(v.order, key),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod sqlstate;
 pub mod text_io;
 mod type_id;
 pub mod typmod;
+mod user_type;
 mod value;
 
 pub use compare::{compare, compare_typed, equal, equal_typed, hash, hash_typed};
@@ -33,4 +34,5 @@ pub use rows::{OutputColumn, Rows, Tag};
 pub use sqlstate::SqlState;
 pub use text_io::{IoContext, format_text, parse_text};
 pub use type_id::TypeId;
+pub use user_type::{EnumLabels, EnumValue, UserKind};
 pub use value::{Array, ArrayDimension, Interval, MAX_DIMENSIONS, Row, Value};

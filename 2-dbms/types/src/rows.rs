@@ -92,6 +92,11 @@ impl Rows {
         self.count = 0;
     }
 
+    /// Changes each value in place.
+    pub fn change_values(&mut self, change: &mut dyn FnMut(&mut Value)) {
+        self.values.iter_mut().for_each(change);
+    }
+
     /// Adds a row of as many values as there are columns.
     #[inline]
     pub fn push(&mut self, row: &[Value]) {

@@ -2,8 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A SQL type, named by its object id in `pg_type` (PostgreSQL 15's ids for built-in types,
-/// 16384 and up for types that users create).
+/// A SQL type, named by its object id in `pg_type`: PostgreSQL 15's ids for built-in types.
+///
+/// What users create says by its id what it is (docs/adr/0006), so that code which never sees the
+/// catalogue knows an array's elements and whether a value is an enum's label:
+///
+/// ```text
+/// bit 30     the array of the type that the other bits name
+/// bits 28-29 1 enum, 2 domain, 3 row type (a composite type, or the rows of a table)
+/// bits 0-27  the object's id; of a table's row type the table's
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TypeId(pub u32);
 
@@ -42,22 +50,22 @@ macro_rules! built_in_types {
                 }
             }
 
-            /// The array type whose elements are of this built-in type.
+            /// The array type whose elements are of this type.
             pub fn array_of(self) -> Option<TypeId> {
                 match self.0 {
                     $($oid if $array != 0 => Some(TypeId($array)),)*
-                    _ => None,
+                    _ => self.user_array(),
                 }
             }
 
-            /// The element type, when this is a built-in array type.
+            /// The element type, when this is an array type.
             pub fn element(self) -> Option<TypeId> {
                 match self.0 {
                     $($array if $array != 0 => Some(TypeId($oid)),)*
                     // They are arrays of one dimension with the first subscript 0.
                     22 => Some(TypeId::INT2),
                     30 => Some(TypeId::OID),
-                    _ => None,
+                    _ => self.user_element(),
                 }
             }
 
@@ -160,7 +168,8 @@ impl std::fmt::Display for TypeId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.display_name() {
             Some(name) => f.write_str(name),
-            None => write!(f, "type {}", self.0),
+            // Who knows the catalogue puts the name in its place when the message leaves.
+            None => write!(f, "type#{}", self.0),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ecow::EcoString;
 
-use crate::TypeId;
+use crate::{EnumValue, TypeId};
 
 /// One SQL value.
 ///
-/// The variant is the value's representation, not its SQL type: `text`, `varchar`, `char(n)`, `name`,
-/// `json` and enum labels are all [`Value::Text`]; `oid` and its `reg...` aliases are [`Value::Oid`].
+/// The variant is the value's representation, not its SQL type: `text`, `varchar`, `char(n)`, `name` and
+/// `json` are all [`Value::Text`]; `oid` and its `reg...` aliases are [`Value::Oid`].
 /// The plan knows the SQL type. Cloning never copies a long text or byte string.
 #[derive(Debug, Default)]
 pub enum Value {
@@ -54,6 +54,8 @@ pub enum Value {
     Array(Arc<Array>),
     /// a row value
     Record(Arc<[Value]>),
+    /// a label of an enum
+    Enum(EnumValue),
 }
 
 const _: () = assert!(size_of::<Value>() <= 24, "a value is three words");
@@ -148,6 +150,7 @@ fn clone_other(value: &Value) -> Value {
         Value::Jsonb(v) => Value::Jsonb(v.clone()),
         Value::Array(v) => Value::Array(v.clone()),
         Value::Record(v) => Value::Record(v.clone()),
+        Value::Enum(v) => Value::Enum(*v),
     }
 }
 
@@ -175,6 +178,7 @@ impl Value {
                 | Value::Time(_)
                 | Value::Timestamp(_)
                 | Value::Timestamptz(_)
+                | Value::Enum(_)
         )
     }
 

@@ -188,8 +188,12 @@ impl Client {
                 let text = IoContext { zone, bytea_escape, ..IoContext::default() };
                 Ok(results.pop().map(|rows| {
                     let columns = rows.columns.to_vec();
-                    let cell = |(value, column): (&tuplix::Value, &OutputColumn)| {
-                        (!value.is_null()).then(|| text_io::to_text(column.ty, value, &text))
+                    let cell = |(value, column): (&tuplix::Value, &OutputColumn)| match value {
+                        tuplix::Value::Null => None,
+                        tuplix::Value::Oid(oid) if column.ty.is_object_name() => session
+                            .object_name(column.ty, *oid)
+                            .or_else(|| Some(text_io::to_text(column.ty, value, &text))),
+                        _ => Some(text_io::to_text(column.ty, value, &text)),
                     };
                     let texts = rows.iter().map(|row| row.iter().zip(&columns).map(cell).collect()).collect();
                     Answer { rows: texts, tag: rows.tag, columns }

@@ -32,7 +32,8 @@ const LETTERS: [(char, &[TypeId]); 18] = [
 impl Column {
     /// The letter of a type.
     pub fn of(ty: TypeId) -> Column {
-        if ty.element().is_some() {
+        // To PostgreSQL's driver an array of a user's type is a type that nobody knows.
+        if ty.element().is_some() && !ty.is_user() {
             return Column('A');
         }
         Column(LETTERS.iter().find(|(_, types)| types.contains(&ty)).map_or('?', |(letter, _)| *letter))

@@ -1,12 +1,33 @@
-//! ALTER TABLE.
+//! ALTER TABLE. All actions of a statement are one change: rows are read once.
 
-use tuplix_catalog::{CatalogChange, TableDef};
-use tuplix_sql::plan::{AlterTable, ConstraintKind, QualifiedName};
+use tuplix_catalog::{CatalogChange, ColumnDef, TableDef};
+use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Work;
-use super::names::relation_exists;
+use super::alter_columns::rows_change;
+use crate::bind::Binder;
+use crate::exec::{ColumnSource, RowProgram, compile_rows};
+use crate::layout::Layout;
+use crate::node::Schema;
 use crate::stop::Run;
+
+/// A table on its way from one definition to another.
+pub(super) struct Alteration {
+    /// As it was.
+    pub old: TableDef,
+    /// As it is to be.
+    pub table: TableDef,
+    /// Where each column's values come from.
+    pub sources: Vec<ColumnSource>,
+    /// Columns that must not have NULLs, by name.
+    pub not_null: Vec<String>,
+    /// CHECKs to test, by name.
+    pub checks: Vec<String>,
+    /// New foreign keys by object id, and whether rows that are there are checked.
+    pub foreign_keys: Vec<(u32, bool)>,
+}
 
 impl Work<'_, '_> {
     pub(super) fn alter_table(
@@ -21,96 +42,175 @@ impl Work<'_, '_> {
                 self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
                 return Ok("ALTER TABLE");
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => match self.rename_as_index(name, actions)? {
+                true => return Ok("ALTER TABLE"),
+                false => return Err(error.into()),
+            },
         };
-        let mut table = TableDef::clone(&old);
-        for action in actions {
-            self.alter(&mut table, action)?;
+        self.refuse_altering_view(&old, actions)?;
+        self.tx.lock_for_ddl(&[old.id])?;
+        let old = TableDef::clone(&old);
+        let mut change = Alteration {
+            sources: (0..old.columns.len()).map(ColumnSource::Keep).collect(),
+            table: old.clone(),
+            old,
+            not_null: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+        };
+        let mut ordered: Vec<&AlterTable> = actions.iter().collect();
+        ordered.sort_by_key(|action| pass(action));
+        let mut later: Vec<&Constraint> = Vec::new();
+        for action in ordered {
+            if pass(action) == Pass::Constraints {
+                self.add_later(&mut change, &mut later)?;
+            }
+            self.alter(&mut change, action, &mut later)?;
         }
-        self.check_expressions(&table)?;
-        self.change(CatalogChange::PutTable(table));
+        self.add_later(&mut change, &mut later)?;
+        self.finish_alteration(change)?;
         Ok("ALTER TABLE")
     }
 
-    fn alter(&mut self, table: &mut TableDef, action: &AlterTable) -> Run<()> {
+    /// The constraints of new columns come when all columns are there.
+    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>) -> Result<()> {
+        std::mem::take(later).into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
+    }
+
+    fn alter<'a>(
+        &mut self,
+        change: &mut Alteration,
+        action: &'a AlterTable,
+        later: &mut Vec<&'a Constraint>,
+    ) -> Result<()> {
+        let table = &mut change.table;
         match action {
-            AlterTable::AddConstraint(constraint) => {
-                let before = table.indexes.len();
-                self.add_constraint(table, constraint)?;
-                self.check_rows(table, before, &constraint.kind)
-            }
+            AlterTable::AddConstraint(constraint) => self.alter_constraint(change, constraint),
             AlterTable::DropConstraint { name, if_exists, cascade } => {
-                Ok(self.drop_constraint(table, name, *if_exists, *cascade)?)
+                self.drop_constraint(table, name, *if_exists, *cascade)
             }
             AlterTable::Identity { column, change } => self.alter_identity(table, column, change),
             AlterTable::DropExpression { column, if_exists } => {
-                let position = column_of(table, column)?;
-                if table.columns[position].generated.take().is_none() {
-                    let message = format!(
-                        "column \"{column}\" of relation \"{}\" is not a stored generated column",
-                        table.name
-                    );
-                    if !if_exists {
-                        let state = sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE;
-                        return Err(SqlError::new(state, message).into());
-                    }
-                    self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
-                }
-                Ok(())
+                self.drop_expression(table, column, *if_exists)
             }
             AlterTable::EnableTrigger { name, enable } => {
-                Ok(super::trigger::enable(table, name.as_deref(), *enable)?)
+                super::trigger::enable(table, name.as_deref(), *enable)
             }
-            AlterTable::SetNotNull { column, not_null } => {
-                let position = column_of(table, column)?;
-                if !not_null
-                    && table.primary_key().is_some_and(|key| key.columns.iter().any(|c| c.column == position))
-                {
-                    let message = format!("column \"{column}\" is in a primary key");
-                    return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).into());
-                }
-                if !not_null && table.columns[position].identity.is_some() {
-                    let message =
-                        format!("column \"{column}\" of relation \"{}\" is an identity column", table.name);
-                    return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).into());
-                }
-                if *not_null {
-                    self.check_no_nulls(table, position)?;
-                }
-                table.columns[position].not_null = *not_null;
-                Ok(())
-            }
+            AlterTable::Validate(name) => validate(change, name),
+            AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
                 refuse_default(table, position, default.is_some())?;
                 table.columns[position].default.clone_from(default);
                 Ok(())
             }
-            AlterTable::Rename(name) => {
-                if relation_exists(&self.catalog, &table.schema, name) {
-                    let message = format!("relation \"{name}\" already exists");
-                    return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
+            AlterTable::AddColumn { column, constraints, sequence, if_not_exists } => {
+                if self.add_column(change, column, sequence.as_deref(), *if_not_exists)? {
+                    later.extend(constraints);
                 }
-                table.name.clone_from(name);
                 Ok(())
             }
-            AlterTable::RenameColumn { from, to } => {
-                let position = column_of(table, from)?;
-                if table.column(to).is_some() {
-                    let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
-                    return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).into());
-                }
-                if has_expressions(table) {
-                    // Checks are kept as text, in which the old name may stand.
-                    let what = "renaming a column of a table with CHECK constraints or other expressions over columns";
-                    return Err(SqlError::unsupported(what)
-                        .hint("Drop the constraints first and add them again.")
-                        .into());
-                }
-                table.columns[position].name.clone_from(to);
-                Ok(())
+            AlterTable::DropColumn { column, if_exists, cascade } => {
+                self.drop_column(change, column, *if_exists, *cascade)
+            }
+            AlterTable::SetType { column, ty, typmod, using } => {
+                self.set_type(change, column, (*ty, *typmod), using.as_deref())
+            }
+            AlterTable::Rename(name) => self.rename_table(table, name),
+            AlterTable::RenameColumn { from, to } => rename_column(table, from, to),
+            AlterTable::RenameConstraint { from, to } => self.rename_constraint(table, from, to),
+            AlterTable::SetSchema(schema) => self.move_to_schema(table, schema),
+        }
+    }
+
+    fn drop_expression(&mut self, table: &mut TableDef, column: &str, if_exists: bool) -> Result<()> {
+        let position = column_of(table, column)?;
+        if table.columns[position].generated.take().is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("column \"{column}\" of relation \"{}\" is not a stored generated column", table.name);
+        if !if_exists {
+            return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+        }
+        self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
+        Ok(())
+    }
+
+    fn alter_constraint(&mut self, change: &mut Alteration, constraint: &Constraint) -> Result<()> {
+        let table = &mut change.table;
+        let (indexes, checks) = (table.indexes.len(), table.checks.len());
+        let nullable: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|column| !column.not_null)
+            .map(|column| column.name.clone())
+            .collect();
+        self.add_constraint(table, constraint)?;
+        if let Some(index) = table.indexes.get(indexes).filter(|index| index.primary) {
+            let names = index.columns.iter().map(|key| table.columns[key.column].name.clone());
+            change.not_null.extend(names.filter(|name| nullable.contains(name)));
+        }
+        if let Some(check) = table.checks.get(checks).filter(|check| check.valid) {
+            change.checks.push(check.name.clone());
+        }
+        if let (ConstraintKind::ForeignKey(_), Some(key)) = (&constraint.kind, table.foreign_keys.last()) {
+            change.foreign_keys.push((key.id, !constraint.not_valid));
+        }
+        debug_assert!(
+            table.checks.len() > checks || !matches!(constraint.kind, ConstraintKind::Check { .. }),
+            "a CHECK is added"
+        );
+        Ok(())
+    }
+
+    /// Makes the new definition the table's, and its rows what they become; then new foreign keys are checked.
+    fn finish_alteration(&mut self, change: Alteration) -> Run<()> {
+        let (id, keys) = (change.table.id, change.foreign_keys.clone());
+        self.finish_rows(change)?;
+        for (key, checks) in keys {
+            let Some(table) = self.catalog.table(id).cloned() else { continue };
+            let Some(key) = table.foreign_keys.iter().find(|other| other.id == key) else { continue };
+            // Who is deleting rows of the referenced table is waited for.
+            self.tx.lock_for_ddl(&[key.parent])?;
+            if checks {
+                self.check_foreign_rows(&table, key)?;
             }
         }
+        Ok(())
+    }
+
+    fn finish_rows(&mut self, change: Alteration) -> Run<()> {
+        self.check_expressions(&change.table)?;
+        let rewrites = rows_change(&change);
+        if !rewrites && change.not_null.is_empty() && change.checks.is_empty() {
+            return self.put_table(change.table);
+        }
+        let program = self.program(&change)?;
+        if rewrites {
+            return self.rewrite_table(change.table, &program);
+        }
+        if let Some(access) = self.access(change.table.id)? {
+            self.each_row(&access, &program, &mut |_| Ok(()))?;
+        }
+        self.put_table(change.table)
+    }
+
+    fn program(&mut self, change: &Alteration) -> Result<RowProgram> {
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutTable(change.table.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let binder = Binder::new(&schema, &self.search_path);
+        let table = &change.table;
+        let not_null = change.not_null.iter().filter_map(|name| table.column(name)).collect::<Vec<_>>();
+        let mut checks = Vec::new();
+        for check in table.checks.iter().filter(|check| change.checks.contains(&check.name)) {
+            let (expr, _) = binder.table_expression(table, &check.expression, TableExpression::Check)?;
+            checks.push((check.name.clone(), expr));
+        }
+        binder.with_compiler(|compiler| {
+            compile_rows(compiler, &change.old, table, &change.sources, &not_null, &checks)
+        })
     }
 
     fn drop_constraint(
@@ -144,68 +244,37 @@ impl Work<'_, '_> {
         }
         Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
     }
-
-    /// Whether the rows that are there keep a new constraint.
-    fn check_rows(&mut self, table: &TableDef, indexes_before: usize, kind: &ConstraintKind) -> Run<()> {
-        if let Some(index) = table.indexes.get(indexes_before) {
-            let columns: Vec<usize> = index.columns.iter().map(|key| key.column).collect();
-            let (name, key, primary) = (index.name.clone(), index.columns.clone(), index.primary);
-            let shared = std::sync::Arc::new(table.clone());
-            self.check_unique(&shared, &name, &key)?;
-            if primary {
-                for column in columns {
-                    self.check_no_nulls(table, column)?;
-                }
-            }
-        }
-        if let ConstraintKind::ForeignKey(wanted) = kind
-            && let Some(key) = table.foreign_keys.last()
-        {
-            if !wanted.skip_check {
-                self.check_foreign_rows(table, key)?;
-            }
-            // The referenced table is changed in nothing, but who is deleting its rows is waited for.
-            if let Some(parent) = self.catalog.table(key.parent).filter(|parent| parent.id != table.id) {
-                let parent = TableDef::clone(parent);
-                self.change(tuplix_catalog::CatalogChange::PutTable(parent));
-            }
-        }
-        if let ConstraintKind::Check { .. } = kind
-            && self.has_rows(table)?
-        {
-            let what = "adding a CHECK constraint to a table that has rows";
-            return Err(SqlError::unsupported(what).into());
-        }
-        Ok(())
-    }
-
-    fn has_rows(&mut self, table: &TableDef) -> Run<bool> {
-        match self.services.schema().layout.table(table.id).cloned() {
-            Some(access) => Ok(self.tx.row_count(&access)? > 0),
-            None => Ok(false),
-        }
-    }
-
-    fn check_no_nulls(&mut self, table: &TableDef, column: usize) -> Run<()> {
-        let Some(access) = self.services.schema().layout.table(table.id).cloned() else { return Ok(()) };
-        if self.tx.has_null(&access, column)? {
-            let name = &table.columns[column].name;
-            let message = format!("column \"{name}\" of relation \"{}\" contains null values", table.name);
-            return Err(SqlError::new(sqlstate::NOT_NULL_VIOLATION, message)
-                .table(&table.schema, &table.name)
-                .column(name)
-                .into());
-        }
-        Ok(())
-    }
 }
 
-/// Whether something keeps the names of columns as text.
-fn has_expressions(table: &TableDef) -> bool {
-    !table.checks.is_empty()
-        || !table.indexes.iter().all(tuplix_catalog::IndexDef::is_plain)
-        || table.columns.iter().any(|column| column.generated.is_some())
-        || table.triggers.iter().any(|trigger| trigger.when.is_some())
+/// In what order the actions of one statement are done (`tablecmds.c`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pass {
+    Drop,
+    Type,
+    Add,
+    Attributes,
+    Constraints,
+    Rest,
+}
+
+fn pass(action: &AlterTable) -> Pass {
+    match action {
+        AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
+        AlterTable::Identity { .. } | AlterTable::DropExpression { .. } => Pass::Attributes,
+        AlterTable::EnableTrigger { .. } => Pass::Rest,
+        AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
+            Pass::Drop
+        }
+        AlterTable::SetType { .. } => Pass::Type,
+        AlterTable::AddColumn { .. } => Pass::Add,
+        AlterTable::SetNotNull { .. } | AlterTable::SetDefault { .. } => Pass::Attributes,
+        AlterTable::AddConstraint(_) => Pass::Constraints,
+        AlterTable::Validate(_)
+        | AlterTable::Rename(_)
+        | AlterTable::RenameColumn { .. }
+        | AlterTable::RenameConstraint { .. }
+        | AlterTable::SetSchema(_) => Pass::Rest,
+    }
 }
 
 /// A column that makes its own values has no default to set.
@@ -227,6 +296,62 @@ fn refuse_default(table: &TableDef, column: usize, sets: bool) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn set_not_null(change: &mut Alteration, column: &str, not_null: bool) -> Result<()> {
+    let table = &mut change.table;
+    let position = column_of(table, column)?;
+    let in_key =
+        table.primary_key().is_some_and(|key| key.columns.iter().any(|part| part.column == position));
+    if !not_null && in_key {
+        let message = format!("column \"{column}\" is in a primary key");
+        return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+    }
+    if !not_null && table.columns[position].identity.is_some() {
+        let message = format!("column \"{column}\" of relation \"{}\" is an identity column", table.name);
+        return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+    }
+    if not_null && !table.columns[position].not_null {
+        change.not_null.push(column.to_owned());
+    }
+    table.columns[position].not_null = not_null;
+    Ok(())
+}
+
+fn validate(change: &mut Alteration, name: &str) -> Result<()> {
+    let table = &mut change.table;
+    if let Some(check) = table.checks.iter_mut().find(|check| check.name == name) {
+        if !check.valid {
+            check.valid = true;
+            change.checks.push(name.to_owned());
+        }
+        return Ok(());
+    }
+    if let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+        change.foreign_keys.push((key.id, true));
+        return Ok(());
+    }
+    if table.indexes.iter().any(|index| index.constraint && index.name == name) {
+        let message = format!(
+            "constraint \"{name}\" of relation \"{}\" is not a foreign key or check constraint",
+            table.name
+        );
+        return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+    }
+    let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
+    Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
+}
+
+fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
+    let position = column_of(table, from)?;
+    if table.column(to).is_some() {
+        let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
+        return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+    }
+    super::rename::in_expressions(table, from, to)?;
+    let ColumnDef { name, .. } = &mut table.columns[position];
+    to.clone_into(name);
+    Ok(())
 }
 
 pub(super) fn column_of(table: &TableDef, name: &str) -> Result<usize> {

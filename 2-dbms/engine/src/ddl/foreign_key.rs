@@ -205,7 +205,7 @@ impl Work<'_, '_> {
             for (child, key) in self.catalog.references_to(*id) {
                 let other = match index {
                     Some(index) => key.parent_index == index.id,
-                    None => !tables.contains(&child.id),
+                    None => !tables.contains(&child.id) && !self.dropping.contains(&child.id),
                 };
                 if other {
                     let on = match index {
@@ -357,4 +357,95 @@ pub(crate) fn check_places(child: &TableDef, key: &ForeignKeyDef, parent: &Table
         }
     }
     Ok(())
+}
+
+impl Work<'_, '_> {
+    /// What ties a column that is about to go: foreign keys, the sequence that it owns, triggers, expressions.
+    ///
+    /// # Errors
+    /// 2BP01 without CASCADE for foreign keys to it; 0A000 for expressions that read it.
+    pub(super) fn drop_column_ties(
+        &mut self,
+        table: &mut TableDef,
+        position: usize,
+        cascade: bool,
+    ) -> Result<()> {
+        let name = table.columns[position].name.clone();
+        self.refuse_expressions_over(table, position)?;
+        let what = format!("column {name} of table {}", table.name);
+        let keyed = |index: &&IndexDef| {
+            index.columns.iter().any(|part| part.expression.is_none() && part.column == position)
+        };
+        for index in table.indexes.iter().filter(keyed).cloned().collect::<Vec<_>>() {
+            self.drop_references(&what, &[table.id], Some(&index), cascade)?;
+        }
+        let now: Vec<u32> = self
+            .catalog
+            .table(table.id)
+            .map(|now| now.foreign_keys.iter().map(|key| key.id).collect())
+            .unwrap_or_default();
+        table.foreign_keys.retain(|key| now.contains(&key.id) && !key.columns.contains(&position));
+        let shift = |column: &mut usize| *column -= usize::from(*column > position);
+        let own = table.id;
+        for key in &mut table.foreign_keys {
+            key.columns.iter_mut().chain(&mut key.set_columns).for_each(shift);
+            if key.parent == own {
+                key.parent_columns.iter_mut().for_each(shift);
+            }
+        }
+        for trigger in &mut table.triggers {
+            trigger.columns.retain(|column| *column != position);
+            trigger.columns.iter_mut().for_each(shift);
+        }
+        let children: Vec<TableId> = self
+            .catalog
+            .references_to(own)
+            .filter(|(child, _)| child.id != own)
+            .map(|(child, _)| child.id)
+            .collect();
+        for child in children {
+            let Some(child) = self.catalog.table(child) else { continue };
+            let mut child = TableDef::clone(child);
+            for key in child.foreign_keys.iter_mut().filter(|key| key.parent == own) {
+                key.parent_columns.iter_mut().for_each(shift);
+            }
+            self.change(CatalogChange::PutTable(child));
+        }
+        for sequence in self.catalog.sequences_of(own).cloned().collect::<Vec<_>>() {
+            let Some(mut owner) = sequence.owner else { continue };
+            if owner.column == position {
+                self.drop_defaults_with(&what, std::slice::from_ref(&sequence), &[own], cascade)?;
+                self.change(CatalogChange::DropSequence(sequence.id));
+            } else if owner.column > position {
+                owner.column -= 1;
+                let moved = tuplix_catalog::SequenceDef { owner: Some(owner), ..(*sequence).clone() };
+                self.change(CatalogChange::PutSequence(moved));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_expressions_over(&self, table: &TableDef, position: usize) -> Result<()> {
+        let reads =
+            |index: &IndexDef| match crate::computed_index::ComputedKeys::of(&self.catalog, table, index) {
+                Ok(Some(keys)) => keys.reads(position),
+                _ => false,
+            };
+        let name = &table.columns[position].name;
+        let generated = table.columns.iter().filter_map(|column| column.generated.as_deref());
+        let when = table.triggers.iter().filter_map(|trigger| trigger.when.as_deref());
+        let named = |text: &str| {
+            text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '"'))
+                .any(|word| word.trim_matches('"') == name)
+        };
+        let is_tied = table.indexes.iter().any(reads)
+            || generated.chain(when).any(named)
+            || table.triggers.iter().any(|trigger| trigger.columns == [position]);
+        if is_tied {
+            let what =
+                format!("dropping column \"{name}\", which an index, a generated column or a trigger names,");
+            return Err(SqlError::unsupported(what).hint("Drop those first."));
+        }
+        Ok(())
+    }
 }

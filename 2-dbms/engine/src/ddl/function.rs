@@ -58,6 +58,14 @@ impl Work<'_, '_> {
         if function.returns == TypeId::TRIGGER {
             return check_trigger_function(function);
         }
+        let polymorphic = |ty| tuplix_functions::is_polymorphic(ty);
+        let open = polymorphic(function.returns)
+            || function.arguments.iter().any(|argument| polymorphic(argument.ty))
+            || (function.returns == TypeId::RECORD && function.outputs().next().is_none());
+        // A call decides what it means.
+        if open {
+            return Ok(());
+        }
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutFunction(function.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };

@@ -1,28 +1,46 @@
 //! DDL: statements that change the catalogue.
 //!
-//! A statement latches every domain, so the catalogue stands still, works out the changes and leaves them in the run;
-//! the commit makes them real together with the rows that they move.
+//! A statement works on the private catalogue of its transaction (docs/adr/0005): it locks the tables that it changes,
+//! builds their rows anew beside the old ones where their shape changes, and the commit makes all of it real.
 
 mod alter;
+mod alter_columns;
+mod alter_domain;
+mod comment;
+mod create_table_as;
+mod drop_type;
 mod foreign_key;
 mod function;
+mod generation;
 mod index;
+mod like;
 pub(crate) mod names;
 mod remove;
+mod rename;
 mod sequence;
 mod table;
+mod temporary;
 mod trigger;
+mod types;
+mod view;
 
+pub(crate) use create_table_as::from_rows as create_table_from_rows;
 pub(crate) use foreign_key::check_places;
 pub(crate) use table::check_distribution_in_key;
+pub(crate) use temporary::{drop_on_commit, drop_temporary};
 
-use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tuplix_catalog::{Catalog, CatalogChange, SchemaDef, TableDef, TableId};
 use tuplix_sql::plan::{Ddl, QualifiedName};
-use tuplix_types::{Result, Severity, SqlError, sqlstate};
+use tuplix_types::{Result, Severity, SqlError, Tag, Value, sqlstate};
 
-use crate::services::Services;
+use crate::layout::TableAccess;
+use crate::node::{Homes, Schema};
+use crate::services::{Services, TEMPORARY_SCHEMA};
 use crate::stop::Run;
-use crate::transaction::Transaction;
+use crate::transaction::{CatalogEntry, CatalogState, Transaction};
 
 /// A DDL statement at work.
 pub(crate) struct Work<'w, 'n> {
@@ -31,19 +49,34 @@ pub(crate) struct Work<'w, 'n> {
     /// The catalogue with the changes so far.
     pub catalog: Catalog,
     pub search_path: Vec<String>,
+    /// Where the tables of that catalogue lie.
+    homes: Arc<Homes>,
+    /// Tables whose rows the log does not have.
+    fresh: Arc<BTreeSet<TableId>>,
+    /// There are changes that the transaction does not see yet.
+    unseen: bool,
+    /// Sequences that stand elsewhere from now on.
+    restarted: Vec<(tuplix_catalog::SequenceId, i64, bool)>,
+    /// What the DROP under way names: no object of these holds up another.
+    pub dropping: Vec<tuplix_catalog::TableId>,
 }
 
 /// Executes one statement and returns its command tag.
 ///
 /// # Errors
 /// What PostgreSQL reports; nothing is changed then.
-pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> {
+pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) -> Run<Tag> {
+    if let Ddl::CreateTableAs(create) = ddl {
+        return create_table_as::execute(tx, create, arguments);
+    }
     let mut work = Work::start(tx)?;
-    match ddl {
+    let command = match ddl {
+        Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
         Ddl::CreateTable(create) => work.create_table(create),
         Ddl::CreateIndex(create) => work.create_index(create),
         Ddl::CreateFunction(create) => work.create_function(create),
+        Ddl::CreateView(create) => work.create_view(create),
         Ddl::Drop(drop) => work.drop(drop),
         Ddl::Truncate { tables, restart, cascade } => work.truncate(tables, *restart, *cascade),
         Ddl::CreateSequence { name, if_not_exists, options } => {
@@ -55,26 +88,72 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<&'static str> 
         Ddl::DropTrigger { name, table, if_exists } => work.drop_trigger(name, table, *if_exists),
         Ddl::RenameTrigger { name, table, to } => work.rename_trigger(name, table, to),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
-    }
+        Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
+        Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
+        Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
+        Ddl::CreateTableAs(_) => Err(SqlError::internal("CREATE TABLE AS was not executed as such").into()),
+    }?;
+    work.show()?;
+    Ok(Tag { command, rows: None })
 }
 
 impl<'w, 'n> Work<'w, 'n> {
     pub(crate) fn start(tx: &'w mut Transaction<'n>) -> Run<Work<'w, 'n>> {
-        tx.hold_all()?;
-        tx.refuse_ddl_in_block()?;
+        tx.begin_ddl()?;
         let services = tx.services();
-        let schema = services.schema();
-        let mut catalog = schema.catalog.clone();
-        for change in &tx.scratch.catalog_changes {
-            catalog.apply(change.clone());
-        }
+        let state = tx.private_catalog_mut().state.clone();
+        let CatalogState { schema, homes, fresh, .. } = state;
         let search_path = services.search_path();
-        Ok(Work { tx, services, catalog, search_path })
+        let catalog = schema.catalog.clone();
+        let dropping = Vec::new();
+        let mut work = Work {
+            tx,
+            services,
+            catalog,
+            search_path,
+            homes,
+            fresh,
+            unseen: false,
+            restarted: Vec::new(),
+            dropping,
+        };
+        work.sweep_temporary()?;
+        Ok(work)
     }
 
+    /// Makes a change that moves no rows.
     pub(crate) fn change(&mut self, change: CatalogChange) {
-        self.catalog.apply(change.clone());
-        self.tx.scratch.catalog_changes.push(change);
+        if !self.is_temporary(&change) {
+            self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change.clone()));
+        }
+        if let CatalogChange::SetSequence { id, value, called } = change {
+            self.restarted.push((id, value, called));
+        }
+        self.catalog.apply(change);
+        self.unseen = true;
+    }
+
+    /// Lets the transaction see the changes so far.
+    pub(crate) fn show(&mut self) -> Run<()> {
+        if std::mem::take(&mut self.unseen) {
+            let node = self.tx.node;
+            let before = self.services.schema();
+            let mut layout = node.layout(&self.catalog, &self.homes, &before.layout)?;
+            for (id, value, called) in self.restarted.drain(..) {
+                layout.put_sequence(node.machine(), id, value, called);
+            }
+            let schema = Schema { catalog: self.catalog.clone(), layout, version: node.private_version() };
+            let entries = self.tx.private_catalog_mut().entries.len();
+            let (homes, fresh) = (self.homes.clone(), self.fresh.clone());
+            self.tx.install_catalog(CatalogState { schema: Arc::new(schema), homes, fresh, entries });
+        }
+        Ok(())
+    }
+
+    /// A table as code names it now; `None` when it is not there.
+    pub(crate) fn access(&mut self, id: TableId) -> Run<Option<TableAccess>> {
+        self.show()?;
+        Ok(self.services.schema().layout.table(id).cloned())
     }
 
     fn skip(&mut self, sqlstate: tuplix_types::SqlState, message: String) {
@@ -110,6 +189,10 @@ impl<'w, 'n> Work<'w, 'n> {
     pub(crate) fn target_schema(&self, name: &QualifiedName) -> Result<String> {
         if let Some(schema) = &name.schema {
             return match self.catalog.schema(schema) {
+                Some(_) if schema.starts_with(TEMPORARY_SCHEMA) => {
+                    let message = "cannot create relations in temporary schemas of other sessions";
+                    Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).at(name.position))
+                }
                 Some(_) if schema == "pg_catalog" => {
                     let message = format!("permission denied to create \"pg_catalog.{}\"", name.name);
                     Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message)
@@ -122,7 +205,10 @@ impl<'w, 'n> Work<'w, 'n> {
                 }
             };
         }
-        let found = self.search_path.iter().find(|schema| self.catalog.schema(schema).is_some());
+        let found = self
+            .search_path
+            .iter()
+            .find(|schema| !schema.starts_with(TEMPORARY_SCHEMA) && self.catalog.schema(schema).is_some());
         found.cloned().ok_or_else(|| {
             SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
                 .at(name.position)
@@ -130,8 +216,11 @@ impl<'w, 'n> Work<'w, 'n> {
     }
 
     /// The table of this name.
-    pub(crate) fn find_table(&self, name: &QualifiedName) -> Result<std::sync::Arc<TableDef>> {
+    pub(crate) fn find_table(&self, name: &QualifiedName) -> Result<Arc<TableDef>> {
         let found = match &name.schema {
+            Some(schema) if schema == "pg_temp" => {
+                self.catalog.table_named(&self.services.temporary_schema(), &name.name)
+            }
             Some(schema) => self.catalog.table_named(schema, &name.name),
             None => self.catalog.table_on_path(&self.search_path, &name.name),
         };

@@ -1,6 +1,8 @@
 //! DROP and TRUNCATE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, TableDef, TableId};
+use std::sync::Arc;
+
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, SequenceDef, TableDef, TableId};
 use tuplix_sql::plan::{Drop, DropKind, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -9,13 +11,20 @@ use crate::stop::Run;
 
 impl Work<'_, '_> {
     pub(super) fn drop(&mut self, drop: &Drop) -> Run<&'static str> {
-        if drop.kind == DropKind::Table {
-            self.drop_named_tables(drop)?;
-            return Ok("DROP TABLE");
+        let relations = matches!(drop.kind, DropKind::Table | DropKind::View);
+        let ids: Vec<_> =
+            drop.names.iter().map(|(name, _)| self.find_table(name).ok().map(|t| t.id)).collect();
+        if relations {
+            self.dropping = ids.iter().flatten().copied().collect();
         }
-        for (name, types) in &drop.names {
+        for ((name, types), id) in drop.names.iter().zip(ids) {
+            if relations && id.is_some_and(|id| self.catalog.table(id).is_none()) {
+                // It went with one before, by CASCADE.
+                continue;
+            }
             match drop.kind {
-                DropKind::Table => {}
+                DropKind::Table => self.drop_table(drop, name)?,
+                DropKind::View => self.drop_view(drop, name)?,
                 DropKind::Sequence => self.drop_sequence(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
@@ -26,6 +35,7 @@ impl Work<'_, '_> {
         }
         Ok(match drop.kind {
             DropKind::Table => "DROP TABLE",
+            DropKind::View => "DROP VIEW",
             DropKind::Index => "DROP INDEX",
             DropKind::Sequence => "DROP SEQUENCE",
             DropKind::Schema => "DROP SCHEMA",
@@ -43,27 +53,30 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_named_tables(&mut self, drop: &Drop) -> Result<()> {
-        let mut tables = Vec::new();
-        for (name, _) in &drop.names {
-            match self.find_table(name) {
-                Ok(table) => tables.push(table.id),
-                Err(_) if self.is_sequence(name) => {
-                    let message = format!("\"{}\" is not a table", name.name);
-                    return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
-                        .hint("Use DROP SEQUENCE to remove a sequence."));
-                }
-                Err(_) => {
-                    let message = undefined_table(name).message().replace("relation", "table");
-                    self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?;
-                }
+    fn drop_table(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
+        match self.find_table(name) {
+            Ok(table) => {
+                self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
+                self.drop_relation_dependents(drop.cascade, &table)?;
+                self.drop_uses_of_rows(&table, drop.cascade)?;
+                let what = format!("table {}", table.name);
+                let owned = self.prepare_drop(&what, &[table.id], drop.cascade)?;
+                self.tx.lock_for_ddl(&[table.id])?;
+                self.remove_table(table.id);
+                owned.iter().for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
+                Ok(())
+            }
+            Err(_) if self.is_sequence(name) => {
+                let message = format!("\"{}\" is not a table", name.name);
+                Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                    .hint("Use DROP SEQUENCE to remove a sequence.")
+                    .into())
+            }
+            Err(_) => {
+                let message = undefined_table(name).message().replace("relation", "table");
+                Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?)
             }
         }
-        let what = match tables[..] {
-            [one] => format!("table {}", self.catalog.table(one).map_or("", |table| table.name.as_str())),
-            _ => "desired object(s)".to_owned(),
-        };
-        self.drop_tables(&what, &tables, drop.cascade)
     }
 
     fn is_sequence(&self, name: &QualifiedName) -> bool {
@@ -74,30 +87,29 @@ impl Work<'_, '_> {
         path.iter().any(|schema| self.catalog.sequence_named(schema, &name.name).is_some())
     }
 
-    /// Drops tables with what belongs to them: their sequences, and with CASCADE what refers to them.
+    /// Drops what depends on tables that are about to go, and gives the sequences that go with them.
     ///
     /// # Errors
-    /// 2BP01 when something depends on them.
-    pub(super) fn drop_tables(&mut self, what: &str, tables: &[TableId], cascade: bool) -> Result<()> {
+    /// 2BP01 when something depends on them, without CASCADE.
+    pub(super) fn prepare_drop(
+        &mut self,
+        what: &str,
+        tables: &[TableId],
+        cascade: bool,
+    ) -> Result<Vec<Arc<SequenceDef>>> {
         self.drop_references(what, tables, None, cascade)?;
         let sequences: Vec<_> =
             tables.iter().flat_map(|table| self.catalog.sequences_of(*table)).cloned().collect();
-        self.drop_defaults_with(what, &sequences, tables, cascade)?;
-        tables.iter().for_each(|table| self.change(CatalogChange::DropTable(*table)));
-        sequences.iter().for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
-        Ok(())
+        let going = self.dropping.clone();
+        self.drop_defaults_with(what, &sequences, &going, cascade)?;
+        Ok(sequences)
     }
 
-    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
-        let schemas: Vec<&String> = match &name.schema {
-            Some(schema) => vec![schema],
-            None => self.search_path.iter().collect(),
-        };
-        let found =
-            schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned();
+    fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
+        let found = self.find_index(name);
         let Some(table) = found else {
             let message = format!("index \"{}\" does not exist", name.name);
-            return self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
         };
         let mut table = TableDef::clone(&table);
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name && index.constraint) {
@@ -106,7 +118,8 @@ impl Work<'_, '_> {
                 index.name, index.name, table.name
             );
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name)));
+                .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name))
+                .into());
         }
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name).cloned() {
             let what = format!("index {}", index.name);
@@ -115,69 +128,105 @@ impl Work<'_, '_> {
                 table = TableDef::clone(now);
             }
         }
+        self.tx.lock_for_ddl(&[table.id])?;
         table.indexes.retain(|index| index.name != name.name);
-        self.change(CatalogChange::PutTable(table));
-        Ok(())
+        self.put_table(table)
     }
 
-    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    fn drop_schema(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
         let schema = &name.name;
         if self.catalog.schema(schema).is_none() {
             let message = format!("schema \"{schema}\" does not exist");
-            return self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message));
+            return Ok(self.missing(drop, SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message))?);
         }
         if schema == "pg_catalog" {
             let message =
                 format!("cannot drop schema {schema} because it is required by the database system");
-            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message).into());
         }
         let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == *schema).cloned().collect();
         let functions: Vec<_> =
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
+        let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
         let sequences: Vec<_> = self
             .catalog
             .sequences()
             .filter(|sequence| sequence.schema == *schema && sequence.owner.is_none())
             .cloned()
             .collect();
-        let is_empty = tables.is_empty() && functions.is_empty() && sequences.is_empty();
+        let is_empty = tables.is_empty() && functions.is_empty() && types.is_empty() && sequences.is_empty();
         if !drop.cascade && !is_empty {
             let mut lines: Vec<String> = Vec::new();
             lines.extend(
                 sequences.iter().map(|s| format!("sequence {schema}.{} depends on schema {schema}", s.name)),
             );
-            lines.extend(
-                tables.iter().map(|t| format!("table {} depends on schema {schema}", t.qualified_name())),
-            );
+            lines.extend(tables.iter().map(|table| {
+                let kind = if table.view.is_some() { "view" } else { "table" };
+                format!("{kind} {} depends on schema {schema}", table.qualified_name())
+            }));
             lines.extend(
                 functions
                     .iter()
                     .map(|f| format!("function {schema}.{} depends on schema {schema}", f.signature())),
             );
+            lines.extend(
+                types.iter().map(|ty| format!("type {} depends on schema {schema}", ty.qualified_name())),
+            );
             let message = format!("cannot drop schema {schema} because other objects depend on it");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(lines.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
-        let ids: Vec<TableId> = tables.iter().map(|table| table.id).collect();
+        // Views of other schemas go first, while what they read is still there.
+        tables.iter().try_for_each(|table| self.drop_relation_dependents(true, table))?;
+        functions.iter().try_for_each(|function| self.drop_function_dependents(true, function.id))?;
+        self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
         let what = format!("schema {schema}");
-        self.drop_tables(&what, &ids, true)?;
+        self.dropping = tables.iter().map(|table| table.id).collect();
+        let owned = self.prepare_drop(&what, &self.dropping.clone(), true)?;
         self.drop_defaults_with(&what, &sequences, &[], true)?;
-        sequences.iter().for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
         for function in &functions {
             self.drop_triggers_of(function, true)?;
         }
+        tables.iter().for_each(|table| self.remove_table(table.id));
+        let going = owned.iter().chain(&sequences);
+        going.for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
+        for ty in &types {
+            self.drop_type(ty, true, &[])?;
+        }
         self.change(CatalogChange::DropSchema(schema.clone()));
         Ok(())
     }
 
     fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Result<()> {
+        match self.find_function(name, types, drop.kind) {
+            Ok(id) => {
+                self.drop_function_dependents(drop.cascade, id)?;
+                if let Some(function) = self.catalog.function(id).cloned() {
+                    self.drop_triggers_of(&function, drop.cascade)?;
+                }
+                self.change(CatalogChange::DropFunction(id));
+                Ok(())
+            }
+            Err(error) if error.sqlstate() == sqlstate::UNDEFINED_FUNCTION => self.missing(drop, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one function or procedure of this name, with these argument types if given.
+    pub(super) fn find_function(
+        &self,
+        name: &QualifiedName,
+        types: Option<&[TypeId]>,
+        kind: DropKind,
+    ) -> Result<FunctionId> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
         };
-        let is_procedure = drop.kind == DropKind::Procedure;
+        let is_procedure = kind == DropKind::Procedure;
         let matches = |function: &FunctionDef| {
             function.is_procedure == is_procedure
                 && types.is_none_or(|types| function.inputs().map(|input| input.ty).eq(types.iter().copied()))
@@ -190,13 +239,7 @@ impl Work<'_, '_> {
             .collect();
         let kind = if is_procedure { "procedure" } else { "function" };
         match found[..] {
-            [id] => {
-                if let Some(function) = self.catalog.function(id).cloned() {
-                    self.drop_triggers_of(&function, drop.cascade)?;
-                }
-                self.change(CatalogChange::DropFunction(id));
-                Ok(())
-            }
+            [id] => Ok(id),
             [] => {
                 let shown = match types {
                     Some(types) => {
@@ -205,7 +248,7 @@ impl Work<'_, '_> {
                     }
                     None => format!("could not find a {kind} named \"{}\"", name.name),
                 };
-                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
+                Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, shown))
             }
             _ => {
                 let message = format!("{kind} name \"{}\" is not unique", name.name);
@@ -224,6 +267,7 @@ impl Work<'_, '_> {
         let mut tables = Vec::new();
         for name in names {
             let table = self.find_table(name)?;
+            self.refuse_view(&table, "a table", None)?;
             if !tables.contains(&table.id) {
                 tables.push(table.id);
             }
@@ -252,9 +296,10 @@ impl Work<'_, '_> {
                 tables.push(child.id);
             }
         }
+        self.tx.lock_for_ddl(&tables)?;
         for id in tables {
+            self.empty_table(id)?;
             let sequences: Vec<_> = self.catalog.sequences_of(id).cloned().collect();
-            self.change(CatalogChange::TruncateTable(id));
             for sequence in sequences.iter().filter(|_| restart) {
                 let (id, value) = (sequence.id, sequence.start);
                 self.change(CatalogChange::SetSequence { id, value, called: false });

@@ -220,7 +220,7 @@ impl Work<'_, '_> {
         table: &mut TableDef,
         column: &str,
         change: &AlterIdentity,
-    ) -> Run<()> {
+    ) -> Result<()> {
         let position = super::alter::column_of(table, column)?;
         let of = |what: &str| format!("column \"{column}\" of relation \"{}\" {what}", table.name);
         let state = |message: String| SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
@@ -229,16 +229,16 @@ impl Work<'_, '_> {
             AlterIdentity::Add(wanted) => {
                 if !matches!(def.ty, TypeId::INT2 | TypeId::INT4 | TypeId::INT8) {
                     let message = "identity column type must be smallint, integer, or bigint";
-                    return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message).into());
+                    return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
                 }
                 if !def.not_null {
-                    return Err(state(of("must be declared NOT NULL before identity can be added")).into());
+                    return Err(state(of("must be declared NOT NULL before identity can be added")));
                 }
                 if def.identity.is_some() {
-                    return Err(state(of("is already an identity column")).into());
+                    return Err(state(of("is already an identity column")));
                 }
                 if def.default.is_some() {
-                    return Err(state(of("already has a default value")).into());
+                    return Err(state(of("already has a default value")));
                 }
                 let mut wanted = wanted.clone();
                 if !wanted.options.iter().any(|option| matches!(option, SequenceOption::As(_))) {
@@ -248,7 +248,7 @@ impl Work<'_, '_> {
             }
             AlterIdentity::Set { identity, options } => {
                 if def.identity.is_none() {
-                    return Err(state(of("is not an identity column")).into());
+                    return Err(state(of("is not an identity column")));
                 }
                 table.columns[position].identity = identity.or(table.columns[position].identity);
                 let found = self.catalog.identity_sequence(table.id, position).cloned();
@@ -263,7 +263,7 @@ impl Work<'_, '_> {
                         self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
                         return Ok(());
                     }
-                    return Err(state(message).into());
+                    return Err(state(message));
                 }
                 table.columns[position].identity = None;
                 if let Some(found) = self.catalog.identity_sequence(table.id, position).cloned() {

@@ -15,7 +15,7 @@ use crate::node::Schema;
 use crate::stop::Run;
 
 /// Columns of a table.
-const MAX_COLUMNS: usize = 1600;
+pub(super) const MAX_COLUMNS: usize = 1600;
 /// Columns of an index.
 const MAX_INDEX_COLUMNS: usize = 32;
 /// Indexes of a table.
@@ -23,7 +23,10 @@ const MAX_INDEXES: usize = 64;
 
 impl Work<'_, '_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Run<&'static str> {
-        let schema = self.target_schema(&create.name)?;
+        let schema = match create.temporary {
+            Some(_) => self.temporary_schema(),
+            None => self.target_schema(&create.name)?,
+        };
         let name = &create.name.name;
         if relation_exists(&self.catalog, &schema, name) {
             if create.if_not_exists {
@@ -33,6 +36,14 @@ impl Work<'_, '_> {
             let message = format!("relation \"{name}\" already exists");
             return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
         }
+        if self.catalog.type_named(&schema, name).is_some_and(|ty| ty.element().is_none()) {
+            let message = format!("type \"{name}\" already exists");
+            let error = SqlError::new(sqlstate::DUPLICATE_OBJECT, message);
+            return Err(error
+                .hint("A relation has an associated type of the same name, so you must use a name that doesn't conflict with any existing type.")
+                .into());
+        }
+        let (create, likes) = self.with_likes(create)?;
         if create.columns.len() > MAX_COLUMNS {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message).into());
@@ -51,9 +62,14 @@ impl Work<'_, '_> {
             indexes: Vec::new(),
             checks: Vec::new(),
             distribution: Distribution::Local,
+            view: None,
+            temporary: create.temporary,
             foreign_keys: Vec::new(),
             triggers: Vec::new(),
         };
+        for (first, like, source) in &likes {
+            self.copy_like(&mut table, *first, like, source)?;
+        }
         for sequence in &create.sequences {
             self.create_column_sequence(&mut table, sequence)?;
         }
@@ -66,7 +82,7 @@ impl Work<'_, '_> {
             self.add_constraint(&mut table, constraint)?;
         }
         self.check_expressions(&table)?;
-        self.change(CatalogChange::PutTable(table));
+        self.put_table(table)?;
         Ok("CREATE TABLE")
     }
 
@@ -96,7 +112,8 @@ impl Work<'_, '_> {
             }
             ConstraintKind::Check { expression, column } => {
                 let name = self.constraint_name(table, constraint, column.as_deref(), "check")?;
-                table.checks.push(CheckDef { name, expression: expression.clone() });
+                let valid = !constraint.not_valid;
+                table.checks.push(CheckDef { name, expression: expression.clone(), valid });
                 Ok(())
             }
             ConstraintKind::ForeignKey(key) => self.add_foreign_key(table, constraint, key),

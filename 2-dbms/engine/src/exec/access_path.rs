@@ -248,6 +248,14 @@ impl Keys<'_> {
         }
     }
 
+    /// The conditions that are bounds of the range that a path reads.
+    pub(crate) fn bounds_of(&self, access: &TableAccess, choice: &Choice) -> Vec<usize> {
+        let Choice::Range { index, equal, .. } = choice else { return Vec::new() };
+        let Some(next) = access.table.indexes[*index].columns.get(*equal) else { return Vec::new() };
+        let bounds = self.lower.get(&next.column).into_iter().chain(self.upper.get(&next.column));
+        bounds.map(|key| key.condition).collect()
+    }
+
     /// The best way to find the rows.
     pub(crate) fn choose(&self, access: &TableAccess, indexes: &Indexes<'_>, wish: &Wish) -> Path {
         let mut best = Path { choice: Choice::Scan, score: 0, ordered: false };

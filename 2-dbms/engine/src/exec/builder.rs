@@ -1,16 +1,19 @@
 //! What the compiler knows while it turns a plan into closures: slots, scopes, and the code under way.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, TableDef, TableId};
+use tuplix_machine::Machine;
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
 use tuplix_types::{Result, SqlError};
 
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
-use crate::layout::{Layout, TableAccess};
+use crate::layout::{Layout, Placement, TableAccess};
+use crate::lock_table::TransactionId;
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
 pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TableExpression) -> Result<(Expr, Vec<Relation>)> + 'a;
@@ -28,6 +31,8 @@ pub struct CompileContext<'a> {
     pub bind_expression: &'a BindExpression<'a>,
     /// Binds a trigger's WHEN: table, SQL text.
     pub bind_condition: &'a BindCondition<'a>,
+    /// The clock by which operators are measured: EXPLAIN ANALYZE.
+    pub measure: Option<&'a Machine>,
 }
 
 /// Where the values of a relation lie.
@@ -52,6 +57,8 @@ pub(crate) struct GroupScope {
     pub aggregates: Vec<usize>,
     /// Windows.
     pub windows: Vec<usize>,
+    /// The number of the group's set, and which keys each set has; none without grouping sets.
+    pub sets: Option<(usize, Arc<Vec<Vec<usize>>>)>,
 }
 
 /// A CTE in scope.
@@ -75,6 +82,8 @@ pub(crate) struct Builder<'a> {
     pub ctes: BTreeMap<CteId, CteCode>,
     /// Slots of the operands of the CASEs around, innermost last.
     pub case_operands: Vec<usize>,
+    /// Slots of the values that domains' CHECKs look at, innermost last.
+    pub domain_values: Vec<usize>,
     /// Slots of set-returning calls in the select list under way, by the call's address.
     pub set_calls: BTreeMap<usize, usize>,
     /// `$1` is this slot.
@@ -87,6 +96,12 @@ pub(crate) struct Builder<'a> {
     pub user_calls: bool,
     /// Changes have consequences when the statement ends.
     pub fires: bool,
+    /// Something in the code may change the catalogue.
+    pub changes_catalog: bool,
+    /// Relations that read a copy of their table, made before the statement changed it.
+    pub kept: BTreeMap<RelationId, super::kept::Kept>,
+    /// Who is changing one of the tables.
+    pub locked_by: Cell<Option<TransactionId>>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     next_slot: usize,
@@ -104,12 +119,16 @@ impl<'a> Builder<'a> {
             groups: Vec::new(),
             ctes: BTreeMap::new(),
             case_operands: Vec::new(),
+            domain_values: Vec::new(),
             set_calls: BTreeMap::new(),
             first_parameter: 0,
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
             fires: false,
+            changes_catalog: false,
+            kept: BTreeMap::new(),
+            locked_by: Cell::new(None),
             names: BTreeMap::new(),
             next_slot: 0,
             most_slots: 0,
@@ -156,8 +175,10 @@ impl<'a> Builder<'a> {
         let outer_names = std::mem::take(&mut self.names);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
+        self.changes_catalog |= facts.user_calls;
         let outer_calls = std::mem::replace(&mut self.user_calls, facts.user_calls);
         let outer_groups = std::mem::take(&mut self.groups);
+        let outer_kept = std::mem::take(&mut self.kept);
         self.names = names_of(relations);
         let result = compile(self);
         let used = self.next_state - states;
@@ -168,6 +189,7 @@ impl<'a> Builder<'a> {
         self.needed = outer_needed;
         self.user_calls = outer_calls;
         self.groups = outer_groups;
+        self.kept = outer_kept;
         Ok((result?, states, used))
     }
 
@@ -219,6 +241,9 @@ impl<'a> Builder<'a> {
     /// A table of the statement.
     pub(crate) fn table(&self, table: TableId) -> Result<&'a TableAccess> {
         let access = self.context.layout.table(table);
+        if let Some(TableAccess { placement: Placement::Locked(by), .. }) = access {
+            self.locked_by.set(Some(*by));
+        }
         access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
     }
 

@@ -84,7 +84,8 @@ pub(crate) fn violation(
 /// Longer values are cut in messages, as PostgreSQL cuts them.
 const MAX_FIELD: usize = 64;
 
-fn row_text(exec: &Exec<'_, '_>, table: &TableDef, row: &[Value]) -> String {
+/// A row's values, as messages show them.
+pub(crate) fn row_text(exec: &Exec<'_, '_>, table: &TableDef, row: &[Value]) -> String {
     let field = |(column, value): (&tuplix_catalog::ColumnDef, &Value)| {
         if value.is_null() {
             return "null".to_owned();
@@ -106,17 +107,23 @@ pub(crate) struct BoundCheck {
     pub columns: BTreeSet<usize>,
 }
 
+/// The columns that an expression over one table reads.
+pub(crate) fn columns_read(expr: &Expr) -> BTreeSet<usize> {
+    let mut columns = BTreeSet::new();
+    walk::expr(expr, &mut |node| {
+        if let Node::Expr(Expr { kind: ExprKind::Column { column, .. }, .. }) = node {
+            columns.insert(*column);
+        }
+    });
+    columns
+}
+
 impl Builder<'_> {
     /// Binds the CHECKs of a table.
     pub(crate) fn bound_checks(&self, table: &TableDef) -> Result<Vec<BoundCheck>> {
         let bound = table.checks.iter().enumerate().map(|(number, check)| {
             let (expr, _) = (self.context.bind_expression)(table, &check.expression, TableExpression::Check)?;
-            let mut columns = BTreeSet::new();
-            walk::expr(&expr, &mut |node| {
-                if let Node::Expr(Expr { kind: ExprKind::Column { column, .. }, .. }) = node {
-                    columns.insert(*column);
-                }
-            });
+            let columns = columns_read(&expr);
             Ok(BoundCheck { number, expr, columns })
         });
         bound.collect()

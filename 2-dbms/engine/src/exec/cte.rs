@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::TableId;
-use tuplix_sql::plan::{Cte, CteId, Expr, Query, RecursivePart, RelationId};
+use tuplix_sql::plan::{Cte, CteId, Query, RecursivePart, RelationId};
 use tuplix_types::{Result, SqlError};
 
 use super::builder::{Builder, CteCode};
@@ -47,14 +46,11 @@ impl Builder<'_> {
         let outer = self.ctes.clone();
         let mut changes = Vec::new();
         let mut states = Vec::new();
-        for (number, cte) in query.ctes.iter().enumerate() {
+        for cte in &query.ctes {
             let changing = walk::writes(&cte.query);
             let facts = Facts::of_query(&cte.query);
             if !facts.outer().is_empty() || !facts.ctes.is_disjoint(&self.changing_ctes) {
                 self.changing_ctes.insert(cte.id);
-            }
-            if changing {
-                refuse_read_after_change(query, number)?;
             }
             let code = match &cte.recursive {
                 None if !cte.materialized && !changing => CteCode::Inline(Arc::new(cte.query.clone())),
@@ -104,39 +100,8 @@ impl Builder<'_> {
         let slots = self.add_relation(relation, width).columns.clone();
         let columns =
             slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect();
-        Ok(Box::new(CteRows { name, source, state, columns }))
+        Ok(self.operator(CteRows { name, source, state, columns }))
     }
-}
-
-/// All parts of a statement see the rows as they were before it. A CTE that changes rows runs first, so a later part must
-/// not read the same table.
-fn refuse_read_after_change(query: &Query, number: usize) -> Result<()> {
-    let changed = walk::changed_tables(&query.ctes[number].query);
-    let mut later = Facts::default();
-    let mut note = |node: walk::Node<'_>| later.note(&node);
-    for cte in &query.ctes[number + 1..] {
-        walk::query(&cte.query, &mut note);
-    }
-    walk::query_without_ctes(query, &mut note);
-    if later.read_tables.is_disjoint(&changed) {
-        return Ok(());
-    }
-    Err(SqlError::unsupported("reading a table after a WITH query of the same statement has changed it"))
-}
-
-/// Nor must RETURNING and its kin, which run when rows have changed already.
-pub(crate) fn refuse_reading_changed<'e>(
-    table: TableId,
-    nodes: impl IntoIterator<Item = &'e Expr>,
-    place: &str,
-) -> Result<()> {
-    for node in nodes {
-        if Facts::of_expr(node).read_tables.contains(&table) {
-            let what = format!("a subquery in {place} that reads the table being changed");
-            return Err(SqlError::unsupported(&what).at(node.position));
-        }
-    }
-    Ok(())
 }
 
 impl StoredCte {

@@ -31,6 +31,18 @@ impl Explain {
         self.lines.push(format!("{:indent$}{text}", "", indent = self.depth * 6 + 2));
     }
 
+    /// The number of the line that comes next.
+    pub(crate) fn next_line(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Adds to a line.
+    pub(crate) fn amend(&mut self, line: usize, text: impl Display) {
+        if let Some(line) = self.lines.get_mut(line) {
+            line.push_str(&text.to_string());
+        }
+    }
+
     /// A source of the operator above.
     pub(crate) fn child(&mut self, source: &dyn Rows) {
         self.depth += 1;

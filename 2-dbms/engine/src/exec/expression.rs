@@ -62,6 +62,7 @@ impl Builder<'_> {
             }
             ExprKind::Aggregate(number) => self.group(node, |scope| scope.aggregates.get(*number)),
             ExprKind::GroupKey(number) => self.group(node, |scope| scope.keys.get(*number)),
+            ExprKind::Grouping(keys) => self.grouping(keys),
             ExprKind::Window(number) => self.group(node, |scope| scope.windows.get(*number)),
             ExprKind::Default => Err(SqlError::internal("DEFAULT reached the planner")),
             _ => self.expr_more(node),
@@ -108,7 +109,7 @@ impl Builder<'_> {
                 }))
             }
             ExprKind::IsNull { argument, negated } => {
-                let record = argument.ty == TypeId::RECORD;
+                let record = argument.ty.is_row();
                 let (argument, negated) = (self.expr(argument)?, *negated);
                 Ok(match argument {
                     Code::Slot(slot) if !record => test(move |exec| Ok(exec.get(slot).is_null() != negated)),

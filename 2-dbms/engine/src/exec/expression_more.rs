@@ -29,6 +29,13 @@ impl Builder<'_> {
                     Ok(host::via_text(exec, &value, from, to, typmod)?)
                 }))
             }
+            ExprKind::Domain { argument, not_null, checks } => {
+                self.domain(node.ty, argument, *not_null, checks)
+            }
+            ExprKind::DomainValue => match self.domain_values.last() {
+                Some(slot) => Ok(Code::Slot(*slot)),
+                None => Err(SqlError::internal("VALUE outside of a domain's CHECK")),
+            },
             ExprKind::CastElements { array, element } => self.cast_elements(array, element),
             ExprKind::NullIf { left, equal } => {
                 let (left, equal) = (self.expr(left)?, self.test(equal)?);
@@ -40,6 +47,14 @@ impl Builder<'_> {
             ExprKind::MinMax { greatest, arguments } => self.min_max(*greatest, arguments, node.ty),
             ExprKind::Array { elements, multidimensional } => self.array(node, elements, *multidimensional),
             ExprKind::Subscript { array, subscripts, slice } => self.subscript(array, subscripts, *slice),
+            ExprKind::SetElement { array, subscripts, slice, value } => {
+                self.set_element(array, subscripts, *slice, value)
+            }
+            ExprKind::SetField { record, index, width, value } => {
+                self.set_field(record, *index, *width, value)
+            }
+            ExprKind::SetJson { target, path, value } => self.set_json(target, path, value),
+            ExprKind::Populate { source, base, columns } => self.populate(source, base.as_deref(), columns),
             ExprKind::Row(parts) => {
                 let parts = self.exprs(parts)?;
                 Ok(Code::new(move |exec| {

@@ -115,7 +115,10 @@ impl Builder<'_> {
             Some(plan) => Ok((plan, ordered)),
             None => {
                 let nodes: Vec<&Expr> = conditions.iter().map(|condition| condition.node).collect();
-                Ok((Box::new(OneRow { filter: self.filter(&nodes)? }), true))
+                {
+                    let filter = self.filter(&nodes)?;
+                    Ok((self.operator(OneRow { filter }), true))
+                }
             }
         }
     }
@@ -138,7 +141,7 @@ impl Builder<'_> {
             let connected =
                 usable.clone().any(|c| !c.reads.is_disjoint(bound) && !c.reads.is_disjoint(&item.own));
             let score = 1 + match item.from {
-                From::Table { relation, table } => {
+                From::Table { relation, table } if !self.kept.contains_key(relation) => {
                     let access = self.table(*table)?;
                     let indexes = Indexes::of(self.context, access, *relation, &here)?;
                     let keys = keys_of(access, *relation, &here, &indexes);
@@ -161,10 +164,13 @@ impl Builder<'_> {
     fn first_item(&mut self, from: &From, here: &[&Expr], wish: &RelationWish) -> Result<(RowsBox, bool)> {
         match from {
             From::Table { relation, table } => {
+                if let Some(rows) = self.kept_rows(*relation, *table)? {
+                    return Ok((self.filtered(rows, here)?, false));
+                }
                 let wished =
                     if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };
                 let (scan, ordered) = self.table_scan(*relation, *table, here, &wished)?;
-                Ok((Box::new(scan), ordered && wish.relation == Some(*relation)))
+                Ok((self.operator(scan), ordered && wish.relation == Some(*relation)))
             }
             // One side of an outer join.
             From::Join { kind: JoinKind::Inner, .. } => self.from(&[from], here, wish),
@@ -197,7 +203,7 @@ impl Builder<'_> {
     pub(crate) fn filtered(&mut self, source: RowsBox, conditions: &[&Expr]) -> Result<RowsBox> {
         let text: Vec<String> = conditions.iter().map(|condition| self.text(condition)).collect();
         Ok(match self.filter(conditions)? {
-            Some(filter) => Box::new(Filter { source, filter, text: text.join(" AND ") }),
+            Some(filter) => self.operator(Filter { source, filter, text: text.join(" AND ") }),
             None => source,
         })
     }
@@ -221,14 +227,15 @@ impl Builder<'_> {
         bound: &BTreeSet<RelationId>,
     ) -> Result<RowsBox> {
         if let From::Table { relation, table } = item.from
+            && !self.kept.contains_key(relation)
             && self.is_keyed_by(*relation, *table, here, bound)?
         {
             let (scan, _) = self.table_scan(*relation, *table, here, &Wish::default())?;
-            return Ok(Box::new(NestedLoop { outer, inner: Box::new(scan) }));
+            return Ok(self.operator(NestedLoop { outer, inner: self.operator(scan) }));
         }
         if !item.reads.is_empty() {
             let inner = self.item_rows(item.from, here)?;
-            return Ok(Box::new(NestedLoop { outer, inner }));
+            return Ok(self.operator(NestedLoop { outer, inner }));
         }
         self.hash_join(outer, outer_items, item.from, &item.own, here, bound, Keep::None)
     }
@@ -261,7 +268,7 @@ impl Builder<'_> {
         let inner_rows = self.item_rows(inner, &inner_only)?;
         let inner_keys = keys.iter().map(|(key, _)| self.expr(key.inner)).collect::<Result<Vec<Code>>>()?;
         let text: Vec<String> = keys.iter().map(|(_, condition)| self.text(condition)).collect();
-        Ok(Box::new(HashJoin {
+        let join = HashJoin {
             outer,
             inner: inner_rows,
             keep,
@@ -272,7 +279,8 @@ impl Builder<'_> {
             outer_slots: self.visible_slots(outer_items),
             inner_slots: self.visible_slots(&[inner]),
             text: text.join(" AND "),
-        }))
+        };
+        Ok(self.operator(join))
     }
 
     /// LEFT, RIGHT and FULL joins, with conditions of WHERE over them.
@@ -299,12 +307,14 @@ impl Builder<'_> {
         let (outer, ordered) = self.from(&[left], &pushed, wish)?;
         let lateral = !right_item.reads.is_disjoint(&left_own);
         let keyed = match right {
-            From::Table { relation, table } => self.is_keyed_by(*relation, *table, on, &left_own)?,
+            From::Table { relation, table } => {
+                !self.kept.contains_key(relation) && self.is_keyed_by(*relation, *table, on, &left_own)?
+            }
             _ => false,
         };
         let rows: RowsBox = if kind == JoinKind::Left && (lateral || keyed) {
             let (inner, _) = self.from(&[right], on, &RelationWish::default())?;
-            Box::new(LeftLoop { outer, inner, inner_slots: self.visible_slots(&[right]) })
+            self.operator(LeftLoop { outer, inner, inner_slots: self.visible_slots(&[right]) })
         } else {
             let keep = if kind == JoinKind::Left { Keep::Outer } else { Keep::Both };
             self.hash_join(outer, &[left], right, &right_item.own, on, &left_own, keep)?

@@ -1,12 +1,14 @@
 //! Calls out of compiled code: built-in functions and the surroundings that they ask for.
 
+use tuplix_catalog::FunctionId;
 use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
 use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
-use tuplix_types::{Result, TypeId, Value};
+use tuplix_types::{Array, Result, TypeId, Value};
 
 use super::frame::Exec;
 use crate::stop::Run;
+use crate::user_types;
 
 /// What a polymorphic function wants to know of a call.
 #[derive(Clone, Debug)]
@@ -91,7 +93,8 @@ fn io_context(exec: &Exec<'_, '_>) -> IoContext {
         .and_then(|name| TimeZone::parse(&name).ok())
         .unwrap_or(TimeZone::UTC);
     let bytea_escape = exec.services.setting("bytea_output").is_some_and(|output| output == "escape");
-    IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape }
+    let labels = Some(exec.services.schema() as std::sync::Arc<dyn tuplix_types::EnumLabels>);
+    IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape, labels }
 }
 
 /// The text form of a value; the names of tables and other objects for their ids.
@@ -109,15 +112,43 @@ pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String 
 }
 
 /// The value that a text spells.
-pub(crate) fn from_text(exec: &Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str) -> Result<Value> {
+pub(crate) fn from_text(exec: &mut Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str) -> Run<Value> {
+    if ty.is_user() {
+        prepare_io(exec);
+        let (schema, io) = (exec.services.schema(), exec.io.clone().unwrap_or_default());
+        let mut check = |domain, value: &Value| check_domain(exec, domain, value);
+        return user_types::parse(&schema.catalog, &io, (ty, typmod), text, &mut check);
+    }
     if ty.is_object_name()
         && let Some(oid) = exec.services.object_id(ty, text)?
     {
         return Ok(Value::Oid(oid));
     }
-    match &exec.io {
+    Ok(match &exec.io {
         Some(io) => parse_text(ty, typmod, text, io),
         None => parse_text(ty, typmod, text, &io_context(exec)),
+    }?)
+}
+
+/// Whether a value is one of a domain; its constraints run as a function.
+pub(crate) fn check_domain(exec: &mut Exec<'_, '_>, domain: TypeId, value: &Value) -> Run<()> {
+    let function = exec.services.compiled_function(FunctionId(domain.0))?;
+    function.call_scalar(exec, std::slice::from_ref(value)).map(|_| ())
+}
+
+/// A client's argument as the engine keeps it: it gives values of users' types as texts.
+pub(crate) fn argument(exec: &mut Exec<'_, '_>, ty: TypeId, value: &Value) -> Run<Value> {
+    match value {
+        Value::Text(text) if ty.is_user() => from_text(exec, ty, -1, text),
+        Value::Array(array) if ty.is_user() => {
+            let element = ty.element().unwrap_or(ty);
+            let elements: Run<Vec<Value>> =
+                array.elements.iter().map(|item| argument(exec, element, item)).collect();
+            let dimensions = array.dimensions.clone();
+            Ok(Value::Array(std::sync::Arc::new(Array { element, dimensions, elements: elements? })))
+        }
+        _ if ty.is_domain() => check_domain(exec, ty, value).map(|()| value.clone()),
+        _ => Ok(value.clone()),
     }
 }
 
@@ -128,16 +159,22 @@ pub(crate) fn via_text(
     from: TypeId,
     to: TypeId,
     typmod: i32,
-) -> Result<Value> {
-    if value.is_null() {
+) -> Run<Value> {
+    if value.is_null() && !to.is_domain() {
         return Ok(Value::Null);
+    }
+    if value.is_null() {
+        return check_domain(exec, to, value).map(|()| Value::Null);
     }
     prepare_io(exec);
     match value {
         Value::Text(text) if from.is_text_like() || from == TypeId::UNKNOWN => {
             from_text(exec, to, typmod, text)
         }
-        _ => from_text(exec, to, typmod, &to_text(exec, from, value)),
+        _ => {
+            let text = to_text(exec, from, value);
+            from_text(exec, to, typmod, &text)
+        }
     }
 }
 
@@ -149,12 +186,16 @@ pub(crate) fn coerce(
     to: TypeId,
     typmod: i32,
 ) -> Run<Value> {
-    if value.is_null() || (from == to && typmod < 0) || to == TypeId::RECORD {
+    let keeps = value.is_null() && !to.is_domain();
+    if keeps || (from == to && typmod < 0) || to == TypeId::RECORD {
         return Ok(value);
     }
     let both_text = from.is_text_like() && to.is_text_like();
     if both_text && typmod < 0 {
         return Ok(value);
+    }
+    if to.is_user() || from.is_user() {
+        return via_text(exec, &value, from, to, typmod);
     }
     match tuplix_functions::find_cast(from, to, tuplix_functions::CastContext::Assignment) {
         Some(tuplix_functions::CastMethod::Binary) if typmod < 0 => Ok(value),

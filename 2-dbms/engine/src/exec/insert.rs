@@ -13,13 +13,13 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 use super::builder::Builder;
 use super::code::{Code, TestFn, run_all};
 use super::constraint::{BoundCheck, Constraints, violation};
-use super::cte::refuse_reading_changed;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
 use super::hooks::Hooks;
 use super::query::QueryCode;
 use super::rows::{Next, Rows};
 use super::update::Change;
+use super::view_check::{self, ViewChecks};
 use crate::layout::TableAccess;
 use crate::stop::Run;
 use crate::transaction::RowRef;
@@ -68,6 +68,7 @@ struct InsertRows {
     conflict: Option<Conflict>,
     /// Slots that RETURNING reads the row from, when they are not the new row's own.
     copies: Copies,
+    view_checks: ViewChecks,
     returning: Vec<Code>,
     out: usize,
 }
@@ -75,14 +76,6 @@ struct InsertRows {
 impl Builder<'_> {
     /// Compiles an INSERT.
     pub(crate) fn insert(&mut self, insert: &Insert, columns: Vec<TypeId>) -> Result<QueryCode> {
-        refuse_reading_changed(insert.table, &insert.returning, "RETURNING")?;
-        if !matches!(&insert.source, InsertSource::Values(rows) if rows.len() == 1)
-            && let Some(conflict) = &insert.on_conflict
-            && let ConflictAction::Update { assignments, filter, .. } = &conflict.action
-        {
-            let nodes = assignments.iter().map(|(_, value)| value).chain(filter);
-            refuse_reading_changed(insert.table, nodes, "ON CONFLICT DO UPDATE")?;
-        }
         let access = self.table(insert.table)?.clone();
         let width = access.table.columns.len();
         let source = match &insert.source {
@@ -105,6 +98,7 @@ impl Builder<'_> {
         let constraints = self.constraints(&access.table, &checks, &slots, None)?;
         let hooks = self.hooks(&access, TriggerEvent::Insert, Some(first), None)?;
         let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
+        let view_checks = self.view_checks(&insert.view_checks)?;
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());
         let code = InsertRows {
@@ -118,10 +112,11 @@ impl Builder<'_> {
             hooks,
             conflict,
             copies,
+            view_checks,
             returning,
             out,
         };
-        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 
     /// ON CONFLICT, and where RETURNING reads an inserted row: slots to copy from and to.
@@ -199,6 +194,9 @@ impl InsertRows {
             let value = exec.get(*from).clone();
             exec.set(*to, value);
         }
+        if let Some(view) = self.view_checks.broken(exec)? {
+            return Err(view_check::broken(exec, &self.access, view, exec.slots(self.first, width)));
+        }
         Ok(true)
     }
 
@@ -223,6 +221,11 @@ impl InsertRows {
         }
         update.change.compute(exec)?;
         let Some(row) = update.change.apply(exec, row)? else { return Ok(false) };
+        if let Some(view) = self.view_checks.broken(exec)? {
+            let columns = 0..self.access.table.columns.len();
+            let values: Vec<Value> = columns.map(|column| exec.tx.read(row, column)).collect();
+            return Err(view_check::broken(exec, &self.access, view, &values));
+        }
         if let Some(touched) = touched {
             touched.insert(row);
         }

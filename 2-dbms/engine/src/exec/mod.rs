@@ -15,12 +15,15 @@
 
 mod access_path;
 mod aggregate;
+mod assign_part;
 mod builder;
 mod code;
+mod columnar;
 mod compare;
 mod constraint;
 mod cte;
 mod deferred;
+mod domain_check;
 mod events;
 mod explain;
 mod expression;
@@ -34,8 +37,13 @@ mod hooks;
 mod host;
 mod insert;
 mod join;
+mod kept;
+mod measured;
+mod ordered_set;
+mod populate;
 mod procedure;
 mod query;
+mod row_program;
 mod rows;
 mod scan;
 mod set_operation;
@@ -47,16 +55,22 @@ mod table;
 mod tests;
 mod trigger;
 mod update;
+mod view_check;
 mod walk;
+mod window;
 
-use tuplix_sql::plan::{OutputColumn, QueryBody, Statement, StatementKind};
+use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
+pub(crate) use constraint::columns_read;
 pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
+pub(crate) use host::argument;
+pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
+pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
@@ -65,6 +79,7 @@ use frame::Flow;
 use query::QueryCode;
 use walk::Facts;
 
+use crate::lock_table::TransactionId;
 use crate::stop::Run;
 
 /// Visits an expression and everything in it.
@@ -112,19 +127,38 @@ pub struct Outcome {
 
 /// A statement ready to run, any number of times and by any number of threads.
 pub struct CompiledStatement {
-    code: QueryCode,
+    code: StatementCode,
     columns: Vec<OutputColumn>,
     slots: usize,
     states: usize,
     tag: Tag,
     writes: bool,
+    /// Who was changing one of its tables when it was compiled.
+    locked_by: Option<TransactionId>,
 }
 
-/// Compiles a SELECT, VALUES, INSERT, UPDATE or DELETE.
+enum StatementCode {
+    Query(QueryCode),
+    Ddl(Box<Ddl>),
+}
+
+/// Compiles a SELECT, VALUES, INSERT, UPDATE or DELETE, or DDL.
 ///
 /// # Errors
 /// 0A000 for what the executor lacks; what binding CHECKs finds.
 pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
+    if let StatementKind::Ddl(ddl) = &statement.kind {
+        let code = StatementCode::Ddl(ddl.clone());
+        return Ok(CompiledStatement {
+            code,
+            columns: Vec::new(),
+            slots: 0,
+            states: 0,
+            tag: Tag::Select,
+            writes: true,
+            locked_by: None,
+        });
+    }
     let StatementKind::Query(query) = &statement.kind else {
         return Err(SqlError::internal("only queries are compiled"));
     };
@@ -137,12 +171,13 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
     }
     let (slots, states) = builder.window();
     Ok(CompiledStatement {
-        code,
+        code: StatementCode::Query(code),
         columns: query.columns.clone(),
         slots,
         states,
         tag: tag_of(&query.body),
         writes: walk::writes(query),
+        locked_by: builder.locked_by.get(),
     })
 }
 
@@ -161,6 +196,11 @@ impl CompiledStatement {
         &self.columns
     }
 
+    /// Who was changing one of its tables when it was compiled: it may look otherwise once that one has ended.
+    pub(crate) fn locked_by(&self) -> Option<TransactionId> {
+        self.locked_by
+    }
+
     /// Whether it changes rows. A function that it calls may do so whatever this says.
     pub fn writes(&self) -> bool {
         self.writes
@@ -176,14 +216,21 @@ impl CompiledStatement {
         parameters: &[Value],
         sink: &mut dyn FnMut(&[Value]) -> Run<()>,
     ) -> Run<Outcome> {
+        let code = match &self.code {
+            StatementCode::Query(code) => code,
+            StatementCode::Ddl(ddl) => {
+                let tag = crate::ddl::execute(exec.tx, ddl, parameters)?;
+                return Ok(Outcome { rows: tag.rows.unwrap_or(0), tag: self.tag });
+            }
+        };
         exec.check_depth()?;
         let window = exec.enter(self.slots, self.states);
         exec.fill(0, parameters);
         let mut rows = 0;
         exec.affected = 0;
-        let result = self.code.run(exec, &mut |exec| {
+        let result = code.run(exec, &mut |exec| {
             rows += 1;
-            sink(exec.slots(self.code.first, self.code.width))?;
+            sink(exec.slots(code.first, code.width))?;
             Ok(Flow::Continue)
         });
         exec.leave(window);
@@ -194,7 +241,9 @@ impl CompiledStatement {
     /// How it runs, as EXPLAIN shows it.
     pub fn explain(&self) -> Vec<String> {
         let mut out = Explain::default();
-        self.code.explain(&mut out);
+        if let StatementCode::Query(code) = &self.code {
+            code.explain(&mut out);
+        }
         out.finish()
     }
 }

@@ -64,6 +64,7 @@ struct Body {
 impl Builder<'_> {
     /// Compiles a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<QueryCode> {
+        let keepers = if walk::writes(query) { self.keep_tables(query)? } else { Vec::new() };
         let before = self.with_ctes(query)?;
         let code = self.query_body(query);
         self.ctes.clone_from(&before.outer);
@@ -71,6 +72,9 @@ impl Builder<'_> {
         if !before.states.is_empty() {
             let super::cte::WithCtes { changes, states, .. } = before;
             code.rows = Box::new(super::cte::WithRows { states, changes, source: code.rows });
+        }
+        if !keepers.is_empty() {
+            code.rows = Box::new(super::kept::KeepRows { keepers, source: code.rows });
         }
         Ok(code)
     }
@@ -129,7 +133,7 @@ impl Builder<'_> {
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
             cut_by_sort = cut && query.offset.is_none();
-            rows = Box::new(Sort { source: rows, saved, columns, bounds, text });
+            rows = self.operator(Sort { source: rows, saved, columns, bounds, text });
         }
         if let Some(slots) = pending {
             let codes = slots.into_iter().map(super::code::Code::Slot).collect();
@@ -138,10 +142,10 @@ impl Builder<'_> {
         if let Some(targets) = distinct_on {
             let slots = targets.iter().map(|target| first + target).collect();
             let types = targets.iter().map(|target| types[*target]).collect();
-            rows = Box::new(sort::Distinct { source: rows, slots, types });
+            rows = self.operator(sort::Distinct { source: rows, slots, types });
         }
         for (row, access, strength, wait) in locks {
-            rows = Box::new(LockRows { source: rows, access, row, strength, wait });
+            rows = self.operator(LockRows { source: rows, access, row, strength, wait });
         }
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
             if let Some(few) = bounds.few().filter(|_| !query.with_ties) {
@@ -149,7 +153,7 @@ impl Builder<'_> {
             }
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
-            rows = Box::new(Limit { source: rows, bounds, ties });
+            rows = self.operator(Limit { source: rows, bounds, ties });
         }
         Ok(QueryCode { rows, first, width, types: columns })
     }
@@ -210,7 +214,7 @@ impl Builder<'_> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
         Ok(Body {
-            rows: Box::new(Values { first, rows }),
+            rows: self.operator(Values { first, rows }),
             first,
             types: types.to_vec(),
             ordered: false,
@@ -242,10 +246,6 @@ impl Builder<'_> {
     }
 
     fn select(&mut self, query: &Query, select: &Select) -> Result<Body> {
-        if let Some(window) = select.windows.first() {
-            let what = format!("window function {}", window.name);
-            return Err(SqlError::unsupported(what).at(window.position));
-        }
         let mut conditions = Vec::new();
         select.filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));
         let from: Vec<&tuplix_sql::plan::From> = select.from.iter().collect();
@@ -255,23 +255,40 @@ impl Builder<'_> {
         if select.grouped {
             (rows, scope) = self.aggregate(rows, query, select)?;
         }
+        if !select.windows.is_empty() {
+            rows = self.having(rows, select, &scope)?;
+            rows = self.window_rows(rows, query, select, &mut scope)?;
+        }
         self.groups.push(scope);
         let body = self.select_list(rows, select, ordered && !query.order_by.is_empty());
         self.groups.pop();
         body
     }
 
+    /// HAVING of a query with windows: they see only the groups that are left.
+    fn having(&mut self, rows: RowsBox, select: &Select, scope: &GroupScope) -> Result<RowsBox> {
+        self.groups.push(scope.clone());
+        let rows = self.filtered_by_having(rows, select);
+        self.groups.pop();
+        rows
+    }
+
+    fn filtered_by_having(&mut self, rows: RowsBox, select: &Select) -> Result<RowsBox> {
+        let Some(having) = &select.having else { return Ok(rows) };
+        let mut conditions = Vec::new();
+        walk::conjuncts(having, &mut conditions);
+        self.filtered(rows, &conditions)
+    }
+
     fn select_list(&mut self, mut rows: RowsBox, select: &Select, ordered: bool) -> Result<Body> {
-        if let Some(having) = &select.having {
-            let mut conditions = Vec::new();
-            walk::conjuncts(having, &mut conditions);
-            rows = self.filtered(rows, &conditions)?;
+        if select.windows.is_empty() {
+            rows = self.filtered_by_having(rows, select)?;
         }
         let outer_calls = std::mem::take(&mut self.set_calls);
         let sets = self.set_calls_of(&select.targets)?;
         let has_sets = !sets.is_empty();
         if has_sets {
-            rows = Box::new(super::source::ProjectSet { source: rows, sets });
+            rows = self.operator(super::source::ProjectSet { source: rows, sets });
         }
         let codes = self.exprs(&select.targets);
         self.set_calls = outer_calls;
@@ -286,7 +303,7 @@ impl Builder<'_> {
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();
-            rows = Box::new(sort::Distinct { source: rows, slots, types: types.clone() });
+            rows = self.operator(sort::Distinct { source: rows, slots, types: types.clone() });
         }
         Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: None })
     }

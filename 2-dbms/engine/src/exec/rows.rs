@@ -6,6 +6,7 @@
 
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
+use super::scan::TableScan;
 use super::sort::SortColumn;
 use crate::stop::Run;
 
@@ -30,6 +31,14 @@ pub(crate) trait Rows: Send + Sync {
 
     /// Is told, when compiled, that only so many of its rows are likely to be asked for.
     fn expect_few(&mut self, _rows: usize) {}
+
+    /// The scan of a table that it is, if it is one.
+    fn table_scan(&self) -> Option<&TableScan> {
+        None
+    }
+
+    /// Is told of rows that a consumer took from it column by column.
+    fn read_by_column(&self, _rows: u64, _nanoseconds: u64) {}
 
     /// Describes itself and its sources.
     fn explain(&self, out: &mut Explain);

@@ -23,7 +23,7 @@ impl Builder<'_> {
         let left = self.query(left)?;
         let right = self.query(right)?;
         let first = self.slots(left.width);
-        Ok((Box::new(SetRows { operation, all, left, right, first }), first))
+        Ok((self.operator(SetRows { operation, all, left, right, first }), first))
     }
 }
 

@@ -29,7 +29,7 @@ impl Builder<'_> {
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
         let state = self.state();
-        Ok(Box::new(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots, state }))
+        Ok(self.operator(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots, state }))
     }
 
     /// A function in FROM.
@@ -43,7 +43,7 @@ impl Builder<'_> {
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
         let text = self.text(call);
-        Ok(Box::new(FunctionRows { code, slots, ordinality, text }))
+        Ok(self.operator(FunctionRows { code, slots, ordinality, text }))
     }
 
     /// A call that gives rows; a scalar one gives one.

@@ -69,9 +69,10 @@ impl Builder<'_> {
         code: QueryCode,
         state: Option<usize>,
     ) -> Code {
-        let hashable = functions.iter().zip(nodes).all(|(function, node)| {
-            comparison_of(function) == Some(Comparison::Equal) && node.ty != TypeId::RECORD
-        });
+        let hashable = functions
+            .iter()
+            .zip(nodes)
+            .all(|(function, node)| comparison_of(function) == Some(Comparison::Equal) && !node.ty.is_row());
         if let (Some(state), false, true) = (state, all, hashable) {
             let types = functions.iter().map(|function| function.args[0]).collect();
             return in_hashed(InHashed { left, types, code, state });

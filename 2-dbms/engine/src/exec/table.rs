@@ -45,12 +45,20 @@ impl Builder<'_> {
             None => format!("Seq Scan on {label}"),
             Some(index) => format!("Index Scan using {} on {label}", access.table.indexes[index].name),
         };
+        // A range's bounds are tested again, which is not worth a line.
+        let ranged = keys.bounds_of(&access, &path.choice);
+        let by_path = |number: &usize| used.contains(number) || ranged.contains(number);
         let condition = |(_, condition): (usize, &&Expr)| self.text(condition);
         let by_index: Vec<String> =
-            conditions.iter().enumerate().filter(|(n, _)| used.contains(n)).map(condition).collect();
+            conditions.iter().enumerate().filter(|(n, _)| by_path(n)).map(condition).collect();
         if !by_index.is_empty() {
             let verb = if way_index(&way).is_some() { "Index Cond" } else { "Chunk Test" };
             text.push(format!("{verb}: {}", by_index.join(" AND ")));
+        }
+        let filters: Vec<String> =
+            conditions.iter().enumerate().filter(|(n, _)| !by_path(n)).map(condition).collect();
+        if !filters.is_empty() {
+            text.push(format!("Filter: {}", filters.join(" AND ")));
         }
         let rest: Vec<&Expr> = conditions
             .iter()
@@ -58,10 +66,6 @@ impl Builder<'_> {
             .filter(|(n, _)| !used.contains(n))
             .map(|(_, condition)| *condition)
             .collect();
-        if !rest.is_empty() {
-            let rest: Vec<String> = rest.iter().map(|condition| self.text(condition)).collect();
-            text.push(format!("Filter: {}", rest.join(" AND ")));
-        }
         let filter = self.filter(&rest)?;
         let slots = self.relations.get(&relation).cloned().unwrap_or_default();
         let columns =
@@ -136,7 +140,7 @@ impl Builder<'_> {
     ) -> Result<Option<TestCode>> {
         let fixed = |column, test| Ok(Some(TestCode::Fixed(SimplePredicate { column, test })));
         match &node.kind {
-            ExprKind::IsNull { argument, negated } if argument.ty != TypeId::RECORD => {
+            ExprKind::IsNull { argument, negated } if !argument.ty.is_row() => {
                 let Some(column) = plain_column(argument, relation) else { return Ok(None) };
                 return fixed(column, if *negated { Test::IsNotNull } else { Test::IsNull });
             }

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use tuplix_catalog::TriggerEvent;
-use tuplix_sql::plan::{Delete, Expr, From, RelationId, Update};
+use tuplix_sql::plan::{Delete, Expr, From, RelationId, Update, ViewCheck};
 use tuplix_types::{Result, TypeId, Value};
 
 use super::access_path::Wish;
 use super::builder::Builder;
 use super::code::Code;
 use super::constraint::{BoundCheck, Constraints, violation};
-use super::cte::refuse_reading_changed;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
@@ -18,6 +17,7 @@ use super::hooks::Hooks;
 use super::query::QueryCode;
 use super::rows::{Next, Rows, RowsBox};
 use super::scan::{Bucket, TableScan, Way};
+use super::view_check::{self, ViewChecks};
 use super::walk;
 use crate::layout::TableAccess;
 use crate::stop::Run;
@@ -160,8 +160,9 @@ impl Builder<'_> {
         if from.is_empty() {
             let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
             let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
-            let scan = Box::new(scan);
-            return Ok(if single { Found::One(scan) } else { Found::Many(scan) });
+            // To be measured, the scan has to be an operator.
+            let single = single && self.context.measure.is_none();
+            return Ok(if single { Found::One(Box::new(scan)) } else { Found::Many(self.operator(scan)) });
         }
         let items: Vec<&From> = std::iter::once(target).chain(from).collect();
         Ok(Found::Many(self.from(&items, &conditions, &RelationWish::default())?.0))
@@ -186,6 +187,7 @@ impl Builder<'_> {
             hooks: None,
             items: &items,
             returning: &update.returning,
+            view_checks: &update.view_checks,
             columns,
         })
     }
@@ -207,23 +209,24 @@ impl Builder<'_> {
             hooks,
             items: &items,
             returning: &delete.returning,
+            view_checks: &[],
             columns,
         })
     }
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
-        let ChangeParts { source, access, row, change, hooks, items, returning, columns } = parts;
-        if let Some(From::Table { table, .. }) = items.first() {
-            refuse_reading_changed(*table, returning, "RETURNING")?;
-        }
+        let ChangeParts { source, access, row, change, hooks, items, returning, view_checks, columns } =
+            parts;
+        let view_checks = self.view_checks(view_checks)?;
         let returning = self.exprs(returning)?;
         let out = self.slots(returning.len());
         let mut saved = vec![row];
         if let Some(change) = &change {
             saved.extend(change.first..change.first + change.len());
         }
-        let reads_back =
-            !returning.is_empty() || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
+        let reads_back = !returning.is_empty()
+            || !view_checks.is_empty()
+            || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
         let own = change.as_ref().and_then(|change| change.hooks.as_ref()).or(hooks.as_ref());
         let triggers = own.is_some_and(Hooks::has_before_rows);
         if reads_back {
@@ -231,8 +234,20 @@ impl Builder<'_> {
         }
         let joins = items.len() > 1;
         let recheck = self.user_calls || triggers;
-        let code = ChangeRows { source, access, row, change, hooks, saved, joins, recheck, returning, out };
-        Ok(QueryCode { rows: Box::new(code), first: out, width: columns.len(), types: columns })
+        let code = ChangeRows {
+            source,
+            access,
+            row,
+            change,
+            hooks,
+            saved,
+            joins,
+            recheck,
+            view_checks,
+            returning,
+            out,
+        };
+        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 }
 
@@ -252,6 +267,7 @@ struct ChangeParts<'p> {
     hooks: Option<Hooks>,
     items: &'p [&'p From],
     returning: &'p [Expr],
+    view_checks: &'p [ViewCheck],
     columns: Vec<TypeId>,
 }
 
@@ -270,6 +286,7 @@ struct ChangeRows {
     joins: bool,
     /// Functions are called that may have changed rows in between.
     recheck: bool,
+    view_checks: ViewChecks,
     returning: Vec<Code>,
     out: usize,
 }
@@ -292,6 +309,11 @@ impl ChangeRows {
             Some(change) => {
                 let Some(row) = change.apply(exec, row)? else { return Ok(false) };
                 exec.set(self.row, pack_row(row));
+                if let Some(view) = self.view_checks.broken(exec)? {
+                    let columns = 0..self.access.table.columns.len();
+                    let values: Vec<Value> = columns.map(|column| exec.tx.read(row, column)).collect();
+                    return Err(view_check::broken(exec, &self.access, view, &values));
+                }
             }
             None => match &self.hooks {
                 None => exec.tx.delete(&self.access, row)?,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tuplix_catalog::TableId;
 use tuplix_functions::Volatility;
 use tuplix_sql::plan::{
-    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, SortKey,
-    SortTarget, SubqueryKind,
+    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortKey,
+    SortTarget, SubqueryKind, Window,
 };
 
 /// What a walk meets.
@@ -40,6 +40,7 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -48,13 +49,19 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             arguments.iter().for_each(visit)
         }
         ExprKind::Relabel(inner) | ExprKind::CastViaText(inner) | ExprKind::Not(inner) => visit(inner),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array, element } => {
             visit(array);
             visit(element);
         }
-        ExprKind::And(parts) | ExprKind::Or(parts) | ExprKind::Coalesce(parts) | ExprKind::Row(parts) => {
-            parts.iter().for_each(visit);
-        }
+        ExprKind::And(parts)
+        | ExprKind::Or(parts)
+        | ExprKind::Coalesce(parts)
+        | ExprKind::Row(parts)
+        | ExprKind::Grouping(parts) => parts.iter().for_each(visit),
         ExprKind::IsNull { argument, .. } | ExprKind::IsBoolean { argument, .. } => visit(argument),
         ExprKind::IsDistinct { left, right, .. } => {
             visit(left);
@@ -79,6 +86,26 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             for subscript in subscripts {
                 subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
             }
+        }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter().chain(&subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter().for_each(&mut *visit);
+            visit(value);
         }
         ExprKind::Field { record, .. } => visit(record),
         ExprKind::AnyAll { left, array, .. } => {
@@ -105,6 +132,23 @@ pub(crate) fn sort_keys<'a>(keys: &'a [SortKey], visit: Visit<'_, 'a>) {
             expr(node, visit);
         }
     }
+}
+
+/// Visits the window calls of a SELECT and their windows.
+pub(crate) fn windows<'a>(node: &'a Select, visit: Visit<'_, 'a>) {
+    for call in &node.windows {
+        exprs(&call.arguments, visit);
+        call.filter.iter().for_each(|filter| expr(filter, visit));
+    }
+    node.window_definitions.iter().for_each(|definition| window(definition, visit));
+}
+
+/// Visits a window.
+fn window<'a>(node: &'a Window, visit: Visit<'_, 'a>) {
+    exprs(&node.partition_by, visit);
+    sort_keys(&node.order_by, visit);
+    let bounds = [&node.frame.start, &node.frame.end];
+    bounds.into_iter().filter_map(|bound| bound.offset()).for_each(|offset| expr(offset, visit));
 }
 
 /// Visits a FROM item and everything in it.
@@ -142,15 +186,12 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
             select.filter.iter().chain(&select.having).for_each(|filter| expr(filter, visit));
             exprs(&select.group_by, visit);
             for call in &select.aggregates {
+                exprs(&call.direct, visit);
                 exprs(&call.arguments, visit);
                 sort_keys(&call.order_by, visit);
                 call.filter.iter().for_each(|filter| expr(filter, visit));
             }
-            for call in &select.windows {
-                exprs(&call.arguments, visit);
-                exprs(&call.partition_by, visit);
-                sort_keys(&call.order_by, visit);
-            }
+            windows(select, visit);
             exprs(&select.targets, visit);
         }
         QueryBody::Values(rows) => rows.iter().for_each(|row| exprs(row, visit)),
@@ -171,12 +212,14 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
                 assignments.iter().for_each(|(_, value)| expr(value, visit));
                 filter.iter().for_each(|filter| expr(filter, visit));
             }
+            insert.view_checks.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&insert.returning, visit);
         }
         QueryBody::Update(update) => {
             update.assignments.iter().for_each(|(_, value)| expr(value, visit));
             update.from.iter().for_each(|item| from(item, visit));
             update.filter.iter().for_each(|filter| expr(filter, visit));
+            update.view_checks.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&update.returning, visit);
         }
         QueryBody::Delete(delete) => {
@@ -330,15 +373,19 @@ impl Facts {
             ExprKind::Call { function, .. } => {
                 self.volatile |= function.volatility == Volatility::Volatile;
                 self.sets |= function.returns_set;
+                self.user_calls |= crate::engine_functions::changes_catalog(function.symbol);
             }
             ExprKind::UserCall { .. } => {
                 self.user_calls = true;
                 self.volatile = true;
             }
             ExprKind::Subquery { .. } => self.subqueries = true,
-            ExprKind::CaseOperand | ExprKind::GroupKey(_) | ExprKind::Aggregate(_) | ExprKind::Window(_) => {
-                self.placed = true;
-            }
+            ExprKind::CaseOperand
+            | ExprKind::GroupKey(_)
+            | ExprKind::Aggregate(_)
+            | ExprKind::Grouping(_)
+            | ExprKind::DomainValue
+            | ExprKind::Window(_) => self.placed = true,
             _ => {}
         }
     }

@@ -8,7 +8,9 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::{Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
+use crate::plans::Counter;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
+use crate::user_types::may_hold_labels;
 
 impl Session {
     /// Prepares a statement of a text that [`Session::parse`] gave.
@@ -16,17 +18,38 @@ impl Session {
     /// # Errors
     /// What analysing and compiling find; a transaction block has failed then.
     pub fn prepare_parsed(&mut self, parsed: &Parsed, types: &[TypeId]) -> Result<Prepared> {
+        self.services.refresh();
         let search_path = self.services.search_path();
-        match self.bind(parsed, types, &search_path) {
+        match self.bind_when_free(parsed, types, &search_path) {
             Ok(bound) => {
                 self.next_prepared += 1;
                 let (parsed, given) = (parsed.clone(), types.to_vec());
-                let inner = Inner { id: self.next_prepared, parsed, given, search_path, bound };
-                Ok(Prepared { inner: Arc::new(inner) })
+                let registration = self.node.plans.reserve();
+                let counter = Counter::default();
+                let id = self.next_prepared;
+                let inner = Arc::new(Inner { id, parsed, given, search_path, bound, counter, registration });
+                if !matches!(inner.bound.code, Code::Utility(_)) {
+                    self.node.plans.put(&inner);
+                }
+                Ok(Prepared { inner })
             }
             Err(error) => {
                 self.fail_block();
-                Err(shift_position(error, parsed.first_character))
+                Err(shift_position(self.services.named(error), parsed.first_character))
+            }
+        }
+    }
+
+    /// Binds once nobody is changing the statement's tables.
+    fn bind_when_free(&mut self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
+        self.start_deadline();
+        loop {
+            let bound = self.bind(parsed, types, search_path)?;
+            match &bound.code {
+                Code::Query(query) if query.locked_by().is_some() => {
+                    query.locked_by().map_or(Ok(()), |holder| self.wait_for_lock(holder))?;
+                }
+                _ => return Ok(bound),
             }
         }
     }
@@ -46,9 +69,10 @@ impl Session {
         let bound = |code, columns: &[OutputColumn]| Bound {
             version: schema.version,
             parameters: parameters.clone(),
-            columns: columns.into(),
+            columns: columns.iter().map(|column| outside(&schema.catalog, column)).collect(),
             code,
-            changes_catalog: false,
+            user_parameters: parameters.iter().any(|ty| ty.is_user()),
+            user_columns: columns.iter().any(|column| may_hold_labels(column.ty)),
         };
         if let StatementKind::Query(query) = &statement.kind {
             if let Some(call) = self.direct_call(query)? {
@@ -56,8 +80,7 @@ impl Session {
             }
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
-            let changes_catalog = changes_catalog(query);
-            return Ok(Bound { changes_catalog, ..bound(Code::Query(Arc::new(compiled)), &columns) });
+            return Ok(bound(Code::Query(Arc::new(compiled)), &columns));
         }
         let columns = super::utility::columns(&statement, &self.services)?;
         Ok(bound(Code::Utility(Arc::new(statement)), &columns))
@@ -67,11 +90,13 @@ impl Session {
     pub(super) fn current(&mut self, prepared: &Prepared) -> Result<Bound> {
         let inner = &prepared.inner;
         if let Some(bound) = self.rebound.get(&inner.id)
-            && bound.version == self.node.catalog_version()
+            && bound.version == self.services.current_version()
         {
             return Ok(bound.clone());
         }
-        let bound = self.bind(&inner.parsed, &inner.given, &inner.search_path)?;
+        self.services.refresh();
+        let search_path = self.services.with_temporary(inner.search_path.clone());
+        let bound = self.bind(&inner.parsed, &inner.given, &search_path)?;
         let same_shape = bound.columns.iter().map(|column| column.ty).eq(inner
             .bound
             .columns
@@ -119,7 +144,12 @@ impl Session {
             .all(|(number, argument)| matches!(argument.kind, ExprKind::Parameter(parameter) if parameter == number));
         let schema = self.services.schema();
         let Some(definition) = schema.catalog.function(*function) else { return Ok(None) };
-        if !in_order || definition.returns_set || definition.strict || query.columns.len() != 1 {
+        if !in_order
+            || function.is_special()
+            || definition.returns_set
+            || definition.strict
+            || query.columns.len() != 1
+        {
             return Ok(None);
         }
         let procedure = self.services.compiled_function(*function)?;
@@ -127,13 +157,13 @@ impl Session {
     }
 }
 
-/// Whether the select list calls a function that changes the catalogue.
-fn changes_catalog(query: &Query) -> bool {
-    let QueryBody::Select(select) = &query.body else { return false };
-    select.targets.iter().any(|target| match &target.kind {
-        ExprKind::Call { function, .. } => crate::engine_functions::changes_catalog(function.symbol),
-        _ => false,
-    })
+/// A column as clients see it: a domain's values are of its base type to them.
+fn outside(catalog: &tuplix_catalog::Catalog, column: &OutputColumn) -> OutputColumn {
+    if !column.ty.is_domain() {
+        return column.clone();
+    }
+    let (ty, typmod) = catalog.base_type(column.ty, column.typmod);
+    OutputColumn { name: column.name.clone(), ty, typmod }
 }
 
 pub(super) fn in_failed_block() -> SqlError {

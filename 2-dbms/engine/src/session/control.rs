@@ -7,7 +7,7 @@ use super::{Block, Savepoint, Session};
 use crate::redo::Origin;
 use crate::statement::Commit;
 use crate::stop::Stop;
-use crate::transaction::{Interactive, RestartCause, Start, Transaction};
+use crate::transaction::{Interactive, PrivateCatalog, RestartCause, Start, Transaction};
 
 /// Savepoints of one transaction.
 const MAX_SAVEPOINTS: usize = 10_000;
@@ -71,6 +71,7 @@ impl Session {
             interactive: Interactive::new(self.node.waits.begin(), isolation),
             failed: false,
             implicit,
+            own: false,
             read_only,
             used: false,
             now_us: self.node.machine().now_us(),
@@ -155,7 +156,10 @@ impl Session {
 
     /// Puts the block's changes in place. It ends whatever happens.
     fn commit_block(&mut self) -> Result<u64> {
-        self.check_deferred()?;
+        if let Err(error) = self.check_deferred().and_then(|()| self.drop_on_commit()) {
+            self.roll_back_block();
+            return Err(error);
+        }
         let Some(mut block) = self.block.take() else { return Ok(0) };
         let outcome = loop {
             match self.try_commit(&mut block.interactive) {
@@ -165,7 +169,7 @@ impl Session {
             }
         };
         if outcome.is_err() {
-            self.release_locks(&mut block.interactive);
+            self.release_everything(&mut block.interactive);
         }
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(outcome.is_ok());
@@ -180,16 +184,21 @@ impl Session {
         let touched = interactive.overlay.fragments().map(|(key, _)| key.domain);
         let locked = interactive.locks.iter().map(|(domain, _)| *domain);
         let read = interactive.reads.keys().map(|key| key.domain);
-        let domains: Vec<_> = touched.chain(locked).chain(read).collect();
+        let mut domains: Vec<_> = touched.chain(locked).chain(read).collect();
+        if interactive.catalog.is_some() {
+            domains = self.node.all_domains();
+        }
         self.scratch.want(domains.into_iter());
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
         let mut tx = Transaction::start(self.lone_start());
         let outcome = tx
-            .apply(interactive)
+            .log_catalog(interactive)
+            .and_then(|()| tx.apply(interactive))
             .and_then(|()| tx.hold_lock_domains(interactive))
             .and_then(|()| tx.commit_keeping_latches(&origin));
         match outcome {
             Ok(committed) => {
+                tx.publish_catalog(interactive);
                 tx.free_locks(interactive);
                 Ok(committed.epoch)
             }
@@ -221,7 +230,7 @@ impl Session {
     /// Ends the block, if there is one, without a trace.
     pub(super) fn roll_back_block(&mut self) {
         let Some(mut block) = self.block.take() else { return };
-        self.release_locks(&mut block.interactive);
+        self.release_everything(&mut block.interactive);
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(false);
         self.refresh_settings();
@@ -232,23 +241,29 @@ impl Session {
     pub(super) fn fail_block(&mut self) {
         let Some(mut block) = self.block.take() else { return };
         block.failed = true;
-        if block.savepoints.is_empty() && !block.interactive.locks.is_empty() {
+        let holds = !block.interactive.locks.is_empty() || block.interactive.catalog.is_some();
+        if block.savepoints.is_empty() && holds {
             block.interactive.overlay.rollback_to(0);
-            self.release_locks(&mut block.interactive);
+            self.release_everything(&mut block.interactive);
             self.node.waits.wake_all();
         }
         self.block = Some(block);
     }
 
-    fn release_locks(&mut self, interactive: &mut Interactive) {
-        if interactive.locks.is_empty() {
+    /// Gives back the locks of a transaction that does not commit, and what it did to the catalogue.
+    fn release_everything(&mut self, interactive: &mut Interactive) {
+        if interactive.locks.is_empty() && interactive.catalog.is_none() {
             return;
         }
         loop {
-            let domains: Vec<_> = interactive.locks.iter().map(|(domain, _)| *domain).collect();
+            let mut domains: Vec<_> = interactive.locks.iter().map(|(domain, _)| *domain).collect();
+            if interactive.catalog.is_some() {
+                domains = self.node.all_domains();
+            }
             self.scratch.want(domains.into_iter());
             let mut tx = Transaction::start(self.lone_start());
-            if tx.hold_lock_domains(interactive).is_ok() {
+            let released = tx.hold_lock_domains(interactive).and_then(|()| tx.forget_catalog(interactive));
+            if released.is_ok() {
                 tx.free_locks(interactive);
                 return;
             }
@@ -274,8 +289,9 @@ impl Session {
             return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
         }
         let undo_len = block.interactive.overlay.undo_len();
+        let catalog = block.interactive.catalog.as_deref().map_or(0, PrivateCatalog::changes);
         let notifications = block.notifications.len();
-        block.savepoints.push(Savepoint { name: name.to_owned(), undo_len, notifications });
+        block.savepoints.push(Savepoint { name: name.to_owned(), undo_len, catalog, notifications });
         Ok("SAVEPOINT")
     }
 
@@ -296,11 +312,18 @@ impl Session {
     fn rollback_to(&mut self, name: &str) -> Result<&'static str> {
         let position = self.find_savepoint("ROLLBACK TO SAVEPOINT", name)?;
         let block = self.block_for("ROLLBACK TO SAVEPOINT")?;
-        let Savepoint { undo_len, notifications, .. } = block.savepoints[position];
+        let Savepoint { undo_len, catalog, notifications, .. } = block.savepoints[position];
         block.notifications.truncate(notifications);
         block.savepoints.truncate(position + 1);
         block.interactive.overlay.rollback_to(undo_len);
         block.failed = false;
+        let private = block.interactive.catalog.as_deref_mut().map(|private| {
+            private.rollback_to(catalog);
+            private.state.schema.clone()
+        });
+        if let Some(schema) = private {
+            self.services.show_private(schema);
+        }
         Ok("ROLLBACK")
     }
 
@@ -326,19 +349,22 @@ impl Session {
         Ok(Commit { log: &self.node.log, epoch: if self.synchronous { epoch } else { 0 } })
     }
 
-    /// Commits an implicit block before a statement that cannot run inside one, and opens a new one after it.
-    pub(super) fn outside_implicit_block<T>(
-        &mut self,
-        run: impl FnOnce(&mut Session) -> Result<T>,
-    ) -> Result<T> {
-        let implicit = self.block.as_ref().is_some_and(|block| block.implicit);
-        if implicit {
-            self.commit_block()?;
+    /// Opens the block that a single statement gets that changes the catalogue.
+    pub(super) fn open_own_block(&mut self) {
+        self.open_block(true);
+        if let Some(block) = &mut self.block {
+            block.own = true;
         }
-        let outcome = run(self);
-        if implicit {
-            self.open_block(true);
+    }
+
+    /// Ends it with its statement.
+    pub(super) fn end_own_block(&mut self, outcome: Result<u64>) -> Result<u64> {
+        match outcome {
+            Ok(epoch) => Ok(self.commit_block()?.max(epoch)),
+            Err(error) => {
+                self.roll_back_block();
+                Err(error)
+            }
         }
-        outcome
     }
 }

@@ -6,7 +6,9 @@
 mod bind;
 mod constraints;
 mod control;
+mod explain;
 mod run;
+mod temporary;
 mod utility;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,8 @@ struct Block {
     failed: bool,
     /// Begun by the protocol around several statements rather than by BEGIN.
     implicit: bool,
+    /// Around a single statement that changes the catalogue: ends with it.
+    own: bool,
     read_only: bool,
     /// A statement has run: isolation can no longer change.
     used: bool,
@@ -76,6 +80,8 @@ struct Block {
 struct Savepoint {
     name: String,
     undo_len: usize,
+    /// How many changes of the catalogue there were.
+    catalog: usize,
     notifications: usize,
 }
 
@@ -256,7 +262,7 @@ impl Session {
         {
             return stopped;
         }
-        shift_position(error, parsed.first_character)
+        shift_position(self.services.named(error), parsed.first_character)
     }
 
     /// Whether a transaction is open.
@@ -271,7 +277,8 @@ impl Session {
 
     /// Takes the notices of the statements since the last call.
     pub fn take_notices(&mut self) -> Vec<SqlError> {
-        std::mem::take(&mut self.notices)
+        let notices = std::mem::take(&mut self.notices).into_iter();
+        notices.map(|notice| self.services.named(notice)).collect()
     }
 
     /// Takes the notifications that wait for this session.
@@ -319,6 +326,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.roll_back_block();
+        self.leave_temporary();
         self.node.listeners.forget(self.id());
         self.node.sessions.lock().remove(&self.id());
     }

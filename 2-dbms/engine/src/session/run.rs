@@ -11,7 +11,7 @@ use crate::lock_table::{TransactionId, WaitEnd};
 use crate::redo::Origin;
 use crate::statement::{Bound, Code, Prepared};
 use crate::stop::{Run, Stop};
-use crate::transaction::{Committed, RestartCause, Start, Transaction};
+use crate::transaction::{Committed, PrivateCatalog, RestartCause, Start, Transaction};
 
 /// How long a commit waits for room in the log's buffer before it is refused.
 const LOG_ROOM_NS: u64 = 10_000_000_000;
@@ -25,11 +25,13 @@ impl Session {
     ) -> Result<u64> {
         self.node.log.check()?;
         let bound = &statement.inner.bound;
-        if bound.version == self.node.catalog_version() {
-            return self.call_bound(statement, bound, arguments, out);
-        }
-        let bound = self.current(statement)?;
-        self.call_bound(statement, &bound, arguments, out)
+        let outcome = if bound.version == self.services.current_version() {
+            self.call_bound(statement, bound, arguments, out)
+        } else {
+            let bound = self.current(statement)?;
+            self.call_bound(statement, &bound, arguments, out)
+        };
+        if self.block.as_ref().is_some_and(|block| block.own) { self.end_own_block(outcome) } else { outcome }
     }
 
     fn call_bound(
@@ -50,18 +52,31 @@ impl Session {
         if let Code::Utility(utility) = &bound.code {
             return self.call_utility(&utility.clone(), arguments, out);
         }
-        if bound.changes_catalog && self.block.as_ref().is_some_and(|block| block.implicit && !block.failed) {
-            let (statement, bound) = (statement.clone(), bound.clone());
-            return self
-                .outside_implicit_block(|session| session.call_bound(&statement, &bound, arguments, out));
-        }
         if self.block.as_ref().is_some_and(|block| block.failed) {
             return Err(in_failed_block());
         }
         if !std::sync::Arc::ptr_eq(&out.columns, &bound.columns) {
             out.columns = bound.columns.clone();
         }
+        if statement.inner.counter.count() {
+            return self.run_timed(statement, bound, arguments, out);
+        }
         self.run_code(statement, bound, arguments, out)
+    }
+
+    /// One call in a while is timed, for `tuplix.plans`.
+    #[cold]
+    fn run_timed(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        let start = self.node.machine().monotonic_ns();
+        let outcome = self.run_code(statement, bound, arguments, out);
+        statement.inner.counter.add(self.node.machine().monotonic_ns() - start);
+        outcome
     }
 
     fn run_code(
@@ -75,9 +90,9 @@ impl Session {
         loop {
             let bound = rebound.as_ref().unwrap_or(bound);
             let origin = self.origin(&bound.code);
-            let (version, code) = (bound.version, &bound.code);
+            let version = bound.version;
             let outcome =
-                self.run_once(version, &origin, |exec, rows| execute(code, exec, arguments, rows), out);
+                self.run_once(version, &origin, |exec, rows| execute(bound, exec, arguments, rows), out);
             match outcome {
                 Ok((tag, committed)) => {
                     out.tag = tag;
@@ -86,7 +101,7 @@ impl Session {
                 Err(Stop::Error(error)) => return Err(error),
                 Err(Stop::Restart) => {
                     out.clear();
-                    if self.node.catalog_version() != version {
+                    if self.services.current_version() != version {
                         self.services.refresh();
                         rebound = Some(self.current(statement)?);
                     }
@@ -150,6 +165,8 @@ impl Session {
         let interactive = block.as_mut().map(|block| {
             block.used = true;
             block.interactive.statement_start = block.interactive.overlay.undo_len();
+            block.interactive.statement_catalog =
+                block.interactive.catalog.as_deref().map_or(0, PrivateCatalog::changes);
             if block.interactive.validates_reads() {
                 scratch.want(block.interactive.reads.keys().map(|key| key.domain));
             }
@@ -160,7 +177,7 @@ impl Session {
             services,
             scratch,
             interactive,
-            catalog_version: version,
+            catalog_version: services.base_of(version),
             block_us,
             random_seed,
             read_only,
@@ -188,7 +205,7 @@ impl Session {
         }
     }
 
-    fn start_deadline(&mut self) {
+    pub(super) fn start_deadline(&mut self) {
         let deadline = self.statement_limit_ns.map(|limit| self.node.machine().monotonic_ns() + limit);
         self.services.deadline_ns.set(deadline);
     }
@@ -207,10 +224,14 @@ impl Session {
                 self.node.log.wait_for_room(deadline)
             }
             RestartCause::Lock(holder) => self.wait_for_lock(holder),
+            RestartCause::NeedsBlock => {
+                self.open_own_block();
+                Ok(())
+            }
         }
     }
 
-    fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
+    pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
         let me = self.block.as_ref().map(|block| block.interactive.id);
         let now = self.node.machine().monotonic_ns();
         let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);
@@ -239,7 +260,28 @@ impl Session {
 }
 
 /// Executes compiled code in a run.
-fn execute(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
+fn execute(bound: &Bound, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
+    if !bound.user_parameters && !bound.user_columns {
+        return execute_code(&bound.code, exec, arguments, out);
+    }
+    let given = arguments.iter().zip(&*bound.parameters);
+    let inside: Run<Vec<Value>> = given.map(|(value, ty)| crate::exec::argument(exec, *ty, value)).collect();
+    let tag = execute_code(&bound.code, exec, &inside?, out)?;
+    exec.services.with_catalog(|catalog| label_rows(catalog, out));
+    Ok(tag)
+}
+
+/// Puts labels in the place of enum values.
+pub(super) fn label_rows(catalog: &tuplix_catalog::Catalog, rows: &mut Rows) {
+    rows.change_values(&mut |value| {
+        if let Some(labelled) = crate::user_types::labelled(catalog, value) {
+            *value = labelled;
+        }
+    });
+}
+
+#[inline]
+fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
     match code {
         Code::Call(call) => {
             let value = call.procedure.call_scalar(exec, arguments)?;

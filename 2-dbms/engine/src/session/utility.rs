@@ -1,15 +1,12 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
 use tuplix_catalog::TriggerTiming;
-use tuplix_sql::analyze::analyze_do;
 use tuplix_sql::plan::{Expr, ExprKind, OutputColumn, SettingStatement, Statement, StatementKind};
 use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
-use crate::bind::Binder;
 use crate::ddl;
-use crate::exec::{compile_procedure, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
 use crate::stop::Stop;
@@ -62,11 +59,11 @@ impl Session {
         let tag = |command| Tag { command, rows: None };
         match &statement.kind {
             StatementKind::Ddl(change) => {
-                return self.outside_implicit_block(|session| session.run_ddl(change, out));
+                return self.run_ddl(change, arguments, out);
             }
             StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
             StatementKind::Explain { analyze, options, statement } => {
-                out.tag = self.explain(*analyze, options, statement, out)?;
+                return self.explain(*analyze, options, statement, out);
             }
             StatementKind::Call { function, arguments: given } => {
                 let values = evaluate(given, arguments)?;
@@ -133,9 +130,14 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
+                self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
                 out.tag = tag("DISCARD ALL");
+            }
+            StatementKind::DiscardTemporary => {
+                self.drop_temporary()?;
+                out.tag = tag("DISCARD TEMP");
             }
             StatementKind::Query(_) | StatementKind::Transaction(_) => {
                 return Err(SqlError::internal("a query is not a utility statement"));
@@ -144,22 +146,29 @@ impl Session {
         Ok(0)
     }
 
-    fn run_ddl(&mut self, change: &tuplix_sql::plan::Ddl, out: &mut Rows) -> Result<u64> {
+    fn run_ddl(
+        &mut self,
+        change: &tuplix_sql::plan::Ddl,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
+        if self.block.is_none() {
+            self.open_own_block();
+        }
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
             let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
                 crate::exec::fire_truncate(exec, change, TriggerTiming::Before)?;
-                let command = ddl::execute(exec.tx, change)?;
+                let tag = ddl::execute(exec.tx, change, arguments)?;
                 crate::exec::fire_truncate(exec, change, TriggerTiming::After)?;
-                Ok(command)
+                Ok(tag)
             };
             let outcome = self.run_once(version, &origin, run, out);
             match outcome {
-                Ok((command, committed)) => {
-                    self.services.refresh();
-                    out.tag = Tag { command, rows: None };
+                Ok((tag, committed)) => {
+                    out.tag = tag;
                     return Ok(committed.epoch);
                 }
                 Err(Stop::Error(error)) => return Err(error),
@@ -205,34 +214,6 @@ impl Session {
         Ok(Tag { command, rows: None })
     }
 
-    fn explain(
-        &mut self,
-        analyze: bool,
-        options: &[(String, String)],
-        statement: &Statement,
-        out: &mut Rows,
-    ) -> Result<Tag> {
-        if analyze {
-            return Err(SqlError::unsupported("EXPLAIN ANALYZE"));
-        }
-        if let Some((name, _)) = options.iter().find(|(name, value)| name == "format" && value != "text") {
-            return Err(SqlError::unsupported(format_args!("EXPLAIN option {name} other than text")));
-        }
-        if !matches!(statement.kind, StatementKind::Query(_)) {
-            out.push(&[Value::text("Utility Statement")]);
-            return Ok(Tag { command: "EXPLAIN", rows: None });
-        }
-        self.services.refresh();
-        let schema = self.services.schema();
-        let path = self.services.search_path();
-        let compiled =
-            Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, statement))?;
-        for line in compiled.explain() {
-            out.push(&[Value::text(line)]);
-        }
-        Ok(Tag { command: "EXPLAIN", rows: None })
-    }
-
     fn call_procedure(
         &mut self,
         function: tuplix_catalog::FunctionId,
@@ -275,10 +256,7 @@ impl Session {
         loop {
             self.services.refresh();
             let schema = self.services.schema();
-            let path = self.services.search_path();
-            let binder = Binder::new(&schema, &path);
-            let procedure = analyze_do(&binder.context(), body)?;
-            let compiled = binder.with_compiler(|compiler| compile_procedure(compiler, &procedure))?;
+            let compiled = self.services.compile_do(&schema, body)?;
             let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
                 compiled.call(exec, &[], &mut |_| Ok(()))
             };
@@ -294,7 +272,7 @@ impl Session {
     }
 }
 
-fn no_such_statement(name: &str) -> SqlError {
+pub(super) fn no_such_statement(name: &str) -> SqlError {
     SqlError::new(
         sqlstate::INVALID_SQL_STATEMENT_NAME,
         format!("prepared statement \"{name}\" does not exist"),
@@ -302,7 +280,7 @@ fn no_such_statement(name: &str) -> SqlError {
 }
 
 /// The values of constants and parameters, the arguments that CALL and EXECUTE take.
-fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
+pub(super) fn evaluate(given: &[Expr], parameters: &[Value]) -> Result<Vec<Value>> {
     let value =
         |expr: &Expr| match &expr.kind {
             ExprKind::Constant(value) => Ok(value.clone()),

@@ -110,6 +110,8 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
         distribution: Distribution::Local,
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
+        view: None,
+        temporary: None,
     };
     default_text(view, &table, 0, written)
 }
@@ -118,6 +120,13 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
 pub(crate) fn check_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
     let shown = analyze(view, table, written, TableExpression::Check)
         .and_then(|expr| write(view, table, written, &expr, pretty));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// As [`check_text`] of a domain, whose value is the one column of `table`.
+pub(crate) fn domain_check_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::Check)
+        .and_then(|expr| Writer::new(view, vec!["VALUE".to_owned()], written, pretty).text(&expr));
     shown.unwrap_or_else(|| written.to_owned())
 }
 

@@ -5,7 +5,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::routine::{self, routine};
 use super::view::{DATABASE, OWNER, View};
-use super::{deparse, index, names, privileges, relations};
+use super::{deparse, index, names, privileges, relations, views};
 use crate::layout::TableAccess;
 use crate::services::Services;
 use crate::stop::Run;
@@ -28,7 +28,9 @@ pub(crate) fn call(
     if let Some(answer) = privileges::call(&view, symbol, args)? {
         return Ok(Some(answer));
     }
-    Ok(definition(&view, symbol, args)?.or(named(&view, symbol, args)?))
+    let mut answer = definition(&view, symbol, args)?.or(named(&view, symbol, args)?);
+    answer.iter_mut().for_each(|value| super::user_types::name_types(&view, value));
+    Ok(answer)
 }
 
 fn oid_at(args: &[Value], place: usize) -> u32 {
@@ -77,11 +79,13 @@ fn definition(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Va
         }
         "pg_get_function_result" => or_null(routine(view, oid).and_then(|found| routine::result(&found))),
         "pg_get_function_arg_default" => or_null(argument_default(view, oid, &args[1])),
-        // There are no bodies in standard SQL, views, rules, partitions or statistics objects.
+        "pg_get_viewdef" => or_null(table(view, oid).and_then(|table| views::definition(view, table, false))),
+        "pg_get_viewdef_ext" | "pg_get_viewdef_wrap" => {
+            let pretty = !matches!(args.get(1), Some(Value::Bool(false)));
+            or_null(table(view, oid).and_then(|table| views::definition(view, table, pretty)))
+        }
+        // There are no bodies in standard SQL, rules, partitions or statistics objects.
         "pg_get_function_sqlbody"
-        | "pg_get_viewdef"
-        | "pg_get_viewdef_ext"
-        | "pg_get_viewdef_wrap"
         | "pg_get_ruledef"
         | "pg_get_ruledef_ext"
         | "pg_get_partkeydef"
@@ -130,11 +134,14 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
 }
 
 fn constraint_definition(view: &View<'_>, oid: u32, pretty: bool) -> Option<String> {
-    view.catalog().tables().find_map(|table| {
-        let constraints = index::constraints(table);
-        let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
-        Some(index::constraint_definition(view, table, found, pretty))
-    })
+    view.catalog()
+        .tables()
+        .find_map(|table| {
+            let constraints = index::constraints(table);
+            let found = constraints.iter().find(|constraint| constraint.oid == oid)?;
+            Some(index::constraint_definition(view, table, found, pretty))
+        })
+        .or_else(|| super::user_types::constraint_definition(view, oid, pretty))
 }
 
 fn argument_default(view: &View<'_>, oid: u32, number: &Value) -> Option<String> {
@@ -154,7 +161,7 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
     Ok(Some(match symbol {
         "pg_table_is_visible" => visible(names::relation_is_visible(view, oid)),
         "pg_function_is_visible" => visible(names::function_is_visible(view, oid)),
-        "pg_type_is_visible" => listed("pg_type"),
+        "pg_type_is_visible" => visible(super::user_types::is_visible(view, TypeId(oid))),
         "pg_operator_is_visible" => listed("pg_operator"),
         "pg_opclass_is_visible" => listed("pg_opclass"),
         "pg_opfamily_is_visible" => listed("pg_opfamily"),
@@ -176,9 +183,13 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
             let stored = table(view, oid).is_some() || view.index(oid).is_some();
             if stored { Value::Oid(oid) } else { Value::Null }
         }
-        "obj_description_oid_name" => description(oid, Some(text_at(args, 1))),
-        "obj_description_oid" => description(oid, None),
-        "col_description_oid_int4" | "shobj_description_oid_name" => Value::Null,
+        "obj_description_oid_name" => description(view, oid, Some(text_at(args, 1)), 0),
+        "obj_description_oid" => description(view, oid, None, 0),
+        "col_description_oid_int4" => {
+            let part = args.get(1).and_then(Value::as_i64).unwrap_or(0);
+            description(view, oid, Some("pg_class"), u32::try_from(part).unwrap_or(0))
+        }
+        "shobj_description_oid_name" => Value::Null,
         "to_regclass" => return to_reg(TypeId::REGCLASS),
         "to_regtype" => return to_reg(TypeId::REGTYPE),
         "to_regproc" => return to_reg(TypeId::REGPROC).or_else(ambiguous_is_null),
@@ -200,11 +211,20 @@ fn row_oid(row: &[Value]) -> u32 {
     }
 }
 
-/// The comment on an object of the system; there are none on others.
-fn description(oid: u32, class: Option<&str>) -> Value {
+/// The comment on an object, or on a part of it.
+fn description(view: &View<'_>, oid: u32, class: Option<&str>, part: u32) -> Value {
     let class = class.map(|class| relations::find("pg_catalog", class).map_or(0, |relation| relation.oid));
+    let mut comments = view.catalog().comments();
+    let own = comments.find(|(about, _)| {
+        about.object == oid && about.part == part && class.is_none_or(|class| about.class == class)
+    });
+    if let Some((_, text)) = own {
+        return Value::text(text);
+    }
     let about = |row: &&tuplix_types::Row| {
-        row_oid(row) == oid && class.is_none_or(|class| matches!(row[1], Value::Oid(of) if of == class))
+        row_oid(row) == oid
+            && row[2].as_i64() == Some(i64::from(part))
+            && class.is_none_or(|class| matches!(row[1], Value::Oid(of) if of == class))
     };
     relations::own_rows("pg_description").iter().find(about).map_or(Value::Null, |row| row[3].clone())
 }

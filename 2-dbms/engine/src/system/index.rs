@@ -35,7 +35,7 @@ fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index
     let expressions = (!expressions.is_empty()).then(|| expressions.join(", "));
     let predicate =
         index.predicate.as_deref().map(|predicate| deparse::predicate_text(view, table, predicate, false));
-    let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation.clone());
+    let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation);
     let option = |key: &tuplix_catalog::IndexColumn| {
         let ordered = index.method == IndexMethod::Ordered;
         Value::Int2(i16::from(ordered && key.descending) | i16::from(ordered && key.nulls_first) << 1)
@@ -75,6 +75,8 @@ pub(crate) struct Constraint<'a> {
     pub condition: Option<&'a str>,
     /// A foreign key.
     pub foreign: Option<&'a ForeignKeyDef>,
+    /// Whether all rows keep it.
+    pub valid: bool,
 }
 
 impl Constraint<'_> {
@@ -100,6 +102,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         index: Some(index),
         condition: None,
         foreign: None,
+        valid: true,
     };
     let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
         oid: part_oid(table, table.columns.len() + number),
@@ -108,6 +111,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         index: None,
         condition: Some(&check.expression),
         foreign: None,
+        valid: check.valid,
     };
     let of_key = |key: &'a ForeignKeyDef| Constraint {
         oid: key.id,
@@ -116,6 +120,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         index: None,
         condition: None,
         foreign: Some(key),
+        valid: true,
     };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
     let checks = table.checks.iter().enumerate().map(of_check);
@@ -148,7 +153,7 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
                 ("conname", text(constraint.name)),
                 ("connamespace", oid(view.schema_oid(&table.schema))),
                 ("contype", text(constraint.kind)),
-                ("convalidated", truth(true)),
+                ("convalidated", truth(constraint.valid)),
                 ("conrelid", oid(table.id.0)),
                 ("conindid", oid(index)),
                 ("confupdtype", code(&|key| action_code(key.on_update))),
@@ -161,6 +166,7 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
             ]));
         }
     }
+    rows.extend(super::user_types::constraints(view, relation));
     rows
 }
 
@@ -237,7 +243,8 @@ pub(crate) fn constraint_definition(
     }
     if let Some(condition) = constraint.condition {
         let condition = deparse::check_text(view, table, condition, pretty);
-        return format!("CHECK ({condition})");
+        let suffix = if constraint.valid { "" } else { " NOT VALID" };
+        return format!("CHECK ({condition}){suffix}");
     }
     let columns = constraint.columns(view, table).into_iter();
     let names: Vec<String> = columns.map(|column| quote_ident(&table.columns[column].name)).collect();

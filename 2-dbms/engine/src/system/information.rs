@@ -49,7 +49,10 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("is_typed", yes_or_no(false)),
         ])
     };
-    let users = view.catalog().tables().map(|table| row(&table.schema, &table.name, "BASE TABLE", true));
+    let users = view.catalog().tables().map(|table| match table.view {
+        Some(_) => row(&table.schema, &table.name, "VIEW", super::views::is_updatable(view, table)),
+        None => row(&table.schema, &table.name, "BASE TABLE", true),
+    });
     let system = relations::all().map(|system| {
         row(system.schema, system.name, if system.kind == "r" { "BASE TABLE" } else { "VIEW" }, false)
     });
@@ -129,11 +132,33 @@ fn column_values(view: &View<'_>, schema: &str, table: &str, (number, name): (us
     ]
 }
 
+/// What is said of types that users created.
+fn user_type_values(view: &View<'_>, ty: TypeId, declared: TypeId) -> Values {
+    let mut values = Vec::new();
+    if let Some((schema, name)) = view.catalog().type_names(ty).filter(|_| ty.is_user()) {
+        let underscore = if ty.element().is_some() { "_" } else { "" };
+        values.push(("udt_schema", text(schema)));
+        values.push(("udt_name", Value::text(format!("{underscore}{name}"))));
+    }
+    if let Some((schema, name)) = view.catalog().type_names(declared).filter(|_| declared.is_domain()) {
+        values.push(("domain_catalog", catalog_name(view)));
+        values.push(("domain_schema", text(schema)));
+        values.push(("domain_name", text(name)));
+    }
+    values
+}
+
 /// The columns that describe a type.
 fn type_values(view: &View<'_>, ty: TypeId, typmod: i32) -> Values {
     let is_vector = matches!(ty, TypeId::INT2VECTOR | TypeId::OIDVECTOR);
+    let declared = ty;
+    let (ty, typmod) = if ty.is_domain() { view.catalog().base_type(ty, typmod) } else { (ty, typmod) };
     let is_array = ty.element().is_some() && !is_vector;
-    let shown = if is_array { "ARRAY".to_owned() } else { ty.to_string() };
+    let shown = match is_array {
+        true => "ARRAY".to_owned(),
+        false if ty.is_user() => "USER-DEFINED".to_owned(),
+        false => ty.to_string(),
+    };
     let length = (typmod >= 4).then(|| int(typmod - 4));
     let octets = (typmod >= 4).then(|| int((i64::from(typmod) - 4) * 4));
     let mut values = vec![
@@ -142,6 +167,7 @@ fn type_values(view: &View<'_>, ty: TypeId, typmod: i32) -> Values {
         ("udt_schema", text("pg_catalog")),
         ("udt_name", maybe_text(ty.internal_name())),
     ];
+    values.extend(user_type_values(view, ty, declared));
     let number = |precision: i64, radix: i64, scale: Option<i64>| {
         vec![
             ("numeric_precision", int(precision)),

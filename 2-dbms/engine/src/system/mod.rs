@@ -25,7 +25,9 @@ mod routine;
 mod sequence;
 mod server;
 mod trigger;
+mod user_types;
 mod view;
+mod views;
 mod writer;
 
 use tuplix_sql::analyze::SystemRelations;
@@ -112,7 +114,10 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_class") => relation::classes,
         ("pg_catalog", "pg_attribute") => relation::attributes,
         ("pg_catalog", "pg_attrdef") => relation::defaults,
+        ("pg_catalog", "pg_type") => user_types::types,
+        ("pg_catalog", "pg_enum") => user_types::labels,
         ("pg_catalog", "pg_tables") => relation::tables,
+        ("pg_catalog", "pg_views") => views::views,
         ("pg_catalog", "pg_index") => index::indexes,
         ("pg_catalog", "pg_constraint") => index::constraint_rows,
         ("pg_catalog", "pg_indexes") => index::index_names,
@@ -133,11 +138,13 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "sequences") => sequence::standard,
         ("information_schema", "triggers") => trigger::standard,
         ("information_schema", "referential_constraints") => foreign_key::standard,
+        ("pg_catalog", "pg_description") => descriptions,
         ("information_schema", "information_schema_catalog_name") => information::name,
         ("information_schema", "enabled_roles") => information::enabled_roles,
         ("information_schema", "schemata") => information::schemata,
         ("information_schema", "tables") => information::tables,
         ("information_schema", "columns") => information::columns,
+        ("information_schema", "views") => views::information_views,
         ("information_schema", "table_constraints") => information::table_constraints,
         ("information_schema", "check_constraints") => information::check_constraints,
         ("information_schema", "key_column_usage") => information::key_columns,
@@ -148,6 +155,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "log") => own::log,
+        ("tuplix", "plans") => own::plans,
         _ => return None,
     })
 }
@@ -161,6 +169,19 @@ fn operators(_: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         _ => false,
     };
     relations::own_rows("pg_operator").iter().filter(works).cloned().collect()
+}
+
+/// `pg_description`: PostgreSQL's, and those of COMMENT.
+fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let own = view.catalog().comments().map(|(about, text)| {
+        relation.row(&[
+            ("objoid", Value::Oid(about.object)),
+            ("classoid", Value::Oid(about.class)),
+            ("objsubid", Value::Int4(about.part as i32)),
+            ("description", Value::text(text)),
+        ])
+    });
+    relations::own_rows("pg_description").iter().cloned().chain(own).collect()
 }
 
 /// The rows of a computed table, as of now.
@@ -181,7 +202,12 @@ pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
         return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
     };
     Ok(match compute(schema, name) {
-        Some(compute) => compute(&View::new(services), relation),
+        Some(compute) => {
+            let view = View::new(services);
+            let mut rows = compute(&view, relation);
+            rows.iter_mut().flatten().for_each(|value| user_types::name_types(&view, value));
+            rows
+        }
         None if schema == "pg_catalog" => relations::own_rows(name).to_vec(),
         None => Vec::new(),
     })
@@ -208,7 +234,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 41);
+        assert_eq!(relations::all().filter(named).count(), 47);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn object_name(view: &View<'_>, reg_type: TypeId, oid: u32) -> Option
         TypeId::REGCLASS => relation_name(view, oid),
         TypeId::REGPROC => function_name(view, oid),
         TypeId::REGPROCEDURE => procedure_name(view, oid),
-        TypeId::REGTYPE => TypeId(oid).display_name().map(str::to_owned),
+        TypeId::REGTYPE => view.catalog().type_name(TypeId(oid), Some(&view.path)),
         TypeId::REGNAMESPACE => {
             let schemas = view.schemas();
             schemas.iter().find(|(schema, _)| *schema == oid).map(|(_, name)| quote_ident(name))
@@ -60,7 +60,7 @@ pub(crate) fn object_id(view: &View<'_>, reg_type: TypeId, text: &str) -> Result
 pub(crate) fn find(view: &View<'_>, reg_type: TypeId, text: &str) -> Result<Option<u32>> {
     let invalid = || SqlError::new(sqlstate::INVALID_NAME, "invalid name syntax");
     match reg_type {
-        TypeId::REGTYPE => Ok(type_by_name(text).ok().map(|ty| ty.0)),
+        TypeId::REGTYPE => Ok(type_by_name(view.catalog(), &view.path, text).ok().map(|ty| ty.0)),
         TypeId::REGPROC => function_oid(view, text),
         TypeId::REGPROCEDURE => procedure_oid(view, text),
         TypeId::REGCLASS => {
@@ -106,6 +106,10 @@ pub(crate) fn relation_is_visible(view: &View<'_>, oid: u32) -> Option<bool> {
         let exists = |schema: &&String| crate::ddl::names::relation_exists(view.catalog(), schema, &def.name);
         return Some(view.path.iter().find(exists) == Some(&def.schema));
     }
+    let composite = TypeId::user(tuplix_types::UserKind::Composite, oid);
+    if view.catalog().user_type(composite).is_some() {
+        return super::user_types::is_visible(view, composite);
+    }
     let (table, index) = view.index(oid)?;
     let path = view.path.iter();
     let first = path
@@ -137,6 +141,10 @@ fn relation_names(view: &View<'_>, oid: u32) -> Option<(String, String)> {
     if let Some(def) = view.catalog().sequence(SequenceId(oid)) {
         return Some((def.schema.clone(), def.name.clone()));
     }
+    let composite = tuplix_types::TypeId::user(tuplix_types::UserKind::Composite, oid);
+    if let Some(ty) = view.catalog().user_type(composite) {
+        return Some((ty.schema.clone(), ty.name.clone()));
+    }
     view.index(oid).map(|(table, index)| (table.schema.clone(), index.name.clone()))
 }
 
@@ -151,6 +159,9 @@ fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
         }
         if let Some(relation) = relations::find(schema, name).filter(|_| system) {
             return Some(relation.oid);
+        }
+        if let Some(ty) = catalog.user_type_named(schema, name).filter(|ty| ty.id.is_composite()) {
+            return Some(ty.id.object());
         }
         let table = catalog.table_of_index(schema, name)?;
         table.indexes.iter().find(|index| index.name == name).map(|index| index.id.0)
@@ -264,7 +275,7 @@ fn procedure_oid(view: &View<'_>, text: &str) -> Result<Option<u32>> {
     };
     let parts =
         split_name(name).ok_or_else(|| SqlError::new(sqlstate::INVALID_NAME, "invalid name syntax"))?;
-    let wanted = parse_types(types)?;
+    let wanted = parse_types(view.catalog(), &view.path, types)?;
     Ok(candidates(view, &parts).into_iter().find(|(_, types)| *types == wanted).map(|(oid, _)| oid))
 }
 
@@ -326,7 +337,7 @@ pub fn function_by_signature(
     };
     let name = parts.last().map_or("", String::as_str);
     let wanted = match types {
-        Some(types) => Some(parse_types(types)?),
+        Some(types) => Some(parse_types(catalog, path, types)?),
         None => None,
     };
     let mut found =
@@ -346,21 +357,29 @@ pub fn function_by_signature(
     }
 }
 
-fn parse_types(types: &str) -> Result<Vec<TypeId>> {
+fn parse_types(catalog: &Catalog, path: &[String], types: &str) -> Result<Vec<TypeId>> {
     if types.trim().is_empty() {
         return Ok(Vec::new());
     }
-    types.split(',').map(type_by_name).collect()
+    types.split(',').map(|name| type_by_name(catalog, path, name)).collect()
 }
 
-/// A built-in type by any of its names.
-fn type_by_name(name: &str) -> Result<TypeId> {
+/// A type by any of its names.
+fn type_by_name(catalog: &Catalog, path: &[String], name: &str) -> Result<TypeId> {
     let parsed = parser::parse_type_name(name)?;
-    let last = parsed.names.last().and_then(|node| match &node.node {
-        Some(parser::NodeEnum::String(text)) => TypeId::from_internal_name(&text.sval),
+    let part = |node: &parser::protobuf::Node| match &node.node {
+        Some(parser::NodeEnum::String(text)) => Some(text.sval.clone()),
         _ => None,
-    });
-    let found = if parsed.array_bounds.is_empty() { last } else { last.and_then(TypeId::array_of) };
+    };
+    let parts: Vec<String> = parsed.names.iter().filter_map(part).collect();
+    let found = match &parts[..] {
+        [name] => TypeId::from_internal_name(name)
+            .or_else(|| path.iter().find_map(|schema| catalog.type_named(schema, name))),
+        [schema, name] if schema == "pg_catalog" => TypeId::from_internal_name(name),
+        [schema, name] => catalog.type_named(schema, name),
+        _ => None,
+    };
+    let found = if parsed.array_bounds.is_empty() { found } else { found.and_then(TypeId::array_of) };
     found.ok_or_else(|| {
         SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", name.trim()))
     })

@@ -1,14 +1,19 @@
-//! The tables of the schema `tuplix`: distribution, buckets, the log.
+//! The tables of the schema `tuplix`: distribution, buckets, the log, compiled plans.
 
 use tuplix_catalog::{Distribution, TableDef};
 use tuplix_types::{Row, Value};
 
 use super::relations::SystemRelation;
 use super::view::{View, int, text};
+use crate::plans::Total;
 
 /// `tuplix.tables`
 pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    view.catalog().tables().map(|table| distribution(relation, table)).collect()
+    view.catalog()
+        .tables()
+        .filter(|table| table.view.is_none())
+        .map(|table| distribution(relation, table))
+        .collect()
 }
 
 fn distribution(relation: &SystemRelation, table: &TableDef) -> Row {
@@ -45,4 +50,37 @@ pub(crate) fn log(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ("bytes", int(statistics.bytes)),
         ("durable_epoch", int(log.durable_epoch())),
     ])]
+}
+
+/// `tuplix.plans`
+pub(crate) fn plans(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let node = &view.services.node;
+    let plans = node.plans.all();
+    let statements = plans.iter().map(|(text_of, plan)| {
+        relation.row(&[
+            ("kind", text("statement")),
+            ("text", text(text_of)),
+            ("partitions", plan.partitions.as_deref().map_or(Value::Null, text)),
+            ("sessions", int(plan.sessions)),
+            ("calls", int(plan.total.calls)),
+            ("mean_us", plan.total.mean_us().map_or(Value::Null, Value::Float8)),
+        ])
+    });
+    let mut rows: Vec<Row> = statements.collect();
+    for (function, (version, compiled)) in node.procedures.lock().iter() {
+        let Some(definition) = view.catalog().function(*function) else { continue };
+        let mut total = Total::default();
+        let callers = plans.values().filter(|plan| plan.procedure == Some(function.0));
+        callers.for_each(|plan| total.add(plan.total));
+        let argument = definition.distribution_argument.and_then(|at| definition.arguments.get(at));
+        rows.push(relation.row(&[
+            ("kind", text("procedure")),
+            ("text", text(compiled.signature())),
+            ("partitions", argument.map_or(Value::Null, |argument| text(&format!("of {}", argument.name)))),
+            ("calls", int(total.calls)),
+            ("mean_us", total.mean_us().map_or(Value::Null, Value::Float8)),
+            ("version", int(*version)),
+        ]));
+    }
+    rows
 }

@@ -1,9 +1,10 @@
 //! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
 
-use tuplix_catalog::{ColumnDef, Identity, IndexDef, TableDef};
+use tuplix_catalog::{ColumnDef, FieldDef, Identity, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
 use super::relations::{self, SystemColumn, SystemRelation};
+use super::user_types;
 use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
 use super::{deparse, sequence};
 
@@ -18,6 +19,9 @@ pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         rows.extend(table.indexes.iter().map(|index| index_class(view, relation, table, index)));
     }
     rows.extend(view.catalog().sequences().map(|def| sequence::class(view, relation, def)));
+    rows.extend(
+        user_types::composites(view).map(|(ty, fields)| user_types::class(view, relation, ty, fields)),
+    );
     rows.extend(relations::all().map(|system| system_class(view, relation, system)));
     rows
 }
@@ -27,19 +31,21 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("oid", oid(table.id.0)),
         ("relname", text(&table.name)),
         ("relnamespace", oid(view.schema_oid(&table.schema))),
+        ("reltype", oid(table.row_type().0)),
         ("relowner", oid(OWNER)),
-        ("relam", oid(HEAP)),
-        ("relfilenode", oid(table.id.0)),
+        ("relam", oid(if table.view.is_some() { 0 } else { HEAP })),
+        ("relfilenode", oid(if table.view.is_some() { 0 } else { table.id.0 })),
         // As of a table that nobody has analysed.
         ("reltuples", Value::Float4(-1.0)),
         ("relhasindex", truth(!table.indexes.is_empty())),
-        ("relpersistence", text("p")),
-        ("relkind", text("r")),
+        ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
+        ("relhasrules", truth(table.view.is_some())),
+        ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
         ("relhastriggers", truth(has_triggers(view, table))),
         ("relispopulated", truth(true)),
-        ("relreplident", text("d")),
+        ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
 }
 
@@ -50,6 +56,10 @@ fn has_triggers(view: &View<'_>, table: &TableDef) -> bool {
         || view.catalog().references_to(table.id).next().is_some()
 }
 
+fn persistence(table: &TableDef) -> &'static str {
+    if table.temporary.is_some() { "t" } else { "p" }
+}
+
 fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
     relation.row(&[
         ("oid", oid(index.id.0)),
@@ -58,7 +68,7 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("relowner", oid(OWNER)),
         ("relam", oid(access_method(index))),
         ("relfilenode", oid(index.id.0)),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(table))),
         ("relkind", text("i")),
         ("relnatts", int(index.columns.len())),
         ("relispopulated", truth(true)),
@@ -89,19 +99,29 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         let columns = table.columns.iter().enumerate();
         rows.extend(columns.map(|(number, column)| {
             let has_default = default_of(column).is_some() || column.generated.is_some();
-            let row = attribute(relation, table.id.0, number, &Attribute::of_column(column), has_default);
+            let shown = Attribute::of_column(view, column);
+            let row = attribute(relation, table.id.0, number, &shown, has_default);
             with_source(relation, row, column)
         }));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
-                let made;
+                let (made, own);
                 let column = match &key.expression {
                     Some(text) => {
                         made = expression_name(index, number, text);
                         let ty = deparse::key_type(view, table, key);
-                        Attribute { name: &made, ty, typmod: -1, not_null: false }
+                        own = ColumnDef {
+                            name: made,
+                            ty,
+                            typmod: -1,
+                            not_null: false,
+                            default: None,
+                            identity: None,
+                            generated: None,
+                        };
+                        Attribute::of_column(view, &own)
                     }
-                    None => Attribute::of_column(&table.columns[key.column]),
+                    None => Attribute::of_column(view, &table.columns[key.column]),
                 };
                 attribute(relation, index.id.0, number, &Attribute { not_null: false, ..column }, false)
             }));
@@ -110,6 +130,12 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     for def in view.catalog().sequences() {
         rows.extend(sequence::COLUMNS.iter().enumerate().map(|(number, column)| {
             attribute(relation, def.id.0, number, &Attribute::of_system(column), false)
+        }));
+    }
+    for (ty, fields) in user_types::composites(view) {
+        let columns = fields.iter().enumerate();
+        rows.extend(columns.map(|(number, field)| {
+            attribute(relation, ty.id.object(), number, &Attribute::of_field(view, field), false)
         }));
     }
     for system in relations::all() {
@@ -154,17 +180,27 @@ fn with_c_collation(relation: &SystemRelation, mut row: Row) -> Row {
 struct Attribute<'a> {
     name: &'a str,
     ty: TypeId,
+    /// The type under a domain.
+    base: TypeId,
     typmod: i32,
     not_null: bool,
 }
 
 impl<'a> Attribute<'a> {
-    fn of_column(column: &'a ColumnDef) -> Attribute<'a> {
-        Attribute { name: &column.name, ty: column.ty, typmod: column.typmod, not_null: column.not_null }
+    fn of_column(view: &View<'_>, column: &'a ColumnDef) -> Attribute<'a> {
+        let base = view.catalog().base_type(column.ty, -1).0;
+        let (ty, typmod) = (column.ty, column.typmod);
+        Attribute { name: &column.name, ty, base, typmod, not_null: column.not_null }
+    }
+
+    fn of_field(view: &View<'_>, field: &'a FieldDef) -> Attribute<'a> {
+        let base = view.catalog().base_type(field.ty, -1).0;
+        Attribute { name: &field.name, ty: field.ty, base, typmod: field.typmod, not_null: false }
     }
 
     fn of_system(column: &'a SystemColumn) -> Attribute<'a> {
-        Attribute { name: column.name, ty: column.ty, typmod: -1, not_null: column.not_null }
+        let ty = column.ty;
+        Attribute { name: column.name, ty, base: ty, typmod: -1, not_null: column.not_null }
     }
 }
 
@@ -190,7 +226,7 @@ fn attribute(
         ("atthasdef", truth(has_default)),
         ("attislocal", truth(true)),
     ];
-    if let Some(facts) = type_facts(column.ty) {
+    if let Some(facts) = type_facts(column.base) {
         values.extend([
             ("attlen", facts.length.clone()),
             ("attbyval", facts.by_value.clone()),
@@ -242,9 +278,8 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("rowsecurity", truth(false)),
         ])
     };
-    let users = view
-        .catalog()
-        .tables()
+    let users = view.catalog().tables().filter(|table| table.view.is_none());
+    let users = users
         .map(|table| row(&table.schema, &table.name, !table.indexes.is_empty(), has_triggers(view, table)));
     let system = relations::all().filter(|system| system.kind == "r");
     users.chain(system.map(|system| row(system.schema, system.name, false, false))).collect()

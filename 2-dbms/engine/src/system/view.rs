@@ -22,7 +22,7 @@ const PG_CATALOG: u32 = 11;
 const INFORMATION_SCHEMA: u32 = 13_207;
 const TUPLIX: u32 = 9000;
 /// Constraints and defaults without an object id of their own get one above this, from their table's.
-const MADE_OIDS: u32 = 1 << 31;
+pub(crate) const MADE_OIDS: u32 = 1 << 31;
 
 /// See the module.
 pub(crate) struct View<'a> {
@@ -172,8 +172,18 @@ static FACTS: LazyLock<BTreeMap<u32, TypeFacts>> = LazyLock::new(|| {
 });
 
 /// The facts of a type.
-pub(crate) fn type_facts(ty: TypeId) -> Option<&'static TypeFacts> {
-    FACTS.get(&ty.0)
+pub(crate) fn type_facts(ty: TypeId) -> Option<TypeFacts> {
+    if !ty.is_user() {
+        return FACTS.get(&ty.0).cloned();
+    }
+    let is_enum = ty.is_enum();
+    Some(TypeFacts {
+        length: int(if is_enum { 4 } else { -1 }),
+        by_value: truth(is_enum),
+        alignment: text(if is_enum { "i" } else { "d" }),
+        storage: text(if is_enum { "p" } else { "x" }),
+        collation: oid(0),
+    })
 }
 
 /// The default operator class of a type for an access method, 0 when there is none.
@@ -192,6 +202,8 @@ pub(crate) fn operator_class(method: u32, ty: TypeId) -> u32 {
     });
     let ty = match ty {
         TypeId::VARCHAR => TypeId::TEXT,
+        _ if ty.is_enum() => TypeId::ANYENUM,
+        _ if ty.is_row() => TypeId::RECORD,
         _ if ty.element().is_some() => TypeId::ANYARRAY,
         _ => ty,
     };

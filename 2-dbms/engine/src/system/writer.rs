@@ -1,12 +1,12 @@
 //! Writes a typed expression as SQL the way PostgreSQL's `get_rule_expr` does: every operator in parentheses, or, when
 //! pretty, only where they are needed; casts and the types of literals spelled out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use tuplix_functions::{Function, FunctionKind, quote_literal};
 use tuplix_sql::parser::quote_ident;
-use tuplix_sql::plan::{Expr, ExprKind};
+use tuplix_sql::plan::{AggregateCall, Expr, ExprKind, RelationId, Select};
 use tuplix_types::{TypeId, Value, text_io, typmod};
 
 use super::view::View;
@@ -29,6 +29,8 @@ enum Around<'a> {
 pub(crate) struct Writer<'a> {
     view: &'a View<'a>,
     columns: Vec<String>,
+    /// The columns of a query's relations, and the query.
+    query: Option<(&'a BTreeMap<RelationId, Vec<String>>, &'a Select)>,
     pretty: bool,
     /// The text says CURRENT_TIMESTAMP or CURRENT_DATE, whose tree is that of `now()`.
     says_current: bool,
@@ -41,7 +43,38 @@ impl<'a> Writer<'a> {
     pub(crate) fn new(view: &'a View<'a>, columns: Vec<String>, written: &str, pretty: bool) -> Writer<'a> {
         let lower = written.to_ascii_lowercase();
         let says_current = lower.contains("current_timestamp") || lower.contains("current_date");
-        Writer { view, columns, pretty, says_current, out: String::new(), indent: 0 }
+        Writer { view, columns, query: None, pretty, says_current, out: String::new(), indent: 0 }
+    }
+
+    /// Writes expressions of a query.
+    pub(crate) fn over(
+        mut self,
+        names: &'a BTreeMap<RelationId, Vec<String>>,
+        select: &'a Select,
+    ) -> Writer<'a> {
+        self.query = Some((names, select));
+        self
+    }
+
+    /// An aggregate call.
+    fn aggregate(&mut self, call: &AggregateCall) -> Option<()> {
+        if !call.order_by.is_empty() || !call.direct.is_empty() {
+            return None;
+        }
+        let distinct = if call.distinct { "DISTINCT " } else { "" };
+        let name = quote_ident(call.aggregate.function.name);
+        match call.arguments.is_empty() {
+            true => {
+                let _ = write!(self.out, "{name}(*)");
+            }
+            false => self.list(&format!("{name}({distinct}"), &call.arguments, ")")?,
+        }
+        if let Some(filter) = &call.filter {
+            self.out.push_str(" FILTER (WHERE ");
+            self.expr(filter, Around::List)?;
+            self.out.push(')');
+        }
+        Some(())
     }
 
     /// The expression's text; `None` when it has a construct that is not written here.
@@ -53,7 +86,18 @@ impl<'a> Writer<'a> {
     fn expr(&mut self, expr: &Expr, around: Around<'_>) -> Option<()> {
         match &expr.kind {
             ExprKind::Constant(value) => self.constant(value, expr),
-            ExprKind::Column { column, .. } => self.out.push_str(self.columns.get(*column)?),
+            ExprKind::Column { relation, column } => match self.query {
+                Some((names, _)) => self.out.push_str(names.get(relation)?.get(*column)?),
+                None => self.out.push_str(self.columns.get(*column)?),
+            },
+            ExprKind::GroupKey(key) => {
+                let key = self.query.and_then(|(_, select)| select.group_by.get(*key))?;
+                self.expr(key, around)?;
+            }
+            ExprKind::Aggregate(number) => {
+                let call = self.query.and_then(|(_, select)| select.aggregates.get(*number))?;
+                self.aggregate(call)?;
+            }
             ExprKind::Call { function, arguments } => self.call(function, arguments, expr, around)?,
             ExprKind::UserCall { function, arguments } => {
                 let name = super::names::function_name(self.view, function.0)?;
@@ -66,6 +110,8 @@ impl<'a> Writer<'a> {
                 }
                 _ => self.cast(inner, expr.ty, expr.typmod)?,
             },
+            ExprKind::Domain { argument, .. } => self.cast(argument, expr.ty, -1)?,
+            ExprKind::DomainValue => self.out.push_str("VALUE"),
             ExprKind::Relabel(inner) => self.cast(inner, expr.ty, expr.typmod)?,
             ExprKind::CastElements { array, .. } => self.cast(array, expr.ty, expr.typmod)?,
             ExprKind::And(list) => self.logic(list, " AND ", around)?,

@@ -1,10 +1,10 @@
 //! Changing rows, in place or in the overlay, with unique constraints and locks.
 
-use tuplix_catalog::IndexDef;
+use tuplix_catalog::{IndexDef, OnCommit};
 use tuplix_sql::plan::{LockStrength, LockWait};
 use tuplix_types::{SqlError, Value, sqlstate};
 
-use super::{RowRef, SHARED_REFERENCE, Transaction, Undo, bucket_of_value};
+use super::{RestartCause, RowRef, SHARED_REFERENCE, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
 use crate::lock_table::LockKey;
 use crate::redo;
@@ -50,7 +50,11 @@ impl Transaction<'_> {
     /// # Errors
     /// 23505 when a unique constraint has the key already; 23502 for a NULL distribution column.
     pub fn insert(&mut self, access: &TableAccess, values: &[Value]) -> Run<RowRef> {
-        self.refuse_read_only("INSERT")?;
+        if access.temporary {
+            self.begin_temporary(access)?;
+        } else {
+            self.refuse_read_only("INSERT")?;
+        }
         let bucket = self.bucket_of_row(access, values)?;
         let held = self.place_for_write(access, bucket)?;
         for (number, index) in access.table.indexes.iter().enumerate() {
@@ -70,12 +74,22 @@ impl Transaction<'_> {
         }
         let fragment = self.held.get_mut(held).fragment_mut(access.slot, bucket);
         let row = fragment.insert(values).map_err(SqlError::from)?;
-        if self.logs {
+        if self.logs && !access.temporary {
             redo::insert(&mut self.scratch.redo, access.table.id, bucket, row, values);
         }
         let row = RowRef { slot: access.slot, bucket, held, private: false, row };
         self.scratch.undo.push(Undo::Inserted(row));
         Ok(row)
+    }
+
+    /// Rows that go when the transaction ends are never in place: they stay in an overlay.
+    #[cold]
+    fn begin_temporary(&mut self, access: &TableAccess) -> Run<()> {
+        if access.table.temporary == Some(OnCommit::Delete) && !self.is_interactive() {
+            self.cause = RestartCause::NeedsBlock;
+            return Err(Stop::Restart);
+        }
+        Ok(())
     }
 
     fn bucket_of_row(&self, access: &TableAccess, values: &[Value]) -> Run<u16> {
@@ -213,7 +227,9 @@ impl Transaction<'_> {
         changes: &[(usize, Value)],
         effects: &Effects,
     ) -> Run<RowRef> {
-        self.refuse_read_only("UPDATE")?;
+        if !access.temporary {
+            self.refuse_read_only("UPDATE")?;
+        }
         if row.held == SHARED_REFERENCE {
             self.hold_all()?;
         }
@@ -234,7 +250,7 @@ impl Transaction<'_> {
         let values = &mut self.scratch.undo_values[first..];
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         fragment.exchange(row.row, values);
-        if self.logs {
+        if self.logs && !access.temporary {
             redo::update(&mut self.scratch.redo, access, fragment, row, &effects.logged);
         }
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
@@ -289,7 +305,9 @@ impl Transaction<'_> {
 
     /// Deletes a row.
     pub fn delete(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
-        self.refuse_read_only("DELETE")?;
+        if !access.temporary {
+            self.refuse_read_only("DELETE")?;
+        }
         if row.held == SHARED_REFERENCE {
             self.hold_all()?;
         }
@@ -298,7 +316,7 @@ impl Transaction<'_> {
         }
         self.wait_for_row(row, LockStrength::Update)?;
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
-        if self.logs {
+        if self.logs && !access.temporary {
             redo::delete(&mut self.scratch.redo, access, fragment, row);
         }
         fragment.delete(row.row);
@@ -355,7 +373,7 @@ impl Transaction<'_> {
             }
             (Some(holder), LockWait::Block) => Err(self.restart_after(holder)),
             (None, _) => {
-                self.lock_table(row.held, row.slot);
+                self.lock_table(row.held, access);
                 self.take_lock(row.held, row_lock(row), strength);
                 Ok(Some(row))
             }

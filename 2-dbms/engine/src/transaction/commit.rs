@@ -1,17 +1,13 @@
 //! Commit: one redo record, and what a reply has to wait for.
 
-use tuplix_catalog::{CatalogChange, SequenceId};
+use tuplix_catalog::{CatalogChange, OnCommit, SequenceId};
 use tuplix_log::RecordHeader;
-use tuplix_sql::plan::LockStrength;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
 
 use super::interactive::PrivateFragment;
-use super::{FragmentKey, Held, Interactive, RestartCause, RowBatch, RowRef, Scan, Transaction, Undo};
-use crate::domain::DomainState;
-use crate::layout::{Domain, Layout, Placement, TableAccess};
-use crate::lock_table::LockKey;
-use crate::node::StorageAccess;
+use super::{FragmentKey, Interactive, RestartCause, RowRef, Transaction, Undo};
+use crate::layout::{Domain, TableAccess};
 use crate::redo::{self, Origin};
 use crate::stop::Run;
 
@@ -44,16 +40,12 @@ impl Transaction<'_> {
             self.cause = RestartCause::LogFull;
             return Err(stop);
         }
-        if !self.scratch.catalog_changes.is_empty() {
-            self.publish_catalog()?;
-        }
         let committed = if self.scratch.undo.is_empty() && self.scratch.redo.is_empty() {
             Committed { epoch: self.seen_epoch() }
         } else {
             self.commit_changes(origin)?
         };
         self.release_deleted();
-        self.scratch.catalog_changes.clear();
         self.scratch.undo.clear();
         self.scratch.undo_values.clear();
         self.scratch.redo.clear();
@@ -110,7 +102,7 @@ impl Transaction<'_> {
     fn commit_changes(&mut self, origin: &Origin) -> Run<Committed> {
         let mut timestamp = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0) + 1;
         // Sequences are created and set by the catalogue's records: their own come before or after, never beside.
-        let mut sequences = (!self.scratch.catalog_changes.is_empty()).then(|| self.node.sequence_lane());
+        let mut sequences = self.logs_catalog.then(|| self.node.sequence_lane());
         if let Some(lane) = &mut sequences {
             timestamp = timestamp.max(lane.last_commit + 1);
             lane.last_commit = timestamp;
@@ -132,78 +124,6 @@ impl Transaction<'_> {
         Ok(Committed { epoch })
     }
 
-    /// Makes the catalogue changes of this run real. Rows of a table that is distributed anew move to their buckets.
-    fn publish_catalog(&mut self) -> Run<()> {
-        self.hold_all()?;
-        let before = self.node.schema();
-        self.wait_for_writers(&before.layout)?;
-        let changes = self.scratch.catalog_changes.clone();
-        let mut moving = Vec::new();
-        for change in &changes {
-            if let CatalogChange::PutTable(table) = change
-                && let Some(old) = before.layout.table(table.id)
-                && old.table.distribution != table.distribution
-            {
-                moving.push((table.id, self.all_rows(old)?));
-            }
-        }
-        let node = self.node;
-        node.publish(&changes, &mut Latched(&mut self.held))?;
-        for change in &changes {
-            redo::catalog(&mut self.scratch.redo, change)?;
-        }
-        // New tables brought new domains, which nobody else can know yet.
-        let after = node.schema();
-        self.catalog_version = after.version;
-        for domain in node.all_domains() {
-            self.hold(domain)?;
-        }
-        for (id, rows) in moving {
-            if let Some(access) = after.layout.table(id) {
-                for row in rows {
-                    self.insert(access, &row)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits (by restart) for interactive transactions that have written to a table that is about to change.
-    fn wait_for_writers(&mut self, layout: &Layout) -> Run<()> {
-        let holder = self.scratch.catalog_changes.iter().find_map(|change| {
-            let id = match change {
-                CatalogChange::PutTable(table) => table.id,
-                CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => *id,
-                _ => return None,
-            };
-            let key = LockKey::Table { slot: layout.table(id)?.slot };
-            let of_this_table = self.held.iter().filter(|guard| match layout.table(id) {
-                Some(TableAccess { placement: Placement::Local(domain), .. }) => guard.domain == *domain,
-                _ => true,
-            });
-            of_this_table
-                .filter_map(|guard| guard.locks.conflict(&key, self.id(), LockStrength::Update))
-                .next()
-        });
-        holder.map_or(Ok(()), |holder| Err(self.restart_after(holder)))
-    }
-
-    fn all_rows(&mut self, access: &TableAccess) -> Run<Vec<Vec<Value>>> {
-        let mut rows = Vec::new();
-        let mut batch = RowBatch::new();
-        for bucket in 0..access.buckets {
-            let mut scan = Scan::default();
-            loop {
-                let more = self.scan(access, bucket, &mut scan, &[], &mut batch)?;
-                rows.extend(batch.iter().map(|row| self.read_row(*row)));
-                if !more {
-                    break;
-                }
-            }
-        }
-        Ok(rows)
-    }
-
     fn release_deleted(&mut self) {
         for position in 0..self.scratch.undo.len() {
             if let Undo::Deleted(row) = self.scratch.undo[position] {
@@ -217,13 +137,19 @@ impl Transaction<'_> {
         if interactive.validates_reads() && !interactive.overlay.is_empty() {
             self.validate_reads(&interactive.reads)?;
         }
-        for (key, private) in interactive.overlay.fragments() {
+        let current = |access: &TableAccess| match &interactive.catalog {
+            _ if access.table.temporary == Some(OnCommit::Delete) => false,
+            Some(catalog) => catalog.is_current(access),
+            None => true,
+        };
+        let fragments = || interactive.overlay.fragments().filter(|(_, private)| current(&private.access));
+        for (key, private) in fragments() {
             if private.access.placement == crate::layout::Placement::Reference {
                 self.hold_all()?;
             }
             self.hold(key.domain)?;
         }
-        for (key, private) in interactive.overlay.fragments() {
+        for (key, private) in fragments() {
             self.apply_fragment(key, private)?;
         }
         Ok(())
@@ -249,7 +175,9 @@ impl Transaction<'_> {
 
     fn apply_delete(&mut self, private: &PrivateFragment, row: RowRef) {
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
-        redo::delete(&mut self.scratch.redo, &private.access, fragment, row);
+        if !private.access.temporary {
+            redo::delete(&mut self.scratch.redo, &private.access, fragment, row);
+        }
         fragment.delete(row.row);
         self.scratch.undo.push(Undo::Deleted(row));
     }
@@ -267,7 +195,9 @@ impl Transaction<'_> {
         let changes = self.scratch.undo_values[first..].to_vec();
         fragment.exchange(row.row, &mut self.scratch.undo_values[first..]);
         let logged = redo::update_columns(&private.access, changes.iter().map(|(column, _)| *column));
-        redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
+        if !private.access.temporary {
+            redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
+        }
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
     }
 
@@ -276,7 +206,9 @@ impl Transaction<'_> {
         let values: Vec<_> = (0..columns).map(|column| private.fragment.read(at.row, column)).collect();
         let fragment = self.held.get_mut(at.held).fragment_mut(at.slot, at.bucket);
         let row = fragment.insert(&values).map_err(tuplix_types::SqlError::from)?;
-        redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);
+        if !private.access.temporary {
+            redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);
+        }
         self.scratch.undo.push(Undo::Inserted(RowRef { row, ..at }));
         Ok(())
     }
@@ -298,26 +230,13 @@ impl Transaction<'_> {
     }
 }
 
-/// Reaches domains through the latches of a run that holds them all.
-struct Latched<'h, 'n>(&'h mut Held<'n>);
-
-impl StorageAccess for Latched<'_, '_> {
-    fn with(&mut self, domain: Domain, change: &mut dyn FnMut(&mut DomainState), node: &crate::node::Node) {
-        match self.0.position(domain) {
-            Some(held) => change(self.0.get_mut(held)),
-            // A domain made a moment ago for a new table: nobody else knows it.
-            None => change(&mut node.domain(domain).lock(domain)),
-        }
-    }
-}
-
 /// Whether a column need not be written again; only said of what is cheap to compare.
 fn same_integer(new: &Value, old: &Value) -> bool {
     matches!((new, old), (Value::Null, Value::Null))
         || (new.as_i64().is_some() && new.as_i64() == old.as_i64())
 }
 
-fn live_rows(private: &PrivateFragment) -> impl Iterator<Item = RowId> + '_ {
+pub(super) fn live_rows(private: &PrivateFragment) -> impl Iterator<Item = RowId> + '_ {
     let mut cursor = tuplix_storage::ScanCursor::new();
     let mut batch = tuplix_storage::RowBatch::new();
     let mut rows = Vec::with_capacity(private.fragment.row_count());

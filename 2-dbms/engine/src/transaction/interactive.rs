@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use tuplix_catalog::TableId;
 use tuplix_sql::plan::{Isolation, LockStrength};
 use tuplix_storage::{Fragment, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::change::row_lock;
-use super::{RowRef, Transaction, fragment_schema};
+use super::{PrivateCatalog, RowRef, SHARED_REFERENCE, Transaction, fragment_schema};
 use crate::layout::{Domain, TableAccess};
 use crate::lock_table::{LockKey, TransactionId};
 use crate::stop::Run;
@@ -32,10 +33,16 @@ pub struct Interactive {
     pub isolation: Isolation,
     /// Its own row versions.
     pub overlay: Overlay,
+    /// The tables that it has locked last: most statements stay with a few.
+    recent_tables: [Option<(Domain, TableId)>; 4],
     /// Locks to give back at the end.
     pub locks: Vec<(Domain, LockKey)>,
     /// Where the overlay's undo list stood when the running statement began.
     pub statement_start: usize,
+    /// How many changes of the catalogue there were then.
+    pub statement_catalog: usize,
+    /// The catalogue as this transaction has changed it.
+    pub(crate) catalog: Option<Box<PrivateCatalog>>,
     /// REPEATABLE READ and SERIALIZABLE: the version of each fragment when it was first read.
     pub reads: BTreeMap<FragmentKey, u64>,
 }
@@ -47,8 +54,11 @@ impl Interactive {
             id,
             isolation,
             overlay: Overlay::default(),
+            recent_tables: [None; 4],
             locks: Vec::new(),
             statement_start: 0,
+            statement_catalog: 0,
+            catalog: None,
             reads: BTreeMap::new(),
         }
     }
@@ -216,7 +226,8 @@ impl Transaction<'_> {
         bucket: u16,
         values: &[Value],
     ) -> Run<RowRef> {
-        self.lock_table(held, access.slot);
+        self.lock_table(held, access);
+        self.refuse_old_generation(access)?;
         self.lock_keys(held, access, bucket, values);
         let key = self.fragment_key(held, access.slot, bucket);
         let overlay = &mut self.interactive_mut().overlay;
@@ -242,13 +253,14 @@ impl Transaction<'_> {
         changes: &[(usize, Value)],
         strength: LockStrength,
     ) -> Run<RowRef> {
+        self.refuse_old_generation(access)?;
         let mut values = self.read_row(row);
         for (column, value) in changes {
             values[*column] = value.clone();
         }
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if row.private {
-            self.lock_origin(key, row, strength)?;
+            self.lock_origin(access, key, row, strength)?;
             self.lock_keys(row.held, access, row.bucket, &values);
             let overlay = &mut self.interactive_mut().overlay;
             let mut old = changes.to_vec();
@@ -256,7 +268,7 @@ impl Transaction<'_> {
             overlay.undo.push(PrivateUndo::Updated(key, row.row, old));
             return Ok(row);
         }
-        self.lock_base_row(row, strength)?;
+        self.lock_base_row(access, row, strength)?;
         self.lock_keys(row.held, access, row.bucket, &values);
         let overlay = &mut self.interactive_mut().overlay;
         let version = overlay.private(key, access).fragment.insert(&values).map_err(SqlError::from)?;
@@ -266,13 +278,14 @@ impl Transaction<'_> {
     }
 
     pub(super) fn delete_private(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
+        self.refuse_old_generation(access)?;
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if !row.private {
-            self.lock_base_row(row, LockStrength::Update)?;
+            self.lock_base_row(access, row, LockStrength::Update)?;
             self.interactive_mut().overlay.hide(key, access, row.row, None);
             return Ok(());
         }
-        self.lock_origin(key, row, LockStrength::Update)?;
+        self.lock_origin(access, key, row, LockStrength::Update)?;
         let overlay = &mut self.interactive_mut().overlay;
         let private = overlay.private(key, access);
         private.fragment.delete(row.row);
@@ -285,39 +298,59 @@ impl Transaction<'_> {
     }
 
     /// Locks the committed row behind a version of this transaction's own, which may be locked less strongly so far.
-    fn lock_origin(&mut self, key: FragmentKey, row: RowRef, strength: LockStrength) -> Run<()> {
+    fn lock_origin(
+        &mut self,
+        access: &TableAccess,
+        key: FragmentKey,
+        row: RowRef,
+        strength: LockStrength,
+    ) -> Run<()> {
         let private = self.interactive_mut().overlay.fragments.get(&key);
         match private.and_then(|private| private.origin.get(&row.row)).copied() {
-            Some(base) => self.lock_base_row(RowRef { private: false, row: base, ..row }, strength),
+            Some(base) => self.lock_base_row(access, RowRef { private: false, row: base, ..row }, strength),
             None => Ok(()),
         }
     }
 
-    fn lock_base_row(&mut self, row: RowRef, strength: LockStrength) -> Run<()> {
+    fn lock_base_row(&mut self, access: &TableAccess, row: RowRef, strength: LockStrength) -> Run<()> {
         let lock = row_lock(row);
         if let Some(holder) = self.domain_state(row.held).locks.conflict(&lock, self.id(), strength) {
             return Err(self.restart_after(holder));
         }
-        self.lock_table(row.held, row.slot);
+        self.lock_table(row.held, access);
         self.take_lock(row.held, lock, strength);
         Ok(())
     }
 
     /// Keeps DDL off the table until this transaction ends: its private rows have the table's present shape and place.
-    pub(super) fn lock_table(&mut self, held: u16, slot: u32) {
-        self.take_lock(held, LockKey::Table { slot }, LockStrength::Share);
+    pub(super) fn lock_table(&mut self, held: u16, access: &TableAccess) {
+        // The locks of a reference table that is only read may lie in any domain.
+        let held = if held == SHARED_REFERENCE { 0 } else { held };
+        let place = (self.held.get(held).domain, access.table.id);
+        let recent = &mut self.interactive_mut().recent_tables;
+        if recent.contains(&Some(place)) {
+            return;
+        }
+        recent.rotate_right(1);
+        recent[0] = Some(place);
+        self.take_lock(held, LockKey::Table { id: access.table.id }, LockStrength::Share);
     }
 
-    /// REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has changed since it was first read.
+    /// Locks the table against DDL. REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has
+    /// changed since it was first read.
     #[inline]
     pub(super) fn track_read(&mut self, held: u16, access: &TableAccess, bucket: u16) -> Run<()> {
         match self.interactive.as_deref() {
-            Some(interactive) if interactive.validates_reads() => self.note_read(held, access, bucket),
-            _ => Ok(()),
+            Some(_) => self.note_read(held, access, bucket),
+            None => Ok(()),
         }
     }
 
     fn note_read(&mut self, held: u16, access: &TableAccess, bucket: u16) -> Run<()> {
+        self.lock_table(held, access);
+        if !self.interactive_mut().validates_reads() {
+            return Ok(());
+        }
         let key = self.fragment_key(held, access.slot, bucket);
         let version = self.domain_state(held).fragment(access.slot, bucket).map_or(0, |f| f.version());
         match *self.interactive_mut().reads.entry(key).or_insert(version) {

@@ -11,8 +11,10 @@
 //!                 set of committed rows that they hide; commit applies it in place as a one-shot does
 //! ```
 
+mod catalog;
 mod change;
 mod commit;
+mod generation;
 mod interactive;
 mod read;
 
@@ -30,8 +32,10 @@ use crate::node::Node;
 use crate::services::Services;
 use crate::stop::{Run, Stop};
 
+pub(crate) use catalog::{Entry as CatalogEntry, PrivateCatalog, State as CatalogState};
 pub use change::Effects;
 pub use commit::Committed;
+pub(crate) use generation::Fragments;
 pub use interactive::{FragmentKey, Interactive, Overlay};
 pub use read::{KeyRange, RangeScan, Scan};
 
@@ -62,6 +66,8 @@ pub struct Mark {
     undo: usize,
     redo: usize,
     private_undo: usize,
+    /// Changes of the catalogue.
+    catalog: usize,
     notices: usize,
 }
 
@@ -80,8 +86,6 @@ pub struct Scratch {
     pub notices: Vec<SqlError>,
     /// Buffered until commit: channel and payload.
     pub notifications: Vec<(String, String)>,
-    /// Changes of the catalogue, made real by the commit.
-    pub catalog_changes: Vec<tuplix_catalog::CatalogChange>,
     /// Checks of foreign keys that wait for the commit.
     deferred: Vec<crate::exec::Deferred>,
     /// Key values being looked up.
@@ -117,6 +121,8 @@ pub enum RestartCause {
     Catalog,
     /// The log's buffer is full.
     LogFull,
+    /// A one-shot met what only an interactive transaction can do.
+    NeedsBlock,
 }
 
 /// One run. See the module.
@@ -138,6 +144,8 @@ pub struct Transaction<'n> {
     logs: bool,
     /// The newest epoch of a sequence's record that this run depends on.
     sequence_epoch: u64,
+    /// The run's record changes the catalogue.
+    logs_catalog: bool,
 }
 
 /// Latched domains. The first few need no heap.
@@ -231,6 +239,7 @@ impl<'n> Transaction<'n> {
             read_only: start.read_only,
             logs: start.node.log.is_on(),
             sequence_epoch: 0,
+            logs_catalog: false,
         };
         debug_assert!(transaction.scratch.undo.is_empty() && transaction.scratch.redo.is_empty());
         transaction.latch_wanted();
@@ -318,7 +327,15 @@ impl<'n> Transaction<'n> {
             }
             return self.check_catalog();
         }
-        Err(self.restart_with(&all))
+        for &domain in &all {
+            if self.held.position(domain).is_none() {
+                let Some(guard) = self.node.domain(domain).try_lock(domain) else {
+                    return Err(self.restart_with(&all));
+                };
+                self.held.push(guard);
+            }
+        }
+        self.check_catalog()
     }
 
     /// Latches where `bucket` of the table lies.
@@ -331,6 +348,7 @@ impl<'n> Transaction<'n> {
                 Ok(self.held.position(Domain::REFERENCE).unwrap_or(SHARED_REFERENCE))
             }
             Placement::Reference => self.hold(Domain::REFERENCE),
+            Placement::Locked(holder) => Err(self.restart_after(holder)),
         }
     }
 
@@ -425,6 +443,7 @@ impl<'n> Transaction<'n> {
             undo: self.scratch.undo.len(),
             redo: self.scratch.redo.len(),
             private_undo: self.interactive.as_deref().map_or(0, |interactive| interactive.overlay.undo_len()),
+            catalog: self.catalog_changes(),
             notices: self.scratch.notices.len(),
         }
     }
@@ -463,6 +482,7 @@ impl<'n> Transaction<'n> {
         if let Some(interactive) = self.interactive.as_deref_mut() {
             interactive.overlay.rollback_to(mark.private_undo);
         }
+        self.undo_catalog(mark.catalog);
     }
 
     fn undo_one(&mut self, undo: Undo) {
@@ -496,9 +516,6 @@ impl<'n> Transaction<'n> {
 
     /// Ends a statement of an interactive transaction: latches go, private versions and locks stay.
     pub(crate) fn finish_statement(&mut self) -> Run<Committed> {
-        if !self.scratch.catalog_changes.is_empty() {
-            return Err(ddl_in_block().into());
-        }
         assert!(
             self.scratch.undo.is_empty() && self.scratch.redo.is_empty(),
             "an interactive statement writes privately"
@@ -508,15 +525,10 @@ impl<'n> Transaction<'n> {
         Ok(Committed { epoch })
     }
 
-    /// DDL takes effect at once, so it cannot be part of a transaction block yet.
-    pub(crate) fn refuse_ddl_in_block(&self) -> Run<()> {
-        if self.is_interactive() { Err(ddl_in_block().into()) } else { Ok(()) }
-    }
-
     fn undo_run(&mut self) {
         let private_undo = self.interactive.as_deref().map_or(0, |interactive| interactive.statement_start);
-        self.rollback_to(Mark { undo: 0, redo: 0, private_undo, notices: 0 });
-        self.scratch.catalog_changes.clear();
+        let catalog = self.interactive.as_deref().map_or(0, |interactive| interactive.statement_catalog);
+        self.rollback_to(Mark { undo: 0, redo: 0, private_undo, catalog, notices: 0 });
         self.scratch.undo_values.clear();
         self.scratch.notices.clear();
         self.scratch.notifications.clear();
@@ -562,11 +574,6 @@ impl Drop for Transaction<'_> {
             self.undo_run();
         }
     }
-}
-
-fn ddl_in_block() -> SqlError {
-    SqlError::unsupported("DDL inside a transaction block")
-        .hint("Run it by itself, outside BEGIN ... COMMIT.")
 }
 
 impl Scratch {

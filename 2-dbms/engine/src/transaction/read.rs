@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use tuplix_storage::{Fragment, RangeCursor, RowBatch as IdBatch, RowId, ScanCursor, SimplePredicate};
+use tuplix_storage::{
+    ChunkView, Fragment, RangeCursor, RowBatch as IdBatch, RowId, ScanCursor, SimplePredicate,
+};
 use tuplix_types::Value;
 
 use super::{RowBatch, RowRef, Transaction};
@@ -112,6 +114,24 @@ impl Transaction<'_> {
         let more = fragment.scan_batch(&mut scan.cursor, predicates, &mut ids);
         out.extend(ids.iter().map(|id| row(true, *id)));
         Ok(more)
+    }
+
+    /// Calls `visit` with each chunk of a bucket's rows, for a one-shot that computes column by column.
+    pub(crate) fn visit_chunks(
+        &mut self,
+        access: &TableAccess,
+        bucket: u16,
+        visit: &mut dyn FnMut(&ChunkView<'_>),
+    ) -> Run<()> {
+        debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
+        let held = self.place(access, bucket)?;
+        let services = self.services();
+        let fragment = self.domain_state(held).fragment(access.slot, bucket);
+        for chunk in fragment.into_iter().flat_map(Fragment::chunks) {
+            services.check_interrupts()?;
+            visit(&chunk);
+        }
+        Ok(())
     }
 
     /// The next row of a bucket, from slot `from` on, for which all predicates hold, for a one-shot that reads a few.

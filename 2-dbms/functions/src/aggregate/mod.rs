@@ -5,12 +5,18 @@
 
 mod collect;
 mod number;
+mod ordered;
+mod regression;
 mod simple;
+mod sliding;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use tuplix_types::{Numeric, Result, Value};
+
+pub use ordered::{OrderedSet, ordered_set};
+pub use sliding::{RemoveFn, Sliding, sliding};
 
 use crate::CallContext;
 use crate::registry::{Function, FunctionKind, functions};
@@ -49,6 +55,8 @@ pub enum AggregateState {
         squares: Option<Numeric>,
         /// How many.
         count: i64,
+        /// How many of them have as many digits after the point as the sum.
+        of_scale: i64,
     },
     /// One value: the extreme, or the sum in the result's own type.
     Value(Value),
@@ -62,6 +70,8 @@ pub enum AggregateState {
     Bytes(Vec<u8>),
     /// Keys and values of an object so far.
     Pairs(Vec<(ecow::EcoString, tuplix_types::jsonb::Jsonb)>),
+    /// Sums over pairs of floats.
+    Regression(regression::Pairs),
     /// Items of a JSON array so far.
     Items(Vec<tuplix_types::jsonb::Jsonb>),
 }
@@ -104,11 +114,15 @@ pub(crate) struct Code {
 pub(crate) type Table = &'static [(&'static str, Code)];
 
 static CODE: LazyLock<BTreeMap<&'static str, Code>> = LazyLock::new(|| {
-    [simple::AGGREGATES, number::AGGREGATES, number::STATISTICS, collect::AGGREGATES]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    let tables = [
+        simple::AGGREGATES,
+        number::AGGREGATES,
+        number::STATISTICS,
+        collect::AGGREGATES,
+        ordered::AGGREGATES,
+        regression::AGGREGATES,
+    ];
+    tables.into_iter().flatten().copied().collect()
 });
 
 static AGGREGATES: LazyLock<BTreeMap<&'static str, Aggregate>> = LazyLock::new(|| {

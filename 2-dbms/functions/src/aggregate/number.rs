@@ -54,9 +54,14 @@ fn add_numeric(state: &mut AggregateState, args: &[Value], with_squares: bool) -
     let value = numeric(args, 0)?;
     if matches!(state, AggregateState::Empty) {
         let squares = with_squares.then_some(Numeric::ZERO);
-        *state = AggregateState::Numerics { sum: Numeric::ZERO, squares, count: 0 };
+        *state = AggregateState::Numerics { sum: Numeric::ZERO, squares, count: 0, of_scale: 0 };
     }
-    let AggregateState::Numerics { sum, squares, count } = state else { return Err(mixed_up()) };
+    let AggregateState::Numerics { sum, squares, count, of_scale } = state else { return Err(mixed_up()) };
+    match value.scale().cmp(&sum.scale()) {
+        std::cmp::Ordering::Greater => *of_scale = 1,
+        std::cmp::Ordering::Equal => *of_scale += 1,
+        std::cmp::Ordering::Less => {}
+    }
     *sum = sum.add(value)?;
     *count += 1;
     if let Some(squares) = squares {
@@ -72,7 +77,7 @@ fn exact(state: AggregateState) -> Result<Option<(Numeric, Numeric, i64)>> {
         AggregateState::Integers { sum, squares, count } => {
             Ok(Some((from_i128(sum), Numeric::new(squares.unwrap_or_default(), 0), count)))
         }
-        AggregateState::Numerics { sum, squares, count } => {
+        AggregateState::Numerics { sum, squares, count, .. } => {
             Ok(Some((sum, squares.unwrap_or(Numeric::ZERO), count)))
         }
         _ => Err(mixed_up()),

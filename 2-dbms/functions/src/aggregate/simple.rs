@@ -66,19 +66,6 @@ fn min_bpchar(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) ->
     keep(state, &args[0], |new, best| compare_typed(TypeId::BPCHAR, new, best) == Ordering::Less)
 }
 
-/// Enum labels compare by their order in the type, which the session knows.
-fn keep_enum(
-    state: &mut AggregateState,
-    context: Context<'_, '_>,
-    args: &[Value],
-    wanted: Ordering,
-) -> Result<()> {
-    let id = context.arg_types.first().copied().unwrap_or(TypeId::ANYENUM);
-    let labels = context.session.enum_labels(id).unwrap_or_default();
-    let rank = |value: &Value| value.as_str().and_then(|text| labels.iter().position(|label| label == text));
-    keep(state, &args[0], |new, best| rank(new).cmp(&rank(best)) == wanted)
-}
-
 fn combine(
     state: &mut AggregateState,
     value: &Value,
@@ -134,7 +121,7 @@ pub(super) const AGGREGATES: Table = &[
     ("max_text", MAX),
     ("max_numeric", MAX),
     ("max_bpchar", Code { step: max_bpchar, finish: finish_value }),
-    ("max_anyenum", Code { step: |s, c, a| keep_enum(s, c, a, Ordering::Greater), finish: finish_value }),
+    ("max_anyenum", MAX),
     ("min_anyarray", MIN),
     ("min_int8", MIN),
     ("min_int4", MIN),
@@ -150,7 +137,7 @@ pub(super) const AGGREGATES: Table = &[
     ("min_text", MIN),
     ("min_numeric", MIN),
     ("min_bpchar", Code { step: min_bpchar, finish: finish_value }),
-    ("min_anyenum", Code { step: |s, c, a| keep_enum(s, c, a, Ordering::Less), finish: finish_value }),
+    ("min_anyenum", MIN),
     ("bool_and_bool", BIT_AND),
     ("every_bool", BIT_AND),
     ("bool_or_bool", BIT_OR),

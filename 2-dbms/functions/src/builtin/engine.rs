@@ -6,6 +6,15 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "create_distributed_table",
     "create_reference_table",
     "create_distributed_function",
+    // rows made of JSON: the executor's
+    "json_populate_record",
+    "jsonb_populate_record",
+    "json_populate_recordset",
+    "jsonb_populate_recordset",
+    "json_to_record",
+    "jsonb_to_record",
+    "json_to_recordset",
+    "jsonb_to_recordset",
     // sequences
     "nextval_oid",
     "currval_oid",

@@ -173,6 +173,7 @@ pub(crate) fn natural_type(value: &Value) -> TypeId {
         Value::Jsonb(_) => TypeId::JSONB,
         Value::Array(array) => array.element.array_of().unwrap_or(TypeId::ANYARRAY),
         Value::Record(_) => TypeId::RECORD,
+        Value::Enum(value) => value.ty,
     }
 }
 
@@ -202,6 +203,7 @@ pub fn hash_of(id: TypeId, value: &Value, seed: Option<u64>) -> Result<u64> {
         Value::Uuid(v) => hash_bytes(v.as_slice(), start),
         Value::Array(v) => hash_array(v, seed)?,
         Value::Record(v) => hash_record(v, &[], seed)?,
+        Value::Enum(v) => hash_float(v.order, start),
         Value::Jsonb(_) => return Err(SqlError::unsupported("the hash of a jsonb value")),
     };
     Ok(if seed.is_none() { hash & 0xffff_ffff } else { hash })

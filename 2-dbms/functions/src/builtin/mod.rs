@@ -14,9 +14,11 @@ mod bytes;
 mod compare;
 mod datetime;
 mod engine;
+mod enums;
 mod float;
 mod generate;
 pub mod hash;
+mod in_range;
 mod integer;
 pub(crate) mod json;
 pub(crate) mod jsonb;
@@ -44,10 +46,10 @@ pub(crate) struct Implementations {
 }
 
 const SCALARS: &[&[Scalars]] = &[
-    &[array::FUNCTIONS, boolean::FUNCTIONS, bytes::FUNCTIONS, compare::FUNCTIONS],
+    &[array::FUNCTIONS, boolean::FUNCTIONS, bytes::FUNCTIONS, compare::FUNCTIONS, enums::FUNCTIONS],
     &datetime::FUNCTIONS,
     &[float::FUNCTIONS, &float::FLOAT4, &float::FLOAT8, &float::FLOAT48, &float::FLOAT84],
-    &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), integer::FUNCTIONS, json::FUNCTIONS],
+    &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), in_range::FUNCTIONS, integer::FUNCTIONS, json::FUNCTIONS],
     &jsonb::FUNCTIONS,
     &[
         like::FUNCTIONS,

@@ -1,9 +1,9 @@
-//! What the session and the server say of themselves, and enums.
+//! What the session and the server say of themselves.
 
 use ecow::EcoString;
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
-use super::args::{array, boolean, from_array, int, int8, invalid, oid, text};
+use super::args::{array, boolean, from_array, int, int8, oid, text};
 use super::generate::{Listed, single_column};
 use super::{Scalars, Sets};
 use crate::CallContext;
@@ -59,38 +59,6 @@ fn type_name(context: &CallContext<'_>, id: TypeId, typmod: Option<i32>) -> Stri
         (Some(name), None) => name.to_owned(),
         (Some(_), Some(typmod)) => tuplix_types::typmod::format_type(id, typmod),
     }
-}
-
-fn labels(context: &CallContext<'_>, id: TypeId) -> Result<Vec<EcoString>> {
-    context
-        .session
-        .enum_labels(id)
-        .ok_or_else(|| SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "could not determine actual enum type"))
-}
-
-fn enum_type(context: &CallContext<'_>) -> TypeId {
-    context.arg_types.first().copied().unwrap_or(TypeId::ANYENUM)
-}
-
-/// The order of two labels of one enum type.
-fn enum_order(context: &CallContext<'_>, a: &[Value]) -> Result<std::cmp::Ordering> {
-    let labels = labels(context, enum_type(context))?;
-    let place = |at: usize| -> Result<usize> {
-        let label = text(a, at)?;
-        let found = labels.iter().position(|known| known == label);
-        found.ok_or_else(|| SqlError::internal(format!("\"{label}\" is no label of the enum")))
-    };
-    Ok(place(0)?.cmp(&place(1)?))
-}
-
-fn enum_range(context: &CallContext<'_>, from: &Value, to: &Value) -> Result<Value> {
-    let id = enum_type(context);
-    let labels = labels(context, id)?;
-    let place =
-        |value: &Value| value.as_str().and_then(|label| labels.iter().position(|known| known == label));
-    let (first, last) = (place(from).unwrap_or(0), place(to).map_or(labels.len(), |at| at + 1));
-    let chosen = labels.iter().take(last).skip(first).cloned().map(Value::Text).collect();
-    Ok(from_array(Array::from_elements(id, chosen)))
 }
 
 /// `8192 bytes`, `10 kB`, ...
@@ -184,23 +152,4 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("pg_is_other_temp_schema", |_, _| Ok(Value::Bool(false))),
     ("format_type", |ctx, a| format_type(ctx, a)),
     ("pg_size_pretty", |_, a| Ok(size_pretty(int8(a, 0)?))),
-    ("enum_eq", |_, a| Ok(Value::Bool(text(a, 0)? == text(a, 1)?))),
-    ("enum_ne", |_, a| Ok(Value::Bool(text(a, 0)? != text(a, 1)?))),
-    ("enum_lt", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_lt()))),
-    ("enum_le", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_le()))),
-    ("enum_gt", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_gt()))),
-    ("enum_ge", |ctx, a| Ok(Value::Bool(enum_order(ctx, a)?.is_ge()))),
-    ("enum_cmp", |ctx, a| Ok(Value::Int4(enum_order(ctx, a)? as i32))),
-    ("enum_larger", |ctx, a| Ok(a[usize::from(!enum_order(ctx, a)?.is_gt())].clone())),
-    ("enum_smaller", |ctx, a| Ok(a[usize::from(!enum_order(ctx, a)?.is_lt())].clone())),
-    ("enum_first", |ctx, _| {
-        let labels = labels(ctx, enum_type(ctx))?;
-        labels.first().cloned().map(Value::Text).ok_or_else(|| invalid("enum contains no values"))
-    }),
-    ("enum_last", |ctx, _| {
-        let labels = labels(ctx, enum_type(ctx))?;
-        labels.last().cloned().map(Value::Text).ok_or_else(|| invalid("enum contains no values"))
-    }),
-    ("enum_range_all", |ctx, _| enum_range(ctx, &Value::Null, &Value::Null)),
-    ("enum_range_bounds", |ctx, a| enum_range(ctx, &a[0], &a[1])),
 ];

@@ -88,7 +88,7 @@ impl Resolver<'_> {
                     if given != TypeId::UNKNOWN {
                         self.unify(
                             &mut elements,
-                            given,
+                            if wanted == TypeId::ANYENUM { base } else { given },
                             "arguments declared \"anyelement\" are not all alike",
                         )?;
                     }

@@ -36,6 +36,13 @@ impl Analyzer<'_> {
             return Ok(Some(expr));
         }
         let position = expr.position;
+        if to.is_domain() {
+            return self.into_domain(expr, to, context);
+        }
+        let expr = self.without_domain(expr);
+        if expr.ty == to {
+            return Ok(Some(expr));
+        }
         if expr.ty == TypeId::UNKNOWN {
             match expr.kind {
                 ExprKind::Constant(value) => return self.literal(value, to, position).map(Some),
@@ -45,6 +52,9 @@ impl Analyzer<'_> {
                 }
                 _ => {}
             }
+        }
+        if to.is_composite() && expr.ty.is_row() {
+            return self.into_composite(expr, to, context);
         }
         let Some(method) = self.resolver().find_cast(expr.ty, to, context) else { return Ok(None) };
         let kind = match method {
@@ -105,6 +115,9 @@ impl Analyzer<'_> {
     fn literal(&mut self, value: Value, to: TypeId, position: Option<u32>) -> Result<Expr> {
         let made = |value| Ok(Expr { position, ..Expr::constant(value, to) });
         let Some(text) = value.as_str() else { return made(Value::Null) };
+        if let Some(constant) = self.user_literal(text, to, position)? {
+            return made(constant);
+        }
         match to {
             TypeId::TEXT | TypeId::VARCHAR | TypeId::UNKNOWN => return made(value),
             TypeId::REGCLASS => {
@@ -244,7 +257,7 @@ pub(super) fn relabel(expr: Expr, to: TypeId) -> Expr {
             Expr { position, ..Expr::constant(value, to) }
         }
         // A relabelled integer is an object id's value.
-        ExprKind::Constant(Value::Int4(number)) if to.0 != expr.ty.0 => {
+        ExprKind::Constant(Value::Int4(number)) if to == TypeId::OID || to.is_object_name() => {
             Expr { position, ..Expr::constant(Value::Oid(number.cast_unsigned()), to) }
         }
         ExprKind::Relabel(inner) => Expr { kind: ExprKind::Relabel(inner), ty: to, typmod: -1, position },
@@ -303,6 +316,7 @@ fn reads_session(to: TypeId, text: &str) -> bool {
     let iso = bytes.len() >= 8 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
     match to {
         TypeId::TIMESTAMPTZ => true,
+        _ if to.is_user() => true,
         _ if to.is_object_name() => true,
         TypeId::DATE | TypeId::TIMESTAMP => !iso,
         // 'now' and 'allballs'.

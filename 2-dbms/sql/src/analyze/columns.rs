@@ -3,12 +3,12 @@
 
 use pg_query::protobuf::ColumnRef;
 use pg_query::protobuf::node::Node as NodeEnum;
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, ScopeItem, Seen};
 use super::variables::Conflict;
 use super::{Analyzer, nodes};
-use crate::plan::{Expr, OutputColumn};
+use crate::plan::{Expr, ExprKind, OutputColumn};
 
 impl Analyzer<'_> {
     /// A column reference without star.
@@ -22,6 +22,9 @@ impl Analyzer<'_> {
         if self.clause() == Clause::Default {
             let message = "cannot use column reference in DEFAULT expression";
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(position));
+        }
+        if let (Some((ty, typmod)), ["value"]) = (self.domain_value, &names[..]) {
+            return Ok(Expr { typmod, position, ..Expr::new(ExprKind::DomainValue, ty) });
         }
         let variable = self.variable(&names, position)?;
         let conflict = self.variables.map_or(Conflict::Column, |variables| variables.conflict);
@@ -89,7 +92,7 @@ impl Analyzer<'_> {
                 // `x.f` of a composite value named x.
                 if item.scalar
                     && let [only] = &item.columns[..]
-                    && only.value.ty == TypeId::RECORD
+                    && self.base(only.value.ty).is_row()
                 {
                     return self.field(only.value.clone(), column, position).map(Some);
                 }
@@ -205,6 +208,7 @@ impl Analyzer<'_> {
                 None => Err(self.no_table(name, position)),
             };
         }
+        self.record_star(node.location, &items);
         let columns = items.into_iter().flat_map(|item| item.columns);
         Ok(columns.map(|column| (column.name, Expr { position, ..column.value })).collect())
     }

@@ -26,15 +26,13 @@ fn invalid(message: impl Into<String>) -> SqlError {
 impl Analyzer<'_> {
     pub(super) fn create_function(&mut self, stmt: &CreateFunctionStmt) -> Result<CreateFunction> {
         let name = self.listed_name(&stmt.funcname, -1)?;
-        if stmt.sql_body.is_some() {
-            return Err(SqlError::unsupported(
-                "a function body written in SQL itself (RETURN, BEGIN ATOMIC)",
-            )
-            .hint("Write the body as a string."));
-        }
         let arguments = self.arguments(&stmt.parameters)?;
         let (returns, returns_set) = self.result_type(stmt, &arguments)?;
-        let clauses = self.function_clauses(&stmt.options)?;
+        check_polymorphic(&arguments, returns)?;
+        let mut clauses = self.function_clauses(&stmt.options)?;
+        if let Some(body) = stmt.sql_body.as_deref() {
+            self.standard_body(body, &arguments, &mut clauses)?;
+        }
         let language = clauses.language.ok_or_else(|| invalid("no language specified"))?;
         let (body, location) = clauses.body.ok_or_else(|| invalid("no function body specified"))?;
         if stmt.is_procedure && clauses.volatility.is_some() {
@@ -57,6 +55,36 @@ impl Analyzer<'_> {
         })
     }
 
+    /// RETURN value, or BEGIN ATOMIC statements END, as the text of a function in SQL.
+    fn standard_body(&self, body: &Node, arguments: &[ArgumentDef], clauses: &mut Clauses) -> Result<()> {
+        if clauses.body.is_some() {
+            return Err(invalid("duplicate function body specified"));
+        }
+        if *clauses.language.get_or_insert(Language::Sql) != Language::Sql {
+            return Err(invalid("inline SQL function body only valid for language SQL"));
+        }
+        if arguments.iter().any(|argument| tuplix_functions::is_polymorphic(argument.ty)) {
+            let message = "SQL function with unquoted function body cannot have polymorphic arguments";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        let statements = match nodes::inner(body)? {
+            returned @ NodeEnum::ReturnStmt(_) => vec![standard_statement(returned)?],
+            NodeEnum::List(list) => {
+                let mut statements = Vec::new();
+                for node in &list.items {
+                    let NodeEnum::List(inner) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                    for statement in &inner.items {
+                        statements.push(standard_statement(nodes::inner(statement)?)?);
+                    }
+                }
+                statements
+            }
+            _ => return Err(nodes::missing()),
+        };
+        clauses.body = Some((statements.join(";\n"), -1));
+        Ok(())
+    }
+
     fn arguments(&mut self, list: &[Node]) -> Result<Vec<ArgumentDef>> {
         let mut arguments: Vec<ArgumentDef> = Vec::with_capacity(list.len());
         let mut defaults = false;
@@ -73,7 +101,8 @@ impl Analyzer<'_> {
                 if later_inputs {
                     return Err(invalid("VARIADIC parameter must be the last input parameter"));
                 }
-                if argument.ty.element().is_none() {
+                let polymorphic = matches!(argument.ty, TypeId::ANYARRAY | TypeId::ANYCOMPATIBLEARRAY);
+                if argument.ty.element().is_none() && !polymorphic {
                     return Err(invalid("VARIADIC parameter must be an array"));
                 }
             }
@@ -103,7 +132,7 @@ impl Analyzer<'_> {
             return Err(invalid("functions cannot accept set arguments"));
         }
         let (ty, typmod) = self.type_name(type_name)?;
-        if tuplix_functions::is_polymorphic(ty) || ty == TypeId::ANY {
+        if ty == TypeId::ANY {
             return Err(self.unsupported(format_args!("an argument of type {ty}"), type_name.location));
         }
         if matches!(ty, TypeId::RECORD | TypeId::VOID | TypeId::TRIGGER | TypeId::UNKNOWN) {
@@ -111,7 +140,9 @@ impl Analyzer<'_> {
         }
         let default = match parameter.defexpr.as_deref() {
             Some(value) => {
-                self.check_default(value, &parameter.name, ty, typmod)?;
+                if !tuplix_functions::is_polymorphic(ty) {
+                    self.check_default(value, &parameter.name, ty, typmod)?;
+                }
                 Some(text::expression(value)?)
             }
             None => None,
@@ -143,16 +174,11 @@ impl Analyzer<'_> {
         };
         let bare = pg_query::protobuf::TypeName { setof: false, ..name.clone() };
         let (ty, _) = self.type_name(&bare)?;
-        if tuplix_functions::is_polymorphic(ty) || matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
+        if matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
             return Err(self.unsupported(format_args!("a function returning {ty}"), name.location));
         }
         if let Some(implied) = implied.filter(|implied| *implied != ty) {
             return Err(invalid(format!("function result type must be {implied} because of OUT parameters")));
-        }
-        if ty == TypeId::RECORD && implied.is_none() {
-            return Err(self
-                .unsupported("a function returning record without OUT arguments", name.location)
-                .hint("Use RETURNS TABLE or OUT arguments."));
         }
         Ok((ty, name.setof))
     }
@@ -234,6 +260,42 @@ impl Analyzer<'_> {
             None => error,
         })
     }
+}
+
+/// A statement of BEGIN ATOMIC, in which RETURN is SELECT.
+fn standard_statement(node: &NodeEnum) -> Result<String> {
+    match node {
+        NodeEnum::ReturnStmt(value) => {
+            let value = value.returnval.as_deref().ok_or_else(nodes::missing)?;
+            Ok(format!("SELECT {}", text::expression(value)?))
+        }
+        other => text::statement(other),
+    }
+}
+
+/// Refuses a polymorphic result that no argument decides.
+fn check_polymorphic(arguments: &[ArgumentDef], returns: TypeId) -> Result<()> {
+    use tuplix_functions::{ANYCOMPATIBLENONARRAY, is_polymorphic};
+    let compatible =
+        |ty: TypeId| matches!(ty, TypeId::ANYCOMPATIBLE | TypeId::ANYCOMPATIBLEARRAY | ANYCOMPATIBLENONARRAY);
+    let is_input =
+        |argument: &&ArgumentDef| !matches!(argument.mode, ArgumentMode::Out | ArgumentMode::Table);
+    let inputs: Vec<TypeId> = arguments.iter().filter(is_input).map(|argument| argument.ty).collect();
+    let outputs = arguments.iter().filter(|argument| !is_input(argument)).map(|argument| argument.ty);
+    for ty in outputs.chain([returns]).filter(|ty| is_polymorphic(*ty)) {
+        let decides = |input: &TypeId| is_polymorphic(*input) && compatible(*input) == compatible(ty);
+        if !inputs.iter().any(decides) {
+            let family = match compatible(ty) {
+                true => {
+                    "anycompatible, anycompatiblearray, anycompatiblenonarray, anycompatiblerange, or anycompatiblemultirange"
+                }
+                false => "anyelement, anyarray, anynonarray, anyenum, anyrange, or anymultirange",
+            };
+            let detail = format!("A result of type {ty} requires at least one input of type {family}.");
+            return Err(invalid("cannot determine result data type").detail(detail));
+        }
+    }
+    Ok(())
 }
 
 fn mode_of(parameter: &FunctionParameter) -> Result<ArgumentMode> {

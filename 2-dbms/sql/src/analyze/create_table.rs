@@ -2,7 +2,7 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
-    ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, OnCommitAction,
+    ColumnDef as ParsedColumn, ConstrType, Constraint as ParsedConstraint, CreateStmt, Node, TypeName,
 };
 use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -28,6 +28,7 @@ impl Analyzer<'_> {
         let mut columns: Vec<ColumnDef> = Vec::new();
         let mut constraints: Vec<Constraint> = Vec::new();
         let mut checks: Vec<&Node> = Vec::new();
+        let mut likes = Vec::new();
         for node in &stmt.table_elts {
             match nodes::inner(node)? {
                 NodeEnum::ColumnDef(column) => {
@@ -44,16 +45,17 @@ impl Analyzer<'_> {
                     constraints.push(self.table_constraint(constraint)?);
                 }
                 NodeEnum::TableLikeClause(like) => {
-                    let location = like.relation.as_ref().map_or(-1, |relation| relation.location);
-                    return Err(self.unsupported("CREATE TABLE ... LIKE", location));
+                    likes.push((columns.len(), self.like_clause(like)?));
                 }
                 _ => return Err(self.unsupported("this table element", nodes::location(node))),
             }
         }
-        check_keys(&relation.relname, &mut columns, &constraints)?;
-        self.check_generated(&relation.relname, &columns, &stmt.table_elts)?;
-        for check in checks {
-            self.check_condition(&relation.relname, &columns, check)?;
+        if likes.is_empty() {
+            check_keys(&relation.relname, &mut columns, &constraints)?;
+            self.check_generated(&relation.relname, &columns, &stmt.table_elts)?;
+            for check in checks {
+                self.check_condition(&relation.relname, &columns, check)?;
+            }
         }
         Ok(CreateTable {
             name: self.qualified_name(relation)?,
@@ -61,20 +63,20 @@ impl Analyzer<'_> {
             columns,
             constraints,
             sequences: std::mem::take(&mut self.column_sequences),
+            likes,
+            temporary: self.temporary(relation, stmt.oncommit)?,
         })
     }
 
     fn refuse_table_clauses(&self, stmt: &CreateStmt) -> Result<()> {
         let relation = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
         let refused = [
-            (relation.relpersistence == "t", "a temporary table"),
             (relation.relpersistence == "u", "an unlogged table"),
             (!stmt.inh_relations.is_empty() && stmt.partbound.is_none(), "INHERITS"),
             (stmt.partbound.is_some(), "PARTITION OF"),
             (stmt.partspec.is_some(), "PARTITION BY"),
             (stmt.of_typename.is_some(), "CREATE TABLE OF"),
             (!stmt.options.is_empty(), "CREATE TABLE ... WITH"),
-            (stmt.oncommit > OnCommitAction::OncommitNoop as i32, "ON COMMIT"),
             (!stmt.tablespacename.is_empty(), "TABLESPACE"),
             (!stmt.access_method.is_empty(), "CREATE TABLE ... USING"),
         ];
@@ -84,7 +86,20 @@ impl Analyzer<'_> {
         }
     }
 
-    fn column_definition<'n>(
+    /// A type that a column can have.
+    pub(super) fn type_of_column(&mut self, column: &str, type_name: &TypeName) -> Result<(TypeId, i32)> {
+        let (ty, typmod) = self.type_name(type_name)?;
+        if is_pseudo(ty) {
+            let message = format!("column \"{column}\" has pseudo-type {ty}");
+            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+        }
+        if ty.is_catalogue_only() {
+            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
+        }
+        Ok((ty, typmod))
+    }
+
+    pub(super) fn column_definition<'n>(
         &mut self,
         table: &str,
         column: &'n ParsedColumn,
@@ -100,15 +115,8 @@ impl Analyzer<'_> {
         }
         let (ty, typmod) = match serial {
             Some(ty) => (ty, -1),
-            None => self.type_name(type_name)?,
+            None => self.type_of_column(&column.colname, type_name)?,
         };
-        if is_pseudo(ty) {
-            let message = format!("column \"{}\" has pseudo-type {ty}", column.colname);
-            return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
-        }
-        if ty.is_catalogue_only() {
-            return Err(self.unsupported(format_args!("type \"{ty}\""), type_name.location));
-        }
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
             if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
@@ -265,7 +273,6 @@ impl Analyzer<'_> {
         let refused = [
             (constraint.deferrable || constraint.initdeferred, "DEFERRABLE"),
             (constraint.is_no_inherit, "NO INHERIT"),
-            (constraint.skip_validation, "NOT VALID"),
             (constraint.nulls_not_distinct, "NULLS NOT DISTINCT"),
             (constraint.without_overlaps, "WITHOUT OVERLAPS"),
             (!constraint.including.is_empty(), "INCLUDE"),
@@ -292,7 +299,9 @@ impl Analyzer<'_> {
             Err(_) => return Err(nodes::missing()),
         };
         let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
-        Ok(Constraint { name, position: self.at(location), kind })
+        // Elsewhere NOT VALID is a syntax error; the parser also sets it for what cannot be invalid.
+        let not_valid = constraint.skip_validation && matches!(kind, ConstraintKind::Check { .. });
+        Ok(Constraint { name, position: self.at(location), not_valid, kind })
     }
 
     /// Refuses a default that does not fit its column.

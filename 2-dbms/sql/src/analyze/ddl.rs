@@ -3,7 +3,7 @@
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem,
-    IndexStmt, Node, ObjectType, RangeVar, RenameStmt, SortByDir, SortByNulls, TruncateStmt,
+    IndexStmt, Node, ObjectType, RangeVar, SortByDir, SortByNulls, TruncateStmt,
 };
 use tuplix_catalog::{IndexColumn, IndexMethod};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -14,6 +14,9 @@ use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, QualifiedName};
 impl Analyzer<'_> {
     /// A statement that changes the catalogue; `None` for any other.
     pub(super) fn ddl(&mut self, node: &NodeEnum) -> Result<Option<Ddl>> {
+        if let Some(statement) = self.type_statement(node)? {
+            return Ok(Some(Ddl::Type(statement)));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
@@ -22,6 +25,7 @@ impl Analyzer<'_> {
             NodeEnum::DropStmt(stmt) if stmt.remove_type == ObjectType::ObjectTrigger as i32 => {
                 self.drop_trigger(stmt)?
             }
+            NodeEnum::ViewStmt(stmt) => Ddl::CreateView(self.create_view(stmt)?),
             NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
@@ -29,6 +33,9 @@ impl Analyzer<'_> {
             NodeEnum::CreateSeqStmt(stmt) => self.create_sequence(stmt)?,
             NodeEnum::AlterSeqStmt(stmt) => self.alter_sequence(stmt)?,
             NodeEnum::CreateTrigStmt(stmt) => Ddl::CreateTrigger(self.create_trigger(stmt)?),
+            NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
+            NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
+            NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
             _ => return Ok(None),
         }))
     }
@@ -157,20 +164,13 @@ impl Analyzer<'_> {
     fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
         let kind = match ObjectType::try_from(stmt.remove_type) {
             Ok(ObjectType::ObjectTable) => DropKind::Table,
+            Ok(ObjectType::ObjectView) => DropKind::View,
             Ok(ObjectType::ObjectIndex) => DropKind::Index,
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectSequence) => DropKind::Sequence,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
-            Ok(other) => {
-                // There are built-in types only, so what does not exist can be said.
-                for node in stmt.objects.iter().filter(|_| !stmt.missing_ok) {
-                    if let NodeEnum::TypeName(name) = nodes::inner(node)? {
-                        self.type_name(name)?;
-                    }
-                }
-                return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other))));
-            }
+            Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
             Err(_) => return Err(nodes::missing()),
         };
         if stmt.concurrent {
@@ -217,8 +217,15 @@ impl Analyzer<'_> {
 
     fn alter_action(&mut self, table: &RangeVar, command: &AlterTableCmd) -> Result<AlterTable> {
         let kind = AlterTableType::try_from(command.subtype).map_err(|_| nodes::missing())?;
-        let cascade = command.behavior == DropBehavior::DropCascade as i32;
         match kind {
+            AlterTableType::AtAddColumn => self.alter_add_column(table, command),
+            AlterTableType::AtAlterColumnType => self.alter_column_type(command),
+            AlterTableType::AtDropColumn => {
+                let cascade = DropBehavior::try_from(command.behavior) == Ok(DropBehavior::DropCascade);
+                let (column, if_exists) = (command.name.clone(), command.missing_ok);
+                Ok(AlterTable::DropColumn { column, if_exists, cascade })
+            }
+            AlterTableType::AtValidateConstraint => Ok(AlterTable::Validate(command.name.clone())),
             AlterTableType::AtAddConstraint => {
                 let NodeEnum::Constraint(constraint) = nodes::required(command.def.as_deref())? else {
                     return Err(nodes::missing());
@@ -228,7 +235,7 @@ impl Analyzer<'_> {
             AlterTableType::AtDropConstraint => Ok(AlterTable::DropConstraint {
                 name: command.name.clone(),
                 if_exists: command.missing_ok,
-                cascade,
+                cascade: command.behavior == DropBehavior::DropCascade as i32,
             }),
             AlterTableType::AtAddIdentity
             | AlterTableType::AtSetIdentity
@@ -276,38 +283,10 @@ impl Analyzer<'_> {
         let Some(def) = found.columns(self).into_iter().find(|def| def.name == column) else { return Ok(()) };
         self.check_default(value, column, def.ty, def.typmod)
     }
-
-    fn rename(&mut self, stmt: &RenameStmt) -> Result<Ddl> {
-        let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
-        if let (ObjectType::ObjectSequence, Some(name)) = (kind, &stmt.relation) {
-            let (name, to) = (self.qualified_name(name)?, stmt.newname.clone());
-            return Ok(Ddl::RenameSequence { name, if_exists: stmt.missing_ok, to });
-        }
-        if let (ObjectType::ObjectTrigger, Some(table)) = (kind, &stmt.relation) {
-            let (name, to) = (stmt.subname.clone(), stmt.newname.clone());
-            return Ok(Ddl::RenameTrigger { name, table: self.qualified_name(table)?, to });
-        }
-        let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
-        let action = match kind {
-            ObjectType::ObjectTable => AlterTable::Rename(stmt.newname.clone()),
-            ObjectType::ObjectColumn if of_table => {
-                AlterTable::RenameColumn { from: stmt.subname.clone(), to: stmt.newname.clone() }
-            }
-            other => {
-                return Err(SqlError::unsupported(format_args!("ALTER {} ... RENAME", object_name(other))));
-            }
-        };
-        let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        Ok(Ddl::AlterTable {
-            table: self.qualified_name(name)?,
-            if_exists: stmt.missing_ok,
-            actions: vec![action],
-        })
-    }
 }
 
 /// The word for a kind of object.
-fn object_name(kind: ObjectType) -> &'static str {
+pub(super) fn object_name(kind: ObjectType) -> &'static str {
     match kind {
         ObjectType::ObjectView => "VIEW",
         ObjectType::ObjectMatview => "MATERIALIZED VIEW",

@@ -20,11 +20,12 @@ pub(super) fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
     a.aggregate.function.oid == b.aggregate.function.oid
         && a.ty == b.ty
         && a.distinct == b.distinct
+        && all(&a.direct, &b.direct)
         && all(&a.arguments, &b.arguments)
         && option(a.filter.as_ref(), b.filter.as_ref())
         && a.order_by.len() == b.order_by.len()
         && a.order_by.iter().zip(&b.order_by).all(key)
-        && !a.arguments.iter().any(is_volatile)
+        && !a.arguments.iter().chain(&a.direct).any(is_volatile)
 }
 
 /// Whether a built-in in an expression gives another value each time.
@@ -81,6 +82,7 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
         (K::And(a), K::And(b))
         | (K::Or(a), K::Or(b))
         | (K::Coalesce(a), K::Coalesce(b))
+        | (K::Grouping(a), K::Grouping(b))
         | (K::Row(a), K::Row(b)) => all(a, b),
         (K::IsNull { argument: a, negated: n }, K::IsNull { argument: b, negated: m }) => {
             n == m && same(a, b)
@@ -100,6 +102,8 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
                 && x.iter().zip(y).all(|(x, y)| same(&x.0, &y.0) && same(&x.1, &y.1))
         }
         (K::CaseOperand, K::CaseOperand) => true,
+        // The checks are those of the domain, the type.
+        (K::Domain { argument: a, .. }, K::Domain { argument: b, .. }) => same(a, b),
         (K::NullIf { left: a, equal: e }, K::NullIf { left: b, equal: f }) => same(a, b) && same(e, f),
         (K::MinMax { greatest: g, arguments: x }, K::MinMax { greatest: h, arguments: y }) => {
             g == h && all(x, y)
@@ -116,7 +120,46 @@ fn same_kind(a: &ExprKind, b: &ExprKind) -> bool {
             K::AnyAll { left: a, array: x, function: f, all: p },
             K::AnyAll { left: b, array: y, function: g, all: q },
         ) => f.oid == g.oid && p == q && same(a, b) && same(x, y),
-        // Two subqueries have relations of their own.
+        (K::Subquery { query: a, .. }, K::Subquery { query: b, .. }) => shape(a) == shape(b),
         _ => false,
     }
+}
+
+/// A query as text, without places, its own relations and CTEs numbered as they come: equal for two equal subqueries, which
+/// have different ones.
+fn shape(query: &crate::plan::Query) -> String {
+    let text = format!("{query:?}");
+    let mut parts = text.split("position: Some(");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("position: None");
+        text.push_str(part.split_once(')').map_or("", |(_, after)| after));
+    }
+    for (id, brought_by) in [
+        (
+            "RelationId(",
+            &[
+                "Table { relation: ",
+                "System { relation: ",
+                "Subquery { relation: ",
+                "Function { relation: ",
+                "Cte { relation: ",
+            ][..],
+        ),
+        ("CteId(", &["Cte { id: "][..]),
+    ] {
+        let mut own: Vec<(usize, String)> = Vec::new();
+        for prefix in brought_by {
+            let start = format!("{prefix}{id}");
+            for (at, _) in text.match_indices(&start) {
+                let digits = text[at + start.len()..].chars().take_while(char::is_ascii_digit).collect();
+                own.push((at, digits));
+            }
+        }
+        own.sort();
+        for (number, (_, digits)) in own.iter().enumerate() {
+            text = text.replace(&format!("{id}{digits})"), &format!("#{number}"));
+        }
+    }
+    text
 }

@@ -53,7 +53,7 @@ impl Analyzer<'_> {
                 Err(SqlError::new(sqlstate::SYNTAX_ERROR, "named argument is not allowed here")
                     .at(self.at(argument.location)))
             }
-            NodeEnum::GroupingFunc(function) => Err(self.unsupported("GROUPING", function.location)),
+            NodeEnum::GroupingFunc(function) => self.grouping_function(function),
             NodeEnum::CurrentOfExpr(_) => Err(SqlError::unsupported("WHERE CURRENT OF")),
             NodeEnum::XmlExpr(_) | NodeEnum::XmlSerialize(_) => Err(SqlError::unsupported("XML")),
             NodeEnum::List(list) => {
@@ -108,7 +108,9 @@ impl Analyzer<'_> {
         let (ty, typmod) = self.type_name(name)?;
         let argument = match cast.arg.as_deref().and_then(|node| node.node.as_ref()) {
             // ARRAY[]::int[] gives its elements their type.
-            Some(NodeEnum::AArrayExpr(array)) if ty.element().is_some() => self.array(array, Some(ty))?,
+            Some(NodeEnum::AArrayExpr(array)) if self.element(ty).is_some() => {
+                self.array(array, Some(self.base(ty)))?
+            }
             _ => self.operand(cast.arg.as_deref())?,
         };
         // The location of an error: that of `::` or CAST, as in PostgreSQL.
@@ -297,6 +299,7 @@ impl Analyzer<'_> {
     /// `array[i][j]`, `array[a:b]`
     fn subscripts(&mut self, array: Expr, indices: &[Node], location: i32) -> Result<Expr> {
         let position = self.at(location);
+        let array = self.without_domain(array);
         let Some(element) = array.ty.element() else {
             if array.ty == TypeId::JSONB {
                 return self.json_subscripts(array, indices);
@@ -319,7 +322,7 @@ impl Analyzer<'_> {
         Ok(Expr { kind, ty, typmod, position })
     }
 
-    fn subscript(&mut self, node: Option<&Node>) -> Result<Option<Expr>> {
+    pub(super) fn subscript(&mut self, node: Option<&Node>) -> Result<Option<Expr>> {
         let Some(node) = node else { return Ok(None) };
         let expr = self.expression(node)?;
         let position = expr.position;

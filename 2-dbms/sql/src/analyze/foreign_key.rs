@@ -31,7 +31,9 @@ impl Analyzer<'_> {
             skip_check: constraint.skip_validation,
         };
         let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
-        Ok(Constraint { name, position: self.at(constraint.location), kind: ConstraintKind::ForeignKey(key) })
+        let kind = ConstraintKind::ForeignKey(key);
+        let not_valid = constraint.skip_validation;
+        Ok(Constraint { name, position: self.at(constraint.location), not_valid, kind })
     }
 
     /// DEFERRABLE and its kin after a column's constraint.

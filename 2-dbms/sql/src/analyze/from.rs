@@ -7,6 +7,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
 use super::targets::column_name;
+use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RelationId, Select};
 
@@ -78,6 +79,14 @@ impl Analyzer<'_> {
             return Ok(joined);
         }
         let found = self.find_relation(schema, &name.relname, position)?;
+        if let Found::Table(table) = &found {
+            if schema.is_none() {
+                self.record_schema(&table.schema, name.location);
+            }
+            if table.view.is_some() {
+                return self.view_in_from(table, name);
+            }
+        }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let columns = self.aliased(shown, found.columns(self), alias)?;
@@ -181,17 +190,36 @@ impl Analyzer<'_> {
         let node = list.items.first().ok_or_else(nodes::missing)?;
         let location = nodes::location(node);
         let definitions = list.items.get(1).is_some_and(|node| node.node.is_some());
-        if !function.coldeflist.is_empty() || definitions {
-            return Err(self.unsupported("a column definition list", location));
-        }
+        let list = match list.items.get(1).and_then(|node| node.node.as_ref()) {
+            Some(NodeEnum::List(list)) if definitions => &list.items,
+            _ => &function.coldeflist,
+        };
+        let listed = self.defined_columns(list)?;
+        self.listed_columns = (!listed.is_empty()).then(|| super::create_type::outputs(listed.clone()));
         let value = self.in_clause(Clause::FromFunction, |analyzer| match nodes::inner(node)? {
             NodeEnum::FuncCall(call) => analyzer.plain_call(call),
             _ => analyzer.expression(node),
-        })?;
-        let value = self.settle_unknown(value)?;
+        });
+        let unused = self.listed_columns.take();
+        let mut value = self.settle_unknown(value?)?;
+        let mut rows_of_json = None;
+        match &value.kind {
+            ExprKind::Call { function: call, arguments } if super::functions::is_populating(call.symbol) => {
+                rows_of_json = Some((call.symbol, arguments.clone()));
+            }
+            ExprKind::Populate { .. } if unused.is_none() => {}
+            _ if unused.is_some() => value = self.with_columns(value, &listed)?,
+            _ => {}
+        }
         let alias = function.alias.as_ref();
         let own_name = column_name(Some(node));
         let name = alias.map_or(own_name.as_str(), |alias| alias.aliasname.as_str()).to_owned();
+        if let Some((symbol, arguments)) = rows_of_json {
+            if function.ordinality {
+                return Err(self.unsupported("WITH ORDINALITY of this function", location));
+            }
+            return self.json_rows(symbol, arguments, unused, (&name, alias), self.at(location));
+        }
         let (mut columns, scalar) = self.function_columns(&value, &name, self.at(location))?;
         if function.ordinality {
             columns.push(OutputColumn { name: "ordinality".to_owned(), ty: TypeId::INT8, typmod: -1 });
@@ -208,9 +236,52 @@ impl Analyzer<'_> {
             return Err(self.unsupported("WITH ORDINALITY of a value that is no function call", location));
         } else {
             // One row of one value: computed ahead of time, or no call at all.
-            From::Subquery { relation, query: Box::new(single_row(value, columns)), lateral: true }
+            let is_row = !scalar;
+            let own = vec![OutputColumn { name: "row".to_owned(), ty: value.ty, typmod: -1 }];
+            let mut query = single_row(value, if is_row { own } else { columns.clone() });
+            if is_row {
+                self.expand_row_column(&mut query, columns);
+            }
+            From::Subquery { relation, query: Box::new(query), lateral: true }
         };
         Ok(Joined::of(from, item))
+    }
+
+    /// `jsonb_to_recordset(...) AS r(a int)`: a row for each element of a JSON array.
+    fn json_rows(
+        &mut self,
+        symbol: &'static str,
+        mut arguments: Vec<Expr>,
+        listed: Option<Vec<OutputColumn>>,
+        (name, alias): (&str, Option<&pg_query::protobuf::Alias>),
+        position: Option<u32>,
+    ) -> Result<Joined> {
+        let place = usize::from(symbol.contains("populate"));
+        let source = arguments.get(place).cloned().ok_or_else(nodes::missing)?;
+        let elements =
+            if source.ty == TypeId::JSONB { "jsonb_array_elements" } else { "json_array_elements" };
+        let ty = source.ty;
+        let call = super::coerce::call(tuplix_functions::lookup_symbol(elements), vec![source], ty);
+        let element = vec![OutputColumn { name: "value".to_owned(), ty, typmod: -1 }];
+        let inner = self.add_relation("", element, None);
+        arguments[place] = Expr::new(ExprKind::Column { relation: inner, column: 0 }, ty);
+        if listed.is_none() && place == 0 {
+            let message = "a column definition list is required for functions returning \"record\"";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(position));
+        }
+        let row = self.populated(symbol, arguments, listed, position)?;
+        let columns = self.record_columns(&row).ok_or_else(nodes::missing)?;
+        let own = vec![OutputColumn { name: "row".to_owned(), ty: row.ty, typmod: -1 }];
+        let mut query = single_row(row, own);
+        if let QueryBody::Select(select) = &mut query.body {
+            select.from.push(From::Function { relation: inner, call, ordinality: false });
+        }
+        self.expand_row_column(&mut query, columns.clone());
+        let columns = self.aliased(name, columns, alias)?;
+        let relation = self.add_relation(name, columns.clone(), None);
+        self.saw(name, None, Some(relation));
+        let item = ScopeItem::of_relation(name, relation, &columns);
+        Ok(Joined::of(From::Subquery { relation, query: Box::new(query), lateral: true }, item))
     }
 
     /// The calls of ROWS FROM; `unnest(a, b)` is one for each array.
@@ -323,8 +394,8 @@ impl Analyzer<'_> {
         };
         match &named[..] {
             // One OUT argument makes no row, but names the column.
-            [only] if call.ty != TypeId::RECORD => Ok((single(&only.name.clone()), true)),
-            [] if call.ty == TypeId::RECORD => match self.record_columns(call) {
+            [only] if !self.base(call.ty).is_row() => Ok((single(&only.name.clone()), true)),
+            [] if self.base(call.ty).is_row() => match self.record_columns(call) {
                 Some(columns) => Ok((columns, false)),
                 None => {
                     let message = "a column definition list is required for functions returning \"record\"";
@@ -337,10 +408,7 @@ impl Analyzer<'_> {
     }
 
     /// A table that a statement changes, as a relation in sight.
-    pub(super) fn target_table(
-        &mut self,
-        name: &RangeVar,
-    ) -> Result<(&'_ std::sync::Arc<tuplix_catalog::TableDef>, ScopeItem)> {
+    pub(super) fn target_table(&mut self, name: &RangeVar, verb: Verb) -> Result<Target> {
         self.local_database(name)?;
         let position = self.at(name.location);
         let schema = nodes::non_empty(&name.schemaname);
@@ -362,6 +430,9 @@ impl Analyzer<'_> {
                 return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).at(position));
             }
         };
+        if table.view.is_some() {
+            return self.target_view(table, name, verb);
+        }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let columns = table_columns(table);
@@ -369,7 +440,8 @@ impl Analyzer<'_> {
         let mut item = ScopeItem::of_relation(shown, relation, &columns);
         item.schema = alias.is_none().then(|| table.schema.clone());
         self.saw(shown, Some(&name.relname), Some(relation));
-        Ok((table, item))
+        let table = std::sync::Arc::clone(table);
+        Ok(Target { table, relation, item, filter: None, checks: Vec::new(), columns: None })
     }
 }
 
@@ -379,10 +451,12 @@ fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
         from: Vec::new(),
         filter: None,
         group_by: Vec::new(),
+        grouping_sets: None,
         grouped: false,
         aggregates: Vec::new(),
         having: None,
         windows: Vec::new(),
+        window_definitions: Vec::new(),
         targets: vec![value],
         distinct: Distinct::No,
     };

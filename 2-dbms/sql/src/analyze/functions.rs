@@ -7,19 +7,24 @@ use tuplix_functions::{CallShape, Callee, Candidate, Function, FunctionKind, Res
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::equal::same_call;
+use super::ordered_sets::AggregateArguments;
 use super::scope::Clause;
 use super::{Analyzer, coerce, nodes};
-use crate::plan::{AggregateCall, Expr, ExprKind, From};
+use crate::plan::{AggregateCall, Expr, ExprKind, From, WindowFunction};
 
 /// A call with its arguments analysed.
 pub(super) struct Call<'n> {
-    node: &'n FuncCall,
+    pub(super) node: &'n FuncCall,
     /// The name as errors show it: with its schema when that was written and is no builtin's.
-    name: String,
-    arguments: Vec<Expr>,
+    pub(super) name: String,
+    pub(super) arguments: Vec<Expr>,
     names: Vec<String>,
     /// How many aggregates the query had before the arguments.
     aggregates_before: usize,
+    /// How many window calls.
+    pub(super) windows_before: usize,
+    /// How many GROUPING(...).
+    groupings_before: usize,
 }
 
 impl Analyzer<'_> {
@@ -45,12 +50,14 @@ impl Analyzer<'_> {
             return Err(self.unsupported(what, node.location).hint("Call it in FROM."));
         }
         let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
+        let (row, is_composite) = (call.ty, call.ty.is_composite());
         let relation = self.add_relation(&name, columns, None);
         self.scope().set_functions.push(From::Function { relation, call, ordinality: false });
         Ok(if scalar {
             Expr { kind: ExprKind::Column { relation, column: 0 }, ty, typmod, position }
         } else {
-            Expr { kind: ExprKind::WholeRow(relation), ty: TypeId::RECORD, typmod: -1, position }
+            let ty = if is_composite { row } else { TypeId::RECORD };
+            Expr { kind: ExprKind::WholeRow(relation), ty, typmod: -1, position }
         })
     }
 
@@ -68,6 +75,8 @@ impl Analyzer<'_> {
     /// A call as it is.
     pub(super) fn plain_call(&mut self, node: &FuncCall) -> Result<Expr> {
         let aggregates_before = self.scope().aggregates.len();
+        let windows_before = self.scope().windows.len();
+        let groupings_before = self.scope().groupings;
         let mut arguments = Vec::with_capacity(node.args.len());
         let mut names = Vec::new();
         for argument in &node.args {
@@ -91,7 +100,10 @@ impl Analyzer<'_> {
         }
         let (name, candidates) =
             self.candidates(&node.funcname, false).map_err(|e| e.at(self.at(node.location)))?;
-        let call = Call { node, name, arguments, names, aggregates_before };
+        if node.agg_within_group {
+            arguments.append(&mut self.within_group_arguments(node)?);
+        }
+        let call = Call { node, name, arguments, names, aggregates_before, windows_before, groupings_before };
         self.resolve_call(call, &candidates)
     }
 
@@ -105,7 +117,7 @@ impl Analyzer<'_> {
         match resolved.callee {
             Callee::Aggregate(aggregate) => {
                 if call.node.over.is_some() {
-                    return self.window_call(call.node, aggregate.function, call.arguments, &resolved);
+                    return self.window_call(WindowFunction::Aggregate(aggregate), call, &resolved);
                 }
                 self.aggregate_call(call, aggregate, &resolved)
             }
@@ -114,17 +126,26 @@ impl Analyzer<'_> {
                     let message = format!("window function {} requires an OVER clause", function.name);
                     return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
                 }
-                self.window_call(call.node, function, call.arguments, &resolved)
+                self.window_call(WindowFunction::Native(function), call, &resolved)
             }
             Callee::Function(function) => {
                 self.refuse_aggregate_clauses(&call)?;
                 let arguments = self.builtin_arguments(function, call.arguments, &resolved)?;
+                if is_populating(function.symbol) && !function.returns_set {
+                    let columns = self.listed_columns.take();
+                    return self.populated(function.symbol, arguments, columns, position);
+                }
                 let made = coerce::call(function, arguments, resolved.result);
                 Ok(Expr { position, ..made })
             }
             Callee::User(id) => {
                 self.refuse_aggregate_clauses(&call)?;
                 let id = FunctionId(u32::try_from(id).map_err(|_| nodes::missing())?);
+                if call.node.funcname.len() == 1
+                    && let Some(function) = self.context.catalog.function(id)
+                {
+                    self.record_schema(&function.schema, call.node.location);
+                }
                 self.user_call(id, call.arguments, &resolved, position)
             }
             Callee::Cast(target) => {
@@ -143,7 +164,7 @@ impl Analyzer<'_> {
         let catalog = self.context.catalog;
         match names[..] {
             [name] => {
-                let path = self.context.search_path.iter();
+                let path = self.search_path().iter();
                 let found = path.flat_map(|schema| catalog.functions_named(schema, name)).map(candidate);
                 Ok((name.to_owned(), found.collect()))
             }
@@ -199,7 +220,11 @@ impl Analyzer<'_> {
             let value = function.default_value(parameter);
             slots.push((parameter, Expr::constant(value, function.args[parameter])));
         }
-        Ok(in_order(slots))
+        let mut arguments = in_order(slots);
+        if function.name.contains("json") {
+            arguments.iter_mut().for_each(|argument| self.name_columns(argument));
+        }
+        Ok(arguments)
     }
 
     /// Coerces the written arguments and says to which parameter each goes.
@@ -244,8 +269,9 @@ impl Analyzer<'_> {
                 .at(position));
         }
         let arguments = self.user_arguments(function, arguments, resolved)?;
+        let function = self.specialised(function, &arguments).map_err(|error| error.at(position))?;
         Ok(Expr {
-            kind: ExprKind::UserCall { function: id, arguments },
+            kind: ExprKind::UserCall { function, arguments },
             ty: resolved.result,
             typmod: -1,
             position,
@@ -265,7 +291,11 @@ impl Analyzer<'_> {
             let argument = inputs.get(parameter).ok_or_else(nodes::missing)?;
             let text = argument.default.as_deref().ok_or_else(nodes::missing)?;
             let value = self.stored_expression(text, Clause::Default)?;
-            slots.push((parameter, self.assign(value, &argument.name, argument.ty, -1)?));
+            let value = match tuplix_functions::is_polymorphic(argument.ty) {
+                true => self.settle_unknown(value)?,
+                false => self.assign(value, &argument.name, argument.ty, -1)?,
+            };
+            slots.push((parameter, value));
         }
         Ok(in_order(slots))
     }
@@ -284,19 +314,24 @@ impl Analyzer<'_> {
             let message = format!("aggregate functions are not allowed in {}", clause.name());
             return Err(grouping(&message));
         }
-        if self.scope().aggregates.len() > call.aggregates_before {
+        if self.scope().aggregates.len() > call.aggregates_before
+            || self.scope().groupings > call.groupings_before
+        {
             let inner = call.arguments.iter().find_map(aggregate_position).or(position);
             let message = "aggregate function calls cannot be nested";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
+        }
+        if self.scope().windows.len() > call.windows_before {
+            let inner = self.scope().windows.get(call.windows_before).and_then(|inner| inner.position);
+            let message = "aggregate function calls cannot contain window function calls";
             return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(inner));
         }
         if node.args.is_empty() && !node.agg_star && !node.agg_within_group {
             let message = format!("{}(*) must be used to call a parameterless aggregate function", call.name);
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(position));
         }
-        if node.agg_within_group {
-            return Err(self.unsupported("WITHIN GROUP", node.location));
-        }
-        let arguments = self.builtin_arguments(aggregate.function, call.arguments, resolved)?;
+        let AggregateArguments { direct, arguments, order_by } =
+            self.aggregate_arguments(call, aggregate, resolved)?;
         self.refuse_outer_aggregate(&arguments, position)?;
         let filter = match node.agg_filter.as_deref() {
             Some(filter) => Some(self.in_clause(Clause::Filter, |analyzer| {
@@ -305,13 +340,12 @@ impl Analyzer<'_> {
             })?),
             None => None,
         };
-        let order_by = self.aggregate_order(&node.agg_order, &arguments, node.agg_distinct)?;
         let ty = resolved.result;
         let distinct = node.agg_distinct;
         if distinct && let Some(first) = arguments.first() {
             self.equality(first.ty, position)?;
         }
-        let call = AggregateCall { aggregate, arguments, distinct, order_by, filter, ty };
+        let call = AggregateCall { aggregate, direct, arguments, distinct, order_by, filter, ty };
         let aggregates = &mut self.scope().aggregates;
         // The same call twice is computed once, as in PostgreSQL.
         let index = aggregates.iter().position(|other| same_call(other, &call)).unwrap_or(aggregates.len());
@@ -339,6 +373,21 @@ impl Analyzer<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a function makes rows of JSON objects, of a type that the call decides.
+pub(super) fn is_populating(symbol: &str) -> bool {
+    matches!(
+        symbol,
+        "json_populate_record"
+            | "jsonb_populate_record"
+            | "json_populate_recordset"
+            | "jsonb_populate_recordset"
+            | "json_to_record"
+            | "jsonb_to_record"
+            | "json_to_recordset"
+            | "jsonb_to_recordset"
+    )
 }
 
 /// A function of the catalogue as the rules see it; a procedure's OUT arguments are passed too.

@@ -7,14 +7,19 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
 use super::equal::same;
+use super::grouping_sets::GroupKeys;
 use super::targets::Target;
-use super::walk::{operands, query_expressions, sort_key, subquery};
+use super::walk::{operands, query_expressions, subquery, window_expressions};
 use crate::plan::{Expr, ExprKind, Query, RelationId, Select};
 
 impl Analyzer<'_> {
     /// Replaces keys in the select list, HAVING and window calls; refuses ungrouped columns.
-    pub(super) fn check_grouping(&self, select: &mut Select, targets: &mut [Target]) -> Result<()> {
-        let mut keys = std::mem::take(&mut select.group_by);
+    pub(super) fn check_grouping(
+        &self,
+        select: &mut Select,
+        targets: &mut [Target],
+        mut keys: GroupKeys,
+    ) -> Result<()> {
         let mut check = |expr: &mut Expr| self.replace_keys(expr, &mut keys);
         for target in targets {
             check(&mut target.value)?;
@@ -22,24 +27,36 @@ impl Analyzer<'_> {
         if let Some(having) = &mut select.having {
             check(having)?;
         }
-        for window in &mut select.windows {
-            for expr in window.arguments.iter_mut().chain(&mut window.partition_by) {
-                check(expr)?;
+        let mut result = Ok(());
+        let mut visit = |expr: &mut Expr| {
+            if result.is_ok() {
+                result = check(expr);
             }
-            for key in &mut window.order_by {
-                let mut result = Ok(());
-                sort_key(&mut key.key, &mut |expr| result = check(expr));
-                result?;
+        };
+        for call in &mut select.windows {
+            call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut visit);
+        }
+        select.window_definitions.iter_mut().for_each(|window| window_expressions(window, &mut visit));
+        result?;
+        for call in &mut select.aggregates {
+            for direct in &mut call.direct {
+                self.replace_keys(direct, &mut keys).map_err(|error| {
+                    error
+                        .detail("Direct arguments of an ordered-set aggregate must use only grouped columns.")
+                })?;
             }
         }
-        select.group_by = keys;
+        (select.group_by, select.grouping_sets) = (keys.list, keys.sets);
         Ok(())
     }
 
-    fn replace_keys(&self, expr: &mut Expr, keys: &mut Vec<Expr>) -> Result<()> {
-        if let Some(index) = keys.iter().position(|key| same(key, expr)) {
+    fn replace_keys(&self, expr: &mut Expr, keys: &mut GroupKeys) -> Result<()> {
+        if let Some(index) = keys.list.iter().position(|key| same(key, expr)) {
             expr.kind = ExprKind::GroupKey(index);
             return Ok(());
+        }
+        if let ExprKind::Grouping(arguments) = &mut expr.kind {
+            return replace_grouping(arguments, keys);
         }
         let level = self.scopes.len().saturating_sub(1);
         match expr.kind {
@@ -48,7 +65,7 @@ impl Analyzer<'_> {
                     return Err(self.ungrouped(relation, Some(column), expr.position, false));
                 }
                 keys.push(Expr { position: None, ..expr.clone() });
-                expr.kind = ExprKind::GroupKey(keys.len() - 1);
+                expr.kind = ExprKind::GroupKey(keys.list.len() - 1);
                 return Ok(());
             }
             ExprKind::WholeRow(relation) if self.origin(relation).level == level => {
@@ -78,7 +95,7 @@ impl Analyzer<'_> {
     }
 
     /// Columns of the grouped query inside of a subquery must be keys; they stay columns there.
-    fn check_subquery(&self, query: &mut Query, level: usize, keys: &mut Vec<Expr>) -> Result<()> {
+    fn check_subquery(&self, query: &mut Query, level: usize, keys: &mut GroupKeys) -> Result<()> {
         let mut result = Ok(());
         query_expressions(query, &mut |expr| {
             if result.is_ok() {
@@ -88,10 +105,10 @@ impl Analyzer<'_> {
         result
     }
 
-    fn check_outer(&self, expr: &mut Expr, level: usize, keys: &mut Vec<Expr>) -> Result<()> {
+    fn check_outer(&self, expr: &mut Expr, level: usize, keys: &mut GroupKeys) -> Result<()> {
         match expr.kind {
             ExprKind::Column { relation, column } if self.origin(relation).level == level => {
-                if keys.iter().any(|key| same(key, expr)) {
+                if keys.list.iter().any(|key| same(key, expr)) {
                     return Ok(());
                 }
                 if !self.depends_on_keys(relation, keys) {
@@ -119,13 +136,13 @@ impl Analyzer<'_> {
     }
 
     /// Whether the keys have a table's whole primary key, so that they determine its other columns.
-    fn depends_on_keys(&self, relation: RelationId, keys: &[Expr]) -> bool {
+    fn depends_on_keys(&self, relation: RelationId, keys: &GroupKeys) -> bool {
         let Some(table) = self.origin(relation).table.and_then(|id| self.context.catalog.table(id)) else {
             return false;
         };
         let Some(primary) = table.primary_key() else { return false };
         primary.columns.iter().all(|part| {
-            keys.iter().any(|key| {
+            keys.common().any(|key| {
                 matches!(key.kind, ExprKind::Column { relation: r, column: c } if r == relation && c == part.column)
             })
         })
@@ -162,4 +179,16 @@ impl Analyzer<'_> {
             query_expressions(query, &mut |inner| self.visit_columns(inner, visit));
         }
     }
+}
+
+/// The arguments of GROUPING must be keys.
+fn replace_grouping(arguments: &mut [Expr], keys: &GroupKeys) -> Result<()> {
+    for argument in arguments {
+        let Some(index) = keys.list.iter().position(|key| same(key, argument)) else {
+            let message = "arguments to GROUPING must be grouping expressions of the associated query level";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(argument.position));
+        };
+        argument.kind = ExprKind::GroupKey(index);
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::generated::Overriding;
 use super::scope::{Clause, ScopeItem, table_columns};
+use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody};
 
@@ -31,15 +32,20 @@ impl Analyzer<'_> {
             Ok(OverridingKind::OverridingUserValue) => Overriding::User,
             _ => Overriding::No,
         };
-        let (table, item) = self.target_table(name)?;
-        let table = std::sync::Arc::clone(table);
-        let relation = item.relation.ok_or_else(nodes::missing)?;
+        let Target { table, relation, item, checks: view_checks, columns, .. } =
+            self.target_table(name, Verb::Insert)?;
+        self.scope().target_columns = columns.map(|columns| (Verb::Insert, columns, item.clone()));
         let mut columns = self.insert_columns(&table, &stmt.cols)?;
-        let mut source = self.insert_source(stmt, &table, &mut columns)?;
+        let mut source = if stmt.cols.iter().any(is_part) {
+            self.insert_parts(stmt, &table, &mut columns)?
+        } else {
+            self.insert_source(stmt, &table, &mut columns)?
+        };
         self.settle_own_values(&table, &mut source, &mut columns, overriding)?;
         let mut defaults = Vec::new();
         for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
-            if table.columns[index].default.is_some() || table.columns[index].identity.is_some() {
+            let def = &table.columns[index];
+            if def.default.is_some() || def.identity.is_some() || def.ty.is_domain() {
                 defaults.push((index, self.column_default(&table, index)?));
             }
         }
@@ -50,23 +56,27 @@ impl Analyzer<'_> {
         };
         self.scope().items = vec![item];
         let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
-        let insert = Insert { table: table.id, relation, source, columns, defaults, on_conflict, returning };
+        let table = table.id;
+        let insert =
+            Insert { table, relation, source, columns, defaults, on_conflict, returning, view_checks };
         Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
     }
 
     /// The positions of the columns listed, all when none are.
     fn insert_columns(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<usize>> {
         if list.is_empty() {
-            return Ok((0..table.columns.len()).collect());
+            return match &self.scope().target_columns {
+                None => Ok((0..table.columns.len()).collect()),
+                // Those that are no columns of the table have no place: the rows must end before them.
+                Some((_, columns, _)) => Ok(columns.iter().map_while(|column| *column).collect()),
+            };
         }
         let mut columns: Vec<usize> = Vec::with_capacity(list.len());
         for node in list {
             let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            if !target.indirection.is_empty() {
-                return Err(self.unsupported("assigning to a part of a column", target.location));
-            }
             let column = self.changed_column(table, &target.name, target.location)?;
-            if columns.contains(&column) {
+            let twin = columns.iter().position(|other| *other == column);
+            if twin.is_some_and(|twin| !is_part(node) || !is_part(&list[twin])) {
                 let message = format!("column \"{}\" specified more than once", target.name);
                 return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(self.at(target.location)));
             }
@@ -78,9 +88,80 @@ impl Analyzer<'_> {
     /// The position of a column that is to be written.
     pub(super) fn changed_column(&self, table: &TableDef, name: &str, location: i32) -> Result<usize> {
         table.column(name).ok_or_else(|| {
+            let scope = self.scopes.last();
+            if let Some((verb, _, item)) = scope.and_then(|scope| scope.target_columns.as_ref())
+                && item.columns.iter().any(|column| column.name == name)
+            {
+                return super::updatable::not_a_column(*verb, name, &table.name).at(self.at(location));
+            }
             let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
             SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(self.at(location))
         })
+    }
+
+    /// As [`Self::insert_source`] where some targets are parts of columns.
+    fn insert_parts(
+        &mut self,
+        stmt: &InsertStmt,
+        table: &TableDef,
+        columns: &mut Vec<usize>,
+    ) -> Result<InsertSource> {
+        let mut targets: Vec<(usize, &[Node])> = Vec::with_capacity(columns.len());
+        for (node, column) in stmt.cols.iter().zip(columns.iter()) {
+            let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            targets.push((*column, &target.indirection));
+        }
+        let node = stmt.select_stmt.as_deref().ok_or_else(nodes::missing)?;
+        let source = match nodes::inner(node)? {
+            NodeEnum::SelectStmt(select) if is_plain_values(select) => {
+                let mut rows = Vec::with_capacity(select.values_lists.len());
+                for node in &select.values_lists {
+                    let NodeEnum::List(list) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                    self.check_width(list.items.len(), stmt, columns, -1)?;
+                    let values = self.in_clause(Clause::Values, |analyzer| {
+                        let items = list.items.iter().zip(&targets);
+                        let value = |(item, (column, path)): (&Node, &(usize, &[Node]))| match path {
+                            [] => analyzer.column_value(item, table, *column),
+                            _ => analyzer.part_value(item, path),
+                        };
+                        items.map(value).collect::<Result<Vec<Expr>>>()
+                    })?;
+                    let joined = self.join_parts(table, &targets, values)?;
+                    *columns = joined.iter().map(|(column, _)| *column).collect();
+                    rows.push(joined.into_iter().map(|(_, value)| value).collect());
+                    if rows.len() < select.values_lists.len() {
+                        *columns = targets.iter().map(|(column, _)| *column).collect();
+                    }
+                }
+                InsertSource::Values(rows)
+            }
+            other => {
+                let mut query = self.open_query(other)?;
+                self.check_width(query.columns.len(), stmt, columns, -1)?;
+                let settled = |(index, column): (usize, &OutputColumn)| match targets[index] {
+                    (position, []) if column.ty == TypeId::UNKNOWN => table.columns[position].ty,
+                    _ if column.ty == TypeId::UNKNOWN => TypeId::TEXT,
+                    _ => column.ty,
+                };
+                let types: Vec<TypeId> = query.columns.iter().enumerate().map(settled).collect();
+                self.coerce_query(&mut query, &types)?;
+                let mut values = self.take_targets(&mut query)?;
+                for (value, (column, _)) in
+                    values.iter_mut().zip(&targets).filter(|(_, (_, path))| path.is_empty())
+                {
+                    let def = &table.columns[*column];
+                    let given = std::mem::replace(value, super::functions::null(def.ty));
+                    *value = self.assign(given, &def.name, def.ty, def.typmod)?;
+                }
+                let joined = self.join_parts(table, &targets, values)?;
+                *columns = joined.iter().map(|(column, _)| *column).collect();
+                let values = joined.into_iter().map(|(_, value)| value).collect::<Vec<Expr>>();
+                query.columns.truncate(values.len());
+                self.put_targets(&mut query, values);
+                InsertSource::Query(Box::new(query))
+            }
+        };
+        Ok(source)
     }
 
     /// The rows to insert; cuts `columns` to those that the source gives.
@@ -258,6 +339,10 @@ impl Analyzer<'_> {
                 let value = self.stored_expression(text, Clause::Default)?;
                 self.assign(value, &def.name, def.ty, def.typmod)
             }
+            None if def.ty.is_domain() => {
+                let value = self.domain_default(def.ty)?;
+                Ok(value.unwrap_or_else(|| super::functions::null(def.ty)))
+            }
             None => Ok(Expr { typmod: def.typmod, ..super::functions::null(def.ty) }),
         }
     }
@@ -301,6 +386,11 @@ impl Analyzer<'_> {
         }
         self.inferred_index(infer, table)
     }
+}
+
+/// Whether a target is a part of a column.
+fn is_part(node: &Node) -> bool {
+    matches!(&node.node, Some(NodeEnum::ResTarget(target)) if !target.indirection.is_empty())
 }
 
 /// Whether a source is only VALUES, which may hold DEFAULT.

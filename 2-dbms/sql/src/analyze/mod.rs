@@ -10,10 +10,15 @@
 //! `tuplix_functions`' rules and [`coerce`]; every error carries PostgreSQL's SQLSTATE, message and position. A
 //! construct that is not analysed is refused with 0A000, never skipped.
 
+mod alter;
+mod assign_part;
 mod coerce;
 mod columns;
+mod comment;
 mod create_function;
 mod create_table;
+mod create_table_as;
+mod create_type;
 mod ddl;
 mod equal;
 mod expression;
@@ -22,12 +27,14 @@ mod from;
 mod functions;
 mod generated;
 mod grouping;
+mod grouping_sets;
 mod inference;
 mod insert;
 mod join;
 mod lockstep;
 mod nodes;
 mod operators;
+mod ordered_sets;
 mod parameters;
 mod procedure;
 mod records;
@@ -37,6 +44,7 @@ mod select;
 mod sequence;
 mod set_operation;
 mod sort;
+mod special;
 mod subquery;
 mod table;
 mod targets;
@@ -45,26 +53,31 @@ mod tests;
 mod text;
 mod trigger;
 mod types;
+mod updatable;
 mod update;
+mod user_types;
 mod utility;
 mod variables;
+mod views;
 mod walk;
 mod windows;
 mod with;
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use tuplix_catalog::{Catalog, TableId};
-use tuplix_functions::{BuiltInTypes, Resolver};
+use tuplix_functions::Resolver;
 use tuplix_types::{Result, SqlError, TypeId};
 
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
+pub use create_type::check_domain;
 pub use equal::same as same_expression;
 use parameters::Parameters;
 pub use procedure::{analyze_do, analyze_procedure, analyze_trigger};
 use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};
 pub use trigger::analyze_trigger_condition;
+use user_types::CatalogTypes;
 use variables::Variables;
 pub use walk::map_columns;
 
@@ -105,6 +118,16 @@ pub struct AnalyzeContext<'a> {
     pub system: &'a dyn SystemRelations,
 }
 
+impl AnalyzeContext<'_> {
+    /// The schema that a name means: `pg_temp` is the session's own, which is first on its path.
+    fn temporary_schema<'s>(&'s self, schema: &'s str) -> &'s str {
+        match self.search_path.first() {
+            Some(first) if schema == "pg_temp" && first.starts_with("pg_temp_") => first,
+            _ => schema,
+        }
+    }
+}
+
 /// Analyses one statement; positions, also those of its errors, are in its own text. `parameter_types` are those that the client declared; [`TypeId::UNKNOWN`] and missing
 /// ones are inferred from where the parameter stands.
 ///
@@ -124,6 +147,7 @@ pub fn analyze_statement(
 /// The state of one statement's analysis.
 struct Analyzer<'a> {
     context: &'a AnalyzeContext<'a>,
+    types: CatalogTypes<'a>,
     /// The text that locations point into; `None` where they mean nothing to the client.
     source: Option<Source<'a>>,
     relations: Vec<Relation>,
@@ -137,6 +161,16 @@ struct Analyzer<'a> {
     variables: Option<&'a Variables>,
     /// Sequences of the columns defined so far.
     column_sequences: Vec<crate::plan::ColumnSequence>,
+    /// The views being read, outermost first.
+    views: Vec<TableId>,
+    /// Views that were read, with the relations inside of each.
+    view_relations: Vec<(TableId, std::ops::Range<usize>)>,
+    /// Set while CREATE VIEW is analysed.
+    recorder: Option<views::Recorder>,
+    /// Type and modifier of VALUE, in a domain's CHECK.
+    domain_value: Option<(TypeId, i32)>,
+    /// The column definition list of the FROM item under way.
+    listed_columns: Option<Vec<OutputColumn>>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -159,6 +193,7 @@ impl<'a> Analyzer<'a> {
     fn new(context: &'a AnalyzeContext<'a>, source: Option<Source<'a>>) -> Analyzer<'a> {
         Analyzer {
             context,
+            types: CatalogTypes(context.catalog),
             source,
             relations: Vec::new(),
             origins: Vec::new(),
@@ -167,12 +202,17 @@ impl<'a> Analyzer<'a> {
             next_cte: 0,
             variables: None,
             column_sequences: Vec::new(),
+            views: Vec::new(),
+            view_relations: Vec::new(),
+            recorder: None,
+            domain_value: None,
+            listed_columns: None,
         }
     }
 
     /// PostgreSQL's resolution rules over the types that exist.
-    fn resolver(&self) -> Resolver<'static> {
-        Resolver::new(&BuiltInTypes)
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver::new(&self.types)
     }
 
     /// The position in the statement's own text of a location in the parse tree, in characters from 1.
@@ -215,6 +255,11 @@ impl<'a> Analyzer<'a> {
             | NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
             | NodeEnum::DeleteStmt(_) => {
+                if let NodeEnum::SelectStmt(select) = node
+                    && let Some(ddl) = self.select_into(select)?
+                {
+                    return Ok(StatementKind::Ddl(Box::new(ddl)));
+                }
                 let query = self.query(node)?;
                 Ok(StatementKind::Query(Box::new(query)))
             }

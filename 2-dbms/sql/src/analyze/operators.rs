@@ -124,7 +124,7 @@ impl Analyzer<'_> {
         let wrong = |message: &str| SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).at(at);
         let element = match array.ty {
             TypeId::UNKNOWN => TypeId::UNKNOWN,
-            ty => ty.element().ok_or_else(|| wrong("op ANY/ALL (array) requires array on right side"))?,
+            ty => self.element(ty).ok_or_else(|| wrong("op ANY/ALL (array) requires array on right side"))?,
         };
         let resolved =
             self.resolver().operator(name, Some(left.ty), element).map_err(|error| error.at(at))?;
@@ -216,7 +216,7 @@ impl Analyzer<'_> {
         let items = self.expressions(&list.items)?;
         let name = if negated { "<>" } else { "=" };
         let types: Vec<TypeId> = items.iter().map(|item| item.ty).chain([left.ty]).collect();
-        let simple = |ty: &TypeId| *ty != TypeId::RECORD && ty.element().is_none();
+        let simple = |ty: &TypeId| !ty.is_row() && ty.element().is_none();
         if items.len() > 1
             && types.iter().all(simple)
             && let Ok(common) = self.resolver().common_type("IN", &types)

@@ -3,12 +3,16 @@
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
-use crate::plan::{Expr, ExprKind, OutputColumn, SubqueryKind};
+use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select, SubqueryKind};
 
 impl Analyzer<'_> {
     /// The columns of a row value, when they are known before it is computed.
     pub(super) fn record_columns(&self, record: &Expr) -> Option<Vec<OutputColumn>> {
         match &record.kind {
+            _ if self.base(record.ty).is_composite() && !matches!(record.kind, ExprKind::WholeRow(_)) => {
+                self.named_columns(record.ty)
+            }
+            ExprKind::Populate { columns, .. } => Some(columns.clone()),
             ExprKind::WholeRow(relation) => Some(self.relation(*relation).columns.clone()),
             ExprKind::Row(fields) => {
                 let column = |(index, field): (usize, &Expr)| OutputColumn {
@@ -18,14 +22,19 @@ impl Analyzer<'_> {
                 };
                 Some(fields.iter().enumerate().map(column).collect())
             }
-            ExprKind::UserCall { function, .. } => self.context.catalog.function(*function).map(|function| {
-                let column = |argument: &tuplix_catalog::ArgumentDef| OutputColumn {
-                    name: argument.name.clone(),
-                    ty: argument.ty,
-                    typmod: -1,
-                };
-                function.outputs().map(column).collect()
-            }),
+            ExprKind::UserCall { function, .. } => self
+                .context
+                .catalog
+                .function(*function)
+                .map(|function| {
+                    let column = |argument: &tuplix_catalog::ArgumentDef| OutputColumn {
+                        name: argument.name.clone(),
+                        ty: argument.ty,
+                        typmod: -1,
+                    };
+                    function.outputs().map(column).collect::<Vec<_>>()
+                })
+                .filter(|columns| !columns.is_empty()),
             ExprKind::Call { function, .. } if !function.columns.is_empty() => {
                 let column = |(name, ty): &(&str, TypeId)| OutputColumn {
                     name: (*name).to_owned(),
@@ -45,9 +54,35 @@ impl Analyzer<'_> {
         }
     }
 
+    /// `SELECT (x).* FROM (query) x`, for a query of one column, a row of these columns.
+    pub(super) fn expand_row_column(&mut self, query: &mut Query, columns: Vec<OutputColumn>) {
+        let inner = query.columns.clone();
+        let ty = inner.first().map_or(TypeId::RECORD, |column| column.ty);
+        let relation = self.add_relation("", inner, None);
+        let whole = Expr::new(ExprKind::Column { relation, column: 0 }, ty);
+        let fields = columns.iter().enumerate();
+        let targets = fields.map(|(index, column)| field_of(&whole, index, column)).collect();
+        let placeholder = Query::plain(QueryBody::Values(Vec::new()), Vec::new());
+        let nested = Box::new(std::mem::replace(query, placeholder));
+        let select = Select {
+            from: vec![From::Subquery { relation, query: nested, lateral: false }],
+            filter: None,
+            group_by: Vec::new(),
+            grouping_sets: None,
+            grouped: false,
+            aggregates: Vec::new(),
+            having: None,
+            windows: Vec::new(),
+            window_definitions: Vec::new(),
+            targets,
+            distinct: Distinct::No,
+        };
+        *query = Query::plain(QueryBody::Select(Box::new(select)), columns);
+    }
+
     /// `(record).name`
     pub(super) fn field(&mut self, record: Expr, name: &str, position: Option<u32>) -> Result<Expr> {
-        if record.ty != TypeId::RECORD {
+        if !self.base(record.ty).is_row() {
             let message = format!(
                 "column notation .{name} applied to type {}, which is not a composite type",
                 record.ty
@@ -63,6 +98,10 @@ impl Analyzer<'_> {
             }
             _ if let ExprKind::WholeRow(relation) = record.kind => {
                 let message = format!("column {}.{name} does not exist", self.relation(relation).name);
+                Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
+            }
+            _ if self.base(record.ty).is_composite() => {
+                let message = format!("column \"{name}\" not found in data type {}", record.ty);
                 Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(position))
             }
             _ => {

@@ -21,10 +21,14 @@ pub(super) struct Scope {
     pub clause: Clause,
     /// Aggregates found so far.
     pub aggregates: Vec<AggregateCall>,
+    /// How many GROUPING(...) were found so far.
+    pub groupings: usize,
     /// Window calls found so far.
     pub windows: Vec<WindowCall>,
-    /// WINDOW name AS (...), by name.
-    pub named_windows: Vec<(String, pg_query::protobuf::WindowDef)>,
+    /// The windows of WINDOW, then those of OVER (...), as written.
+    pub window_definitions: Vec<pg_query::protobuf::WindowDef>,
+    /// Of a changed view: what is done, the table's column behind each of its columns, and what is in sight.
+    pub target_columns: Option<(super::updatable::Verb, Vec<Option<usize>>, ScopeItem)>,
     /// Set-returning functions of the select list, to be joined laterally.
     pub set_functions: Vec<From>,
 }
@@ -107,12 +111,16 @@ pub(super) enum Clause {
     ConflictWhere,
     WindowPartition,
     WindowOrder,
+    FrameRows,
+    FrameRange,
+    FrameGroups,
     Default,
     Check,
     Generated,
     TriggerWhen,
     Index,
     IndexPredicate,
+    Transform,
     Call,
     Execute,
 }
@@ -135,14 +143,18 @@ impl Clause {
             Clause::Values => "VALUES",
             Clause::Update => "UPDATE",
             Clause::Returning => "RETURNING",
-            Clause::WindowPartition => "PARTITION BY",
+            Clause::WindowPartition => "window PARTITION BY",
             Clause::WindowOrder => "window ORDER BY",
+            Clause::FrameRows => "ROWS",
+            Clause::FrameRange => "RANGE",
+            Clause::FrameGroups => "GROUPS",
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
             Clause::Generated => "column generation expressions",
             Clause::TriggerWhen => "trigger WHEN conditions",
             Clause::Index => "index expressions",
             Clause::IndexPredicate => "index predicates",
+            Clause::Transform => "transform expressions",
             Clause::Call => "CALL arguments",
             Clause::Execute => "EXECUTE parameters",
         }
@@ -168,6 +180,7 @@ impl Clause {
             Clause::TriggerWhen => Some("cannot use subquery in trigger WHEN condition"),
             Clause::Index => Some("cannot use subquery in index expression"),
             Clause::IndexPredicate => Some("cannot use subquery in index predicate"),
+            Clause::Transform => Some("cannot use subquery in transform expression"),
             Clause::Call => Some("cannot use subquery in CALL argument"),
             Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
             _ => None,
@@ -291,9 +304,9 @@ impl<'a> Analyzer<'a> {
             return Ok(Found::System { schema: String::new(), columns });
         }
         let found = match schema {
-            Some(schema) => self.relation_in(schema, name),
+            Some(schema) => self.relation_in(self.context.temporary_schema(schema), name),
             None => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let listed = path.iter().any(|schema| schema == "pg_catalog");
                 let first = (!listed).then_some("pg_catalog");
                 first
@@ -348,12 +361,16 @@ impl<'a> Analyzer<'a> {
                 None => self.context.system.oid(&schema, name),
             },
             Err(_) => {
-                let path = self.context.search_path;
+                let path = self.search_path();
                 let mut schemas: Vec<&str> = path.iter().map(String::as_str).collect();
                 if let Some(schema) = schema {
                     schemas = vec![schema];
                 }
                 schemas.into_iter().find_map(|schema| {
+                    let composite = self.context.catalog.user_type_named(schema, name);
+                    if let Some(composite) = composite.filter(|ty| ty.id.is_composite()) {
+                        return Some(composite.id.object());
+                    }
                     let table = self.context.catalog.table_of_index(schema, name)?;
                     Analyzer::constraint_index(table, name).map(|index| index.0)
                 })
@@ -361,11 +378,17 @@ impl<'a> Analyzer<'a> {
         }
     }
 
+    /// The type of a relation's rows: a table's has a name.
+    fn row_type(&self, relation: crate::plan::RelationId) -> TypeId {
+        let table = self.origin(relation).table.and_then(|table| self.context.catalog.table(table));
+        table.map_or(TypeId::RECORD, |table| table.row_type())
+    }
+
     /// The type of the value that a whole-row reference of `item` gives.
     pub(super) fn whole_row(&self, item: &ScopeItem) -> Expr {
         match (item.relation, &item.columns[..]) {
             (_, [only]) if item.scalar => only.value.clone(),
-            (Some(relation), _) => Expr::new(ExprKind::WholeRow(relation), TypeId::RECORD),
+            (Some(relation), _) => Expr::new(ExprKind::WholeRow(relation), self.row_type(relation)),
             (None, columns) => {
                 let fields = columns.iter().map(|column| column.value.clone()).collect();
                 Expr::new(ExprKind::Row(fields), TypeId::RECORD)

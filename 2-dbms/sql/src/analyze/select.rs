@@ -66,9 +66,6 @@ impl Analyzer<'_> {
             let location = into.rel.as_ref().map_or(-1, |rel| rel.location);
             return Err(self.unsupported("SELECT ... INTO a table", location));
         }
-        if stmt.group_distinct {
-            return Err(SqlError::unsupported("GROUP BY DISTINCT"));
-        }
         self.name_windows(&stmt.window_clause)?;
         let mut from = self.read_from(&stmt.from_clause)?;
         let mut targets =
@@ -77,18 +74,24 @@ impl Analyzer<'_> {
         let having = self.condition(stmt.having_clause.as_deref(), Clause::Having)?;
         let order_by =
             self.in_clause(Clause::OrderBy, |analyzer| analyzer.order_by(&stmt.sort_clause, &mut targets))?;
-        let group_by =
-            self.in_clause(Clause::GroupBy, |analyzer| analyzer.group_by(&stmt.group_clause, &targets))?;
+        let group_by = self.in_clause(Clause::GroupBy, |analyzer| {
+            analyzer.group_by(&stmt.group_clause, &targets, stmt.group_distinct)
+        })?;
         let distinct = self.distinct(&stmt.distinct_clause, &mut targets, &order_by)?;
         let limit = self.limit(stmt.limit_count.as_deref(), Clause::Limit)?;
         let offset = self.limit(stmt.limit_offset.as_deref(), Clause::Offset)?;
         let with_ties = self.with_ties(stmt)?;
 
+        let window_definitions = self.window_definitions()?;
+
         let scope = self.scope();
         let aggregates = std::mem::take(&mut scope.aggregates);
         let windows = std::mem::take(&mut scope.windows);
         let set_functions = std::mem::take(&mut scope.set_functions);
-        let grouped = having.is_some() || !aggregates.is_empty() || !stmt.group_clause.is_empty();
+        let grouped = having.is_some()
+            || !aggregates.is_empty()
+            || !stmt.group_clause.is_empty()
+            || std::mem::take(&mut scope.groupings) > 0;
         if grouped && !set_functions.is_empty() {
             return Err(SqlError::unsupported(
                 "a set-returning function in the select list of a grouped query",
@@ -96,6 +99,10 @@ impl Analyzer<'_> {
             .hint("Call it in FROM."));
         }
         let has_set_functions = !set_functions.is_empty();
+        if has_set_functions && !windows.is_empty() {
+            let what = "a set-returning function beside a window function in a select list";
+            return Err(SqlError::unsupported(what).hint("Call it in FROM."));
+        }
         if set_functions.len() > 1 {
             from.push(self.lockstep(set_functions)?);
         } else {
@@ -104,16 +111,18 @@ impl Analyzer<'_> {
         let mut select = Select {
             from,
             filter,
-            group_by,
+            group_by: Vec::new(),
+            grouping_sets: None,
             grouped,
             aggregates,
             having,
             windows,
+            window_definitions,
             targets: Vec::with_capacity(targets.len()),
             distinct,
         };
         if grouped {
-            self.check_grouping(&mut select, &mut targets)?;
+            self.check_grouping(&mut select, &mut targets, group_by)?;
         }
         let columns = targets.iter().filter(|target| target.visible).map(Target::column).collect();
         select.targets = targets.into_iter().map(|target| target.value).collect();
@@ -224,24 +233,6 @@ impl Analyzer<'_> {
             aligned.push(row?);
         }
         Ok(aligned)
-    }
-
-    /// WINDOW name AS (...)
-    fn name_windows(&mut self, clauses: &[Node]) -> Result<()> {
-        for node in clauses {
-            let NodeEnum::WindowDef(window) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            let position = self.at(window.location);
-            if self.scope().named_windows.iter().any(|(name, _)| *name == window.name) {
-                let message = format!("window \"{}\" is already defined", window.name);
-                return Err(SqlError::new(sqlstate::WINDOWING_ERROR, message).at(position));
-            }
-            if !window.refname.is_empty() {
-                return Err(self.unsupported("a window that refines another", window.location));
-            }
-            let entry = (window.name.clone(), (**window).clone());
-            self.scope().named_windows.push(entry);
-        }
-        Ok(())
     }
 
     /// FOR UPDATE and its kin.

@@ -215,10 +215,12 @@ impl Analyzer<'_> {
             from: vec![From::Subquery { relation, query: Box::new(inner), lateral: false }],
             filter: None,
             group_by: Vec::new(),
+            grouping_sets: None,
             grouped: false,
             aggregates: Vec::new(),
             having: None,
             windows: Vec::new(),
+            window_definitions: Vec::new(),
             targets,
             distinct: Distinct::No,
         };

@@ -92,7 +92,7 @@ impl Analyzer<'_> {
         Ok(keys)
     }
 
-    fn add_key(
+    pub(super) fn add_key(
         &mut self,
         keys: &mut Vec<SortKey>,
         key: SortTarget,
@@ -126,7 +126,7 @@ impl Analyzer<'_> {
 
     /// Refuses types without order.
     pub(super) fn ordered(&self, ty: TypeId, position: Option<u32>) -> Result<()> {
-        if ty == TypeId::RECORD || self.resolver().operator("<", Some(ty), ty).is_ok() {
+        if ty.is_row() || self.resolver().operator("<", Some(ty), ty).is_ok() {
             return Ok(());
         }
         let message = format!("could not identify an ordering operator for type {ty}");
@@ -137,7 +137,7 @@ impl Analyzer<'_> {
 
     /// Refuses types without equality.
     fn comparable(&self, ty: TypeId, position: Option<u32>) -> Result<()> {
-        if ty == TypeId::RECORD || self.resolver().operator("=", Some(ty), ty).is_ok() {
+        if ty.is_row() || self.resolver().operator("=", Some(ty), ty).is_ok() {
             return Ok(());
         }
         let message = format!("could not identify an equality operator for type {ty}");
@@ -229,39 +229,23 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// GROUP BY keys.
-    pub(super) fn group_by(&mut self, clause: &[Node], targets: &[Target]) -> Result<Vec<Expr>> {
-        let mut keys: Vec<Expr> = Vec::with_capacity(clause.len());
-        for node in clause {
-            let parts: &[Node] = match nodes::inner(node)? {
-                NodeEnum::GroupingSet(set) => {
-                    return Err(self.unsupported("GROUPING SETS, ROLLUP and CUBE", set.location));
-                }
-                // GROUP BY (a, b) is GROUP BY a, b.
-                NodeEnum::RowExpr(row)
-                    if row.row_format == pg_query::protobuf::CoercionForm::CoerceImplicitCast as i32 =>
-                {
-                    &row.args
-                }
-                _ => std::slice::from_ref(node),
-            };
-            for part in parts {
-                let value = match self.named_target(part, targets, Clause::GroupBy)? {
-                    Some(target) => targets[target].value.clone(),
-                    None => self.expression(part)?,
-                };
-                let value = self.settle_unknown(value)?;
-                if contains_aggregate(&value) {
-                    let message = "aggregate functions are not allowed in GROUP BY";
-                    return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(value.position));
-                }
-                self.comparable(value.ty, self.at(nodes::location(part)))?;
-                if !keys.iter().any(|key| same(key, &value)) {
-                    keys.push(value);
-                }
-            }
+    /// A key of GROUP BY.
+    pub(super) fn group_key(&mut self, node: &Node, targets: &[Target]) -> Result<Expr> {
+        let value = match self.named_target(node, targets, Clause::GroupBy)? {
+            Some(target) => targets[target].value.clone(),
+            None => self.expression(node)?,
+        };
+        let value = self.settle_unknown(value)?;
+        if contains_aggregate(&value) {
+            let message = "aggregate functions are not allowed in GROUP BY";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message).at(value.position));
         }
-        Ok(keys)
+        if let Some(position) = window_position(&value) {
+            let message = "window functions are not allowed in GROUP BY";
+            return Err(SqlError::new(sqlstate::WINDOWING_ERROR, message).at(position));
+        }
+        self.comparable(value.ty, self.at(nodes::location(node)))?;
+        Ok(value)
     }
 
     /// DISTINCT and DISTINCT ON.
@@ -313,6 +297,18 @@ impl Analyzer<'_> {
         }
         Ok(Distinct::On(positions))
     }
+}
+
+/// Where a window call's value is used in an expression.
+fn window_position(expr: &Expr) -> Option<Option<u32>> {
+    if let crate::plan::ExprKind::Window(_) = expr.kind {
+        return Some(expr.position);
+    }
+    let mut found = None;
+    super::walk::operands(&mut expr.clone(), &mut |operand| {
+        found = found.or_else(|| window_position(operand))
+    });
+    found
 }
 
 /// Whether an aggregate's value is used in an expression.

@@ -2,7 +2,8 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use tuplix_catalog::TableDef;
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_functions::CastContext;
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem, table_columns};
 use super::{AnalyzeContext, Analyzer, nodes};
@@ -22,6 +23,17 @@ pub enum TableExpression {
     IndexPredicate,
     /// The generation expression of the column at this position, as a value of its type.
     Generated(usize),
+    /// What the column at this position becomes as a value of another type.
+    Type {
+        /// The column.
+        column: usize,
+        /// Its new type.
+        ty: TypeId,
+        /// Its new modifier.
+        typmod: i32,
+        /// By USING rather than by itself.
+        using: bool,
+    },
 }
 
 /// Analyses an expression of a table. Its columns are those of [`crate::plan::RelationId`] 0.
@@ -41,6 +53,7 @@ pub fn analyze_table_expression(
         TableExpression::Index => Clause::Index,
         TableExpression::IndexPredicate => Clause::IndexPredicate,
         TableExpression::Generated(_) => Clause::Generated,
+        TableExpression::Type { .. } => Clause::Transform,
     };
     let (expr, _) = analyzer.in_scope(|analyzer| {
         let columns = table_columns(table);
@@ -56,9 +69,23 @@ pub fn analyze_table_expression(
             TableExpression::Check => analyzer.boolean(value, "CHECK"),
             TableExpression::IndexPredicate => analyzer.boolean(value, "WHERE"),
             TableExpression::Index => analyzer.settle_unknown(value),
+            TableExpression::Type { column, ty, typmod, using } => {
+                let name = &table.columns.get(column).ok_or_else(nodes::missing)?.name;
+                let coerced = analyzer.coerce(value, ty, typmod, CastContext::Assignment)?;
+                coerced.ok_or_else(|| no_automatic_cast(name, ty, using))
+            }
         }
     })?;
     Ok((expr, analyzer.relations))
+}
+
+fn no_automatic_cast(column: &str, ty: TypeId, using: bool) -> SqlError {
+    let (subject, hint) = match using {
+        true => ("result of USING clause for column", "You might need to add an explicit cast.".to_owned()),
+        false => ("column", format!("You might need to specify \"USING {column}::{ty}\".")),
+    };
+    let message = format!("{subject} \"{column}\" cannot be cast automatically to type {ty}");
+    SqlError::new(sqlstate::DATATYPE_MISMATCH, message).hint(hint)
 }
 
 impl Analyzer<'_> {

@@ -53,6 +53,7 @@ pub(super) fn in_context<T>(catalog: &Catalog, work: impl FnOnce(&AnalyzeContext
 
 fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
     let mut def = TableDef {
+        view: None,
         id: TableId(catalog.allocate_oid()),
         schema: table.name.schema.unwrap_or_else(|| "public".to_owned()),
         name: table.name.name,
@@ -62,6 +63,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         distribution: tuplix_catalog::Distribution::Local,
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
+        temporary: None,
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {

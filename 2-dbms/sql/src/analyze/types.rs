@@ -51,20 +51,19 @@ impl Analyzer<'_> {
         };
         if let Some(schema) = schema.filter(|schema| *schema != "pg_catalog") {
             self.existing_schema(schema)?;
-            return Err(self.no_type(Some(schema), bare));
+            let id = self.context.catalog.type_named(schema, bare);
+            let id = id.ok_or_else(|| self.no_type(Some(schema), bare))?;
+            return Ok((id, self.type_modifier(id, &name.typmods)?));
         }
-        let id = TypeId::from_internal_name(bare).ok_or_else(|| self.no_type(schema, bare))?;
+        let id = TypeId::from_internal_name(bare).or_else(|| {
+            let path = self.context.search_path.iter().filter(|_| schema.is_none());
+            path.into_iter().find_map(|schema| self.context.catalog.type_named(schema, bare))
+        });
+        let id = id.ok_or_else(|| self.no_type(schema, bare))?;
         Ok((id, self.type_modifier(id, &name.typmods)?))
     }
 
     fn no_type(&self, schema: Option<&str>, name: &str) -> SqlError {
-        let table = match schema {
-            Some(schema) => self.context.catalog.table_named(schema, name),
-            None => self.context.catalog.table_on_path(self.context.search_path, name),
-        };
-        if table.is_some() {
-            return SqlError::unsupported(format_args!("the row type of table \"{name}\""));
-        }
         if MISSING.contains(&name.trim_start_matches('_'))
             && schema.is_none_or(|schema| schema == "pg_catalog")
         {
@@ -147,7 +146,7 @@ impl Analyzer<'_> {
                 _,
             ) => Err(invalid("invalid type modifier".to_owned())),
             _ => {
-                let name = id.internal_name().unwrap_or("unknown");
+                let name = id.internal_name().map_or_else(|| id.to_string(), str::to_owned);
                 let message = format!("type modifier is not allowed for type \"{name}\"");
                 Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
             }

@@ -6,7 +6,8 @@ use tuplix_catalog::TableDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
-use super::targets::Target;
+use super::targets::Target as Column;
+use super::updatable::{Target, Verb, all_of};
 use super::{Analyzer, nodes};
 use crate::plan::{Delete, Expr, ExprKind, From, OutputColumn, Query, QueryBody, SubqueryKind, Update};
 
@@ -15,14 +16,16 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let (table, item) = analyzer.target_table(name)?;
-            let table = std::sync::Arc::clone(table);
-            let relation = item.relation.ok_or_else(nodes::missing)?;
+            let Target { table, relation, item, filter: of_view, checks: view_checks, columns } =
+                analyzer.target_table(name, Verb::Update)?;
+            analyzer.scope().target_columns = columns.map(|columns| (Verb::Update, columns, item.clone()));
             let from = analyzer.beside_target(&stmt.from_clause, item)?;
             let assignments = analyzer.assignments(&table, &stmt.target_list)?;
             let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(filter).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
-            let update = Update { table: table.id, relation, assignments, from, filter, returning };
+            let table = table.id;
+            let update = Update { table, relation, assignments, from, filter, returning, view_checks };
             let mut query = Query::plain(QueryBody::Update(Box::new(update)), columns);
             query.ctes = ctes;
             analyzer.finish_ctes(&mut query);
@@ -35,11 +38,12 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let (table, item) = analyzer.target_table(name)?;
+            let Target { table, relation, item, filter: of_view, .. } =
+                analyzer.target_table(name, Verb::Delete)?;
             let table = table.id;
-            let relation = item.relation.ok_or_else(nodes::missing)?;
             let using = analyzer.beside_target(&stmt.using_clause, item)?;
             let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(filter).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
             let delete = Delete { table, relation, using, filter, returning };
             let mut query = Query::plain(QueryBody::Delete(Box::new(delete)), columns);
@@ -62,17 +66,37 @@ impl Analyzer<'_> {
     pub(super) fn assignments(&mut self, table: &TableDef, list: &[Node]) -> Result<Vec<(usize, Expr)>> {
         self.in_clause(Clause::Update, |analyzer| {
             let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
+            // Those of parts of columns.
+            let mut parts: Vec<usize> = Vec::new();
             for node in list {
                 let NodeEnum::ResTarget(target) = nodes::inner(node)? else { return Err(nodes::missing()) };
                 let column = analyzer.changed_column(table, &target.name, target.location)?;
-                if !target.indirection.is_empty() {
-                    return Err(analyzer.unsupported("assigning to a part of a column", target.location));
+                let before = assignments.iter().position(|(other, _)| *other == column);
+                let value = target.val.as_deref().ok_or_else(nodes::missing)?;
+                if !target.indirection.is_empty() && before.is_none_or(|place| parts.contains(&place)) {
+                    if let NodeEnum::MultiAssignRef(_) = nodes::inner(value)? {
+                        let what = "assigning a row to parts of columns";
+                        return Err(analyzer.unsupported(what, target.location));
+                    }
+                    let base = match before {
+                        Some(place) => assignments[place].1.clone(),
+                        None => analyzer.target_column(column)?,
+                    };
+                    let given = analyzer.part_value(value, &target.indirection)?;
+                    let whole = analyzer.with_part(base, &target.indirection, given, &target.name)?;
+                    match before {
+                        Some(place) => assignments[place].1 = whole,
+                        None => {
+                            parts.push(assignments.len());
+                            assignments.push((column, whole));
+                        }
+                    }
+                    continue;
                 }
-                if assignments.iter().any(|(other, _)| *other == column) {
+                if before.is_some() {
                     let message = format!("multiple assignments to same column \"{}\"", target.name);
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
-                let value = target.val.as_deref().ok_or_else(nodes::missing)?;
                 let to_default = matches!(value.node, Some(NodeEnum::SetToDefault(_)));
                 if !to_default {
                     analyzer.refuse_set_value(table, column)?;
@@ -87,6 +111,12 @@ impl Analyzer<'_> {
             }
             Ok(assignments)
         })
+    }
+
+    /// The column of the target, as it was.
+    fn target_column(&mut self, column: usize) -> Result<Expr> {
+        let item = self.scope().items.first().ok_or_else(nodes::missing)?;
+        item.columns.get(column).map(|column| column.value.clone()).ok_or_else(nodes::missing)
     }
 
     /// One column's value of `(a, b) = row`.
@@ -149,7 +179,7 @@ impl Analyzer<'_> {
             return Err(self.unsupported("RETURNING WITH (...)", nodes::location(option)));
         }
         let targets = self.in_clause(Clause::Returning, |analyzer| analyzer.target_list(&clause.exprs))?;
-        let columns = targets.iter().map(Target::column).collect();
+        let columns = targets.iter().map(Column::column).collect();
         Ok((targets.into_iter().map(|target| target.value).collect(), columns))
     }
 }

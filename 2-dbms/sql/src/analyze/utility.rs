@@ -51,7 +51,12 @@ impl Analyzer<'_> {
             NodeEnum::DiscardStmt(stmt) if stmt.target == DiscardMode::DiscardAll as i32 => {
                 StatementKind::DiscardAll
             }
-            NodeEnum::DiscardStmt(_) => return Err(SqlError::unsupported("DISCARD of anything but ALL")),
+            NodeEnum::DiscardStmt(stmt) if stmt.target == DiscardMode::DiscardTemp as i32 => {
+                StatementKind::DiscardTemporary
+            }
+            NodeEnum::DiscardStmt(_) => {
+                return Err(SqlError::unsupported("DISCARD of anything but ALL and TEMP"));
+            }
             other => {
                 if let NodeEnum::CopyStmt(stmt) = other
                     && let Some(table) = &stmt.relation

@@ -1,6 +1,6 @@
 //! PL/pgSQL variables as SQL sees them: names in nested blocks, records and their fields.
 
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::{Analyzer, records};
 use crate::plan::{Expr, ExprKind, OutputColumn, Variable};
@@ -91,7 +91,7 @@ impl Analyzer<'_> {
     pub(super) fn variable(&self, names: &[&str], position: Option<u32>) -> Result<Option<Expr>> {
         let Some(variables) = self.variables else { return Ok(None) };
         let field = |variable: usize, name: &str| -> Result<Option<Expr>> {
-            if variables.list[variable].ty != TypeId::RECORD {
+            if !variables.list[variable].ty.is_row() {
                 return Ok(None);
             }
             self.variable_field(variable, name, position).map(Some)

@@ -2,7 +2,7 @@
 
 use crate::plan::{
     ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortTarget,
-    SubqueryKind,
+    SubqueryKind, Window,
 };
 
 /// Calls `visit` on each direct operand of an expression. A subquery's left sides are operands; the expressions
@@ -15,6 +15,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
+        | ExprKind::DomainValue
         | ExprKind::Aggregate(_)
         | ExprKind::GroupKey(_)
         | ExprKind::Window(_)
@@ -26,6 +27,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::Coalesce(list)
         | ExprKind::MinMax { arguments: list, .. }
         | ExprKind::Array { elements: list, .. }
+        | ExprKind::Grouping(list)
         | ExprKind::Row(list) => list.iter_mut().for_each(visit),
         ExprKind::Relabel(one)
         | ExprKind::CastViaText(one)
@@ -33,6 +35,10 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::IsNull { argument: one, .. }
         | ExprKind::IsBoolean { argument: one, .. }
         | ExprKind::Field { record: one, .. } => visit(one),
+        ExprKind::Domain { argument, checks, .. } => {
+            visit(argument);
+            checks.iter_mut().for_each(|(_, check)| visit(check));
+        }
         ExprKind::CastElements { array: left, element: right }
         | ExprKind::IsDistinct { left, right, .. }
         | ExprKind::NullIf { left, equal: right }
@@ -53,6 +59,26 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             for subscript in subscripts {
                 subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
             }
+        }
+        ExprKind::SetElement { array, subscripts, value, .. } => {
+            visit(array);
+            for subscript in subscripts {
+                subscript.lower.iter_mut().chain(&mut subscript.upper).for_each(&mut *visit);
+            }
+            visit(value);
+        }
+        ExprKind::SetField { record, value, .. } => {
+            visit(record);
+            visit(value);
+        }
+        ExprKind::Populate { source, base, .. } => {
+            visit(source);
+            base.iter_mut().for_each(|base| visit(base));
+        }
+        ExprKind::SetJson { target, path, value } => {
+            visit(target);
+            path.iter_mut().for_each(&mut *visit);
+            visit(value);
         }
         ExprKind::Subquery { kind, .. } => {
             if let SubqueryKind::Compare { left, .. } = kind {
@@ -107,11 +133,13 @@ pub(super) fn query_expressions(query: &mut Query, visit: &mut dyn FnMut(&mut Ex
                 assignments.iter_mut().for_each(|(_, value)| visit(value));
                 filter.iter_mut().for_each(&mut *visit);
             }
+            insert.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
             insert.returning.iter_mut().for_each(&mut *visit);
         }
         QueryBody::Update(update) => {
             update.assignments.iter_mut().for_each(|(_, value)| visit(value));
             update.from.iter_mut().for_each(|from| from_expressions(from, visit));
+            update.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
             update.filter.iter_mut().chain(&mut update.returning).for_each(&mut *visit);
         }
         QueryBody::Delete(delete) => {
@@ -126,15 +154,23 @@ fn select_expressions(select: &mut Select, visit: &mut dyn FnMut(&mut Expr)) {
     select.from.iter_mut().for_each(|from| from_expressions(from, visit));
     select.filter.iter_mut().chain(&mut select.group_by).for_each(&mut *visit);
     for call in &mut select.aggregates {
-        call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
+        call.direct.iter_mut().chain(&mut call.arguments).chain(&mut call.filter).for_each(&mut *visit);
         call.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
     }
     select.having.iter_mut().for_each(&mut *visit);
     for call in &mut select.windows {
-        call.arguments.iter_mut().chain(&mut call.partition_by).for_each(&mut *visit);
-        call.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
+        call.arguments.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
     }
+    select.window_definitions.iter_mut().for_each(|window| window_expressions(window, visit));
     select.targets.iter_mut().for_each(visit);
+}
+
+/// Calls `visit` on each outermost expression of a window.
+pub(super) fn window_expressions(window: &mut Window, visit: &mut dyn FnMut(&mut Expr)) {
+    window.partition_by.iter_mut().for_each(&mut *visit);
+    window.order_by.iter_mut().for_each(|key| sort_key(&mut key.key, visit));
+    let bounds = [&mut window.frame.start, &mut window.frame.end];
+    bounds.into_iter().filter_map(crate::plan::FrameBound::offset_mut).for_each(visit);
 }
 
 /// Calls `visit` on the expression of a sort key that has one.

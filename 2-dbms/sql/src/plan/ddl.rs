@@ -1,13 +1,17 @@
 //! Statements that change the catalogue.
 
-use tuplix_catalog::{ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language};
+use tuplix_catalog::{
+    ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language, OnCommit,
+};
 use tuplix_types::TypeId;
 
-use super::{AlterIdentity, ColumnSequence, CreateTrigger, ForeignKey, SequenceOption};
+use super::{AlterIdentity, ColumnSequence, CreateTrigger, ForeignKey, Query, Relation, SequenceOption};
 
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
 pub enum Ddl {
+    /// CREATE, ALTER and DROP of types and domains
+    Type(super::TypeDdl),
     /// CREATE SCHEMA
     CreateSchema {
         /// Name.
@@ -21,6 +25,8 @@ pub enum Ddl {
     CreateIndex(CreateIndex),
     /// CREATE FUNCTION / PROCEDURE
     CreateFunction(CreateFunction),
+    /// CREATE VIEW
+    CreateView(CreateView),
     /// DROP TABLE / INDEX / SCHEMA / FUNCTION / PROCEDURE
     Drop(Drop),
     /// TRUNCATE
@@ -88,6 +94,31 @@ pub enum Ddl {
         /// Actions in order.
         actions: Vec<AlterTable>,
     },
+    /// CREATE TABLE AS, SELECT INTO
+    CreateTableAs(CreateTableAs),
+    /// COMMENT ON
+    Comment {
+        /// What.
+        target: CommentTarget,
+        /// The comment; `None` takes it away.
+        text: Option<String>,
+    },
+    /// ALTER INDEX RENAME TO
+    RenameIndex {
+        /// Index.
+        index: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// The new name.
+        to: String,
+    },
+    /// ALTER SCHEMA RENAME TO
+    RenameSchema {
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
 }
 
 /// A name with or without schema.
@@ -114,6 +145,59 @@ pub struct CreateTable {
     pub constraints: Vec<Constraint>,
     /// Sequences of `serial` and identity columns.
     pub sequences: Vec<ColumnSequence>,
+    /// LIKE clauses, each with the number of columns before it.
+    pub likes: Vec<(usize, Like)>,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+}
+
+/// LIKE table INCLUDING ...
+#[derive(Clone, Debug)]
+pub struct Like {
+    /// The table.
+    pub table: QualifiedName,
+    /// INCLUDING DEFAULTS
+    pub defaults: bool,
+    /// INCLUDING CONSTRAINTS
+    pub constraints: bool,
+    /// INCLUDING INDEXES
+    pub indexes: bool,
+    /// INCLUDING COMMENTS
+    pub comments: bool,
+}
+
+/// CREATE TABLE AS, SELECT INTO
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Name.
+    pub name: QualifiedName,
+    /// IF NOT EXISTS
+    pub if_not_exists: bool,
+    /// TEMPORARY, with ON COMMIT.
+    pub temporary: Option<OnCommit>,
+    /// The names of the first columns.
+    pub columns: Vec<String>,
+    /// The query.
+    pub query: Box<Query>,
+    /// The query's relations.
+    pub relations: Vec<Relation>,
+    /// WITH DATA
+    pub with_data: bool,
+}
+
+/// What a comment is about.
+#[derive(Clone, Debug)]
+pub enum CommentTarget {
+    /// TABLE
+    Table(QualifiedName),
+    /// INDEX
+    Index(QualifiedName),
+    /// COLUMN of a table
+    Column(QualifiedName, String),
+    /// SCHEMA
+    Schema(String),
+    /// FUNCTION, PROCEDURE or ROUTINE, with its argument types when written.
+    Function(QualifiedName, Option<Vec<TypeId>>, DropKind),
 }
 
 /// A table constraint.
@@ -123,6 +207,8 @@ pub struct Constraint {
     pub name: Option<String>,
     /// Where it stands.
     pub position: Option<u32>,
+    /// NOT VALID: rows that are there may break it.
+    pub not_valid: bool,
     /// What it says.
     pub kind: ConstraintKind,
 }
@@ -193,6 +279,19 @@ pub struct CreateFunction {
     pub security_definer: bool,
 }
 
+/// CREATE VIEW
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Name.
+    pub name: QualifiedName,
+    /// OR REPLACE
+    pub or_replace: bool,
+    /// Its columns.
+    pub columns: Vec<super::OutputColumn>,
+    /// Its query and what that names.
+    pub definition: tuplix_catalog::ViewDef,
+}
+
 /// DROP
 #[derive(Clone, Debug)]
 pub struct Drop {
@@ -211,6 +310,8 @@ pub struct Drop {
 pub enum DropKind {
     /// TABLE
     Table,
+    /// VIEW
+    View,
     /// INDEX
     Index,
     /// SCHEMA
@@ -272,6 +373,48 @@ pub enum AlterTable {
         /// SQL text; `None` drops it.
         default: Option<String>,
     },
+    /// ADD COLUMN
+    AddColumn {
+        /// The column.
+        column: ColumnDef,
+        /// Its constraints.
+        constraints: Vec<Constraint>,
+        /// The sequence of a `serial` or identity column.
+        sequence: Option<Box<ColumnSequence>>,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+    },
+    /// DROP COLUMN
+    DropColumn {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// ALTER COLUMN TYPE
+    SetType {
+        /// Column.
+        column: String,
+        /// The new type.
+        ty: TypeId,
+        /// Its modifier.
+        typmod: i32,
+        /// USING as SQL text.
+        using: Option<String>,
+    },
+    /// VALIDATE CONSTRAINT
+    Validate(String),
+    /// RENAME CONSTRAINT
+    RenameConstraint {
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// SET SCHEMA
+    SetSchema(String),
     /// RENAME TO
     Rename(String),
     /// RENAME COLUMN

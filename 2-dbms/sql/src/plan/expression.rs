@@ -4,7 +4,7 @@ use tuplix_catalog::FunctionId;
 use tuplix_functions::Function;
 use tuplix_types::{TypeId, Value};
 
-use super::Query;
+use super::{OutputColumn, Query};
 
 /// A relation of a statement; unique in the whole statement, subqueries included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,17 @@ pub enum ExprKind {
         /// The cast of one element, which it names as [`ExprKind::CaseOperand`].
         element: Box<Expr>,
     },
+    /// A value of a domain's base type as one of the domain (the expression's type), checked.
+    Domain {
+        /// The value.
+        argument: Box<Expr>,
+        /// Whether NULL is refused.
+        not_null: bool,
+        /// Name and condition of each CHECK, over [`ExprKind::DomainValue`].
+        checks: Vec<(String, Expr)>,
+    },
+    /// VALUE in a domain's CHECK: what the innermost [`ExprKind::Domain`] checks.
+    DomainValue,
     /// AND of two or more.
     And(Vec<Expr>),
     /// OR of two or more.
@@ -142,6 +153,46 @@ pub enum ExprKind {
         /// Whether any is a slice (then the result is an array).
         slice: bool,
     },
+    /// An array with an element or slice replaced.
+    SetElement {
+        /// The array before.
+        array: Box<Expr>,
+        /// One entry a dimension.
+        subscripts: Vec<Subscript>,
+        /// Whether any is a slice (then `value` is an array).
+        slice: bool,
+        /// The new element or slice.
+        value: Box<Expr>,
+    },
+    /// A row of a named type with a field replaced.
+    SetField {
+        /// The row before.
+        record: Box<Expr>,
+        /// The field's position.
+        index: usize,
+        /// How many fields the type has.
+        width: usize,
+        /// The new field.
+        value: Box<Expr>,
+    },
+    /// A `jsonb` with what lies at a path replaced.
+    SetJson {
+        /// The document before.
+        target: Box<Expr>,
+        /// Keys, each an `integer` or a `text`.
+        path: Vec<Expr>,
+        /// The new part, a `jsonb`.
+        value: Box<Expr>,
+    },
+    /// A row made of a JSON object (`json_populate_record`, `json_to_record`).
+    Populate {
+        /// A `json` or `jsonb`.
+        source: Box<Expr>,
+        /// The row that members which the object lacks are taken from.
+        base: Option<Box<Expr>>,
+        /// The row's columns.
+        columns: Vec<OutputColumn>,
+    },
     /// ROW(...)
     Row(Vec<Expr>),
     /// (record).field
@@ -173,6 +224,8 @@ pub enum ExprKind {
     Aggregate(usize),
     /// The value of [`super::Select::group_by`]`[n]` in the current group.
     GroupKey(usize),
+    /// GROUPING(...): a bit for each of these keys, set when the group's set lacks it.
+    Grouping(Vec<Expr>),
     /// The value of [`super::Select::windows`]`[n]` in the current row.
     Window(usize),
     /// DEFAULT in VALUES or SET: the analyzer replaces it by the column's default; it never reaches the planner.

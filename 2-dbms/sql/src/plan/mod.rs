@@ -11,6 +11,8 @@ mod expression;
 mod procedure;
 mod query;
 mod rows;
+mod types;
+mod window;
 
 pub use ddl::*;
 pub use expression::*;
@@ -18,6 +20,8 @@ pub use procedure::*;
 pub use query::*;
 pub use rows::*;
 pub use tuplix_types::OutputColumn;
+pub use types::*;
+pub use window::*;
 
 use tuplix_types::TypeId;
 
@@ -97,6 +101,8 @@ pub enum StatementKind {
     Deallocate(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
+    /// DISCARD TEMP
+    DiscardTemporary,
 }
 
 /// A relation of the statement: a FROM item, a target table, `excluded`.

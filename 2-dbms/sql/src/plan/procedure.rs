@@ -29,6 +29,8 @@ pub struct Procedure {
     pub columns: Vec<OutputColumn>,
     /// Gives any number of rows.
     pub returns_set: bool,
+    /// Gives rows of a named row type: its values are records of `columns`.
+    pub returns_row: bool,
     /// The body.
     pub body: Block,
 }
@@ -38,6 +40,8 @@ pub struct Procedure {
 pub struct Variable {
     /// Name, for errors.
     pub name: String,
+    /// The same for the same declaration of the text whatever the catalogue is.
+    pub id: u64,
     /// Type; `RECORD` for a record.
     pub ty: TypeId,
     /// Type modifier.
@@ -77,6 +81,8 @@ pub struct Handler {
 pub struct Located<T> {
     /// Line.
     pub line: u32,
+    /// The same for the same statement of the text whatever the catalogue is; 0 for what the binder made up.
+    pub id: u64,
     /// The statement.
     pub node: T,
 }

@@ -4,7 +4,7 @@ use tuplix_catalog::{IndexId, TableId};
 use tuplix_functions::Aggregate;
 use tuplix_types::TypeId;
 
-use super::{Expr, OutputColumn, RelationId};
+use super::{Expr, OutputColumn, RelationId, Window, WindowCall};
 
 /// A query: SELECT, VALUES, set operation, or a data-modifying statement.
 #[derive(Clone, Debug)]
@@ -101,6 +101,8 @@ pub struct Select {
     pub filter: Option<Expr>,
     /// GROUP BY keys.
     pub group_by: Vec<Expr>,
+    /// GROUPING SETS: positions of keys. A group of a set has NULL for the keys that the set lacks.
+    pub grouping_sets: Option<Vec<Vec<usize>>>,
     /// Whether it is grouped: GROUP BY, HAVING or an aggregate.
     pub grouped: bool,
     /// The aggregate calls that [`super::ExprKind::Aggregate`] names.
@@ -109,6 +111,8 @@ pub struct Select {
     pub having: Option<Expr>,
     /// The window calls that [`super::ExprKind::Window`] names.
     pub windows: Vec<WindowCall>,
+    /// The windows of those calls.
+    pub window_definitions: Vec<Window>,
     /// The select list; columns past [`Query::columns`]' length are for ORDER BY only.
     pub targets: Vec<Expr>,
     /// DISTINCT
@@ -201,7 +205,9 @@ pub enum JoinKind {
 pub struct AggregateCall {
     /// The aggregate.
     pub aggregate: &'static Aggregate,
-    /// Arguments; none for `count(*)`.
+    /// Arguments before WITHIN GROUP, over the group's keys.
+    pub direct: Vec<Expr>,
+    /// Arguments; none for `count(*)`; what ORDER BY in WITHIN GROUP names.
     pub arguments: Vec<Expr>,
     /// DISTINCT
     pub distinct: bool,
@@ -211,23 +217,6 @@ pub struct AggregateCall {
     pub filter: Option<Expr>,
     /// Result type.
     pub ty: TypeId,
-}
-
-/// A window call; refused by the planner until it has windows.
-#[derive(Clone, Debug)]
-pub struct WindowCall {
-    /// Function name.
-    pub name: String,
-    /// Arguments.
-    pub arguments: Vec<Expr>,
-    /// PARTITION BY
-    pub partition_by: Vec<Expr>,
-    /// ORDER BY
-    pub order_by: Vec<SortKey>,
-    /// Result type.
-    pub ty: TypeId,
-    /// Where it stands.
-    pub position: Option<u32>,
 }
 
 /// One ORDER BY key.
@@ -313,6 +302,8 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// RETURNING
     pub returning: Vec<Expr>,
+    /// What a view that the statement names asks of each new row.
+    pub view_checks: Vec<ViewCheck>,
 }
 
 /// Where inserted rows come from.
@@ -351,6 +342,15 @@ pub enum ConflictAction {
     },
 }
 
+/// WITH CHECK OPTION of a view.
+#[derive(Clone, Debug)]
+pub struct ViewCheck {
+    /// The view's name.
+    pub view: String,
+    /// Its WHERE over the new row.
+    pub condition: Expr,
+}
+
 /// UPDATE
 #[derive(Clone, Debug)]
 pub struct Update {
@@ -366,6 +366,8 @@ pub struct Update {
     pub filter: Option<Expr>,
     /// RETURNING
     pub returning: Vec<Expr>,
+    /// What a view that the statement names asks of each new row.
+    pub view_checks: Vec<ViewCheck>,
 }
 
 /// DELETE

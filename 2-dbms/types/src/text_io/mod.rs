@@ -13,7 +13,7 @@ use crate::datetime::{self, TimeZone};
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
 use crate::numeric::Numeric;
-use crate::{Array, TypeId, Value, sqlstate};
+use crate::{Array, EnumLabels, TypeId, Value, sqlstate};
 
 mod array;
 mod float;
@@ -52,11 +52,19 @@ pub struct IoContext {
     pub date_order: DateOrder,
     /// `bytea_output = escape`
     pub bytea_escape: bool,
+    /// The labels of enums.
+    pub labels: Option<Arc<dyn EnumLabels>>,
 }
 
 impl Default for IoContext {
     fn default() -> IoContext {
-        IoContext { zone: TimeZone::UTC, now: 0, date_order: DateOrder::Mdy, bytea_escape: false }
+        IoContext {
+            zone: TimeZone::UTC,
+            now: 0,
+            date_order: DateOrder::Mdy,
+            bytea_escape: false,
+            labels: None,
+        }
     }
 }
 
@@ -99,6 +107,8 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
         TypeId::INT2VECTOR | TypeId::OIDVECTOR => parse_vector(ty, text)?,
         _ if ty.is_object_name() => parse_reg(ty, text)?,
         TypeId::VOID => Value::text(""),
+        // A client's argument: who knows the catalogue makes a value of the text.
+        _ if ty.is_user() => Value::text(text),
         TypeId::RECORD => {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -242,6 +252,11 @@ pub fn format_value(value: &Value, ctx: &IoContext, out: &mut String) {
         Value::Jsonb(v) => v.format(out),
         Value::Array(v) => format_array(v, ctx, out),
         Value::Record(v) => format_record(v, ctx, out),
+        Value::Enum(v) => match ctx.labels.as_ref().and_then(|labels| labels.label(*v)) {
+            Some(label) => out.push_str(&label),
+            // Writing to a string cannot fail.
+            None => drop(write!(out, "{v}")),
+        },
     }
 }
 

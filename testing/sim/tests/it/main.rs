@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod migrations;
 mod real_process;
 mod seeds;

@@ -56,7 +56,7 @@ impl Body<'_, '_> {
             self.labels.truncate(labels);
             super::statement::failing(error)
         });
-        Located { place, step }
+        Located { place, step: self.rebindable(statement.id, place, step) }
     }
 
     /// Compiles a block.
@@ -123,6 +123,7 @@ impl BlockCode {
     }
 
     fn handle(&self, exec: &mut Exec<'_, '_>, handler: &Handler, error: SqlError) -> Run<Control> {
+        let error = exec.services.named(error);
         if let Some((code, message)) = self.error_variables {
             exec.set(code, Value::text(error.sqlstate().as_str()));
             exec.set(message, Value::text(error.message()));

@@ -9,11 +9,15 @@
 mod block;
 mod loops;
 mod raise;
+mod rebind;
 mod sql;
 mod statement;
 
 use tuplix_sql::plan::{OutputColumn, Procedure, Variable};
 use tuplix_types::{Result, SqlError, Value, sqlstate};
+
+use rebind::Rebinding;
+pub(crate) use rebind::Source;
 
 use super::builder::{Builder, CompileContext};
 use super::frame::{Activation, Exec, RowSet};
@@ -79,6 +83,8 @@ pub(super) struct Body<'b, 'a> {
     next_label: usize,
     /// The slot of the value that RETURN gave.
     result: usize,
+    /// Statements are to be found again after the catalogue has changed under them.
+    rebinding: Option<Rebinding>,
 }
 
 /// A function or procedure ready to run.
@@ -92,27 +98,49 @@ pub struct CompiledProcedure {
     result: usize,
     inputs: usize,
     returns_set: bool,
+    returns_row: bool,
     gives_void: bool,
     /// It is a trigger's function.
     inputs_are_trigger: bool,
     slots: usize,
     states: usize,
+    rebinding: Option<Rebinding>,
 }
 
-/// Compiles a procedure.
+/// Compiles a procedure, of the catalogue with this version. `text` is that of a DO block.
 ///
 /// # Errors
 /// 0A000 for what the executor lacks.
-pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) -> Result<CompiledProcedure> {
+pub fn compile_procedure(
+    context: &CompileContext<'_>,
+    procedure: &Procedure,
+    version: u64,
+    text: Option<&str>,
+) -> Result<CompiledProcedure> {
+    let (compiled, changes_catalog) = compile(context, procedure, None)?;
+    if !changes_catalog {
+        return Ok(compiled);
+    }
+    Ok(compile(context, procedure, Rebinding::new(procedure, version, text))?.0)
+}
+
+/// Compiles, and says whether running it may change the catalogue.
+fn compile(
+    context: &CompileContext<'_>,
+    procedure: &Procedure,
+    rebinding: Option<Rebinding>,
+) -> Result<(CompiledProcedure, bool)> {
     let mut builder = Builder::new(context);
     let first = builder.slots(procedure.variables.len());
     builder.variables = (first..first + procedure.variables.len()).collect();
     let result = builder.slot();
-    let mut body = Body { builder, procedure, places: Vec::new(), labels: Vec::new(), next_label: 0, result };
+    let (places, labels) = (Vec::new(), Vec::new());
+    let mut body = Body { builder, procedure, places, labels, next_label: 0, result, rebinding };
     body.place(1, "statement block");
     let steps = vec![Located { place: 0, step: body.block(&procedure.body)? }];
     let (slots, states) = body.builder.window();
-    Ok(CompiledProcedure {
+    let changes_catalog = body.builder.changes_catalog;
+    let compiled = CompiledProcedure {
         steps,
         places: body.places.into(),
         signature: signature(procedure).into(),
@@ -122,11 +150,14 @@ pub fn compile_procedure(context: &CompileContext<'_>, procedure: &Procedure) ->
         result,
         inputs: procedure.inputs,
         returns_set: procedure.returns_set,
+        returns_row: procedure.returns_row,
         gives_void: procedure.gives_void,
         inputs_are_trigger: procedure.is_trigger,
         slots,
         states,
-    })
+        rebinding: body.rebinding,
+    };
+    Ok((compiled, changes_catalog))
 }
 
 impl Body<'_, '_> {
@@ -155,6 +186,11 @@ impl CompiledProcedure {
         &self.columns
     }
 
+    /// Name and argument types.
+    pub fn signature(&self) -> &str {
+        &self.signature
+    }
+
     /// Whether it gives any number of rows.
     pub fn returns_set(&self) -> bool {
         self.returns_set
@@ -180,7 +216,7 @@ impl CompiledProcedure {
                 let row: Vec<Value> = self.outputs.iter().map(|output| exec.get(*output).clone()).collect();
                 sink(&row)
             }
-            1 => sink(exec.slots(self.result, 1)),
+            1 if !self.returns_row => sink(exec.slots(self.result, 1)),
             _ => match exec.get(self.result) {
                 Value::Record(fields) => sink(fields),
                 _ => sink(&vec![Value::Null; self.columns.len()]),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tuplix_sql::plan::{Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target};
+use tuplix_sql::plan::{
+    CreateTableAs, Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target,
+};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::super::code::{Code, run_all};
@@ -29,6 +31,13 @@ enum SqlKind {
     Call {
         function: tuplix_catalog::FunctionId,
         arguments: Vec<Code>,
+    },
+    /// DDL
+    Ddl(Box<Ddl>),
+    /// CREATE TABLE AS of a query that may read variables.
+    CreateTableAs {
+        create: CreateTableAs,
+        query: QueryCode,
     },
 }
 
@@ -127,6 +136,8 @@ impl Sql {
                 code.run(exec, &mut |exec| each(exec, Row1::Slots(code.first, code.width))).map(|_| ())
             }
             SqlKind::Call { function, arguments } => self.call(exec, *function, arguments, each),
+            SqlKind::CreateTableAs { create, query } => self.create_table_as(exec, create, query),
+            SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl, &[]).map(|_| ()),
         };
         result.map_err(|stop| self.in_context(stop))
     }
@@ -134,6 +145,21 @@ impl Sql {
     #[cold]
     fn in_context(&self, stop: Stop) -> Stop {
         with_line(stop, || format!("SQL statement \"{}\"", self.text))
+    }
+
+    fn create_table_as(&self, exec: &mut Exec<'_, '_>, create: &CreateTableAs, query: &QueryCode) -> Run<()> {
+        let mut rows = RowSet::new(query.width);
+        if create.with_data {
+            exec.reset_states(self.states.0, self.states.1);
+            query.run(exec, &mut |exec| {
+                rows.push(exec.slots(query.first, query.width));
+                Ok(Flow::Continue)
+            })?;
+        }
+        let made =
+            crate::ddl::create_table_from_rows(exec.tx, create, |_, each| rows.rows().try_for_each(each))?;
+        exec.activation.row_count = made.rows.unwrap_or(0);
+        Ok(())
     }
 
     fn call(
@@ -277,11 +303,24 @@ impl Body<'_, '_> {
                 Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag })
             }
             StatementKind::Call { function, arguments } => {
+                self.builder.changes_catalog = true;
                 let facts = Facts::default();
                 let compile = |builder: &mut super::Builder<'_>| builder.exprs(arguments);
                 let (arguments, ..) =
                     self.builder.statement(&embedded.statement.relations, &facts, compile)?;
                 let code = SqlKind::Call { function: *function, arguments };
+                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
+            }
+            StatementKind::Ddl(ddl) => {
+                self.builder.changes_catalog = true;
+                if let Ddl::CreateTableAs(create) = &**ddl {
+                    let facts = Facts::of_query(&create.query);
+                    let compile = |builder: &mut super::Builder<'_>| builder.query(&create.query);
+                    let (query, first, count) = self.builder.statement(&create.relations, &facts, compile)?;
+                    let code = SqlKind::CreateTableAs { create: create.clone(), query };
+                    return Ok(Sql { code, states: (first, count), text, tag: Tag::Select });
+                }
+                let code = SqlKind::Ddl(ddl.clone());
                 Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
             }
             StatementKind::Transaction(_) => Err(SqlError::new(
@@ -365,6 +404,7 @@ impl Body<'_, '_> {
 
     /// Compiles the text and arguments of EXECUTE.
     pub(super) fn dynamic(&mut self, text: &Expression, arguments: &[Expression]) -> Result<Dynamic> {
+        self.builder.changes_catalog = true;
         let types = arguments.iter().map(|argument| argument.expr.ty).collect();
         let text = self.value(text)?;
         let arguments = arguments.iter().map(|argument| self.value(argument)).collect::<Result<_>>()?;

@@ -261,14 +261,17 @@ impl Body<'_, '_> {
             }));
         }
         let values = columns.iter().map(|column| self.value(column)).collect::<Result<Vec<_>>>()?;
-        let width = self.procedure.columns.len();
+        let (width, is_row) = (self.procedure.columns.len(), self.procedure.returns_row);
         Ok(step(move |exec| {
             let mut row = Vec::with_capacity(width);
             for value in &values {
                 row.push(value.run(exec)?);
             }
-            if let ([Value::Record(fields)], 2..) = (&row[..], width) {
-                row = fields.to_vec();
+            if width > 1 || is_row {
+                row = match row.pop() {
+                    Some(Value::Record(fields)) => fields.to_vec(),
+                    _ => Vec::new(),
+                };
             }
             row.resize(width, Value::Null);
             exec.activation.kept().rows.push(&row);

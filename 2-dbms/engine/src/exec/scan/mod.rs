@@ -4,7 +4,7 @@ mod first;
 mod range;
 
 use arrayvec::ArrayVec;
-use tuplix_storage::{Comparison, SimplePredicate, Test};
+use tuplix_storage::{ChunkView, Comparison, RowBits, SimplePredicate, Test};
 use tuplix_types::{TypeId, Value};
 
 use super::code::{Code, TestFn};
@@ -19,6 +19,9 @@ use crate::transaction::{RowBatch, RowRef, Scan};
 
 /// Tests that a scan hands to storage at most; more stay with the filter.
 pub(crate) const MAX_TESTS: usize = 8;
+
+/// The tests of a scan, ready for storage.
+type Predicates = ArrayVec<SimplePredicate, MAX_TESTS>;
 
 /// Rows asked for up to which they are looked for one by one.
 const FEW: usize = 4;
@@ -179,6 +182,10 @@ impl Rows for TableScan {
         self.few = Some(rows);
     }
 
+    fn table_scan(&self) -> Option<&TableScan> {
+        Some(self)
+    }
+
     fn explain(&self, out: &mut Explain) {
         let mut lines = self.text.iter();
         if let Some(first) = lines.next() {
@@ -214,6 +221,39 @@ impl TableScan {
             }
             Bucket::All => None,
         })
+    }
+
+    /// Whether all that is asked of it is which chunks there are and which of their rows pass.
+    pub(crate) fn goes_by_chunk(&self) -> bool {
+        matches!(self.way, Way::Scan(_))
+            && self.filter.is_none()
+            && self.row.is_none()
+            && self.present.is_none()
+            && self.few.is_none()
+            && !self.recheck
+    }
+
+    /// Gives the chunks with which of their rows pass, where [`TableScan::goes_by_chunk`] and nobody has an overlay.
+    pub(crate) fn chunks(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        visit: &mut dyn FnMut(&ChunkView<'_>, &RowBits),
+    ) -> Run<()> {
+        let Way::Scan(tests) = &self.way else { return Ok(()) };
+        let buckets = match self.only_bucket(exec)? {
+            Some(bucket) => bucket..bucket + 1,
+            None if matches!(self.bucket, Bucket::All) => {
+                exec.tx.require_all(&self.access)?;
+                0..self.access.buckets
+            }
+            None => return Ok(()),
+        };
+        let Some(predicates) = predicates(exec, tests)? else { return Ok(()) };
+        for bucket in buckets {
+            exec.tx
+                .visit_chunks(&self.access, bucket, &mut |chunk| visit(chunk, &chunk.select(&predicates)))?;
+        }
+        Ok(())
     }
 
     /// The one row of a scan by a unique key, with what is needed of it in its slots.
@@ -374,20 +414,7 @@ impl TableScan {
         tests: &[TestCode],
         each: &mut Each<'_>,
     ) -> Run<Flow> {
-        let mut predicates = ArrayVec::<SimplePredicate, MAX_TESTS>::new();
-        for test in tests {
-            match test {
-                TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
-                TestCode::Compare { column, comparison, value } => {
-                    let test = match value {
-                        Code::Slot(slot) => storage_test(*comparison, exec.get(*slot)),
-                        value => storage_test(*comparison, &value.run(exec)?),
-                    };
-                    let Some(test) = test else { return Ok(Flow::Continue) };
-                    predicates.push(SimplePredicate { column: *column, test });
-                }
-            }
-        }
+        let Some(predicates) = predicates(exec, tests)? else { return Ok(Flow::Continue) };
         if self.few.is_some_and(|rows| rows <= FEW) && !exec.tx.is_interactive() {
             return self.few_rows(exec, bucket, &predicates, each);
         }
@@ -422,6 +449,26 @@ impl TableScan {
         }
         Ok(Flow::Continue)
     }
+}
+
+/// What storage tests; `None` when no row can pass.
+#[inline]
+fn predicates(exec: &mut Exec<'_, '_>, tests: &[TestCode]) -> Run<Option<Predicates>> {
+    let mut predicates = Predicates::new();
+    for test in tests {
+        match test {
+            TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
+            TestCode::Compare { column, comparison, value } => {
+                let test = match value {
+                    Code::Slot(slot) => storage_test(*comparison, exec.get(*slot)),
+                    value => storage_test(*comparison, &value.run(exec)?),
+                };
+                let Some(test) = test else { return Ok(None) };
+                predicates.push(SimplePredicate { column: *column, test });
+            }
+        }
+    }
+    Ok(Some(predicates))
 }
 
 /// The test of a column against a value; `None` when no row can pass (NULL).

@@ -7,6 +7,7 @@ use super::Binder;
 use super::embedded::statement_columns;
 use super::refusal::{Bound, Refusal};
 use crate::analyze::functions::null;
+use crate::analyze::scope::Clause;
 use crate::analyze::variables::Shape;
 use crate::analyze::{Analyzer, nodes};
 use crate::plan::{Embedded, Into, OutputColumn, PlStatement, QueryBody, Statement, StatementKind, Target};
@@ -44,9 +45,9 @@ impl Binder<'_> {
             return Err(Refusal::Whole(SqlError::new(ERROR_IN_ASSIGNMENT, message)));
         }
         match field {
-            None if def.ty == TypeId::RECORD => Ok(Target::Record(variable)),
+            None if def.ty.is_row() => Ok(Target::Record(variable)),
             None => Ok(Target::Variable(variable)),
-            Some(_) if def.ty != TypeId::RECORD => Err(Refusal::Whole(unknown())),
+            Some(_) if !def.ty.is_row() => Err(Refusal::Whole(unknown())),
             Some(field) => {
                 let (found, _) = self.analyze(|analyzer| analyzer.variable_field(variable, field, None))?;
                 match found.kind {
@@ -78,24 +79,32 @@ impl Binder<'_> {
         for node in &tree.indirection {
             match nodes::inner(node)? {
                 NodeEnum::String(name) => parts.push(&name.sval),
-                _ => {
-                    return Err(SqlError::unsupported("assigning to an element of an array")
-                        .hint("Build the new array and assign it as a whole.")
-                        .into());
-                }
+                _ => break,
             }
         }
-        let target = self.target_of(&parts)?;
+        // As many names as lead to a variable or field; what follows is a part of it.
+        let (target, names) = self.longest_target(&parts)?;
+        let path = &tree.indirection[names - 1..];
+        if !path.is_empty() {
+            return self.assign_part(assignment, target, path, &parts[..names]);
+        }
         let (ty, typmod) = self.target_type(&target);
         let select = tree.val.as_deref().ok_or_else(nodes::missing)?;
         let text = assigned_text(&assignment.text);
+        if let Target::Record(_) = target
+            && ty.is_composite()
+        {
+            let value = self
+                .converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod));
+            return Ok(PlStatement::Assign { target, value });
+        }
         if let Target::Record(variable) = target {
             let value = self.converted_select(select, text, |_, value| Ok(value));
             if value.failure.is_some() {
                 return Ok(PlStatement::Assign { target, value });
             }
             let columns = self.analyze(|analyzer| Ok(analyzer.record_columns(&value.expr)))?.0;
-            if value.expr.ty != TypeId::RECORD && value.expr.ty != TypeId::TEXT {
+            if !value.expr.ty.is_row() && value.expr.ty != TypeId::TEXT {
                 let message = "cannot assign non-composite value to a record variable";
                 return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).into());
             }
@@ -104,6 +113,56 @@ impl Binder<'_> {
         }
         let value =
             self.converted_select(select, text, |analyzer, value| analyzer.variable_cast(value, ty, typmod));
+        Ok(PlStatement::Assign { target, value })
+    }
+
+    fn longest_target(&self, parts: &[&str]) -> Bound<(Target, usize)> {
+        let mut names = parts.len().min(3);
+        loop {
+            match self.target_of(&parts[..names]) {
+                Ok(target) => return Ok((target, names)),
+                Err(error) if names == 1 || !self.has_parts(&parts[..names - 1]) => return Err(error),
+                Err(_) => names -= 1,
+            }
+        }
+    }
+
+    /// Whether names lead to something that has fields of its own.
+    fn has_parts(&self, names: &[&str]) -> bool {
+        match self.target_of(names) {
+            Ok(Target::Field(variable, index)) => {
+                self.target_type(&Target::Field(variable, index)).0.is_composite()
+            }
+            _ => false,
+        }
+    }
+
+    /// `a[1] := value`, `r.c.f := value`
+    fn assign_part(
+        &mut self,
+        assignment: &plpgsql::Assignment,
+        target: Target,
+        path: &[pg_query::protobuf::Node],
+        names: &[&str],
+    ) -> Bound<PlStatement> {
+        let tree = &assignment.tree;
+        let select = tree.val.as_deref().ok_or_else(nodes::missing)?;
+        let base = match target {
+            Target::Variable(variable) | Target::Record(variable) => self.variables.reference(variable, None),
+            Target::Field(variable, index) => {
+                let record = self.variables.reference(variable, None);
+                let columns = self.variables.shape(variable).unwrap_or_default();
+                let column = columns.get(index).ok_or_else(nodes::missing)?;
+                crate::analyze::records::field_of(&record, index, column)
+            }
+        };
+        let name = names.join(".");
+        let value = self.converted_select(select, assigned_text(&assignment.text), |analyzer, value| {
+            let scoped = analyzer.in_scope(|analyzer| {
+                analyzer.in_clause(Clause::Target, |analyzer| analyzer.with_part(base, path, value, &name))
+            });
+            scoped.map(|(value, _)| value)
+        });
         Ok(PlStatement::Assign { target, value })
     }
 
@@ -216,7 +275,11 @@ impl Binder<'_> {
         name: &Name,
         element: &OutputColumn,
     ) -> Bound<(Target, Option<crate::plan::Expr>)> {
-        let target = self.target(name)?;
+        let target = match self.target(name)? {
+            // A row as a whole.
+            Target::Record(variable) if element.ty.is_row() => Target::Variable(variable),
+            target => target,
+        };
         let (ty, typmod) = self.target_type(&target);
         let cast = self.operand_cast(element, ty, typmod)?;
         Ok((target, cast))

@@ -36,14 +36,24 @@ impl Binder<'_> {
         // The default does not see the variable itself.
         let resolved = self.data_type(data_type).of_the_whole()?;
         let value = match (&resolved, default) {
+            // A domain may refuse the NULL that a variable is without a value.
+            (Resolved::Scalar(ty, typmod), None) if ty.is_domain() => {
+                let null = |analyzer: &mut crate::analyze::Analyzer<'_>| {
+                    analyzer.variable_cast(crate::analyze::functions::null(TypeId::UNKNOWN), *ty, *typmod)
+                };
+                Some(self.computed("NULL", null))
+            }
             (_, None) => None,
             (Resolved::Scalar(ty, typmod), Some(default)) => Some(self.typed(default, *ty, *typmod)),
+            (Resolved::Row(ty, _), Some(default)) if ty.is_composite() => {
+                Some(self.converted(default, |analyzer, value| analyzer.row_cast(value, *ty)))
+            }
             (_, Some(default)) => Some(self.expression(default)),
         };
         let variable = match resolved {
             Resolved::Scalar(ty, typmod) => self.add_variable(&declaration.name, ty, typmod),
             Resolved::Record => self.add_variable(&declaration.name, TypeId::RECORD, -1),
-            Resolved::Row(columns) => self.add_row(&declaration.name, columns),
+            Resolved::Row(ty, columns) => self.add_row(&declaration.name, ty, columns),
         };
         if let (TypeId::RECORD, Some(value)) = (self.variables.list[variable].ty, &value) {
             let columns = self.analyze(|analyzer| Ok(analyzer.record_columns(&value.expr)))?.0;
@@ -77,14 +87,14 @@ impl Binder<'_> {
     fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved, SqlError> {
         match &data_type.kind {
             DataTypeKind::Record => Ok(Resolved::Record),
-            DataTypeKind::RowOf(parts) => self.row_type(parts).map(Resolved::Row),
+            DataTypeKind::RowOf(parts) => self.row_type(parts),
             DataTypeKind::OfVariable(parts) => {
                 let names: Vec<&str> = parts.iter().map(String::as_str).collect();
                 if let Some(variable) = self.analyze(|analyzer| analyzer.variable(&names, None))?.0 {
                     return Ok(match variable.kind {
-                        ExprKind::Variable(index) if variable.ty == TypeId::RECORD => {
+                        ExprKind::Variable(index) if variable.ty.is_row() => {
                             match &self.variables.list[index].fields {
-                                Some(columns) => Resolved::Row(columns.clone()),
+                                Some(columns) => Resolved::Row(variable.ty, columns.clone()),
                                 None => Resolved::Record,
                             }
                         }
@@ -99,6 +109,10 @@ impl Binder<'_> {
             }
             DataTypeKind::Named(name) => match self.analyze(|analyzer| analyzer.type_name(name)) {
                 Ok(((TypeId::RECORD, _), _)) => Ok(Resolved::Record),
+                Ok(((ty, _), _)) if ty.is_composite() => {
+                    let columns = self.analyze(|analyzer| Ok(analyzer.named_columns(ty)))?.0;
+                    Ok(Resolved::Row(ty, columns.ok_or_else(nodes::missing)?))
+                }
                 Ok(((ty, typmod), _)) => {
                     if crate::analyze::create_table::is_pseudo(ty) {
                         let message = format!("variable has pseudo-type {ty}");
@@ -112,7 +126,7 @@ impl Binder<'_> {
                         nodes::strings(&name.names).into_iter().map(str::to_owned).collect();
                     let plain = name.array_bounds.is_empty() && name.typmods.is_empty() && !name.pct_type;
                     match self.row_type(&parts) {
-                        Ok(columns) if plain => Ok(Resolved::Row(columns)),
+                        Ok(row) if plain => Ok(row),
                         _ => Err(error),
                     }
                 }
@@ -120,17 +134,21 @@ impl Binder<'_> {
         }
     }
 
-    fn row_type(&self, parts: &[String]) -> Result<Vec<OutputColumn>, SqlError> {
+    fn row_type(&self, parts: &[String]) -> Result<Resolved, SqlError> {
         let (schema, table) = match parts {
             [table] => (None, table),
             [schema, table] | [_, schema, table] => (Some(schema.as_str()), table),
             _ => return Err(nodes::missing()),
         };
-        let (columns, _) = self.analyze(|analyzer| {
+        let (row, _) = self.analyze(|analyzer| {
+            let composite = analyzer.composite_named(schema, table);
+            if let Some((ty, columns)) = composite {
+                return Ok(Resolved::Row(ty, columns));
+            }
             let found = analyzer.find_relation(schema, table, None)?;
-            Ok(found.columns(analyzer))
+            Ok(Resolved::Row(TypeId::RECORD, found.columns(analyzer)))
         })?;
-        Ok(columns)
+        Ok(row)
     }
 }
 
@@ -138,7 +156,7 @@ impl Binder<'_> {
 enum Resolved {
     Scalar(TypeId, i32),
     Record,
-    Row(Vec<OutputColumn>),
+    Row(TypeId, Vec<OutputColumn>),
 }
 
 fn string_node(text: &str) -> crate::parser::protobuf::Node {

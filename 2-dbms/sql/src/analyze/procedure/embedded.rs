@@ -135,9 +135,27 @@ impl Analyzer<'_> {
         Ok(Expr { kind, ty, typmod, position: None })
     }
 
+    /// A row for a variable of a named row type.
+    pub(super) fn row_cast(&mut self, value: Expr, ty: TypeId) -> Result<Expr> {
+        let is_null = matches!(value.kind, ExprKind::Constant(tuplix_types::Value::Null));
+        if !value.ty.is_row() && !is_null {
+            let message = "cannot assign non-composite value to a record variable";
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+        }
+        self.variable_cast(value, ty, -1)
+    }
+
     /// A value for a variable: an assignment cast, or through the text form when there is none.
     pub(in crate::analyze) fn variable_cast(&mut self, value: Expr, ty: TypeId, typmod: i32) -> Result<Expr> {
         let from = value.ty;
+        // Rows are converted by position; what is missing is NULL, what is too much is dropped.
+        if ty.is_composite()
+            && from.is_row()
+            && from != ty
+            && let Some(row) = self.record_as(&value, ty)?
+        {
+            return Ok(row);
+        }
         if let Some(cast) = self.coerce(value.clone(), ty, typmod, CastContext::Assignment)? {
             return Ok(cast);
         }

@@ -167,11 +167,8 @@ impl Binder<'_> {
 
 /// A value as the function's result.
 fn returned(analyzer: &mut Analyzer<'_>, value: Expr, returns: TypeId) -> Result<Expr> {
-    if returns == TypeId::RECORD && value.ty == TypeId::UNKNOWN {
-        // RETURN NULL
-        return Ok(Expr { ty: TypeId::RECORD, ..value });
-    }
-    if returns == TypeId::RECORD && value.ty != TypeId::RECORD {
+    let is_null = matches!(value.kind, ExprKind::Constant(tuplix_types::Value::Null));
+    if returns.is_row() && !value.ty.is_row() && !is_null {
         let message = "cannot return non-composite value from function returning composite type";
         return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
     }

@@ -96,6 +96,24 @@ struct Binder<'a> {
     gives_void: bool,
     is_trigger: bool,
     columns: Vec<OutputColumn>,
+    place: Place,
+}
+
+/// Where in the text the binder is: what numbers statements and variables so that another binding finds them again.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    statement: u64,
+    lists: u64,
+    variables: u64,
+}
+
+impl Place {
+    /// A number for a part of this place.
+    fn part(self, kind: u64, number: u64) -> u64 {
+        let mut mixed = self.statement.rotate_left(23) ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ number).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        (mixed ^ (mixed >> 32)) | 1
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -115,6 +133,7 @@ impl<'a> Binder<'a> {
             gives_void: false,
             is_trigger: false,
             columns: Vec::new(),
+            place: Place::default(),
         };
         binder.variables.namespaces.push(Namespace::default());
         binder.found = binder.add_found();
@@ -147,7 +166,7 @@ impl<'a> Binder<'a> {
         binder.found = binder.add_found();
         binder.returns = function.returns;
         binder.returns_set = function.returns_set;
-        binder.columns = result_columns(function);
+        binder.columns = result_columns(context, function);
         binder.function = Some(function);
         binder
     }
@@ -162,7 +181,7 @@ impl<'a> Binder<'a> {
         binder.structures.clear();
         binder.variables.namespaces.push(Namespace { label: Some(function.name.clone()), names: Vec::new() });
         for name in ["new", "old"] {
-            binder.add_row(name, super::scope::table_columns(table));
+            binder.add_row(name, TypeId::RECORD, super::scope::table_columns(table));
         }
         for (name, ty) in TRIGGER_VARIABLES {
             binder.add_variable(name, ty, -1);
@@ -183,8 +202,11 @@ impl<'a> Binder<'a> {
     /// A new variable, in sight under its name unless that is empty.
     fn add_variable(&mut self, name: &str, ty: TypeId, typmod: i32) -> usize {
         let index = self.variables.list.len();
+        let id = self.place.part(0, self.place.variables);
+        self.place.variables += 1;
         self.variables.list.push(Variable {
             name: name.to_owned(),
+            id,
             ty,
             typmod,
             not_null: false,
@@ -192,6 +214,13 @@ impl<'a> Binder<'a> {
         });
         self.variables.shapes.push(Shape::Unassigned);
         self.structures.push(Shape::Unassigned);
+        if ty.is_composite()
+            && let Some(fields) = self.context.catalog.row_fields(ty)
+        {
+            let columns = crate::analyze::create_type::outputs(fields);
+            self.variables.list[index].fields = Some(columns.clone());
+            self.variables.shapes[index] = Shape::Known(columns);
+        }
         if !name.is_empty()
             && let Some(namespace) = self.variables.namespaces.last_mut()
         {
@@ -201,8 +230,8 @@ impl<'a> Binder<'a> {
     }
 
     /// A new record variable of a fixed structure.
-    fn add_row(&mut self, name: &str, columns: Vec<OutputColumn>) -> usize {
-        let index = self.add_variable(name, TypeId::RECORD, -1);
+    fn add_row(&mut self, name: &str, ty: TypeId, columns: Vec<OutputColumn>) -> usize {
+        let index = self.add_variable(name, ty, -1);
         self.variables.list[index].fields = Some(columns.clone());
         self.variables.shapes[index] = Shape::Known(columns);
         index
@@ -240,6 +269,7 @@ impl<'a> Binder<'a> {
             signature: self.signature,
             variables: self.variables.list,
             inputs: self.inputs,
+            returns_row: self.returns.is_composite() && self.outputs.is_empty(),
             outputs: self.outputs,
             found: self.found,
             gives_void: self.gives_void,
@@ -262,14 +292,14 @@ fn failing_block(line: u32, error: SqlError) -> Block {
     Block {
         label: None,
         initial: Vec::new(),
-        statements: vec![Located { line, node }],
+        statements: vec![Located { line, id: 0, node }],
         handlers: Vec::new(),
         error_variables: None,
     }
 }
 
 /// What a call of the function gives.
-fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
+fn result_columns(context: &AnalyzeContext<'_>, function: &FunctionDef) -> Vec<OutputColumn> {
     let mut columns: Vec<OutputColumn> = function
         .outputs()
         .enumerate()
@@ -280,6 +310,11 @@ fn result_columns(function: &FunctionDef) -> Vec<OutputColumn> {
             typmod: -1,
         })
         .collect();
+    if columns.is_empty()
+        && let Some(fields) = context.catalog.row_fields(function.returns)
+    {
+        return crate::analyze::create_type::outputs(fields);
+    }
     if columns.is_empty() && function.returns != TypeId::VOID {
         columns.push(OutputColumn { name: function.name.clone(), ty: function.returns, typmod: -1 });
     }

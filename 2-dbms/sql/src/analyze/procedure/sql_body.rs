@@ -36,7 +36,7 @@ impl Binder<'_> {
                 error.fields_mut().position = None;
                 error.context(format!("SQL function \"{name}\" statement {}", index + 1))
             })?;
-            statements.extend(bound.into_iter().map(|node| Located { line, node }));
+            statements.extend(bound.into_iter().map(|node| Located { line, id: 0, node }));
         }
         if last.is_none() && self.returns != TypeId::VOID {
             return Err(
@@ -80,6 +80,9 @@ impl Binder<'_> {
                 self.mismatch("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.")
             );
         }
+        if self.returns.is_composite() && self.outputs.is_empty() {
+            return self.row_result(statement, &given);
+        }
         self.coerce_result(&mut statement, &given)?;
         if self.returns_set {
             return Ok(vec![PlStatement::ReturnQuery(statement)]);
@@ -98,11 +101,47 @@ impl Binder<'_> {
         Ok(vec![PlStatement::Sql { statement, into, perform: false }, PlStatement::Return(value)])
     }
 
+    /// The last statement of a function that gives rows of a named type: their columns, or one whole value.
+    fn row_result(&mut self, mut statement: Embedded, given: &[OutputColumn]) -> Result<Vec<PlStatement>> {
+        let whole = matches!(given, [only] if only.ty == self.returns);
+        if whole && self.returns_set {
+            self.expand_rows(&mut statement)?;
+        } else if !whole {
+            self.coerce_result(&mut statement, given)?;
+        }
+        if self.returns_set {
+            return Ok(vec![PlStatement::ReturnQuery(statement)]);
+        }
+        let variable = self.add_variable("", self.returns, -1);
+        let target = if whole { Target::Variable(variable) } else { Target::Record(variable) };
+        let into = Some(Into { strict: false, targets: vec![(target, None)] });
+        let expr = self.variables.reference(variable, None);
+        let text = statement.text.clone();
+        let value = Expression { expr, relations: Vec::new(), text, failure: None };
+        Ok(vec![PlStatement::Sql { statement, into, perform: false }, PlStatement::Return(Some(value))])
+    }
+
+    /// Makes a query's one column, a row, into the row's columns.
+    fn expand_rows(&self, statement: &mut Embedded) -> Result<()> {
+        let Statement { kind: StatementKind::Query(query), relations, .. } = &mut statement.statement else {
+            return Err(nodes::missing());
+        };
+        let adopted = std::mem::take(relations);
+        let columns = self.columns.clone();
+        let ((), all) = self.analyze(|analyzer| {
+            analyzer.adopt_relations(adopted);
+            analyzer.expand_row_column(query, columns);
+            Ok(())
+        })?;
+        *relations = all;
+        Ok(())
+    }
+
     /// Makes the rows be of the result type, and one at most when that is all the function gives.
     fn coerce_result(&self, statement: &mut Embedded, given: &[OutputColumn]) -> Result<()> {
         let wanted: Vec<TypeId> = self.columns.iter().map(|column| column.ty).collect();
         if given.len() != wanted.len() {
-            return Err(if self.returns != TypeId::RECORD {
+            return Err(if !self.returns.is_row() {
                 self.mismatch("Final statement must return exactly one column.")
             } else if given.len() > wanted.len() {
                 self.mismatch("Final statement returns too many columns.")
@@ -118,7 +157,7 @@ impl Binder<'_> {
             analyzer.adopt_relations(adopted);
             for (index, (column, ty)) in given.iter().zip(&wanted).enumerate() {
                 if column.ty != *ty && !assignable(analyzer, column.ty, *ty) {
-                    return Err(if self.returns == TypeId::RECORD {
+                    return Err(if self.returns.is_row() {
                         self.mismatch(&format!(
                             "Final statement returns {} instead of {ty} at column {}.",
                             column.ty,

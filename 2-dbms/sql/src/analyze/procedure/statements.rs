@@ -2,10 +2,10 @@
 
 use tuplix_types::{Result, SqlError, SqlState, TypeId, sqlstate};
 
-use super::Binder;
 use super::context::{at_declaration, at_statement, statement_name, within};
 use super::embedded::statement_columns;
 use super::refusal::{Bound, OfTheWhole as _, Refusal};
+use super::{Binder, Place};
 use crate::analyze::variables::{Namespace, Shape};
 use crate::analyze::{Analyzer, nodes};
 use crate::plan::{
@@ -90,14 +90,18 @@ impl Binder<'_> {
     /// Statements in order.
     pub(super) fn statements(&mut self, list: &[plpgsql::Statement]) -> Bound<Vec<Located<PlStatement>>> {
         let mut statements = Vec::with_capacity(list.len());
-        for statement in list {
+        self.place.lists += 1;
+        let around = self.place;
+        for (number, statement) in list.iter().enumerate() {
+            let id = around.part(around.lists, number as u64);
+            self.place = Place { statement: id, ..Place::default() };
             let namespaces = self.variables.namespaces.len();
             let bound = match self.statement(statement) {
                 Ok(bound) => bound,
                 Err(Refusal::Reached(error)) => {
                     self.variables.namespaces.truncate(namespaces);
                     let what = statement_name(&statement.kind);
-                    vec![PlStatement::Fail { error: within(statement, error), what }]
+                    PlStatement::Fail { error: within(statement, error), what }
                 }
                 // The innermost statement has said where.
                 Err(Refusal::Whole(error)) if error.fields().context.is_some() => {
@@ -107,13 +111,14 @@ impl Binder<'_> {
                     return Err(Refusal::Whole(at_statement(&self.signature, statement, error)));
                 }
             };
-            statements.extend(bound.into_iter().map(|node| Located { line: statement.line, node }));
+            statements.push(Located { line: statement.line, id, node: bound });
         }
+        self.place = around;
         Ok(statements)
     }
 
-    fn statement(&mut self, statement: &plpgsql::Statement) -> Bound<Vec<PlStatement>> {
-        let one = match &statement.kind {
+    fn statement(&mut self, statement: &plpgsql::Statement) -> Bound<PlStatement> {
+        Ok(match &statement.kind {
             Kind::Block(block) => PlStatement::Block(Box::new(self.block(block)?)),
             Kind::Assign(assignment) => self.assign(assignment)?,
             Kind::If { branches, otherwise } => {
@@ -123,7 +128,7 @@ impl Binder<'_> {
                 PlStatement::If { arms, otherwise: otherwise.unwrap_or_default() }
             }
             Kind::Case { subject, branches, otherwise } => {
-                return self.case(subject.as_ref(), branches, otherwise.as_deref());
+                return self.case(statement.line, subject.as_ref(), branches, otherwise.as_deref());
             }
             Kind::Loop(_)
             | Kind::While { .. }
@@ -172,8 +177,7 @@ impl Binder<'_> {
             Kind::Null => PlStatement::Null,
             Kind::Commit { .. } => return Err(self.transaction_end("COMMIT").into()),
             Kind::Rollback { .. } => return Err(self.transaction_end("ROLLBACK").into()),
-        };
-        Ok(vec![one])
+        })
     }
 
     /// The error of ending the transaction inside of the body.
@@ -216,16 +220,17 @@ impl Binder<'_> {
     /// CASE: its operand is computed once, into a variable of its own.
     fn case(
         &mut self,
+        line: u32,
         subject: Option<&plpgsql::Expression>,
         branches: &[Branch],
         otherwise: Option<&[plpgsql::Statement]>,
-    ) -> Bound<Vec<PlStatement>> {
-        let mut statements = Vec::with_capacity(2);
+    ) -> Bound<PlStatement> {
+        let mut assigned = None;
         let subject = match subject {
             Some(subject) => {
                 let value = self.expression(subject);
                 let variable = self.add_variable("", value.expr.ty, -1);
-                statements.push(PlStatement::Assign { target: Target::Variable(variable), value });
+                assigned = Some(PlStatement::Assign { target: Target::Variable(variable), value });
                 Some(variable)
             }
             None => None,
@@ -234,8 +239,17 @@ impl Binder<'_> {
             Some(variable) => binder.case_condition(variable, &branch.condition),
             None => binder.condition(&branch.condition),
         })?;
-        statements.push(PlStatement::Case { arms, otherwise });
-        Ok(statements)
+        let case = PlStatement::Case { arms, otherwise };
+        let Some(assigned) = assigned else { return Ok(case) };
+        let statements = [assigned, case].map(|node| Located { line, id: 0, node }).into();
+        let (label, initial, handlers) = (None, Vec::new(), Vec::new());
+        Ok(PlStatement::Block(Box::new(Block {
+            label,
+            initial,
+            statements,
+            handlers,
+            error_variables: None,
+        })))
     }
 
     /// Whether the operand of CASE is one of the values listed.
@@ -380,7 +394,7 @@ fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line
         body
     } else {
         let label = body.label.take();
-        let inner = Located { line, node: PlStatement::Block(Box::new(body)) };
+        let inner = Located { line, id: 0, node: PlStatement::Block(Box::new(body)) };
         Block {
             label,
             initial: Vec::new(),
@@ -394,7 +408,7 @@ fn with_initial(mut body: Block, initial: Vec<(usize, Option<Expression>)>, line
         block.initial.push((variable, None));
         if let Some(value) = value {
             let node = PlStatement::Assign { target: Target::Variable(variable), value };
-            statements.push(Located { line, node });
+            statements.push(Located { line, id: 0, node });
         }
     }
     statements.append(&mut block.statements);

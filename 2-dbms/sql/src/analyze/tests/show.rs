@@ -157,11 +157,18 @@ impl Show<'_> {
         }
         for call in &select.windows {
             text.push_str(&format!(
-                " window {}({}) by [{}] order [{}]",
-                call.name,
-                self.list(&call.arguments),
-                self.list(&call.partition_by),
-                self.keys(&call.order_by)
+                " window {}({})",
+                call.function.function().name,
+                self.list(&call.arguments)
+            ));
+            if let Some(filter) = &call.filter {
+                text.push_str(&format!(" filter {}", self.expr(filter)));
+            }
+            let window = &select.window_definitions[call.window];
+            text.push_str(&format!(
+                " by [{}] order [{}]",
+                self.list(&window.partition_by),
+                self.keys(&window.order_by)
             ));
         }
         text
@@ -272,6 +279,22 @@ impl Show<'_> {
                 format!("{text} end")
             }
             ExprKind::CaseOperand => "_".to_owned(),
+            ExprKind::DomainValue => "value".to_owned(),
+            ExprKind::Domain { argument, not_null, checks } => {
+                let checks: Vec<String> = checks.iter().map(|(_, check)| self.expr(check)).collect();
+                let null = if *not_null { " not null" } else { "" };
+                format!("domain({}{null} [{}])", self.expr(argument), checks.join(", "))
+            }
+            ExprKind::SetElement { array, value, .. } => {
+                format!("set({}, {})", self.expr(array), self.expr(value))
+            }
+            ExprKind::SetField { record, index, value, .. } => {
+                format!("set({}.{index}, {})", self.expr(record), self.expr(value))
+            }
+            ExprKind::SetJson { target, path, value } => {
+                format!("set({}[{}], {})", self.expr(target), join(path, ", "), self.expr(value))
+            }
+            ExprKind::Populate { source, .. } => format!("populate({})", self.expr(source)),
             ExprKind::Coalesce(list) => format!("coalesce({})", join(list, ", ")),
             ExprKind::NullIf { left, equal } => format!("nullif({}, {})", self.expr(left), self.expr(equal)),
             ExprKind::MinMax { greatest, arguments } => {
@@ -313,6 +336,7 @@ impl Show<'_> {
             }
             ExprKind::Aggregate(index) => format!("agg{index}"),
             ExprKind::GroupKey(index) => format!("key{index}"),
+            ExprKind::Grouping(list) => format!("grouping({})", self.list(list)),
             ExprKind::Window(index) => format!("window{index}"),
             ExprKind::Default => "default".to_owned(),
         }

@@ -1,0 +1,201 @@
+//! ALTER TABLE: columns that come, go, or change their type.
+
+use std::collections::BTreeSet;
+
+use tuplix_catalog::{CLASS_RELATION, CatalogChange, ColumnDef, Described, Distribution, TableDef};
+use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::parser::quote_ident;
+use tuplix_sql::plan::{ColumnSequence, Expr, ExprKind};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+
+use super::Work;
+use super::alter::{Alteration, column_of};
+use super::table::MAX_COLUMNS;
+use crate::bind::Binder;
+use crate::exec::{ColumnSource, columns_read};
+use crate::layout::Layout;
+use crate::node::Schema;
+
+/// Whether rows have other columns afterwards.
+pub(super) fn rows_change(change: &Alteration) -> bool {
+    let kept = |(position, source): (usize, &ColumnSource)| matches!(source, ColumnSource::Keep(from) if *from == position);
+    change.sources.len() != change.old.columns.len() || !change.sources.iter().enumerate().all(kept)
+}
+
+impl Work<'_, '_> {
+    /// ADD COLUMN; false when it is there already.
+    pub(super) fn add_column(
+        &mut self,
+        change: &mut Alteration,
+        column: &ColumnDef,
+        sequence: Option<&ColumnSequence>,
+        if_not_exists: bool,
+    ) -> Result<bool> {
+        let table = &mut change.table;
+        if table.column(&column.name).is_some() {
+            let message = format!("column \"{}\" of relation \"{}\" already exists", column.name, table.name);
+            if if_not_exists {
+                self.skip(sqlstate::DUPLICATE_COLUMN, format!("{message}, skipping"));
+                return Ok(false);
+            }
+            return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+        }
+        if table.columns.len() >= MAX_COLUMNS {
+            let message = format!("tables can have at most {MAX_COLUMNS} columns");
+            return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
+        }
+        if column.generated.is_some() {
+            let what = "ADD COLUMN of a generated column";
+            return Err(SqlError::unsupported(what)
+                .hint("Create the table with it, or compute the value where it is read."));
+        }
+        table.columns.push(column.clone());
+        if let Some(sequence) = sequence {
+            self.create_column_sequence(table, sequence)?;
+        }
+        if column.not_null {
+            change.not_null.push(column.name.clone());
+        }
+        let identity = self.catalog.identity_sequence(table.id, table.columns.len() - 1);
+        let drawn = identity.map(|sequence| format!("nextval({}::oid::regclass)", sequence.id.0));
+        let written = table.columns.last().and_then(|column| column.default.clone());
+        let source = match drawn.or(written) {
+            None => ColumnSource::Compute(null(column.ty)),
+            Some(default) => {
+                let purpose = TableExpression::Default(table.columns.len() - 1);
+                ColumnSource::Compute(self.bind_over(&change.table, &change.table, &default, purpose)?)
+            }
+        };
+        change.sources.push(source);
+        Ok(true)
+    }
+
+    /// An expression over the columns of `over`, bound where the catalogue has `table`.
+    fn bind_over(
+        &self,
+        table: &TableDef,
+        over: &TableDef,
+        text: &str,
+        purpose: TableExpression,
+    ) -> Result<Expr> {
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutTable(table.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let binder = Binder::new(&schema, &self.search_path);
+        Ok(binder.table_expression(over, text, purpose)?.0)
+    }
+
+    /// DROP COLUMN, with its indexes and constraints.
+    pub(super) fn drop_column(
+        &mut self,
+        change: &mut Alteration,
+        name: &str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<()> {
+        let position = match column_of(&change.table, name) {
+            Ok(position) => position,
+            Err(error) if if_exists => {
+                self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        refuse_distribution_column(&change.table, position)?;
+        self.drop_column_dependents(cascade, &change.table, position)?;
+        self.drop_column_ties(&mut change.table, position, cascade)?;
+        self.shift_dependencies(change.table.id, position);
+        let mut dropped = BTreeSet::new();
+        for check in &change.table.checks {
+            let expr =
+                self.bind_over(&change.table, &change.table, &check.expression, TableExpression::Check)?;
+            if columns_read(&expr).contains(&position) {
+                dropped.insert(check.name.clone());
+            }
+        }
+        let table = &mut change.table;
+        table.checks.retain(|check| !dropped.contains(&check.name));
+        change.checks.retain(|check| !dropped.contains(check));
+        change.not_null.retain(|column| column != name);
+        let plain = |part: &tuplix_catalog::IndexColumn| part.expression.is_some() || part.column != position;
+        table.indexes.retain(|index| index.columns.iter().all(plain));
+        for part in table.indexes.iter_mut().flat_map(|index| &mut index.columns) {
+            part.column -= usize::from(part.column > position);
+        }
+        if let Distribution::Hash { column } = &mut table.distribution {
+            *column -= usize::from(*column > position);
+        }
+        table.columns.remove(position);
+        change.sources.remove(position);
+        let (id, columns) = (table.id.0, table.columns.len());
+        // The columns after it move up, with their comments.
+        for part in position as u32 + 1..=columns as u32 + 1 {
+            let about = |part| Described { class: CLASS_RELATION, object: id, part };
+            let next = self.catalog.comment(about(part + 1)).map(str::to_owned);
+            if next.is_some() || self.catalog.comment(about(part)).is_some() {
+                self.change(CatalogChange::Comment { about: about(part), text: next });
+            }
+        }
+        Ok(())
+    }
+
+    /// ALTER COLUMN TYPE
+    pub(super) fn set_type(
+        &mut self,
+        change: &mut Alteration,
+        name: &str,
+        (ty, typmod): (TypeId, i32),
+        using: Option<&str>,
+    ) -> Result<()> {
+        let position = column_of(&change.table, name)?;
+        let column = column_of(&change.old, name)?;
+        refuse_distribution_column(&change.table, position)?;
+        self.refuse_type_of_viewed(&change.table, position)?;
+        let by_itself = quote_ident(name);
+        let purpose = TableExpression::Type { column, ty, typmod, using: using.is_some() };
+        let text = using.unwrap_or(&by_itself);
+        let value = self.bind_over(&change.old, &change.old, text, purpose)?;
+        let table = &mut change.table;
+        table.columns[position].ty = ty;
+        table.columns[position].typmod = typmod;
+        self.check_default_type(change, position)?;
+        change.sources[position] = ColumnSource::Compute(value);
+        change.checks.extend(change.table.checks.iter().map(|check| check.name.clone()));
+        Ok(())
+    }
+
+    /// A default is a value of the old type; it stays when the new type takes those without being told how.
+    fn check_default_type(&self, change: &Alteration, position: usize) -> Result<()> {
+        let column = &change.table.columns[position];
+        if column.default.is_none() {
+            return Ok(());
+        }
+        let old = column_of(&change.old, &column.name)?;
+        let purpose =
+            TableExpression::Type { column: old, ty: column.ty, typmod: column.typmod, using: false };
+        match self.bind_over(&change.old, &change.old, &quote_ident(&column.name), purpose) {
+            Err(error) if error.sqlstate() == sqlstate::DATATYPE_MISMATCH => {
+                let message = format!(
+                    "default for column \"{}\" cannot be cast automatically to type {}",
+                    column.name, column.ty
+                );
+                Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message))
+            }
+            other => other.map(|_| ()),
+        }
+    }
+}
+
+fn refuse_distribution_column(table: &TableDef, position: usize) -> Result<()> {
+    match table.distribution {
+        Distribution::Hash { column } if column == position => {
+            let message = "cannot execute ALTER TABLE command involving partition column";
+            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn null(ty: TypeId) -> Expr {
+    Expr::new(ExprKind::Constant(Value::Null), ty)
+}

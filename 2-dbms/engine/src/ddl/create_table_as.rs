@@ -1,0 +1,139 @@
+//! CREATE TABLE AS and SELECT INTO: the query's rows become the new table's without a detour.
+
+use tuplix_catalog::{CatalogChange, ColumnDef, Distribution, TableDef, TableId};
+use tuplix_sql::plan::{CreateTableAs, Statement, StatementKind};
+use tuplix_storage::Fragment;
+use tuplix_types::{Result, SqlError, Tag, TypeId, Value, sqlstate};
+
+use super::Work;
+use super::names::relation_exists;
+use crate::bind::Binder;
+use crate::exec::{Exec, FrameStack, compile_statement};
+use crate::stop::Run;
+use crate::transaction::{Transaction, fragment_schema};
+
+/// Executes the statement.
+///
+/// # Errors
+/// Those of the query; 42P07 when the table is there.
+pub(super) fn execute(tx: &mut Transaction<'_>, create: &CreateTableAs, arguments: &[Value]) -> Run<Tag> {
+    from_rows(tx, create, |tx, each| {
+        let services = tx.services();
+        let (schema, path) = (services.schema(), services.search_path());
+        let statement = Statement {
+            kind: StatementKind::Query(create.query.clone()),
+            parameters: vec![TypeId::UNKNOWN; arguments.len()],
+            relations: create.relations.clone(),
+        };
+        let binder = Binder::new(&schema, &path);
+        let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+        let mut stack = FrameStack::default();
+        compiled.run(&mut Exec::new(tx, &mut stack), arguments, each).map(|_| ())
+    })
+}
+
+/// Takes a row into the new table.
+pub(crate) type EachRow<'e> = dyn FnMut(&[Value]) -> Run<()> + 'e;
+
+/// Makes the table out of the rows that `query` gives.
+///
+/// # Errors
+/// As [`execute`].
+pub(crate) fn from_rows(
+    tx: &mut Transaction<'_>,
+    create: &CreateTableAs,
+    query: impl FnOnce(&mut Transaction<'_>, &mut EachRow<'_>) -> Run<()>,
+) -> Run<Tag> {
+    let mut work = Work::start(tx)?;
+    if let Some(tag) = work.is_there(create)? {
+        return Ok(tag);
+    }
+    let mut table = work.table_of_query(create)?;
+    let mut fragment = Fragment::new(&fragment_schema(&table, &std::sync::Arc::default()));
+    if create.with_data {
+        query(tx, &mut |row| {
+            fragment.insert(row).map_err(SqlError::from)?;
+            Ok(())
+        })?;
+    }
+    // The query may have called functions that changed the catalogue as well.
+    let mut work = Work::start(tx)?;
+    if work.is_there(create)?.is_some() {
+        return Err(exists(&create.name.name).into());
+    }
+    table.id = TableId(work.catalog.allocate_oid());
+    if create.temporary.is_some() {
+        table.schema = work.temporary_schema();
+    }
+    let rows = fragment.row_count() as u64;
+    work.fresh_table(&table, vec![Some(Box::new(fragment))])?;
+    work.change(CatalogChange::PutTable(table));
+    work.show()?;
+    Ok(match create.with_data {
+        true => Tag { command: "SELECT", rows: Some(rows) },
+        false => Tag { command: "CREATE TABLE AS", rows: None },
+    })
+}
+
+impl Work<'_, '_> {
+    /// The tag when IF NOT EXISTS has nothing to do.
+    fn is_there(&mut self, create: &CreateTableAs) -> Result<Option<Tag>> {
+        let schema = match create.temporary {
+            Some(_) => self.services.temporary_schema(),
+            None => self.target_schema(&create.name)?,
+        };
+        let name = &create.name.name;
+        if !relation_exists(&self.catalog, &schema, name) {
+            return Ok(None);
+        }
+        if !create.if_not_exists {
+            return Err(exists(name));
+        }
+        self.skip(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists, skipping"));
+        Ok(Some(Tag { command: "CREATE TABLE AS", rows: None }))
+    }
+
+    fn table_of_query(&self, create: &CreateTableAs) -> Result<TableDef> {
+        let mut columns: Vec<ColumnDef> = Vec::with_capacity(create.query.columns.len());
+        for (position, column) in create.query.columns.iter().enumerate() {
+            let name = create.columns.get(position).unwrap_or(&column.name);
+            if columns.iter().any(|other| other.name == *name) {
+                let message = format!("column \"{name}\" specified more than once");
+                return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+            }
+            if matches!(column.ty, TypeId::RECORD | TypeId::VOID | TypeId::UNKNOWN) {
+                let message = format!("column \"{name}\" has pseudo-type {}", column.ty);
+                return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+            }
+            columns.push(ColumnDef {
+                name: name.clone(),
+                ty: column.ty,
+                typmod: column.typmod,
+                not_null: false,
+                default: None,
+                identity: None,
+                generated: None,
+            });
+        }
+        Ok(TableDef {
+            id: TableId(0),
+            schema: match create.temporary {
+                Some(_) => String::new(),
+                None => self.target_schema(&create.name)?,
+            },
+            name: create.name.name.clone(),
+            columns,
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            view: None,
+            distribution: Distribution::Local,
+            temporary: create.temporary,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
+        })
+    }
+}
+
+fn exists(name: &str) -> SqlError {
+    SqlError::new(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
+}

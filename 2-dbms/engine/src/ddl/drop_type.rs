@@ -1,0 +1,176 @@
+//! DROP TYPE and DROP DOMAIN, with what depends on them.
+
+use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, TableDef, TypeBody, TypeDef};
+use tuplix_sql::plan::QualifiedName;
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+
+use super::Work;
+
+/// What depends on a type.
+enum Dependent {
+    Column(std::sync::Arc<TableDef>, usize),
+    Function(std::sync::Arc<FunctionDef>),
+    /// A domain over it.
+    Type(std::sync::Arc<TypeDef>),
+    /// A column of a composite type.
+    Field(std::sync::Arc<TypeDef>, String),
+}
+
+impl Work<'_, '_> {
+    pub(super) fn drop_types(
+        &mut self,
+        names: &[QualifiedName],
+        if_exists: bool,
+        cascade: bool,
+        domain: bool,
+    ) -> Result<()> {
+        for name in names {
+            let found = match self.find_type(name) {
+                Ok(found) => found,
+                Err(error)
+                    if if_exists
+                        && matches!(
+                            error.sqlstate(),
+                            sqlstate::UNDEFINED_OBJECT | sqlstate::INVALID_SCHEMA_NAME
+                        ) =>
+                {
+                    self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
+                    continue;
+                }
+                Err(error) if error.sqlstate() == sqlstate::WRONG_OBJECT_TYPE => {
+                    return Err(self.drop_row_type(name, error));
+                }
+                Err(error) => return Err(error),
+            };
+            if domain && found.domain().is_none() {
+                let message = format!("\"{}\" is not a domain", name.name);
+                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+            }
+            let others: Vec<TypeId> =
+                names.iter().filter_map(|name| self.find_type(name).ok()).map(|found| found.id).collect();
+            self.drop_type(&found, cascade, &others)?;
+        }
+        Ok(())
+    }
+
+    fn drop_row_type(&self, name: &QualifiedName, error: SqlError) -> SqlError {
+        let Ok(table) = self.find_table(name) else { return error };
+        let message = format!("cannot drop type {0} because table {0} requires it", table.name);
+        SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .hint(format!("You can drop table {} instead.", table.name))
+    }
+
+    /// Drops a type; what depends on it goes too, or stops it. `others` are dropped by the same statement.
+    pub(super) fn drop_type(&mut self, found: &TypeDef, cascade: bool, others: &[TypeId]) -> Result<()> {
+        let dependents = dependents(&self.catalog, found.id, others);
+        if !dependents.is_empty() && !cascade {
+            let detail: Vec<String> = dependents.iter().map(|one| described(one, found)).collect();
+            let message = format!("cannot drop type {} because other objects depend on it", found.name);
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .detail(detail.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        for dependent in &dependents {
+            self.drop_dependent(dependent)?;
+        }
+        if self.catalog.user_type(found.id).is_some() {
+            self.change(CatalogChange::DropType(found.id));
+        }
+        Ok(())
+    }
+
+    fn drop_dependent(&mut self, dependent: &Dependent) -> Result<()> {
+        match dependent {
+            Dependent::Column(table, column) => {
+                let column = &table.columns[*column].name;
+                let what = "DROP TYPE ... CASCADE over columns of tables";
+                Err(SqlError::unsupported(what)
+                    .hint(format!("Drop column \"{column}\" of table \"{}\" first.", table.name)))
+            }
+            Dependent::Function(function) => {
+                if self.catalog.function(function.id).is_some() {
+                    self.change(CatalogChange::DropFunction(function.id));
+                }
+                Ok(())
+            }
+            Dependent::Type(ty) => {
+                let ty = TypeDef::clone(ty);
+                self.drop_type(&ty, true, &[])
+            }
+            Dependent::Field(ty, field) => {
+                let Some(current) = self.catalog.user_type(ty.id) else { return Ok(()) };
+                let mut ty = TypeDef::clone(current);
+                if let TypeBody::Composite(fields) = &mut ty.body {
+                    fields.retain(|other| other.name != *field);
+                }
+                self.change(CatalogChange::PutType(ty));
+                Ok(())
+            }
+        }
+    }
+
+    /// Refuses to drop a table whose row type something uses, unless that goes too.
+    pub(super) fn drop_uses_of_rows(&mut self, table: &TableDef, cascade: bool) -> Result<()> {
+        let own =
+            |dependent: &Dependent| !matches!(dependent, Dependent::Column(other, _) if other.id == table.id);
+        let mut dependents = dependents(&self.catalog, table.row_type(), &[]);
+        dependents.retain(own);
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        if !cascade {
+            let row_type = TypeDef {
+                id: table.row_type(),
+                schema: table.schema.clone(),
+                name: table.name.clone(),
+                body: TypeBody::Composite(Vec::new()),
+            };
+            let detail: Vec<String> = dependents.iter().map(|one| described(one, &row_type)).collect();
+            let message = format!("cannot drop table {} because other objects depend on it", table.name);
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .detail(detail.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        dependents.iter().try_for_each(|dependent| self.drop_dependent(dependent))
+    }
+}
+
+fn dependents(catalog: &Catalog, wanted: TypeId, others: &[TypeId]) -> Vec<Dependent> {
+    let uses = |ty: TypeId| ty.element().unwrap_or(ty) == wanted;
+    let mut found = Vec::new();
+    for ty in catalog.user_types().filter(|ty| ty.id != wanted && !others.contains(&ty.id)) {
+        match &ty.body {
+            TypeBody::Domain(domain) if uses(domain.base) => found.push(Dependent::Type(ty.clone())),
+            TypeBody::Composite(fields) => {
+                let fields = fields.iter().filter(|field| uses(field.ty));
+                found.extend(fields.map(|field| Dependent::Field(ty.clone(), field.name.clone())));
+            }
+            _ => {}
+        }
+    }
+    for table in catalog.tables() {
+        let columns = table.columns.iter().enumerate().filter(|(_, column)| uses(column.ty));
+        found.extend(columns.map(|(column, _)| Dependent::Column(table.clone(), column)));
+    }
+    for function in catalog.functions() {
+        if uses(function.returns) || function.arguments.iter().any(|argument| uses(argument.ty)) {
+            found.push(Dependent::Function(function.clone()));
+        }
+    }
+    found
+}
+
+fn described(dependent: &Dependent, on: &TypeDef) -> String {
+    let what = match dependent {
+        Dependent::Column(table, column) => {
+            format!("column {} of table {}", table.columns[*column].name, table.name)
+        }
+        Dependent::Function(function) => {
+            let kind = if function.is_procedure { "procedure" } else { "function" };
+            format!("{kind} {}", function.signature())
+        }
+        Dependent::Type(ty) => format!("type {}", ty.name),
+        Dependent::Field(ty, field) => format!("column {field} of composite type {}", ty.name),
+    };
+    format!("{what} depends on type {}", on.name)
+}

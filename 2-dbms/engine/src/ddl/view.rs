@@ -1,0 +1,350 @@
+//! Views, and what may not be dropped because a view reads it.
+
+use std::sync::Arc;
+
+use tuplix_catalog::{
+    CatalogChange, ColumnDef, Dependency, Distribution, FunctionId, TableDef, TableId, ViewDef,
+};
+use tuplix_sql::plan::{AlterTable, CreateView, Drop, OutputColumn, QualifiedName};
+use tuplix_types::{Result, Severity, SqlError, sqlstate, typmod};
+
+use super::names::relation_exists;
+use super::{Work, undefined_table};
+use crate::bind::Binder;
+use crate::layout::Layout;
+use crate::node::Schema;
+use crate::stop::Run;
+
+impl Work<'_, '_> {
+    pub(super) fn create_view(&mut self, create: &CreateView) -> Run<&'static str> {
+        let schema = self.target_schema(&create.name)?;
+        let name = &create.name.name;
+        self.check_still_there(&create.definition)?;
+        let old = self.catalog.table_named(&schema, name).cloned();
+        let id = match old {
+            Some(old) if create.or_replace => {
+                if old.view.is_none() {
+                    let message = format!("\"{name}\" is not a view");
+                    return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).into());
+                }
+                check_replacement(&old, &create.columns)?;
+                old.id
+            }
+            _ if relation_exists(&self.catalog, &schema, name) => {
+                let message = format!("relation \"{name}\" already exists");
+                return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
+            }
+            _ => TableId(self.catalog.allocate_oid()),
+        };
+        let column = |column: &OutputColumn| ColumnDef {
+            name: column.name.clone(),
+            ty: column.ty,
+            typmod: column.typmod,
+            not_null: false,
+            default: None,
+            identity: None,
+            generated: None,
+        };
+        let view = TableDef {
+            id,
+            schema,
+            name: name.clone(),
+            columns: create.columns.iter().map(column).collect(),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            distribution: Distribution::Local,
+            view: Some(create.definition.clone()),
+            temporary: None,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
+        };
+        self.check_text(&view)?;
+        self.change(CatalogChange::PutTable(view));
+        Ok("CREATE VIEW")
+    }
+
+    /// What the query names may have gone since it was analysed.
+    fn check_still_there(&self, definition: &ViewDef) -> Result<()> {
+        for dependency in &definition.dependencies {
+            let there = match dependency {
+                Dependency::Relation(id, columns) => self
+                    .catalog
+                    .table(*id)
+                    .is_some_and(|table| columns.iter().all(|column| *column < table.columns.len())),
+                Dependency::Function(id) => self.catalog.function(*id).is_some(),
+            };
+            if let Dependency::Relation(id, _) = dependency
+                && self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
+            {
+                return Err(SqlError::unsupported("a view that reads a temporary table"));
+            }
+            if !there {
+                let message = "what the view reads was dropped meanwhile";
+                return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The kept text must mean what was written.
+    fn check_text(&self, view: &TableDef) -> Result<()> {
+        let mut catalog = self.catalog.clone();
+        catalog.apply(CatalogChange::PutTable(view.clone()));
+        let schema = Schema { catalog, layout: Layout::default(), version: 0 };
+        let path = Vec::new();
+        let text = format!(
+            "SELECT * FROM {}.{}",
+            tuplix_sql::parser::quote_ident(&view.schema),
+            tuplix_sql::parser::quote_ident(&view.name)
+        );
+        let parsed = tuplix_sql::parser::parse(&text)?;
+        for statement in &parsed {
+            Binder::new(&schema, &path).analyze(statement, &[])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_view(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+        match self.find_table(name) {
+            Ok(view) if view.view.is_none() => {
+                let message = format!("\"{}\" is not a view", view.name);
+                Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                    .hint("Use DROP TABLE to remove a table."))
+            }
+            Ok(view) => {
+                self.drop_relation_dependents(drop.cascade, &view)?;
+                self.change(CatalogChange::DropTable(view.id));
+                Ok(())
+            }
+            Err(_) => {
+                let message = undefined_table(name).message().replace("relation", "view");
+                self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))
+            }
+        }
+    }
+
+    /// 42809 when a view stands where a table must.
+    pub(super) fn refuse_view(&self, table: &TableDef, wanted: &str, hint: Option<&str>) -> Result<()> {
+        if table.view.is_none() {
+            return Ok(());
+        }
+        let error = SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{}\" is not {wanted}", table.name));
+        Err(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
+    }
+
+    /// ALTER TABLE of a view, or of a table whose names a view's text has.
+    pub(super) fn refuse_altering_view(&self, table: &TableDef, actions: &[AlterTable]) -> Result<()> {
+        for action in actions {
+            match action {
+                AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {
+                    if self.dependents(&[table.id], &[]).first().is_some() {
+                        let what = "renaming what a view reads";
+                        return Err(
+                            SqlError::unsupported(what).hint("Drop the view first and create it again.")
+                        );
+                    }
+                    if matches!(action, AlterTable::RenameColumn { .. }) && table.view.is_some() {
+                        return Err(SqlError::unsupported("renaming a view's column"));
+                    }
+                }
+                _ => self.refuse_view(table, "a table", None)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the views that read a relation, or refuses when there are any.
+    pub(crate) fn drop_relation_dependents(&mut self, cascade: bool, table: &TableDef) -> Result<()> {
+        let what = self.relation_text(table);
+        self.drop_dependents(cascade, &what, &[table.id], &[])
+    }
+
+    /// Drops the views that call a function, or refuses when there are any.
+    pub(crate) fn drop_function_dependents(&mut self, cascade: bool, id: FunctionId) -> Result<()> {
+        let Some(function) = self.catalog.function(id) else { return Ok(()) };
+        let what = format!("function {}", function.signature());
+        self.drop_dependents(cascade, &what, &[], &[id])
+    }
+
+    /// Drops the views that read a column, or refuses when there are any.
+    pub(crate) fn drop_column_dependents(
+        &mut self,
+        cascade: bool,
+        table: &TableDef,
+        column: usize,
+    ) -> Result<()> {
+        let of_table = self.relation_text(table);
+        let what = format!("column {} of {of_table}", table.columns[column].name);
+        let direct = self.readers_of(table.id, column);
+        let mut lines: Vec<(Arc<TableDef>, String)> =
+            direct.iter().map(|view| (view.clone(), what.clone())).collect();
+        for view in direct {
+            let on = self.relation_text(&view);
+            let next = self.dependents(&[view.id], &[]);
+            lines.extend(next.into_iter().map(|(view, of)| (view, of.unwrap_or_else(|| on.clone()))));
+        }
+        self.refuse_or_drop(cascade, &what, lines)
+    }
+
+    /// The views that read a column themselves.
+    fn readers_of(&self, table: TableId, column: usize) -> Vec<Arc<TableDef>> {
+        let reads = |on: &Dependency| matches!(on, Dependency::Relation(id, columns) if *id == table && columns.contains(&column));
+        self.views().filter(|view| definition(view).dependencies.iter().any(reads)).cloned().collect()
+    }
+
+    /// The columns behind one that is dropped move up.
+    pub(super) fn shift_dependencies(&mut self, table: TableId, dropped: usize) {
+        let views: Vec<Arc<TableDef>> = self.views().cloned().collect();
+        for view in views {
+            let mut shifted = TableDef::clone(&view);
+            for on in shifted.view.iter_mut().flat_map(|definition| &mut definition.dependencies) {
+                if let Dependency::Relation(id, columns) = on
+                    && *id == table
+                {
+                    columns.iter_mut().for_each(|column| *column -= usize::from(*column > dropped));
+                }
+            }
+            if shifted != *view {
+                self.change(CatalogChange::PutTable(shifted));
+            }
+        }
+    }
+
+    /// 0A000 when a view reads a column whose type is to change.
+    pub(super) fn refuse_type_of_viewed(&self, table: &TableDef, column: usize) -> Result<()> {
+        let Some(view) = self.readers_of(table.id, column).into_iter().next() else { return Ok(()) };
+        let message = "cannot alter type of a column used by a view or rule";
+        let detail = format!(
+            "rule _RETURN on {} depends on column \"{}\"",
+            self.relation_text(&view),
+            table.columns[column].name
+        );
+        Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).detail(detail))
+    }
+
+    fn drop_dependents(
+        &mut self,
+        cascade: bool,
+        what: &str,
+        tables: &[TableId],
+        functions: &[FunctionId],
+    ) -> Result<()> {
+        let lines = self.dependents(tables, functions).into_iter();
+        let lines = lines.map(|(view, on)| (view, on.unwrap_or_else(|| what.to_owned()))).collect();
+        self.refuse_or_drop(cascade, what, lines)
+    }
+
+    fn refuse_or_drop(
+        &mut self,
+        cascade: bool,
+        what: &str,
+        lines: Vec<(Arc<TableDef>, String)>,
+    ) -> Result<()> {
+        let mut views: Vec<Arc<TableDef>> = Vec::new();
+        let named = |view: &TableDef| self.dropping.contains(&view.id);
+        let lines: Vec<_> = lines.into_iter().filter(|(view, _)| !named(view)).collect();
+        for (view, _) in &lines {
+            if !views.iter().any(|other| other.id == view.id) {
+                views.push(view.clone());
+            }
+        }
+        if views.is_empty() {
+            return Ok(());
+        }
+        if !cascade {
+            let lines: Vec<String> = lines
+                .iter()
+                .map(|(view, on)| format!("{} depends on {on}", self.relation_text(view)))
+                .collect();
+            let message = format!("cannot drop {what} because other objects depend on it");
+            return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .detail(lines.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        let names: Vec<String> = views.iter().map(|view| self.relation_text(view)).collect();
+        let notice = match &names[..] {
+            [only] => SqlError::new(sqlstate::SUCCESSFUL_COMPLETION, format!("drop cascades to {only}")),
+            many => {
+                let lines: Vec<String> = many.iter().map(|name| format!("drop cascades to {name}")).collect();
+                let message = format!("drop cascades to {} other objects", many.len());
+                SqlError::new(sqlstate::SUCCESSFUL_COMPLETION, message).detail(lines.join("\n"))
+            }
+        };
+        self.tx.notice(notice.severity(Severity::Notice));
+        views.iter().for_each(|view| self.change(CatalogChange::DropTable(view.id)));
+        Ok(())
+    }
+
+    fn views(&self) -> impl Iterator<Item = &Arc<TableDef>> {
+        self.catalog.tables().filter(|table| table.view.is_some())
+    }
+
+    /// The views that depend on objects, those of views too, each with what it depends on unless that is one of these objects.
+    fn dependents(
+        &self,
+        tables: &[TableId],
+        functions: &[FunctionId],
+    ) -> Vec<(Arc<TableDef>, Option<String>)> {
+        let on = |view: &TableDef, tables: &[TableId], functions: &[FunctionId]| {
+            definition(view).dependencies.iter().any(|dependency| match dependency {
+                Dependency::Relation(id, _) => tables.contains(id),
+                Dependency::Function(id) => functions.contains(id),
+            })
+        };
+        let direct: Vec<Arc<TableDef>> =
+            self.views().filter(|view| on(view, tables, functions)).cloned().collect();
+        let mut found = Vec::new();
+        for view in direct {
+            let text = self.relation_text(&view);
+            let above = self.dependents(&[view.id], &[]);
+            found.push((view, None));
+            found
+                .extend(above.into_iter().map(|(view, of)| (view, Some(of.unwrap_or_else(|| text.clone())))));
+        }
+        found
+    }
+
+    /// `table t`, `view other.v`
+    fn relation_text(&self, table: &TableDef) -> String {
+        let kind = if table.view.is_some() { "view" } else { "table" };
+        let visible = self.catalog.table_on_path(&self.search_path, &table.name);
+        match visible {
+            Some(visible) if visible.id == table.id => format!("{kind} {}", table.name),
+            _ => format!("{kind} {}", table.qualified_name()),
+        }
+    }
+}
+
+fn definition(view: &TableDef) -> &ViewDef {
+    static NONE: ViewDef = ViewDef { query: String::new(), dependencies: Vec::new(), check_option: None };
+    view.view.as_ref().unwrap_or(&NONE)
+}
+
+/// A view that others may read already keeps its columns; new ones may follow (`checkViewTupleDesc`).
+fn check_replacement(old: &TableDef, columns: &[OutputColumn]) -> Result<()> {
+    let refuse = |message: String| SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message);
+    if columns.len() < old.columns.len() {
+        return Err(refuse("cannot drop columns from view".to_owned()));
+    }
+    for (before, after) in old.columns.iter().zip(columns) {
+        if before.name != after.name {
+            let message =
+                format!("cannot change name of view column \"{}\" to \"{}\"", before.name, after.name);
+            return Err(refuse(message)
+                .hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."));
+        }
+        if before.ty != after.ty || before.typmod != after.typmod {
+            let message = format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                before.name,
+                typmod::format_type(before.ty, before.typmod),
+                typmod::format_type(after.ty, after.typmod)
+            );
+            return Err(refuse(message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Totals of a column's values: what the loops over typed vectors keep.
+
+use tuplix_storage::{ColumnData, RowBits};
+
+/// What is computed of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// `count(*)`
+    Rows,
+    /// `count(column)`
+    Values,
+    /// `sum`, `avg`
+    Sum,
+    /// `min`
+    Least,
+    /// `max`
+    Greatest,
+}
+
+impl Operation {
+    /// The operation behind the aggregate with a symbol.
+    pub(super) fn of(symbol: &str) -> Option<Operation> {
+        Some(match symbol {
+            "count" => Operation::Rows,
+            "count_any" => Operation::Values,
+            "sum_int2" | "sum_int4" | "sum_int8" | "avg_int2" | "avg_int4" | "avg_int8" => Operation::Sum,
+            "min_int2" | "min_int4" | "min_int8" | "min_date" | "min_time" | "min_timestamp"
+            | "min_timestamptz" => Operation::Least,
+            "max_int2" | "max_int4" | "max_int8" | "max_date" | "max_time" | "max_timestamp"
+            | "max_timestamptz" => Operation::Greatest,
+            _ => return None,
+        })
+    }
+}
+
+/// What is known of a column's values so far. Only what the operation asks for is kept up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Total {
+    /// Values that count.
+    pub count: i64,
+    /// Their sum: 2^63 values of 2^63 stay below 2^127.
+    pub sum: i128,
+    /// The least or the greatest; means nothing while `count` is 0.
+    pub extreme: i64,
+}
+
+/// Runs `$body` with `$values` bound to the vector of any integer column.
+macro_rules! with_integers {
+    ($data:expr, $values:ident => $body:expr) => {
+        match $data {
+            ColumnData::Int2($values) => $body,
+            ColumnData::Int4($values) | ColumnData::Date($values) => $body,
+            ColumnData::Int8($values)
+            | ColumnData::Time($values)
+            | ColumnData::Timestamp($values)
+            | ColumnData::Timestamptz($values) => $body,
+            // No other column gets here: `is_counted` looks at the type.
+            _ => {}
+        }
+    };
+}
+pub(super) use with_integers;
+
+impl Total {
+    /// Counts rows.
+    pub(super) fn add_rows(&mut self, selected: &RowBits) {
+        self.count += count(selected);
+    }
+
+    /// Adds the selected values of a column, none of them NULL.
+    pub(super) fn add_column(&mut self, operation: Operation, data: &ColumnData, selected: &RowBits) {
+        match operation {
+            Operation::Rows | Operation::Values => {}
+            Operation::Sum => with_integers!(data, values => self.sum += sum(values, selected)),
+            Operation::Least => {
+                with_integers!(data, values => self.extreme(values, selected, i64::MAX, i64::min))
+            }
+            Operation::Greatest => {
+                with_integers!(data, values => self.extreme(values, selected, i64::MIN, i64::max))
+            }
+        }
+        self.count += count(selected);
+    }
+
+    #[inline]
+    fn extreme<T: Copy + Into<i64>>(
+        &mut self,
+        values: &[T],
+        selected: &RowBits,
+        none: i64,
+        better: fn(i64, i64) -> i64,
+    ) {
+        let mut best = if self.count == 0 { none } else { self.extreme };
+        for_each_word(values, selected, |values, bits| {
+            if bits == u64::MAX {
+                best = values.iter().fold(best, |best, value| better(best, (*value).into()));
+            } else {
+                for_each_bit(bits, |bit| best = better(best, values[bit].into()));
+            }
+        });
+        self.extreme = best;
+    }
+
+    /// Adds one value.
+    #[inline]
+    pub(super) fn add_value(&mut self, operation: Operation, value: i64) {
+        match operation {
+            Operation::Rows | Operation::Values => {}
+            Operation::Sum => self.sum += i128::from(value),
+            Operation::Least if self.count > 0 => self.extreme = self.extreme.min(value),
+            Operation::Greatest if self.count > 0 => self.extreme = self.extreme.max(value),
+            Operation::Least | Operation::Greatest => self.extreme = value,
+        }
+        self.count += 1;
+    }
+}
+
+/// How many places are selected.
+pub(super) fn count(selected: &RowBits) -> i64 {
+    selected.iter().map(|word| i64::from(word.count_ones())).sum()
+}
+
+/// The sum of selected values. A vector of 512 values cannot overflow its two halves: the low 32 bits are summed apart from
+/// the high ones, so that the compiler can use the machine's vectors.
+fn sum<T: Copy + Into<i64>>(values: &[T], selected: &RowBits) -> i128 {
+    let (mut low, mut high) = (0_u64, 0_i64);
+    let mut add = |value: i64| {
+        low += u64::from(value as u32);
+        high += value >> 32;
+    };
+    for_each_word(values, selected, |values, bits| {
+        if bits == u64::MAX {
+            values.iter().for_each(|value| add((*value).into()));
+        } else {
+            for_each_bit(bits, |bit| add(values[bit].into()));
+        }
+    });
+    (i128::from(high) << 32) + i128::from(low)
+}
+
+/// Calls `each` with the values of each word of places of which some are selected.
+#[inline]
+fn for_each_word<T>(values: &[T], selected: &RowBits, mut each: impl FnMut(&[T], u64)) {
+    // The vector of a small table's only chunk may be shorter than a word; its places beyond hold no row.
+    for (values, bits) in values.chunks(64).zip(selected) {
+        if *bits != 0 {
+            each(values, *bits);
+        }
+    }
+}
+
+/// Calls `each` with the number of each bit that is set.
+#[inline]
+pub(super) fn for_each_bit(mut bits: u64, mut each: impl FnMut(usize)) {
+    while bits != 0 {
+        each(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Full words, words with gaps, words without any; sums beyond 64 bits.
+    #[test]
+    fn sums_and_extremes_are_those_of_the_selected() {
+        let values: Vec<i64> =
+            (0..512).map(|i| if i % 2 == 0 { i64::MAX - i } else { i64::MIN + i }).collect();
+        let selected: RowBits = [u64::MAX, 0, 0x8000_0000_0000_0001, 0xf0f0, u64::MAX, 1, 0, u64::MAX << 63];
+        let chosen: Vec<i64> = (0..512)
+            .filter(|place| selected[place / 64] >> (place % 64) & 1 == 1)
+            .map(|place| values[place])
+            .collect();
+        let data = ColumnData::Int8(values.into());
+        let total = |operation| {
+            let mut total = Total::default();
+            total.add_column(operation, &data, &selected);
+            total.add_column(operation, &data, &[0; 8]);
+            total
+        };
+        assert_eq!(total(Operation::Sum).sum, chosen.iter().map(|value| i128::from(*value)).sum());
+        assert_eq!(total(Operation::Sum).count, chosen.len() as i64);
+        assert_eq!(Some(&total(Operation::Least).extreme), chosen.iter().min());
+        assert_eq!(Some(&total(Operation::Greatest).extreme), chosen.iter().max());
+    }
+}
