@@ -342,6 +342,11 @@ impl Catalog {
         if id.is_special() { self.specials.find(id) } else { self.functions.get(&id) }
     }
 
+    /// The function that users know, for one made for a kind of call.
+    pub fn known_function(&self, id: FunctionId) -> FunctionId {
+        if id.is_special() { self.specials.base(id).unwrap_or(id) } else { id }
+    }
+
     /// A row type without a name for a record whose columns are known; `None` when this version has too many.
     pub fn anonymous_row(&self, fields: &[FieldDef]) -> Option<TypeId> {
         self.specials.row(fields)

@@ -65,6 +65,12 @@ impl Specials {
         })
     }
 
+    /// The function that a special one was made from.
+    pub(crate) fn base(&self, id: FunctionId) -> Option<FunctionId> {
+        let number = (id.0 & (SPECIAL_FUNCTIONS_MAX as u32 - 1)) as usize;
+        self.find(id).and_then(|_| self.nodes().nth(number)).map(|node| node.base)
+    }
+
     /// The columns of a row type that [`Specials::row`] gave.
     pub(crate) fn row_fields(&self, id: TypeId) -> Option<&[FieldDef]> {
         let number = id.object() & (ANONYMOUS_ROW - 1);

@@ -22,6 +22,7 @@ mod node;
 mod notify;
 mod open;
 mod plans;
+mod portal;
 mod redo;
 mod sequences;
 mod services;

@@ -55,6 +55,8 @@ pub struct Services {
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
+    /// Cursors.
+    pub(crate) portals: RefCell<crate::portal::Portals>,
 }
 
 /// A statement of PREPARE.
@@ -94,6 +96,7 @@ impl Services {
             sequences: RefCell::default(),
             transitions: RefCell::default(),
             constraint_modes: RefCell::default(),
+            portals: RefCell::default(),
         }
     }
 

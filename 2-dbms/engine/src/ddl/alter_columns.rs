@@ -59,11 +59,12 @@ impl Work<'_, '_> {
         let identity = self.catalog.identity_sequence(table.id, table.columns.len() - 1);
         let drawn = identity.map(|sequence| format!("nextval({}::oid::regclass)", sequence.id.0));
         let written = table.columns.last().and_then(|column| column.default.clone());
-        let source = match drawn.or(written) {
+        let default = drawn.or(written).or_else(|| self.domain_default(column.ty));
+        let source = match &default {
             None => ColumnSource::Compute(null(column.ty)),
             Some(default) => {
                 let purpose = TableExpression::Default(table.columns.len() - 1);
-                ColumnSource::Compute(self.bind_over(&change.table, &change.table, &default, purpose)?)
+                ColumnSource::Compute(self.bind_over(&change.table, &change.table, default, purpose)?)
             }
         };
         change.sources.push(source);

@@ -49,6 +49,11 @@ impl Work<'_, '_> {
                     return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message).into());
                 }
                 validates = true;
+                domain
+                    .checks
+                    .iter_mut()
+                    .filter(|known| known.name == *check)
+                    .for_each(|known| known.valid = true);
             }
         }
         self.change(CatalogChange::PutType(found.clone()));
@@ -60,11 +65,16 @@ impl Work<'_, '_> {
 
     /// Whether the values of a domain that tables hold keep its constraints.
     fn check_values(&mut self, domain: &TypeDef) -> Run<()> {
-        let layout = self.services.schema().layout.clone();
-        let schema = Schema { catalog: self.catalog.clone(), layout, version: 0 };
+        self.show()?;
+        let schema = self.services.schema();
+        let uses = |table: &&std::sync::Arc<tuplix_catalog::TableDef>| {
+            table.columns.iter().any(|column| holds(&schema.catalog, column.ty, domain.id))
+        };
+        let used: Vec<_> = schema.catalog.tables().filter(uses).map(|table| table.id).collect();
+        self.tx.lock_for_ddl(&used)?;
         let check = self.compiled_check(&schema, domain.id)?;
         self.refuse_containers(&schema, domain)?;
-        for table in schema.catalog.tables() {
+        for table in schema.catalog.tables().filter(|table| table.view.is_none()) {
             for column in &table.columns {
                 if !holds(&schema.catalog, column.ty, domain.id) {
                     continue;
@@ -85,6 +95,13 @@ impl Work<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// What a column of a domain gets where it has no default of its own: the domain's, else NULL, which it may refuse.
+    pub(super) fn domain_default(&self, ty: TypeId) -> Option<String> {
+        let domain = self.catalog.domain(ty)?;
+        let inherited = || self.domain_default(domain.base);
+        domain.default.clone().or_else(inherited).or_else(|| Some("NULL".to_owned()))
     }
 
     /// Values inside of arrays and rows are not looked at, as in PostgreSQL.

@@ -1,10 +1,11 @@
 //! DROP TYPE and DROP DOMAIN, with what depends on them.
 
 use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, TableDef, TypeBody, TypeDef};
-use tuplix_sql::plan::QualifiedName;
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_sql::plan::{AlterTable, QualifiedName};
+use tuplix_types::{SqlError, TypeId, sqlstate};
 
 use super::Work;
+use crate::stop::Run;
 
 /// What depends on a type.
 enum Dependent {
@@ -23,7 +24,7 @@ impl Work<'_, '_> {
         if_exists: bool,
         cascade: bool,
         domain: bool,
-    ) -> Result<()> {
+    ) -> Run<()> {
         for name in names {
             let found = match self.find_type(name) {
                 Ok(found) => found,
@@ -38,13 +39,13 @@ impl Work<'_, '_> {
                     continue;
                 }
                 Err(error) if error.sqlstate() == sqlstate::WRONG_OBJECT_TYPE => {
-                    return Err(self.drop_row_type(name, error));
+                    return Err(self.drop_row_type(name, error).into());
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             if domain && found.domain().is_none() {
                 let message = format!("\"{}\" is not a domain", name.name);
-                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).into());
             }
             let others: Vec<TypeId> =
                 names.iter().filter_map(|name| self.find_type(name).ok()).map(|found| found.id).collect();
@@ -61,14 +62,15 @@ impl Work<'_, '_> {
     }
 
     /// Drops a type; what depends on it goes too, or stops it. `others` are dropped by the same statement.
-    pub(super) fn drop_type(&mut self, found: &TypeDef, cascade: bool, others: &[TypeId]) -> Result<()> {
+    pub(super) fn drop_type(&mut self, found: &TypeDef, cascade: bool, others: &[TypeId]) -> Run<()> {
         let dependents = dependents(&self.catalog, found.id, others);
         if !dependents.is_empty() && !cascade {
             let detail: Vec<String> = dependents.iter().map(|one| described(one, found)).collect();
             let message = format!("cannot drop type {} because other objects depend on it", found.name);
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(detail.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
         for dependent in &dependents {
             self.drop_dependent(dependent)?;
@@ -79,13 +81,24 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_dependent(&mut self, dependent: &Dependent) -> Result<()> {
+    fn drop_dependent(&mut self, dependent: &Dependent) -> Run<()> {
         match dependent {
+            Dependent::Column(table, _) if table.view.is_some() => {
+                if self.catalog.table(table.id).is_some() {
+                    self.drop_relation_dependents(true, table)?;
+                    self.remove_table(table.id);
+                }
+                Ok(())
+            }
             Dependent::Column(table, column) => {
-                let column = &table.columns[*column].name;
-                let what = "DROP TYPE ... CASCADE over columns of tables";
-                Err(SqlError::unsupported(what)
-                    .hint(format!("Drop column \"{column}\" of table \"{}\" first.", table.name)))
+                let name = QualifiedName {
+                    schema: Some(table.schema.clone()),
+                    name: table.name.clone(),
+                    position: None,
+                };
+                let column = table.columns[*column].name.clone();
+                let action = AlterTable::DropColumn { column, if_exists: true, cascade: true };
+                self.alter_table(&name, true, &[action]).map(|_| ())
             }
             Dependent::Function(function) => {
                 if self.catalog.function(function.id).is_some() {
@@ -110,7 +123,7 @@ impl Work<'_, '_> {
     }
 
     /// Refuses to drop a table whose row type something uses, unless that goes too.
-    pub(super) fn drop_uses_of_rows(&mut self, table: &TableDef, cascade: bool) -> Result<()> {
+    pub(super) fn drop_uses_of_rows(&mut self, table: &TableDef, cascade: bool) -> Run<()> {
         let own =
             |dependent: &Dependent| !matches!(dependent, Dependent::Column(other, _) if other.id == table.id);
         let mut dependents = dependents(&self.catalog, table.row_type(), &[]);
@@ -129,7 +142,8 @@ impl Work<'_, '_> {
             let message = format!("cannot drop table {} because other objects depend on it", table.name);
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .detail(detail.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+                .into());
         }
         dependents.iter().try_for_each(|dependent| self.drop_dependent(dependent))
     }
@@ -172,5 +186,10 @@ fn described(dependent: &Dependent, on: &TypeDef) -> String {
         Dependent::Type(ty) => format!("type {}", ty.name),
         Dependent::Field(ty, field) => format!("column {field} of composite type {}", ty.name),
     };
-    format!("{what} depends on type {}", on.name)
+    let ty = match dependent {
+        Dependent::Column(table, column) => Some(table.columns[*column].ty),
+        _ => None,
+    };
+    let suffix = if ty.is_some_and(|ty| ty != on.id) { "[]" } else { "" };
+    format!("{what} depends on type {}{suffix}", on.name)
 }

@@ -23,6 +23,9 @@ mod temporary;
 mod trigger;
 mod types;
 mod view;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod view_tests;
 
 pub(crate) use create_table_as::from_rows as create_table_from_rows;
 pub(crate) use foreign_key::check_places;

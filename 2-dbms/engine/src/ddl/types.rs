@@ -274,14 +274,14 @@ impl Work<'_, '_> {
             let message = format!("\"{}\" is not a composite type", name.name);
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
         };
+        for action in actions {
+            self.skipped_field(alter_field(fields, action, &name.name)?);
+        }
         let moves = actions.iter().any(|action| !matches!(action, AlterField::Rename { .. }));
         if moves && let Some((table, column)) = column_of_type(&self.catalog, found.id) {
             let message =
                 format!("cannot alter type \"{}\" because column \"{table}.{column}\" uses it", name.name);
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
-        }
-        for action in actions {
-            self.skipped_field(alter_field(fields, action, &name.name)?);
         }
         self.change(CatalogChange::PutType(found));
         Ok(())
@@ -324,7 +324,10 @@ fn alter_field(fields: &mut Vec<FieldDef>, action: &AlterField, of: &str) -> Res
             None => return Err(missing(&field.name)),
         },
         AlterField::Rename { from, to } => {
-            let Some(place) = place(fields, from) else { return Err(missing(from)) };
+            let Some(place) = place(fields, from) else {
+                let message = format!("column \"{from}\" does not exist");
+                return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
+            };
             refuse_twin(fields, to)?;
             fields[place].name.clone_from(to);
         }

@@ -140,7 +140,7 @@ impl Work<'_, '_> {
         for action in actions {
             match action {
                 AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {
-                    if self.dependents(&[table.id], &[]).first().is_some() {
+                    if !self.dependents(&[table.id], &[]).is_empty() {
                         let what = "renaming what a view reads";
                         return Err(
                             SqlError::unsupported(what).hint("Drop the view first and create it again.")

@@ -50,6 +50,7 @@ pub(crate) fn visible(from: &From, out: &mut Vec<RelationId>) {
         | From::Subquery { relation, .. }
         | From::Function { relation, .. }
         | From::Cte { relation, .. } => out.push(*relation),
+        From::RowsFrom { relations, .. } => out.extend(relations),
         From::Join { left, right, .. } => {
             visible(left, out);
             visible(right, out);
@@ -190,6 +191,9 @@ impl Builder<'_> {
             From::Cte { relation, cte } => self.cte_rows(*relation, *cte)?,
             From::Function { relation, call, ordinality } => {
                 self.function_rows(*relation, call, *ordinality)?
+            }
+            From::RowsFrom { relations, calls, ordinality } => {
+                self.rows_from(relations, calls, *ordinality)?
             }
             From::System { relation, schema, name } => self.system_rows(*relation, schema, name)?,
             From::Table { .. } | From::Join { .. } => {

@@ -66,6 +66,7 @@ pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
 pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
+pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
 pub(crate) use host::argument;
 pub(crate) use procedure::Source;

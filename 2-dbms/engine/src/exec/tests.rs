@@ -96,6 +96,41 @@ fn procedures() {
     check(include_str!("testdata/procedures.txt"));
 }
 
+#[test]
+fn types() {
+    check(include_str!("testdata/types.txt"));
+}
+
+/// Types and their values are there again when the node is opened again.
+#[test]
+fn types_survive() {
+    let folder = std::env::temp_dir().join(format!("tuplix-types-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let shape = Shape { partitions: 1, buckets: 8, log_segment_bytes: 1 << 20 };
+    let machine = Machine::linux_seeded(1);
+    let open = || crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape).unwrap().node;
+    let run = |node: &std::sync::Arc<crate::Node>, sql: &str| {
+        answer(&mut Session::new(node, &SessionOptions::default()).unwrap(), sql)
+    };
+    let node = open();
+    run(
+        &node,
+        "create type mood as enum ('sad', 'happy'); alter type mood add value 'ok' before 'happy';
+         create domain few as int check (value < 10); create type pair as (m mood, n few);
+         create table t (m mood primary key, n few, p pair, a mood[]);
+         insert into t values ('happy', 1, row('ok', 2), '{ok,sad}'), ('ok', 3, null, null);
+         alter type mood rename value 'ok' to 'fine'",
+    );
+    crate::close(&node).unwrap();
+    drop(node);
+    let node = open();
+    assert_eq!(run(&node, "select * from t order by m"), "fine|3||\nhappy|1|(fine,2)|{fine,sad}\n");
+    assert_eq!(run(&node, "select (p).n from t where m = 'happy'"), "2\n");
+    assert!(run(&node, "insert into t values ('sad', 10)").starts_with("ERROR"));
+    crate::close(&node).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// The same answers when tables are spread over buckets, where a scan goes over all of them.
 #[test]
 fn distributed_tables() {

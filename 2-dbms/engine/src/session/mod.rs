@@ -6,6 +6,7 @@
 mod bind;
 mod constraints;
 mod control;
+mod cursors;
 mod explain;
 mod run;
 mod temporary;
@@ -83,6 +84,8 @@ struct Savepoint {
     /// How many changes of the catalogue there were.
     catalog: usize,
     notifications: usize,
+    /// Cursors opened before.
+    portals: u64,
 }
 
 /// One client's session. See the module.

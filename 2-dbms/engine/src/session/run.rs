@@ -149,6 +149,7 @@ impl Session {
         let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
         drop(tx);
         self.after_run(outcome.is_ok());
+        self.end_run_of_cursors(outcome.is_ok(), in_block);
         match outcome {
             Err(Stop::Restart) => {
                 self.wait_before_restart(cause.unwrap_or_default())?;

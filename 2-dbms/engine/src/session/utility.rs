@@ -1,15 +1,20 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
 use tuplix_catalog::TriggerTiming;
-use tuplix_sql::plan::{Expr, ExprKind, OutputColumn, SettingStatement, Statement, StatementKind};
+use tuplix_sql::plan::{
+    Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
+};
 use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
+use crate::bind::Binder;
 use crate::ddl;
+use crate::exec::{CompiledStatement, Exec, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
-use crate::stop::Stop;
+use crate::stop::{Run, Stop};
+use crate::user_types::may_hold_labels;
 
 fn text_column(name: &str) -> OutputColumn {
     OutputColumn { name: name.to_owned(), ty: TypeId::TEXT, typmod: -1 }
@@ -26,13 +31,16 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
         }
         StatementKind::Setting(SettingStatement::Show(name)) => vec![text_column(name)],
         StatementKind::Explain { .. } => vec![text_column("QUERY PLAN")],
+        StatementKind::FetchCursor { name, is_move: false, .. } => {
+            let portals = services.portals.borrow();
+            portals.get(name).map(|portal| portal.columns.to_vec()).unwrap_or_default()
+        }
         StatementKind::Call { function, .. } => {
             let schema = services.schema();
             let outputs = schema.catalog.function(*function).map(|definition| {
-                let column = |output: &tuplix_catalog::ArgumentDef| OutputColumn {
-                    name: output.name.clone(),
-                    ty: output.ty,
-                    typmod: -1,
+                let column = |output: &tuplix_catalog::ArgumentDef| {
+                    let (ty, typmod) = schema.catalog.base_type(output.ty, -1);
+                    OutputColumn { name: output.name.clone(), ty, typmod }
                 };
                 definition.outputs().map(column).collect()
             });
@@ -66,8 +74,13 @@ impl Session {
                 return self.explain(*analyze, options, statement, out);
             }
             StatementKind::Call { function, arguments: given } => {
-                let values = evaluate(given, arguments)?;
-                return self.call_procedure(*function, &values, out);
+                let plain = |expr: &Expr| matches!(expr.kind, ExprKind::Constant(_) | ExprKind::Parameter(_));
+                if given.iter().all(plain) {
+                    let values = evaluate(given, arguments)?;
+                    return self.call_procedure(*function, &Given::Values(values), out);
+                }
+                let row = arguments_row(statement, given);
+                return self.call_procedure(*function, &Given::Row(row, arguments.to_vec()), out);
             }
             StatementKind::Do { body } => return self.run_do(body, out),
             StatementKind::Listen(channel) => {
@@ -125,7 +138,13 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 out.tag = tag("DEALLOCATE ALL");
             }
+            StatementKind::DeclareCursor(declare) => return self.declare_cursor(declare, arguments, out),
+            StatementKind::FetchCursor { name, by, is_move } => {
+                out.tag = self.fetch_cursor(name, *by, *is_move, out)?;
+            }
+            StatementKind::CloseCursor(name) => out.tag = self.close_cursor(name.as_deref())?,
             StatementKind::DiscardAll => {
+                self.services.portals.borrow_mut().close_all();
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
                 self.services.sequences.borrow_mut().clear();
@@ -217,7 +236,7 @@ impl Session {
     fn call_procedure(
         &mut self,
         function: tuplix_catalog::FunctionId,
-        values: &[Value],
+        given: &Given,
         out: &mut Rows,
     ) -> Result<u64> {
         loop {
@@ -226,17 +245,31 @@ impl Session {
             let version = schema.catalog.function(function).map_or(0, |definition| definition.version);
             let compiled = self.services.compiled_function(function)?;
             let origin = Origin { context: self.context.id(), procedure: function.0, version };
+            let path = self.services.search_path();
+            let row = match given {
+                Given::Values(_) => None,
+                Given::Row(row, _) => {
+                    let binder = Binder::new(&schema, &path);
+                    Some(binder.with_compiler(|compiler| compile_statement(compiler, row))?)
+                }
+            };
             let has_outputs = !out.columns.is_empty();
+            let labels = out.columns.iter().any(|column| may_hold_labels(column.ty));
             let outcome = self.run_once(
                 schema.version,
                 &origin,
                 |exec, rows| {
-                    compiled.call(exec, values, &mut |row| {
+                    let values = given.values(exec, row.as_ref())?;
+                    compiled.call(exec, &values, &mut |row| {
                         if has_outputs {
                             rows.push(row);
                         }
                         Ok(())
-                    })
+                    })?;
+                    if labels {
+                        exec.services.with_catalog(|catalog| super::run::label_rows(catalog, rows));
+                    }
+                    Ok(())
                 },
                 out,
             );
@@ -270,6 +303,39 @@ impl Session {
             }
         }
     }
+}
+
+/// The arguments of CALL.
+enum Given {
+    /// Constants and parameters.
+    Values(Vec<Value>),
+    /// Expressions, as a query of one row, with its parameters.
+    Row(Statement, Vec<Value>),
+}
+
+impl Given {
+    fn values(&self, exec: &mut Exec<'_, '_>, row: Option<&CompiledStatement>) -> Run<Vec<Value>> {
+        match (self, row) {
+            (Given::Row(_, parameters), Some(row)) => {
+                let mut values = Vec::new();
+                row.run(exec, parameters, &mut |row| {
+                    values = row.to_vec();
+                    Ok(())
+                })?;
+                Ok(values)
+            }
+            (Given::Row(..), None) => Err(SqlError::internal("arguments that were not compiled").into()),
+            (Given::Values(values), _) => Ok(values.clone()),
+        }
+    }
+}
+
+/// `VALUES (arguments)`
+fn arguments_row(call: &Statement, given: &[Expr]) -> Statement {
+    let column = |expr: &Expr| OutputColumn { name: String::new(), ty: expr.ty, typmod: expr.typmod };
+    let columns = given.iter().map(column).collect();
+    let query = Query::plain(QueryBody::Values(vec![given.to_vec()]), columns);
+    Statement { kind: StatementKind::Query(Box::new(query)), ..call.clone() }
 }
 
 pub(super) fn no_such_statement(name: &str) -> SqlError {

@@ -129,6 +129,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_settings") => server::settings,
         ("pg_catalog", "pg_stat_activity") => server::activity,
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
+        ("pg_catalog", "pg_cursors") => server::cursors,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,
         ("pg_catalog", "pg_sequence") => sequence::definitions,

@@ -70,7 +70,9 @@ impl Analyzer<'_> {
                 let wanted = columns[index].ty;
                 let message =
                     format!("subfield \"{field}\" is of type {wanted} but expression is of type {given}");
-                SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position)
+                SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
+                    .hint("You will need to rewrite or cast the expression.")
+                    .at(position)
             }
             _ => error,
         })?;

@@ -65,7 +65,7 @@ impl Analyzer<'_> {
         }
         if arguments.iter().any(|argument| tuplix_functions::is_polymorphic(argument.ty)) {
             let message = "SQL function with unquoted function body cannot have polymorphic arguments";
-            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+            return Err(invalid(message));
         }
         let statements = match nodes::inner(body)? {
             returned @ NodeEnum::ReturnStmt(_) => vec![standard_statement(returned)?],

@@ -206,7 +206,7 @@ impl Analyzer<'_> {
                 catalog.type_named(schema, &name.name)
             }
             None => {
-                let path = self.context.search_path.iter();
+                let path = self.search_path().iter();
                 path.into_iter().find_map(|schema| catalog.type_named(schema, &name.name))
             }
         };

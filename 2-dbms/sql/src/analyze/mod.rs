@@ -19,6 +19,7 @@ mod create_function;
 mod create_table;
 mod create_table_as;
 mod create_type;
+mod cursors;
 mod ddl;
 mod equal;
 mod expression;
@@ -161,6 +162,8 @@ struct Analyzer<'a> {
     variables: Option<&'a Variables>,
     /// Sequences of the columns defined so far.
     column_sequences: Vec<crate::plan::ColumnSequence>,
+    /// The columns of subqueries' columns that are rows, where they are known.
+    record_shapes: std::collections::BTreeMap<(RelationId, usize), Vec<OutputColumn>>,
     /// The views being read, outermost first.
     views: Vec<TableId>,
     /// Views that were read, with the relations inside of each.
@@ -202,6 +205,7 @@ impl<'a> Analyzer<'a> {
             next_cte: 0,
             variables: None,
             column_sequences: Vec::new(),
+            record_shapes: std::collections::BTreeMap::new(),
             views: Vec::new(),
             view_relations: Vec::new(),
             recorder: None,

@@ -316,7 +316,7 @@ fn lock_all(from: &mut From, lock: &mut Locking) {
             lock_all(right, lock);
         }
         From::Subquery { query, .. } => lock_query(query, lock),
-        From::System { .. } | From::Function { .. } | From::Cte { .. } => {}
+        From::System { .. } | From::Function { .. } | From::RowsFrom { .. } | From::Cte { .. } => {}
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{
 
 impl Query {
     /// A query without WITH, ORDER BY, LIMIT and locks.
-    pub(super) fn plain(body: QueryBody, columns: Vec<OutputColumn>) -> Query {
+    pub fn plain(body: QueryBody, columns: Vec<OutputColumn>) -> Query {
         Query {
             ctes: Vec::new(),
             body,

@@ -134,9 +134,12 @@ pub(super) fn error_text(error: &SqlError) -> String {
 fn statements() {
     let catalog = catalog(SCHEMA);
     for file in ["statements.txt", "more.txt"] {
-        data::check_file(file, |sql| match analyze(&catalog, sql) {
-            Ok(statement) => show::statement(&statement),
-            Err(error) => error_text(&error),
+        data::check_file(file, |sql| {
+            let text = match analyze(&catalog, sql) {
+                Ok(statement) => show::statement(&statement),
+                Err(error) => error_text(&error),
+            };
+            catalog.name_types(&text, None).unwrap_or(text)
         });
     }
 }
@@ -161,12 +164,15 @@ fn procedures() {
         let procedure = in_context(&catalog, |context| analyze_procedure(context, &function))?;
         Ok(show_procedure::procedure(&procedure))
     };
-    data::check_file("procedures.txt", |sql| match bind(sql) {
-        Ok(text) => text,
-        Err(error) => {
-            let context = error.fields().context.clone().unwrap_or_default();
-            format!("{}\n{context}", error_text(&error))
-        }
+    data::check_file("procedures.txt", |sql| {
+        let text = match bind(sql) {
+            Ok(text) => text,
+            Err(error) => {
+                let context = error.fields().context.clone().unwrap_or_default();
+                format!("{}\n{context}", error_text(&error))
+            }
+        };
+        catalog.name_types(&text, None).unwrap_or(text)
     });
 }
 

@@ -12,7 +12,7 @@ const MISSING: &[&str] = &[
     "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange",
     "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
     "macaddr8", "money", "nummultirange", "numrange", "path", "pg_lsn", "pg_snapshot", "point",
-    "polygon", "refcursor", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
+    "polygon", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
     "tid", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector",
     "txid_snapshot", "varbit", "xid8", "xml",
 ];
@@ -22,7 +22,7 @@ const MAX_CHARACTERS: i32 = 10_485_760;
 
 impl Analyzer<'_> {
     /// The type and modifier that a name means.
-    pub(super) fn type_name(&self, name: &TypeName) -> Result<(TypeId, i32)> {
+    pub(super) fn type_name(&mut self, name: &TypeName) -> Result<(TypeId, i32)> {
         let position = self.at(name.location);
         if name.setof {
             let message = "type name cannot be SETOF here";
@@ -42,7 +42,7 @@ impl Analyzer<'_> {
         Ok((array, typmod))
     }
 
-    fn element_type(&self, name: &TypeName) -> Result<(TypeId, i32)> {
+    fn element_type(&mut self, name: &TypeName) -> Result<(TypeId, i32)> {
         let names = nodes::strings(&name.names);
         let (schema, bare) = match names[..] {
             [bare] => (None, bare),
@@ -56,10 +56,15 @@ impl Analyzer<'_> {
             return Ok((id, self.type_modifier(id, &name.typmods)?));
         }
         let id = TypeId::from_internal_name(bare).or_else(|| {
-            let path = self.context.search_path.iter().filter(|_| schema.is_none());
+            let path = self.search_path().iter().filter(|_| schema.is_none());
             path.into_iter().find_map(|schema| self.context.catalog.type_named(schema, bare))
         });
         let id = id.ok_or_else(|| self.no_type(schema, bare))?;
+        if id.is_user()
+            && let Some((schema, _)) = self.context.catalog.type_names(id)
+        {
+            self.record_schema(schema, name.location);
+        }
         Ok((id, self.type_modifier(id, &name.typmods)?))
     }
 

@@ -185,7 +185,7 @@ impl Analyzer<'_> {
         let catalog = self.context.catalog;
         let found = match schema {
             Some(schema) => catalog.type_named(schema, name),
-            None => self.context.search_path.iter().find_map(|schema| catalog.type_named(schema, name)),
+            None => self.search_path().iter().find_map(|schema| catalog.type_named(schema, name)),
         };
         let ty = found.filter(|ty| ty.is_composite())?;
         Some((ty, self.named_columns(ty)?))

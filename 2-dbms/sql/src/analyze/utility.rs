@@ -45,6 +45,9 @@ impl Analyzer<'_> {
             }
             NodeEnum::PrepareStmt(stmt) => self.prepare(stmt)?,
             NodeEnum::ExecuteStmt(stmt) => self.execute(stmt)?,
+            NodeEnum::DeclareCursorStmt(stmt) => self.declare_cursor(stmt)?,
+            NodeEnum::FetchStmt(stmt) => self.fetch_cursor(stmt)?,
+            NodeEnum::ClosePortalStmt(stmt) => self.close_cursor(stmt),
             NodeEnum::DeallocateStmt(stmt) => {
                 StatementKind::Deallocate(nodes::non_empty(&stmt.name).map(str::to_owned))
             }

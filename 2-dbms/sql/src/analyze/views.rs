@@ -161,7 +161,9 @@ impl Analyzer<'_> {
     ) {
         match &expr.kind {
             ExprKind::Column { relation, column: number } => column(relation.0 as usize, *number),
-            ExprKind::UserCall { function, .. } => drop(functions.insert(*function)),
+            ExprKind::UserCall { function, .. } => {
+                functions.insert(self.context.catalog.known_function(*function));
+            }
             _ => {}
         }
         operands(expr, &mut |operand| self.named_in(operand, column, functions));

@@ -185,6 +185,7 @@ fn from_expressions(from: &mut From, visit: &mut dyn FnMut(&mut Expr)) {
         From::Table { .. } | From::System { .. } | From::Cte { .. } => {}
         From::Subquery { query, .. } => query_expressions(query, visit),
         From::Function { call, .. } => visit(call),
+        From::RowsFrom { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
         From::Join { left, right, on, .. } => {
             from_expressions(left, visit);
             from_expressions(right, visit);

@@ -6,6 +6,7 @@
 //! A column is named by a [`RelationId`] that is unique in the whole statement, so a reference from a
 //! subquery to an outer query needs no nesting level: a relation that the subquery does not list is an outer one.
 
+mod cursor;
 mod ddl;
 mod expression;
 mod procedure;
@@ -14,6 +15,7 @@ mod rows;
 mod types;
 mod window;
 
+pub use cursor::*;
 pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
@@ -99,6 +101,19 @@ pub enum StatementKind {
     },
     /// DEALLOCATE name, `None` for ALL.
     Deallocate(Option<String>),
+    /// DECLARE name CURSOR FOR query.
+    DeclareCursor(Box<DeclareCursor>),
+    /// FETCH and MOVE.
+    FetchCursor {
+        /// The cursor.
+        name: String,
+        /// Which rows.
+        by: CursorMove,
+        /// MOVE: the rows are only counted.
+        is_move: bool,
+    },
+    /// CLOSE name, `None` for ALL.
+    CloseCursor(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
     /// DISCARD TEMP

@@ -167,6 +167,15 @@ pub enum From {
         /// WITH ORDINALITY: one column more.
         ordinality: bool,
     },
+    /// ROWS FROM: functions side by side, NULLs after the end of those that end before others.
+    RowsFrom {
+        /// One for all columns, or one for each call.
+        relations: Vec<RelationId>,
+        /// The calls, with the number of columns of each.
+        calls: Vec<(Expr, usize)>,
+        /// WITH ORDINALITY: one column more.
+        ordinality: bool,
+    },
     /// A CTE.
     Cte {
         /// Its name in this statement.

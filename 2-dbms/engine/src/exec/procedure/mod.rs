@@ -7,6 +7,7 @@
 //! ```
 
 mod block;
+mod cursor;
 mod loops;
 mod raise;
 mod rebind;

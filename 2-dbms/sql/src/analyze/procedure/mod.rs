@@ -6,6 +6,7 @@
 
 mod assignments;
 mod context;
+mod cursors;
 mod declarations;
 mod embedded;
 mod loops;
@@ -87,6 +88,8 @@ struct Binder<'a> {
     structures: Vec<Shape>,
     /// The variables that may not be assigned to.
     constants: Vec<usize>,
+    /// The cursor variables.
+    cursors: std::collections::BTreeMap<usize, cursors::Cursor>,
     inputs: usize,
     outputs: Vec<usize>,
     found: usize,
@@ -125,6 +128,7 @@ impl<'a> Binder<'a> {
             variables: Variables::default(),
             structures: Vec::new(),
             constants: Vec::new(),
+            cursors: std::collections::BTreeMap::new(),
             inputs: 0,
             outputs: Vec::new(),
             found: 0,

@@ -56,6 +56,26 @@ CREATE FUNCTION numbers() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION shop.twice(x text) RETURNS text LANGUAGE sql AS $body$ SELECT x || x $body$;
 CREATE PROCEDURE do_it(INOUT a int, b text DEFAULT 'x') LANGUAGE plpgsql AS $$ BEGIN a := a + 1; END $$;
 
+CREATE TYPE mood AS ENUM ('sad', 'so so', 'happy');
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE DOMAIN short AS varchar(5) NOT NULL DEFAULT 'x' CONSTRAINT low CHECK (VALUE = lower(VALUE)) CHECK (length(VALUE) > 0);
+CREATE DOMAIN smaller AS positive CHECK (VALUE < 10 AND VALUE <> 5);
+CREATE TYPE point2 AS (x integer, y numeric(5,2), m mood[]);
+CREATE TABLE typed (
+    id positive PRIMARY KEY,
+    m mood NOT NULL DEFAULT 'so so',
+    all_m mood[] DEFAULT '{sad}',
+    s short,
+    p point2,
+    CONSTRAINT no_sad CHECK (m <> 'sad' OR id > 3)
+);
+CREATE INDEX ON typed (m);
+CREATE FUNCTION of_mood(m mood, p point2, VARIADIC l positive[]) RETURNS SETOF typed LANGUAGE sql AS 'SELECT * FROM typed';
+CREATE FUNCTION poly(a anyelement, b anyarray) RETURNS anyelement LANGUAGE sql AS 'SELECT a';
+
+CREATE VIEW rich AS SELECT * FROM account WHERE balance > 100;
+CREATE VIEW owners (who, total) AS SELECT owner, sum(balance) FROM account GROUP BY owner ORDER BY owner;
+CREATE VIEW shop.both AS SELECT i.k, p.a + 1 AS next FROM shop.item i LEFT JOIN plain p ON p.a = i.k;
 CREATE SCHEMA made;
 CREATE SEQUENCE made.numbers AS int START 5 INCREMENT 2 MAXVALUE 100 CACHE 3 CYCLE;
 CREATE TABLE made.owner (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, code int UNIQUE);
