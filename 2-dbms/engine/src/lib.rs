@@ -10,6 +10,7 @@
 
 mod advisory;
 mod bind;
+mod computed_index;
 mod ddl;
 mod domain;
 mod engine_functions;
@@ -23,6 +24,7 @@ mod open;
 mod plans;
 mod portal;
 mod redo;
+mod sequences;
 mod services;
 mod session;
 mod settings;

@@ -42,6 +42,8 @@ impl Work<'_, '_> {
             typmod: column.typmod,
             not_null: false,
             default: None,
+            identity: None,
+            generated: None,
         };
         let view = TableDef {
             id,
@@ -53,6 +55,8 @@ impl Work<'_, '_> {
             distribution: Distribution::Local,
             view: Some(create.definition.clone()),
             temporary: None,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
         };
         self.check_text(&view)?;
         self.change(CatalogChange::PutTable(view));

@@ -62,6 +62,7 @@ impl Session {
     }
 
     fn open_block(&mut self, implicit: bool) {
+        *self.services.constraint_modes.borrow_mut() = crate::exec::ConstraintModes::default();
         let settings = self.services.settings.borrow();
         let isolation = settings.default_isolation();
         let read_only = settings.get("default_transaction_read_only") == Some("on");
@@ -155,7 +156,7 @@ impl Session {
 
     /// Puts the block's changes in place. It ends whatever happens.
     fn commit_block(&mut self) -> Result<u64> {
-        if let Err(error) = self.drop_on_commit() {
+        if let Err(error) = self.check_deferred().and_then(|()| self.drop_on_commit()) {
             self.roll_back_block();
             return Err(error);
         }

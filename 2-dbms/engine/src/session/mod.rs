@@ -4,6 +4,7 @@
 //! and commits. The restart rule lives in [`run`], transaction control in [`control`].
 
 mod bind;
+mod constraints;
 mod control;
 mod cursors;
 mod explain;

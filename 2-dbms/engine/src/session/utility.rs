@@ -1,5 +1,6 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
+use tuplix_catalog::TriggerTiming;
 use tuplix_sql::plan::{
     Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
 };
@@ -90,6 +91,10 @@ impl Session {
                 self.node.listeners.unlisten(self.id(), channel.as_deref());
                 out.tag = tag("UNLISTEN");
             }
+            StatementKind::SetConstraints { names, deferred } => {
+                self.set_constraints(names.as_deref(), *deferred)?;
+                out.tag = tag("SET CONSTRAINTS");
+            }
             StatementKind::Notify(channel, payload) => {
                 let (channel, payload) = (channel.clone(), payload.clone());
                 match &mut self.block {
@@ -142,6 +147,7 @@ impl Session {
                 self.services.portals.borrow_mut().close_all();
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
+                self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
                 self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
@@ -172,8 +178,13 @@ impl Session {
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
-            let outcome =
-                self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change, arguments), out);
+            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
+                crate::exec::fire_truncate(exec, change, TriggerTiming::Before)?;
+                let tag = ddl::execute(exec.tx, change, arguments)?;
+                crate::exec::fire_truncate(exec, change, TriggerTiming::After)?;
+                Ok(tag)
+            };
+            let outcome = self.run_once(version, &origin, run, out);
             match outcome {
                 Ok((tag, committed)) => {
                     out.tag = tag;

@@ -405,6 +405,12 @@ impl Analyzer<'_> {
         }
         let table = match self.find_relation(schema, &name.relname, position)? {
             Found::Table(table) => table,
+            Found::System { schema, .. }
+                if self.context.catalog.sequence_named(&schema, &name.relname).is_some() =>
+            {
+                let message = format!("cannot change sequence \"{}\"", name.relname);
+                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+            }
             Found::System { schema, .. } => {
                 let message = format!("cannot change the system table {schema}.{}", name.relname);
                 return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).at(position));

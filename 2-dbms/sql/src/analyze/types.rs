@@ -74,12 +74,6 @@ impl Analyzer<'_> {
         {
             return SqlError::unsupported(format_args!("type \"{name}\""));
         }
-        if schema.is_none()
-            && matches!(name, "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2")
-        {
-            return SqlError::unsupported(format_args!("type \"{name}\""))
-                .hint("Draw numbers from a counter row instead.");
-        }
         let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
         SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist"))
     }

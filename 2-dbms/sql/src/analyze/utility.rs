@@ -27,6 +27,15 @@ impl Analyzer<'_> {
             NodeEnum::ExplainStmt(stmt) => self.explain(stmt)?,
             NodeEnum::CallStmt(stmt) => self.call_procedure(stmt)?,
             NodeEnum::DoStmt(stmt) => self.do_block(stmt)?,
+            NodeEnum::ConstraintsSetStmt(stmt) => {
+                let mut names = Vec::with_capacity(stmt.constraints.len());
+                for node in &stmt.constraints {
+                    let NodeEnum::RangeVar(name) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                    names.push(self.qualified_name(name)?);
+                }
+                let names = (!names.is_empty()).then_some(names);
+                StatementKind::SetConstraints { names, deferred: stmt.deferred }
+            }
             NodeEnum::ListenStmt(stmt) => StatementKind::Listen(stmt.conditionname.clone()),
             NodeEnum::UnlistenStmt(stmt) => {
                 StatementKind::Unlisten(nodes::non_empty(&stmt.conditionname).map(str::to_owned))

@@ -1,8 +1,8 @@
 //! Visiting the expressions of a plan.
 
 use crate::plan::{
-    ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, Select, SortTarget, SubqueryKind,
-    Window,
+    ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortTarget,
+    SubqueryKind, Window,
 };
 
 /// Calls `visit` on each direct operand of an expression. A subquery's left sides are operands; the expressions
@@ -86,6 +86,14 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             }
         }
     }
+}
+
+/// Calls `visit` with the relation and position of each column that an expression reads outside of subqueries.
+pub fn map_columns(expr: &mut Expr, visit: &mut dyn FnMut(&mut RelationId, &mut usize)) {
+    if let ExprKind::Column { relation, column } = &mut expr.kind {
+        visit(relation, column);
+    }
+    operands(expr, &mut |operand| map_columns(operand, visit));
 }
 
 /// The query of a subquery expression.

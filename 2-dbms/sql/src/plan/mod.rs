@@ -11,6 +11,7 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod rows;
 mod types;
 mod window;
 
@@ -19,6 +20,7 @@ pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
+pub use rows::*;
 pub use tuplix_types::OutputColumn;
 pub use types::*;
 pub use window::*;
@@ -67,6 +69,13 @@ pub enum StatementKind {
     Do {
         /// The block's text.
         body: String,
+    },
+    /// SET CONSTRAINTS
+    SetConstraints {
+        /// Names; `None` for ALL.
+        names: Option<Vec<QualifiedName>>,
+        /// DEFERRED rather than IMMEDIATE.
+        deferred: bool,
     },
     /// LISTEN channel.
     Listen(String),

@@ -23,6 +23,8 @@ pub struct Procedure {
     pub found: usize,
     /// A call's value is the empty text of type `void`: PL/pgSQL's, where SQL functions give NULL.
     pub gives_void: bool,
+    /// A trigger's function: the arguments are NEW, OLD and the `TG_` variables.
+    pub is_trigger: bool,
     /// What a call gives: one column for a scalar function, none for void.
     pub columns: Vec<OutputColumn>,
     /// Gives any number of rows.
