@@ -6,6 +6,8 @@
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
 mod objects;
+mod relationships;
+mod sequence;
 mod special;
 mod types;
 
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use objects::*;
+pub use relationships::*;
+pub use sequence::*;
 pub use special::SPECIAL_FUNCTIONS_MAX;
 use special::Specials;
 use tuplix_types::TypeId;
@@ -29,6 +33,8 @@ pub struct Catalog {
     functions: BTreeMap<FunctionId, Arc<FunctionDef>>,
     function_names: BTreeMap<(String, String), Vec<FunctionId>>,
     index_names: BTreeMap<(String, String), TableId>,
+    sequences: BTreeMap<SequenceId, Arc<SequenceDef>>,
+    sequence_names: BTreeMap<(String, String), SequenceId>,
     types: BTreeMap<TypeId, Arc<TypeDef>>,
     type_names: BTreeMap<(String, String), TypeId>,
     specials: Arc<Specials>,
@@ -55,6 +61,19 @@ pub enum CatalogChange {
     PutFunction(FunctionDef),
     /// A function was dropped.
     DropFunction(FunctionId),
+    /// A sequence was created or changed.
+    PutSequence(SequenceDef),
+    /// A sequence was dropped.
+    DropSequence(SequenceId),
+    /// A sequence stands elsewhere; the catalogue does not know where.
+    SetSequence {
+        /// Which.
+        id: SequenceId,
+        /// Its last value, or its next one when it was not called yet.
+        value: i64,
+        /// Whether `value` was given.
+        called: bool,
+    },
     /// A type was created or changed.
     PutType(TypeDef),
     /// A type was dropped.
@@ -104,6 +123,8 @@ impl Catalog {
             functions: BTreeMap::new(),
             function_names: BTreeMap::new(),
             index_names: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            sequence_names: BTreeMap::new(),
             types: BTreeMap::new(),
             type_names: BTreeMap::new(),
             specials: Arc::new(Specials::new(1)),
@@ -152,6 +173,9 @@ impl Catalog {
             }
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
+            CatalogChange::PutSequence(sequence) => self.put_sequence(sequence),
+            CatalogChange::DropSequence(id) => self.remove_sequence(id),
+            CatalogChange::SetSequence { .. } => {}
             CatalogChange::PutType(ty) => self.put_type(ty),
             CatalogChange::DropType(id) => self.remove_type(id),
             CatalogChange::DropFunction(id) => {
@@ -188,6 +212,8 @@ impl Catalog {
     fn put_table(&mut self, table: TableDef) {
         self.remove_table(table.id);
         self.saw_oid(table.id.0);
+        table.foreign_keys.iter().for_each(|key| self.saw_oid(key.id));
+        table.triggers.iter().for_each(|trigger| self.saw_oid(trigger.id));
         for index in &table.indexes {
             self.saw_oid(index.id.0);
             self.index_names.insert((table.schema.clone(), index.name.clone()), table.id);
@@ -221,6 +247,57 @@ impl Catalog {
                 }
             }
         }
+    }
+
+    fn put_sequence(&mut self, sequence: SequenceDef) {
+        self.remove_sequence(sequence.id);
+        self.saw_oid(sequence.id.0);
+        self.sequence_names.insert((sequence.schema.clone(), sequence.name.clone()), sequence.id);
+        self.sequences.insert(sequence.id, Arc::new(sequence));
+    }
+
+    fn remove_sequence(&mut self, id: SequenceId) {
+        if let Some(old) = self.sequences.remove(&id) {
+            self.sequence_names.remove(&(old.schema.clone(), old.name.clone()));
+        }
+    }
+
+    /// The sequence with this id.
+    pub fn sequence(&self, id: SequenceId) -> Option<&Arc<SequenceDef>> {
+        self.sequences.get(&id)
+    }
+
+    /// The sequence of this name in this schema.
+    pub fn sequence_named(&self, schema: &str, name: &str) -> Option<&Arc<SequenceDef>> {
+        let id = self.sequence_names.get(&(schema.to_owned(), name.to_owned()))?;
+        self.sequences.get(id)
+    }
+
+    /// All sequences by id.
+    pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceDef>> {
+        self.sequences.values()
+    }
+
+    /// The sequences that belong to columns of a table.
+    pub fn sequences_of(&self, table: TableId) -> impl Iterator<Item = &Arc<SequenceDef>> {
+        self.sequences
+            .values()
+            .filter(move |sequence| sequence.owner.is_some_and(|owner| owner.table == table))
+    }
+
+    /// The sequence of an identity column.
+    pub fn identity_sequence(&self, table: TableId, column: usize) -> Option<&Arc<SequenceDef>> {
+        let wanted = SequenceOwner { table, column, identity: true };
+        self.sequences.values().find(|sequence| sequence.owner == Some(wanted))
+    }
+
+    /// The foreign keys that refer to a table, with the tables that have them.
+    pub fn references_to(&self, table: TableId) -> impl Iterator<Item = (&Arc<TableDef>, &ForeignKeyDef)> {
+        let keys = |child| {
+            let child: &Arc<TableDef> = child;
+            child.foreign_keys.iter().map(move |key| (child, key))
+        };
+        self.tables.values().flat_map(keys).filter(move |(_, key)| key.parent == table)
     }
 
     /// The schema of this name.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tuplix_types::TypeId;
 
+use crate::{ForeignKeyDef, Identity, TriggerDef};
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -65,6 +67,12 @@ pub struct TableDef {
     pub checks: Vec<CheckDef>,
     /// Where its rows live.
     pub distribution: Distribution,
+    /// Foreign keys of this table to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKeyDef>,
+    /// Triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerDef>,
     /// The query, when it is a view: it has no rows of its own then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ViewDef>,
@@ -130,6 +138,12 @@ pub struct ColumnDef {
     pub not_null: bool,
     /// DEFAULT as SQL text.
     pub default: Option<String>,
+    /// GENERATED ... AS IDENTITY
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// GENERATED ALWAYS AS (expression) STORED, as SQL text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
 }
 
 /// A CHECK constraint.
@@ -176,6 +190,9 @@ pub struct IndexDef {
     pub primary: bool,
     /// Whether it stands for a PRIMARY KEY or UNIQUE constraint.
     pub constraint: bool,
+    /// WHERE of a partial index, as SQL text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
 }
 
 /// A column of an index.
@@ -187,6 +204,9 @@ pub struct IndexColumn {
     pub descending: bool,
     /// NULLs before values.
     pub nulls_first: bool,
+    /// An expression as SQL text in place of the column, whose position means nothing then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
 }
 
 /// In what language a function's body is written.
@@ -284,9 +304,28 @@ impl TableDef {
         self.indexes.iter().find(|index| index.primary)
     }
 
+    /// The index with this id.
+    pub fn index(&self, id: IndexId) -> Option<&IndexDef> {
+        self.indexes.iter().find(|index| index.id == id)
+    }
+
     /// `schema.name`
     pub fn qualified_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+}
+
+impl IndexColumn {
+    /// A column in rising order, NULLs last.
+    pub fn plain(column: usize) -> IndexColumn {
+        IndexColumn { column, descending: false, nulls_first: false, expression: None }
+    }
+}
+
+impl IndexDef {
+    /// Whether it has every row under plain columns: what a foreign key may refer to.
+    pub fn is_plain(&self) -> bool {
+        self.predicate.is_none() && self.columns.iter().all(|column| column.expression.is_none())
     }
 }
 

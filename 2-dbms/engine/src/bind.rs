@@ -2,7 +2,10 @@
 
 use tuplix_catalog::TableDef;
 use tuplix_machine::Machine;
-use tuplix_sql::analyze::{AnalyzeContext, TableExpression, analyze_statement, analyze_table_expression};
+use tuplix_sql::analyze::{
+    AnalyzeContext, SystemRelations, TableExpression, analyze_statement, analyze_table_expression,
+    analyze_trigger_condition,
+};
 use tuplix_sql::parser::{self, ParsedStatement};
 use tuplix_sql::plan::{Expr, Relation, Statement};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -15,17 +18,27 @@ use crate::system::SystemTables;
 pub struct Binder<'a> {
     schema: &'a Schema,
     search_path: &'a [String],
+    system: &'a dyn SystemRelations,
 }
 
 impl<'a> Binder<'a> {
     /// A binder.
     pub fn new(schema: &'a Schema, search_path: &'a [String]) -> Binder<'a> {
-        Binder { schema, search_path }
+        Binder { schema, search_path, system: &SystemTables }
+    }
+
+    /// A binder that knows other relations than those of the catalogue and the system.
+    pub fn with_system(
+        schema: &'a Schema,
+        search_path: &'a [String],
+        system: &'a dyn SystemRelations,
+    ) -> Binder<'a> {
+        Binder { schema, search_path, system }
     }
 
     /// What the analyzer takes.
     pub fn context(&self) -> AnalyzeContext<'_> {
-        AnalyzeContext { catalog: &self.schema.catalog, search_path: self.search_path, system: &SystemTables }
+        AnalyzeContext { catalog: &self.schema.catalog, search_path: self.search_path, system: self.system }
     }
 
     /// The typed plan of a statement.
@@ -51,13 +64,15 @@ impl<'a> Binder<'a> {
     }
 
     fn compiler<T>(&self, measure: Option<&Machine>, compile: impl FnOnce(&CompileContext<'_>) -> T) -> T {
-        let bind = |table: &TableDef, text: &str, _: TypeId| {
-            self.table_expression(table, text, TableExpression::Check)
-        };
+        let bind =
+            |table: &TableDef, text: &str, kind: TableExpression| self.table_expression(table, text, kind);
+        let condition =
+            |table: &TableDef, text: &str| analyze_trigger_condition(&self.context(), table, text);
         compile(&CompileContext {
             catalog: &self.schema.catalog,
             layout: &self.schema.layout,
             bind_expression: &bind,
+            bind_condition: &condition,
             measure,
         })
     }

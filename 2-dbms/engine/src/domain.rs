@@ -76,7 +76,10 @@ impl TableData {
 
 /// Whether two indexes have the same keys.
 pub(crate) fn same_index(left: &IndexSchema, right: &IndexSchema) -> bool {
-    left.kind == right.kind && left.unique == right.unique && left.columns == right.columns
+    left.kind == right.kind
+        && left.unique == right.unique
+        && left.columns == right.columns
+        && format!("{:?}", left.computed) == format!("{:?}", right.computed)
 }
 
 impl DomainState {

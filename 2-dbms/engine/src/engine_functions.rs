@@ -26,6 +26,9 @@ pub(crate) fn call(
     args: &[Value],
     tx: &mut Transaction<'_>,
 ) -> Run<Value> {
+    if let Some(value) = crate::sequences::call(services, symbol, args, tx)? {
+        return Ok(value);
+    }
     match symbol {
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),
@@ -82,6 +85,7 @@ fn create_distributed_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Val
     for index in table.indexes.iter().filter(|index| index.unique) {
         check_distribution_in_key(&table, &index.name, &index.columns)?;
     }
+    check_references(&work, &table)?;
     check_movable(&mut work, &table, Some(column))?;
     work.move_table(table)
 }
@@ -91,10 +95,25 @@ fn create_reference_table(args: &[Value], tx: &mut Transaction<'_>) -> Run<Value
     let mut work = Work::start(tx)?;
     let mut table = table_argument(&work, args)?;
     refuse_unless_local(&table)?;
+    table.distribution = Distribution::Reference;
+    check_references(&work, &table)?;
     work.tx.lock_for_ddl(&[table.id])?;
     check_movable(&mut work, &table, None)?;
-    table.distribution = Distribution::Reference;
     work.move_table(table)
+}
+
+/// Whether the foreign keys from and to a table can still be checked with its new distribution.
+fn check_references(work: &Work<'_, '_>, table: &TableDef) -> Result<(), SqlError> {
+    for key in &table.foreign_keys {
+        match work.catalog.table(key.parent) {
+            Some(parent) if parent.id != table.id => crate::ddl::check_places(table, key, parent)?,
+            _ => crate::ddl::check_places(table, key, table)?,
+        }
+    }
+    for (child, key) in work.catalog.references_to(table.id).filter(|(child, _)| child.id != table.id) {
+        crate::ddl::check_places(child, key, table)?;
+    }
+    Ok(())
 }
 
 fn refuse_unless_local(table: &TableDef) -> Result<(), SqlError> {

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::{Catalog, Distribution, TableDef, TableId};
+use tuplix_catalog::{Catalog, Distribution, SequenceId, TableDef, TableId};
+use tuplix_machine::Machine;
+use tuplix_types::Result;
+
+use crate::computed_index::{Computed, computed_of};
+use crate::sequences::{SequenceAccess, SequenceState};
 
 use crate::lock_table::TransactionId;
 
@@ -43,6 +48,8 @@ pub struct TableAccess {
     pub placement: Placement,
     /// Fragments: the number of buckets, or 1.
     pub buckets: u16,
+    /// The keys of partial indexes and indexes on expressions.
+    pub(crate) computed: Computed,
     /// A temporary table: its rows are not logged.
     pub temporary: bool,
 }
@@ -51,15 +58,22 @@ pub struct TableAccess {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     tables: BTreeMap<TableId, TableAccess>,
+    sequences: BTreeMap<SequenceId, SequenceAccess>,
 }
 
 impl Layout {
-    /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain.
+    /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain. What has not changed
+    /// since `before` is taken from there.
+    ///
+    /// # Errors
+    /// What binding the expressions of indexes finds.
     pub fn new(
         catalog: &Catalog,
+        before: &Layout,
         buckets: u16,
+        machine: &Machine,
         mut slot_of: impl FnMut(&TableDef) -> (u32, Domain),
-    ) -> Layout {
+    ) -> Result<Layout> {
         let tables = catalog.tables().filter(|table| table.view.is_none()).map(|table| {
             let (slot, domain) = slot_of(table);
             let placement = match table.distribution {
@@ -69,9 +83,40 @@ impl Layout {
             };
             let buckets = if matches!(placement, Placement::Hash { .. }) { buckets } else { 1 };
             let temporary = table.temporary.is_some();
-            (table.id, TableAccess { table: table.clone(), slot, placement, buckets, temporary })
+            let computed = match before.tables.get(&table.id) {
+                Some(known) if Arc::ptr_eq(&known.table, table) => known.computed.clone(),
+                _ => computed_of(catalog, table)?,
+            };
+            let access = TableAccess { table: table.clone(), slot, placement, buckets, temporary, computed };
+            Ok((table.id, access))
         });
-        Layout { tables: tables.collect() }
+        let tables = tables.collect::<Result<_>>()?;
+        let sequences = catalog.sequences().map(|def| {
+            let state = match before.sequences.get(&def.id) {
+                Some(known) => known.state.clone(),
+                None => Arc::new(SequenceState::private(machine, def.start, false)),
+            };
+            (def.id, SequenceAccess { def: def.clone(), state })
+        });
+        Ok(Layout { tables, sequences: sequences.collect() })
+    }
+
+    /// Puts a sequence elsewhere in this layout alone.
+    pub(crate) fn put_sequence(&mut self, machine: &Machine, id: SequenceId, value: i64, called: bool) {
+        if let Some(access) = self.sequences.get_mut(&id) {
+            access.state = Arc::new(SequenceState::private(machine, value, called));
+        }
+    }
+
+    /// All sequences.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = &SequenceAccess> {
+        self.sequences.values()
+    }
+
+    /// The sequence with this id.
+    #[inline]
+    pub fn sequence(&self, id: SequenceId) -> Option<&SequenceAccess> {
+        self.sequences.get(&id)
     }
 
     /// Says that a table lies elsewhere.

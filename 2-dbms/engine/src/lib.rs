@@ -10,6 +10,7 @@
 
 mod advisory;
 mod bind;
+mod computed_index;
 mod ddl;
 mod domain;
 mod engine_functions;
@@ -21,7 +22,9 @@ mod node;
 mod notify;
 mod open;
 mod plans;
+mod portal;
 mod redo;
+mod sequences;
 mod services;
 mod session;
 mod settings;

@@ -82,10 +82,9 @@ impl LockTable {
         strength: LockStrength,
     ) -> Option<TransactionId> {
         let holders = self.entries.get(key)?;
-        let conflicting = holders.iter().find(|holder| {
-            Some(holder.transaction) != me
-                && (holder.strength == LockStrength::Update || strength == LockStrength::Update)
-        });
+        let conflicting = holders
+            .iter()
+            .find(|holder| Some(holder.transaction) != me && holder.strength.conflicts(strength));
         conflicting.map(|holder| holder.transaction)
     }
 

@@ -24,6 +24,8 @@ pub(crate) use homes::{Home, Homes, StorageAccess};
 pub const MAX_DOMAINS: usize = 16_384;
 /// Buckets a node can have.
 pub const MAX_BUCKETS: u16 = 4096;
+/// The number of the lane of sequences.
+const SEQUENCES: Domain = Domain(MAX_DOMAINS as u32);
 /// Partitions of the buckets a node can have.
 pub const MAX_PARTITIONS: usize = 64;
 
@@ -72,6 +74,8 @@ pub struct Node {
 struct Domains {
     cells: Box<[OnceLock<Box<DomainCell>>]>,
     count: AtomicU32,
+    /// The lane of sequences: no rows, and latched last of all.
+    sequences: DomainCell,
 }
 
 impl Lanes for Domains {
@@ -81,6 +85,7 @@ impl Lanes for Domains {
                 visit(&mut cell.lock(Domain(number)).lane);
             }
         }
+        visit(&mut self.sequences.lock(SEQUENCES).lane);
     }
 }
 
@@ -145,7 +150,9 @@ impl Node {
             .collect();
         let cells: Vec<OnceLock<Box<DomainCell>>> =
             std::iter::repeat_with(OnceLock::new).take(MAX_DOMAINS).collect();
-        let domains = Arc::new(Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0) });
+        let sequences = DomainCell::new(&machine, log.lane(SEQUENCES.0));
+        let domains = Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0), sequences };
+        let domains = Arc::new(domains);
         let node = Node {
             log,
             domains,
@@ -194,6 +201,11 @@ impl Node {
             Some(cell) => cell,
             None => panic!("{domain:?} does not exist"),
         }
+    }
+
+    /// The lane of sequences, latched. It is the last latch that anybody takes.
+    pub(crate) fn sequence_lane(&self) -> crate::domain::Guard<'_> {
+        self.domains.sequences.lock(SEQUENCES)
     }
 
     /// Which partition has a bucket.
@@ -256,6 +268,9 @@ impl Node {
             state.lane = log.lane(domain.0);
             state.last_commit = last_commit;
         }
+        let mut state = self.sequence_lane();
+        (state.lane, state.last_commit) = (log.lane(SEQUENCES.0), last_commit);
+        drop(state);
         self.log = log;
         self.directory = Some(directory);
         self

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use ecow::EcoString;
 use tuplix_catalog::{Catalog, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
-use tuplix_sql::analyze::{analyze_do, analyze_procedure};
+use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
@@ -49,6 +49,14 @@ pub struct Services {
     dynamic: RefCell<DynamicCache>,
     /// What PREPARE has prepared, for `pg_prepared_statements`.
     pub(crate) prepared: RefCell<BTreeMap<String, PreparedInfo>>,
+    /// The sequences used so far.
+    pub(crate) sequences: RefCell<crate::sequences::UsedSequences>,
+    /// Transition tables of the triggers under way, innermost last.
+    pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
+    /// SET CONSTRAINTS of the block under way.
+    pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
+    /// Cursors.
+    pub(crate) portals: RefCell<crate::portal::Portals>,
 }
 
 /// A statement of PREPARE.
@@ -85,6 +93,10 @@ impl Services {
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
             prepared: RefCell::new(BTreeMap::new()),
+            sequences: RefCell::default(),
+            transitions: RefCell::default(),
+            constraint_modes: RefCell::default(),
+            portals: RefCell::default(),
         }
     }
 
@@ -167,7 +179,7 @@ impl Services {
 
     /// Calls `use_it` with the layout.
     pub fn with_layout<T>(&self, use_it: impl FnOnce(&Layout) -> T) -> T {
-        use_it(&self.schema().layout)
+        use_it(&self.schema.borrow().layout)
     }
 
     /// The schemas to look in: that of the session's temporary tables first, when it has any.
@@ -204,6 +216,10 @@ impl Services {
             let message = format!("function with OID {} does not exist", id.0);
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         };
+        if function.returns == TypeId::TRIGGER {
+            let message = "trigger functions can only be called as triggers";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
         let path = self.search_path();
         let binder = Binder::new(&schema, &path);
         let procedure = analyze_procedure(&binder.context(), &function)?;
@@ -217,6 +233,28 @@ impl Services {
             self.private_procedures.borrow_mut().insert(id, entry);
         }
         Ok(compiled)
+    }
+
+    /// A trigger's function, compiled for its table.
+    ///
+    /// # Errors
+    /// What binding the body finds.
+    pub(crate) fn compile_trigger(
+        &self,
+        trigger: &tuplix_catalog::TriggerDef,
+        table: &tuplix_catalog::TableDef,
+    ) -> Result<CompiledProcedure> {
+        let schema = self.schema();
+        let Some(function) = schema.catalog.function(trigger.function) else {
+            let message = format!("function with OID {} does not exist", trigger.function.0);
+            return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
+        };
+        let path = self.search_path();
+        let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
+        let system = crate::system::WithTransitions::new(names, table);
+        let binder = Binder::with_system(&schema, &path, &system);
+        let procedure = analyze_trigger(&binder.context(), function, table)?;
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))
     }
 
     /// A body as the transaction's own catalogue makes it now.

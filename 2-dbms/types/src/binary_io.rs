@@ -251,7 +251,7 @@ fn receive_timestamp(micros: i64) -> Result<i64> {
 /// The types whose values take all bytes there are.
 fn receive_variable(ty: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Result<Value> {
     let value = match ty {
-        TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::UNKNOWN => {
+        TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::UNKNOWN | TypeId::REFCURSOR => {
             Value::Text(EcoString::from(utf8(bytes)?))
         }
         TypeId::NAME => Value::text(text_io::truncate_name(utf8(bytes)?)),

@@ -105,6 +105,7 @@ built_in_types! {
     TIMESTAMPTZ = 1184, "timestamptz", "timestamp with time zone", 1185;
     INTERVAL = 1186, "interval", "interval", 1187;
     NUMERIC = 1700, "numeric", "numeric", 1231;
+    REFCURSOR = 1790, "refcursor", "refcursor", 2201;
     REGPROCEDURE = 2202, "regprocedure", "regprocedure", 2207;
     REGCLASS = 2205, "regclass", "regclass", 2210;
     REGTYPE = 2206, "regtype", "regtype", 2211;

@@ -13,6 +13,7 @@
 pub mod backend;
 mod column;
 pub mod complete;
+pub mod corpus;
 pub mod known;
 mod runner;
 

@@ -1,9 +1,10 @@
 //! `tuplix-slt complete|bless FILE...` writes PostgreSQL's answers into files; `tuplix-slt run BACKEND [FILE...]` shows what
-//! fails there; `tuplix-slt known` prints the list of known failures as it would have to be now.
+//! fails there; `tuplix-slt known` prints the list of known failures as it would have to be now; `tuplix-slt corpus [--log FILE]
+//! [--before FILE]... FILE...` runs scripts on the engine and on PostgreSQL and prints how much of each agrees.
 #![allow(clippy::print_stdout, reason = "this is a program's output")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use tuplix_slt::backend::{Backend, Host};
@@ -16,7 +17,10 @@ fn main() -> Result<()> {
         [command @ ("complete" | "bless"), ref files @ ..] => complete(&paths(files)?, command == "bless"),
         ["run", backend, ref files @ ..] => run(backend, &paths(files)?),
         ["known"] => known(),
-        _ => bail!("usage: tuplix-slt complete|bless [FILE...] | run engine|wire|postgres [FILE...] | known"),
+        ["corpus", ref rest @ ..] if !rest.is_empty() => corpus(rest),
+        _ => bail!(
+            "usage: tuplix-slt complete|bless [FILE...] | run engine|wire|postgres [FILE...] | known | corpus [--log FILE] [--before FILE]... FILE..."
+        ),
     }
 }
 
@@ -46,6 +50,54 @@ fn run(backend: &str, files: &[PathBuf]) -> Result<()> {
     }
     println!("{count} records fail");
     Ok(())
+}
+
+/// Prints a row of a table a script; what does not agree goes to the log.
+fn corpus(words: &[&str]) -> Result<()> {
+    let (mut log, mut before, mut scripts) = (None, Vec::new(), Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--log" => log = Some(PathBuf::from(words.next().context("--log takes a file")?)),
+            "--before" => before.push(Path::new(*words.next().context("--before takes a file")?)),
+            script => scripts.push(PathBuf::from(script)),
+        }
+    }
+    let (engine, postgres) = (Host::start(Backend::Engine)?, Host::start(Backend::Postgres)?);
+    let mut written = String::new();
+    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+    let mut total = [0; 3];
+    println!(
+        "| script | statements | agree | refused (0A000) | differ | agree % |\n|---|---|---|---|---|---|"
+    );
+    for script in &scripts {
+        let outcome = tuplix_slt::corpus::run(&engine, &postgres, &before, script)?;
+        let name = script.file_name().unwrap_or_default().to_string_lossy();
+        let counts = [outcome.same, outcome.refused, outcome.different];
+        println!("{}", corpus_row(&name, counts));
+        total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+        for line in outcome.log {
+            written.push_str(&format!("-- {name}\n{line}\n\n"));
+        }
+        for (what, count) in outcome.refusals {
+            *refusals.entry(what).or_default() += count;
+        }
+    }
+    println!("{}", corpus_row("all", total));
+    let mut refusals: Vec<(String, usize)> = refusals.into_iter().collect();
+    refusals.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    println!("\n| refused | times |\n|---|---|");
+    refusals.iter().for_each(|(what, count)| println!("| {} | {count} |", what.replace('|', "\\|")));
+    if let Some(log) = log {
+        std::fs::write(log, written)?;
+    }
+    Ok(())
+}
+
+fn corpus_row(name: &str, [same, refused, different]: [usize; 3]) -> String {
+    let all = same + refused + different;
+    let share = 100.0 * same as f64 / all.max(1) as f64;
+    format!("| {name} | {all} | {same} | {refused} | {different} | {share:.1} |")
 }
 
 /// Reasons are kept; a new failure's is the first line of what came instead.

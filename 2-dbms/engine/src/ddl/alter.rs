@@ -25,6 +25,8 @@ pub(super) struct Alteration {
     pub not_null: Vec<String>,
     /// CHECKs to test, by name.
     pub checks: Vec<String>,
+    /// New foreign keys by object id, and whether rows that are there are checked.
+    pub foreign_keys: Vec<(u32, bool)>,
 }
 
 impl Work<'_, '_> {
@@ -55,6 +57,7 @@ impl Work<'_, '_> {
             old,
             not_null: Vec::new(),
             checks: Vec::new(),
+            foreign_keys: Vec::new(),
         };
         let mut ordered: Vec<&AlterTable> = actions.iter().collect();
         ordered.sort_by_key(|action| pass(action));
@@ -84,16 +87,26 @@ impl Work<'_, '_> {
         let table = &mut change.table;
         match action {
             AlterTable::AddConstraint(constraint) => self.alter_constraint(change, constraint),
-            AlterTable::DropConstraint { name, if_exists } => self.drop_constraint(table, name, *if_exists),
+            AlterTable::DropConstraint { name, if_exists, cascade } => {
+                self.drop_constraint(table, name, *if_exists, *cascade)
+            }
+            AlterTable::Identity { column, change } => self.alter_identity(table, column, change),
+            AlterTable::DropExpression { column, if_exists } => {
+                self.drop_expression(table, column, *if_exists)
+            }
+            AlterTable::EnableTrigger { name, enable } => {
+                super::trigger::enable(table, name.as_deref(), *enable)
+            }
             AlterTable::Validate(name) => validate(change, name),
             AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
+                refuse_default(table, position, default.is_some())?;
                 table.columns[position].default.clone_from(default);
                 Ok(())
             }
-            AlterTable::AddColumn { column, constraints, if_not_exists } => {
-                if self.add_column(change, column, *if_not_exists)? {
+            AlterTable::AddColumn { column, constraints, sequence, if_not_exists } => {
+                if self.add_column(change, column, sequence.as_deref(), *if_not_exists)? {
                     later.extend(constraints);
                 }
                 Ok(())
@@ -109,6 +122,20 @@ impl Work<'_, '_> {
             AlterTable::RenameConstraint { from, to } => self.rename_constraint(table, from, to),
             AlterTable::SetSchema(schema) => self.move_to_schema(table, schema),
         }
+    }
+
+    fn drop_expression(&mut self, table: &mut TableDef, column: &str, if_exists: bool) -> Result<()> {
+        let position = column_of(table, column)?;
+        if table.columns[position].generated.take().is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("column \"{column}\" of relation \"{}\" is not a stored generated column", table.name);
+        if !if_exists {
+            return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+        }
+        self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{message}, skipping"));
+        Ok(())
     }
 
     fn alter_constraint(&mut self, change: &mut Alteration, constraint: &Constraint) -> Result<()> {
@@ -128,6 +155,9 @@ impl Work<'_, '_> {
         if let Some(check) = table.checks.get(checks).filter(|check| check.valid) {
             change.checks.push(check.name.clone());
         }
+        if let (ConstraintKind::ForeignKey(_), Some(key)) = (&constraint.kind, table.foreign_keys.last()) {
+            change.foreign_keys.push((key.id, !constraint.not_valid));
+        }
         debug_assert!(
             table.checks.len() > checks || !matches!(constraint.kind, ConstraintKind::Check { .. }),
             "a CHECK is added"
@@ -135,8 +165,23 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Makes the new definition the table's, and its rows what they become.
+    /// Makes the new definition the table's, and its rows what they become; then new foreign keys are checked.
     fn finish_alteration(&mut self, change: Alteration) -> Run<()> {
+        let (id, keys) = (change.table.id, change.foreign_keys.clone());
+        self.finish_rows(change)?;
+        for (key, checks) in keys {
+            let Some(table) = self.catalog.table(id).cloned() else { continue };
+            let Some(key) = table.foreign_keys.iter().find(|other| other.id == key) else { continue };
+            // Who is deleting rows of the referenced table is waited for.
+            self.tx.lock_for_ddl(&[key.parent])?;
+            if checks {
+                self.check_foreign_rows(&table, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_rows(&mut self, change: Alteration) -> Run<()> {
         self.check_expressions(&change.table)?;
         let rewrites = rows_change(&change);
         if !rewrites && change.not_null.is_empty() && change.checks.is_empty() {
@@ -169,11 +214,28 @@ impl Work<'_, '_> {
         })
     }
 
-    fn drop_constraint(&mut self, table: &mut TableDef, name: &str, if_exists: bool) -> Result<()> {
-        let before = table.checks.len() + table.indexes.len();
+    fn drop_constraint(
+        &mut self,
+        table: &mut TableDef,
+        name: &str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<()> {
+        let count = |table: &TableDef| table.checks.len() + table.indexes.len() + table.foreign_keys.len();
+        let before = count(table);
+        let of_this = |index: &&tuplix_catalog::IndexDef| index.constraint && index.name == name;
+        if let Some(index) = table.indexes.iter().find(of_this).cloned() {
+            let what = format!("constraint {name} on table {}", table.name);
+            self.drop_references(&what, &[table.id], Some(&index), cascade)?;
+            // Its own foreign keys may have gone with it.
+            if let Some(now) = self.catalog.table(table.id) {
+                table.foreign_keys.retain(|key| now.foreign_keys.iter().any(|other| other.id == key.id));
+            }
+        }
         table.checks.retain(|check| check.name != name);
+        table.foreign_keys.retain(|key| key.name != name);
         table.indexes.retain(|index| !(index.constraint && index.name == name));
-        if table.checks.len() + table.indexes.len() < before {
+        if count(table) < before {
             return Ok(());
         }
         let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", table.name);
@@ -199,6 +261,8 @@ enum Pass {
 fn pass(action: &AlterTable) -> Pass {
     match action {
         AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
+        AlterTable::Identity { .. } | AlterTable::DropExpression { .. } => Pass::Attributes,
+        AlterTable::EnableTrigger { .. } => Pass::Rest,
         AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
             Pass::Drop
         }
@@ -214,6 +278,27 @@ fn pass(action: &AlterTable) -> Pass {
     }
 }
 
+/// A column that makes its own values has no default to set.
+fn refuse_default(table: &TableDef, column: usize, sets: bool) -> Result<()> {
+    let def = &table.columns[column];
+    let of = |kind: &str| {
+        let message = format!("column \"{}\" of relation \"{}\" is {kind}", def.name, table.name);
+        SqlError::new(sqlstate::SYNTAX_ERROR, message)
+    };
+    match (def.identity.is_some(), def.generated.is_some()) {
+        (true, _) if sets => Err(of("an identity column")),
+        (true, _) => {
+            Err(of("an identity column").hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."))
+        }
+        (_, true) if sets => Err(of("a generated column")),
+        (_, true) => {
+            Err(of("a generated column")
+                .hint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead."))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn set_not_null(change: &mut Alteration, column: &str, not_null: bool) -> Result<()> {
     let table = &mut change.table;
     let position = column_of(table, column)?;
@@ -222,6 +307,10 @@ fn set_not_null(change: &mut Alteration, column: &str, not_null: bool) -> Result
     if !not_null && in_key {
         let message = format!("column \"{column}\" is in a primary key");
         return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+    }
+    if !not_null && table.columns[position].identity.is_some() {
+        let message = format!("column \"{column}\" of relation \"{}\" is an identity column", table.name);
+        return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
     }
     if not_null && !table.columns[position].not_null {
         change.not_null.push(column.to_owned());
@@ -237,6 +326,10 @@ fn validate(change: &mut Alteration, name: &str) -> Result<()> {
             check.valid = true;
             change.checks.push(name.to_owned());
         }
+        return Ok(());
+    }
+    if let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+        change.foreign_keys.push((key.id, true));
         return Ok(());
     }
     if table.indexes.iter().any(|index| index.constraint && index.name == name) {

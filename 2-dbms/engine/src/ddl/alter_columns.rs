@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tuplix_catalog::{CLASS_RELATION, CatalogChange, ColumnDef, Described, Distribution, TableDef};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::parser::quote_ident;
-use tuplix_sql::plan::{Expr, ExprKind};
+use tuplix_sql::plan::{ColumnSequence, Expr, ExprKind};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Work;
@@ -28,6 +28,7 @@ impl Work<'_, '_> {
         &mut self,
         change: &mut Alteration,
         column: &ColumnDef,
+        sequence: Option<&ColumnSequence>,
         if_not_exists: bool,
     ) -> Result<bool> {
         let table = &mut change.table;
@@ -43,11 +44,22 @@ impl Work<'_, '_> {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
         }
+        if column.generated.is_some() {
+            let what = "ADD COLUMN of a generated column";
+            return Err(SqlError::unsupported(what)
+                .hint("Create the table with it, or compute the value where it is read."));
+        }
         table.columns.push(column.clone());
+        if let Some(sequence) = sequence {
+            self.create_column_sequence(table, sequence)?;
+        }
         if column.not_null {
             change.not_null.push(column.name.clone());
         }
-        let default = column.default.clone().or_else(|| self.domain_default(column.ty));
+        let identity = self.catalog.identity_sequence(table.id, table.columns.len() - 1);
+        let drawn = identity.map(|sequence| format!("nextval({}::oid::regclass)", sequence.id.0));
+        let written = table.columns.last().and_then(|column| column.default.clone());
+        let default = drawn.or(written).or_else(|| self.domain_default(column.ty));
         let source = match &default {
             None => ColumnSource::Compute(null(column.ty)),
             Some(default) => {
@@ -92,6 +104,7 @@ impl Work<'_, '_> {
         };
         refuse_distribution_column(&change.table, position)?;
         self.drop_column_dependents(cascade, &change.table, position)?;
+        self.drop_column_ties(&mut change.table, position, cascade)?;
         self.shift_dependencies(change.table.id, position);
         let mut dropped = BTreeSet::new();
         for check in &change.table.checks {
@@ -105,7 +118,8 @@ impl Work<'_, '_> {
         table.checks.retain(|check| !dropped.contains(&check.name));
         change.checks.retain(|check| !dropped.contains(check));
         change.not_null.retain(|column| column != name);
-        table.indexes.retain(|index| index.columns.iter().all(|part| part.column != position));
+        let plain = |part: &tuplix_catalog::IndexColumn| part.expression.is_some() || part.column != position;
+        table.indexes.retain(|index| index.columns.iter().all(plain));
         for part in table.indexes.iter_mut().flat_map(|index| &mut index.columns) {
             part.column -= usize::from(part.column > position);
         }

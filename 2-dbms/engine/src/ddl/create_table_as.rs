@@ -49,7 +49,7 @@ pub(crate) fn from_rows(
         return Ok(tag);
     }
     let mut table = work.table_of_query(create)?;
-    let mut fragment = Fragment::new(&fragment_schema(&table));
+    let mut fragment = Fragment::new(&fragment_schema(&table, &std::sync::Arc::default()));
     if create.with_data {
         query(tx, &mut |row| {
             fragment.insert(row).map_err(SqlError::from)?;
@@ -111,6 +111,8 @@ impl Work<'_, '_> {
                 typmod: column.typmod,
                 not_null: false,
                 default: None,
+                identity: None,
+                generated: None,
             });
         }
         Ok(TableDef {
@@ -126,6 +128,8 @@ impl Work<'_, '_> {
             view: None,
             distribution: Distribution::Local,
             temporary: create.temporary,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! CREATE FUNCTION and CREATE PROCEDURE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId};
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, Language};
 use tuplix_sql::analyze::analyze_procedure;
 use tuplix_sql::plan::CreateFunction;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
@@ -55,6 +55,9 @@ impl Work<'_, '_> {
 
     /// The body is analysed; the SQL inside of PL/pgSQL may be wrong until it is reached.
     fn check_body(&self, function: &FunctionDef) -> Result<()> {
+        if function.returns == TypeId::TRIGGER {
+            return check_trigger_function(function);
+        }
         let polymorphic = |ty| tuplix_functions::is_polymorphic(ty);
         let open = polymorphic(function.returns)
             || function.arguments.iter().any(|argument| polymorphic(argument.ty))
@@ -69,6 +72,19 @@ impl Work<'_, '_> {
         let binder = Binder::new(&schema, &self.search_path);
         analyze_procedure(&binder.context(), function).map(|_| ())
     }
+}
+
+/// What a trigger function's body means depends on the table: here it only has to be one.
+fn check_trigger_function(function: &FunctionDef) -> Result<()> {
+    let invalid = |message: &str| SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message);
+    if function.language == Language::Sql {
+        return Err(invalid("SQL functions cannot return type trigger"));
+    }
+    if !function.arguments.is_empty() {
+        let hint = "The arguments of the trigger can be accessed through TG_NARGS and TG_ARGV instead.";
+        return Err(invalid("trigger functions cannot have declared arguments").hint(hint));
+    }
+    tuplix_sql::plpgsql::parse_body(&function.body, &function.name).map(|_| ())
 }
 
 fn check_replacement(create: &CreateFunction, old: &FunctionDef) -> Result<()> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, Distribution, IndexDef, TableDef, TableId};
+use tuplix_catalog::{Catalog, CatalogChange, Distribution, IndexDef, TableDef, TableId};
 use tuplix_storage::{Fragment, FragmentSchema, RowBatch as IdBatch, ScanCursor};
 use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::Work;
 use crate::bind::Binder;
+use crate::computed_index::{ComputedKeys, computed_of};
 use crate::domain::same_index;
 use crate::exec::{ColumnSource, Exec, FrameStack, RowProgram, compile_rows};
 use crate::layout::TableAccess;
@@ -26,7 +27,8 @@ impl Work<'_, '_> {
             self.change(CatalogChange::PutTable(table));
             return Ok(());
         };
-        let (before, after) = (fragment_schema(&old), fragment_schema(&table));
+        let before = self.storage_of(&old)?;
+        let after = self.storage_of(&table)?;
         assert!(before.columns == after.columns && old.distribution == table.distribution, "no rewrite");
         let same = before.indexes.len() == after.indexes.len()
             && before.indexes.iter().zip(&after.indexes).all(|(before, after)| same_index(before, after));
@@ -45,7 +47,7 @@ impl Work<'_, '_> {
             let mut fragment = self.tx.fork_bucket(access, bucket, &mut redo)?;
             if let Some(fragment) = &mut fragment {
                 self.services.check_interrupts()?;
-                index_rows(fragment, table, schema, &access.table.indexes)?;
+                index_rows(&self.catalog, fragment, table, schema, &access.table.indexes)?;
             }
             fragments.push(fragment);
         }
@@ -68,7 +70,8 @@ impl Work<'_, '_> {
     /// A table that has these rows and none besides; the log gets all of them at the commit.
     pub(super) fn fresh_table(&mut self, table: &TableDef, mut fragments: Fragments) -> Run<()> {
         fragments.resize_with(self.tx.node.fragments_of(&table.distribution), || None);
-        self.settle(table, &fragment_schema(table), fragments)?;
+        let schema = self.storage_of(table)?;
+        self.settle(table, &schema, fragments)?;
         Arc::make_mut(&mut self.fresh).insert(table.id);
         Ok(())
     }
@@ -81,7 +84,7 @@ impl Work<'_, '_> {
         let Some(access) = self.access(table.id)? else { return self.put_table(table) };
         let count = self.tx.node.fragments_of(&table.distribution);
         let mut fragments: Fragments = std::iter::repeat_with(|| None).take(count).collect();
-        let schema = fragment_schema(&table);
+        let schema = self.storage_of(&table)?;
         let bare = FragmentSchema { columns: schema.columns.clone(), indexes: Vec::new() };
         self.each_row(&access, program, &mut |values| {
             let bucket = match table.distribution {
@@ -95,7 +98,7 @@ impl Work<'_, '_> {
             Ok(())
         })?;
         for fragment in fragments.iter_mut().flatten() {
-            index_rows(fragment, &table, &schema, &[])?;
+            index_rows(&self.catalog, fragment, &table, &schema, &[])?;
         }
         self.fresh_table(&table, fragments)?;
         self.change(CatalogChange::RewriteTable(table));
@@ -155,6 +158,11 @@ impl Work<'_, '_> {
         Ok(Value::Null)
     }
 
+    /// What storage is told of a table.
+    pub(super) fn storage_of(&self, table: &TableDef) -> Result<Arc<FragmentSchema>, SqlError> {
+        Ok(fragment_schema(table, &computed_of(&self.catalog, table)?))
+    }
+
     /// Takes all rows out of a table.
     pub(crate) fn empty_table(&mut self, id: TableId) -> Run<()> {
         let Some(table) = self.catalog.table(id).cloned() else { return Ok(()) };
@@ -173,14 +181,18 @@ impl Work<'_, '_> {
 
 /// Builds a table's indexes over rows that have none.
 fn index_rows(
+    catalog: &Catalog,
     fragment: &mut Fragment,
     table: &TableDef,
     schema: &FragmentSchema,
     known: &[IndexDef],
 ) -> Run<()> {
     for (index, shape) in table.indexes.iter().zip(&schema.indexes) {
-        if index.unique && !known.iter().any(|known| known.unique && known.columns == index.columns) {
-            check_unique(fragment, table, index)?;
+        let computed = ComputedKeys::of(catalog, table, index)?;
+        let same = |known: &IndexDef| known.unique == index.unique && known.columns == index.columns;
+        let is_known = known.iter().any(|known| same(known) && known.predicate == index.predicate);
+        if (index.unique || computed.is_some()) && !is_known {
+            check_keys(fragment, table, index, computed.as_ref())?;
         }
         let added = fragment.add_index(shape.clone());
         assert!(added.is_ok(), "DDL keeps the number of indexes in bounds");
@@ -188,36 +200,44 @@ fn index_rows(
     Ok(())
 }
 
-/// Looks for two rows with one key.
-fn check_unique(fragment: &Fragment, table: &TableDef, index: &IndexDef) -> Run<()> {
-    let mut keys: Vec<(Vec<u8>, tuplix_storage::RowId)> = Vec::with_capacity(fragment.row_count());
+/// Computes the keys of all rows; in a unique index no two may be the same.
+fn check_keys(
+    fragment: &Fragment,
+    table: &TableDef,
+    index: &IndexDef,
+    computed: Option<&ComputedKeys>,
+) -> Run<()> {
+    let mut keys: Vec<(Vec<u8>, Vec<Value>)> = Vec::with_capacity(fragment.row_count());
     let (mut cursor, mut batch) = (ScanCursor::new(), IdBatch::new());
     let mut more = true;
     while more {
         batch.clear();
         more = fragment.scan_batch(&mut cursor, &[], &mut batch);
-        'rows: for row in &batch {
-            let mut bytes = Vec::new();
-            for part in &index.columns {
-                let value = fragment.read(*row, part.column);
-                if value.is_null() {
-                    continue 'rows;
+        for row in &batch {
+            let key: Option<Vec<Value>> = match computed {
+                Some(computed) => {
+                    let columns = 0..fragment.column_types().len();
+                    computed.key_of(&columns.map(|column| fragment.read(*row, column)).collect::<Vec<_>>())?
                 }
-                tuplix_types::encode_key(&value, false, false, &mut bytes);
-            }
-            keys.push((bytes, *row));
+                None => Some(index.columns.iter().map(|part| fragment.read(*row, part.column)).collect()),
+            };
+            let Some(key) = key.filter(|key| index.unique && !key.iter().any(Value::is_null)) else {
+                continue;
+            };
+            let mut bytes = Vec::new();
+            key.iter().for_each(|value| tuplix_types::encode_key(value, false, false, &mut bytes));
+            keys.push((bytes, key));
         }
     }
-    keys.sort_unstable();
+    keys.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let Some(pair) = keys.windows(2).find(|pair| pair[0].0 == pair[1].0) else { return Ok(()) };
-    let row = pair[0].1;
-    let names: Vec<&str> =
-        index.columns.iter().map(|part| table.columns[part.column].name.as_str()).collect();
-    let shown = index
-        .columns
-        .iter()
-        .map(|part| crate::text::show(table.columns[part.column].ty, &fragment.read(row, part.column)));
-    let shown: Vec<String> = shown.collect();
+    let (mut names, mut shown) = (Vec::new(), Vec::new());
+    for (place, part) in index.columns.iter().enumerate() {
+        let expression = computed.and_then(|computed| computed.expression_type(place));
+        let ty = expression.unwrap_or_else(|| table.columns[part.column].ty);
+        names.push(part.expression.clone().unwrap_or_else(|| table.columns[part.column].name.clone()));
+        shown.push(crate::text::show(ty, &pair[0].1[place]));
+    }
     let detail = format!("Key ({})=({}) is duplicated.", names.join(", "), shown.join(", "));
     let message = format!("could not create unique index \"{}\"", index.name);
     Err(SqlError::new(sqlstate::UNIQUE_VIOLATION, message)

@@ -5,8 +5,9 @@ use tuplix_sql::plan::CreateIndex;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Work;
-use super::names::{object_name, relation_exists, unused};
+use super::names::{called_function, object_name, relation_exists, unused};
 use super::table::check_distribution_in_key;
+use crate::computed_index::ComputedKeys;
 use crate::stop::Run;
 
 impl Work<'_, '_> {
@@ -18,7 +19,14 @@ impl Work<'_, '_> {
                 .detail("This operation is not supported for views.")
                 .into());
         }
-        let names: Vec<&str> = create.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<String> = create
+            .columns
+            .iter()
+            .map(|(name, key)| match &key.expression {
+                Some(expression) => called_function(expression).unwrap_or_else(|| "expr".to_owned()),
+                None => name.clone(),
+            })
+            .collect();
         let name = match &create.name {
             Some(name) if relation_exists(&self.catalog, &old.schema, name) => {
                 if create.if_not_exists {
@@ -37,14 +45,23 @@ impl Work<'_, '_> {
             }),
         };
         let columns = index_columns(&old, create)?;
+        let index = IndexDef {
+            id: IndexId(0),
+            name: name.clone(),
+            method: create.method,
+            columns: columns.clone(),
+            unique: create.unique,
+            primary: false,
+            constraint: false,
+            predicate: create.predicate.clone(),
+        };
+        ComputedKeys::of(&self.catalog, &old, &index)?;
         self.tx.lock_for_ddl(&[old.id])?;
         if create.unique {
             check_distribution_in_key(&old, &name, &columns)?;
         }
         let mut table = TableDef::clone(&old);
-        let id = IndexId(self.catalog.allocate_oid());
-        let (method, unique) = (create.method, create.unique);
-        let index = IndexDef { id, name, method, columns, unique, primary: false, constraint: false };
+        let index = IndexDef { id: IndexId(self.catalog.allocate_oid()), ..index };
         self.append_index(&mut table, index)?;
         self.put_table(table)?;
         Ok("CREATE INDEX")
@@ -53,6 +70,7 @@ impl Work<'_, '_> {
 
 fn index_columns(table: &TableDef, create: &CreateIndex) -> Result<Vec<IndexColumn>> {
     let column = |(name, order): &(String, IndexColumn)| match table.column(name) {
+        _ if order.expression.is_some() => Ok(order.clone()),
         Some(column) => Ok(IndexColumn { column, ..order.clone() }),
         None => {
             let message = format!("column \"{name}\" does not exist");

@@ -9,6 +9,7 @@ mod alter_domain;
 mod comment;
 mod create_table_as;
 mod drop_type;
+mod foreign_key;
 mod function;
 mod generation;
 mod index;
@@ -16,12 +17,18 @@ mod like;
 pub(crate) mod names;
 mod remove;
 mod rename;
+mod sequence;
 mod table;
 mod temporary;
+mod trigger;
 mod types;
 mod view;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod view_tests;
 
 pub(crate) use create_table_as::from_rows as create_table_from_rows;
+pub(crate) use foreign_key::check_places;
 pub(crate) use table::check_distribution_in_key;
 pub(crate) use temporary::{drop_on_commit, drop_temporary};
 
@@ -51,6 +58,8 @@ pub(crate) struct Work<'w, 'n> {
     fresh: Arc<BTreeSet<TableId>>,
     /// There are changes that the transaction does not see yet.
     unseen: bool,
+    /// Sequences that stand elsewhere from now on.
+    restarted: Vec<(tuplix_catalog::SequenceId, i64, bool)>,
     /// What the DROP under way names: no object of these holds up another.
     pub dropping: Vec<tuplix_catalog::TableId>,
 }
@@ -72,7 +81,15 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::CreateFunction(create) => work.create_function(create),
         Ddl::CreateView(create) => work.create_view(create),
         Ddl::Drop(drop) => work.drop(drop),
-        Ddl::Truncate { tables } => work.truncate(tables),
+        Ddl::Truncate { tables, restart, cascade } => work.truncate(tables, *restart, *cascade),
+        Ddl::CreateSequence { name, if_not_exists, options } => {
+            work.create_sequence(name, *if_not_exists, options)
+        }
+        Ddl::AlterSequence { name, if_exists, options } => work.alter_sequence(name, *if_exists, options),
+        Ddl::RenameSequence { name, if_exists, to } => work.rename_sequence(name, *if_exists, to),
+        Ddl::CreateTrigger(create) => work.create_trigger(create),
+        Ddl::DropTrigger { name, table, if_exists } => work.drop_trigger(name, table, *if_exists),
+        Ddl::RenameTrigger { name, table, to } => work.rename_trigger(name, table, to),
         Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
         Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
@@ -92,7 +109,17 @@ impl<'w, 'n> Work<'w, 'n> {
         let search_path = services.search_path();
         let catalog = schema.catalog.clone();
         let dropping = Vec::new();
-        let mut work = Work { tx, services, catalog, search_path, homes, fresh, unseen: false, dropping };
+        let mut work = Work {
+            tx,
+            services,
+            catalog,
+            search_path,
+            homes,
+            fresh,
+            unseen: false,
+            restarted: Vec::new(),
+            dropping,
+        };
         work.sweep_temporary()?;
         Ok(work)
     }
@@ -102,6 +129,9 @@ impl<'w, 'n> Work<'w, 'n> {
         if !self.is_temporary(&change) {
             self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change.clone()));
         }
+        if let CatalogChange::SetSequence { id, value, called } = change {
+            self.restarted.push((id, value, called));
+        }
         self.catalog.apply(change);
         self.unseen = true;
     }
@@ -110,7 +140,11 @@ impl<'w, 'n> Work<'w, 'n> {
     pub(crate) fn show(&mut self) -> Run<()> {
         if std::mem::take(&mut self.unseen) {
             let node = self.tx.node;
-            let layout = node.layout(&self.catalog, &self.homes);
+            let before = self.services.schema();
+            let mut layout = node.layout(&self.catalog, &self.homes, &before.layout)?;
+            for (id, value, called) in self.restarted.drain(..) {
+                layout.put_sequence(node.machine(), id, value, called);
+            }
             let schema = Schema { catalog: self.catalog.clone(), layout, version: node.private_version() };
             let entries = self.tx.private_catalog_mut().entries.len();
             let (homes, fresh) = (self.homes.clone(), self.fresh.clone());

@@ -37,7 +37,28 @@ pub(crate) fn unused(name: String, taken: impl Fn(&str) -> bool) -> String {
     }
 }
 
-/// Whether a table or index has this name.
+/// The name of the function that an expression is a call of, when it is nothing else.
+pub(crate) fn called_function(expression: &str) -> Option<String> {
+    let (name, rest) = expression.split_once('(')?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let (mut depth, mut quoted) = (1_usize, false);
+    for (at, c) in rest.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return (is_name && at + 1 == rest.len()).then(|| name.to_ascii_lowercase());
+        }
+    }
+    None
+}
+
+/// Whether a table, index or sequence has this name.
 pub(crate) fn relation_exists(catalog: &Catalog, schema: &str, name: &str) -> bool {
-    catalog.table_named(schema, name).is_some() || catalog.table_of_index(schema, name).is_some()
+    catalog.table_named(schema, name).is_some()
+        || catalog.table_of_index(schema, name).is_some()
+        || catalog.sequence_named(schema, name).is_some()
 }

@@ -1,6 +1,8 @@
 //! DROP and TRUNCATE.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, TableDef};
+use std::sync::Arc;
+
+use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, SequenceDef, TableDef, TableId};
 use tuplix_sql::plan::{Drop, DropKind, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -23,6 +25,7 @@ impl Work<'_, '_> {
             match drop.kind {
                 DropKind::Table => self.drop_table(drop, name)?,
                 DropKind::View => self.drop_view(drop, name)?,
+                DropKind::Sequence => self.drop_sequence(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
                 DropKind::Function | DropKind::Procedure => {
@@ -34,6 +37,7 @@ impl Work<'_, '_> {
             DropKind::Table => "DROP TABLE",
             DropKind::View => "DROP VIEW",
             DropKind::Index => "DROP INDEX",
+            DropKind::Sequence => "DROP SEQUENCE",
             DropKind::Schema => "DROP SCHEMA",
             DropKind::Function => "DROP FUNCTION",
             DropKind::Procedure => "DROP PROCEDURE",
@@ -55,15 +59,50 @@ impl Work<'_, '_> {
                 self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
                 self.drop_relation_dependents(drop.cascade, &table)?;
                 self.drop_uses_of_rows(&table, drop.cascade)?;
+                let what = format!("table {}", table.name);
+                let owned = self.prepare_drop(&what, &[table.id], drop.cascade)?;
                 self.tx.lock_for_ddl(&[table.id])?;
                 self.remove_table(table.id);
+                owned.iter().for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
                 Ok(())
+            }
+            Err(_) if self.is_sequence(name) => {
+                let message = format!("\"{}\" is not a table", name.name);
+                Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                    .hint("Use DROP SEQUENCE to remove a sequence.")
+                    .into())
             }
             Err(_) => {
                 let message = undefined_table(name).message().replace("relation", "table");
                 Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))?)
             }
         }
+    }
+
+    fn is_sequence(&self, name: &QualifiedName) -> bool {
+        let path = match &name.schema {
+            Some(schema) => std::slice::from_ref(schema),
+            None => &self.search_path[..],
+        };
+        path.iter().any(|schema| self.catalog.sequence_named(schema, &name.name).is_some())
+    }
+
+    /// Drops what depends on tables that are about to go, and gives the sequences that go with them.
+    ///
+    /// # Errors
+    /// 2BP01 when something depends on them, without CASCADE.
+    pub(super) fn prepare_drop(
+        &mut self,
+        what: &str,
+        tables: &[TableId],
+        cascade: bool,
+    ) -> Result<Vec<Arc<SequenceDef>>> {
+        self.drop_references(what, tables, None, cascade)?;
+        let sequences: Vec<_> =
+            tables.iter().flat_map(|table| self.catalog.sequences_of(*table)).cloned().collect();
+        let going = self.dropping.clone();
+        self.drop_defaults_with(what, &sequences, &going, cascade)?;
+        Ok(sequences)
     }
 
     fn drop_index(&mut self, drop: &Drop, name: &QualifiedName) -> Run<()> {
@@ -81,6 +120,13 @@ impl Work<'_, '_> {
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .hint(format!("You can drop constraint {} on table {} instead.", index.name, table.name))
                 .into());
+        }
+        if let Some(index) = table.indexes.iter().find(|index| index.name == name.name).cloned() {
+            let what = format!("index {}", index.name);
+            self.drop_references(&what, &[table.id], Some(&index), drop.cascade)?;
+            if let Some(now) = self.catalog.table(table.id) {
+                table = TableDef::clone(now);
+            }
         }
         self.tx.lock_for_ddl(&[table.id])?;
         table.indexes.retain(|index| index.name != name.name);
@@ -102,8 +148,18 @@ impl Work<'_, '_> {
         let functions: Vec<_> =
             self.catalog.functions().filter(|function| function.schema == *schema).cloned().collect();
         let types: Vec<_> = self.catalog.user_types().filter(|ty| ty.schema == *schema).cloned().collect();
-        if !drop.cascade && (!tables.is_empty() || !functions.is_empty() || !types.is_empty()) {
+        let sequences: Vec<_> = self
+            .catalog
+            .sequences()
+            .filter(|sequence| sequence.schema == *schema && sequence.owner.is_none())
+            .cloned()
+            .collect();
+        let is_empty = tables.is_empty() && functions.is_empty() && types.is_empty() && sequences.is_empty();
+        if !drop.cascade && !is_empty {
             let mut lines: Vec<String> = Vec::new();
+            lines.extend(
+                sequences.iter().map(|s| format!("sequence {schema}.{} depends on schema {schema}", s.name)),
+            );
             lines.extend(tables.iter().map(|table| {
                 let kind = if table.view.is_some() { "view" } else { "table" };
                 format!("{kind} {} depends on schema {schema}", table.qualified_name())
@@ -126,7 +182,16 @@ impl Work<'_, '_> {
         tables.iter().try_for_each(|table| self.drop_relation_dependents(true, table))?;
         functions.iter().try_for_each(|function| self.drop_function_dependents(true, function.id))?;
         self.tx.lock_for_ddl(&tables.iter().map(|table| table.id).collect::<Vec<_>>())?;
+        let what = format!("schema {schema}");
+        self.dropping = tables.iter().map(|table| table.id).collect();
+        let owned = self.prepare_drop(&what, &self.dropping.clone(), true)?;
+        self.drop_defaults_with(&what, &sequences, &[], true)?;
+        for function in &functions {
+            self.drop_triggers_of(function, true)?;
+        }
         tables.iter().for_each(|table| self.remove_table(table.id));
+        let going = owned.iter().chain(&sequences);
+        going.for_each(|sequence| self.change(CatalogChange::DropSequence(sequence.id)));
         functions.iter().for_each(|function| self.change(CatalogChange::DropFunction(function.id)));
         for ty in &types {
             self.drop_type(ty, true, &[])?;
@@ -139,6 +204,9 @@ impl Work<'_, '_> {
         match self.find_function(name, types, drop.kind) {
             Ok(id) => {
                 self.drop_function_dependents(drop.cascade, id)?;
+                if let Some(function) = self.catalog.function(id).cloned() {
+                    self.drop_triggers_of(&function, drop.cascade)?;
+                }
                 self.change(CatalogChange::DropFunction(id));
                 Ok(())
             }
@@ -190,15 +258,53 @@ impl Work<'_, '_> {
         }
     }
 
-    pub(super) fn truncate(&mut self, tables: &[QualifiedName]) -> Run<&'static str> {
-        let find = |name| {
+    pub(super) fn truncate(
+        &mut self,
+        names: &[QualifiedName],
+        restart: bool,
+        cascade: bool,
+    ) -> Run<&'static str> {
+        let mut tables = Vec::new();
+        for name in names {
             let table = self.find_table(name)?;
             self.refuse_view(&table, "a table", None)?;
-            Ok(table.id)
-        };
-        let found: Vec<_> = tables.iter().map(find).collect::<Result<_>>()?;
-        self.tx.lock_for_ddl(&found)?;
-        found.into_iter().try_for_each(|id| self.empty_table(id))?;
+            if !tables.contains(&table.id) {
+                tables.push(table.id);
+            }
+        }
+        let mut place = 0;
+        while let Some(id) = tables.get(place).copied() {
+            place += 1;
+            let children: Vec<_> = self.catalog.references_to(id).map(|(child, _)| child.clone()).collect();
+            for child in children {
+                if tables.contains(&child.id) {
+                    continue;
+                }
+                if !cascade {
+                    let parent = self.catalog.table(id).map_or("", |table| table.name.as_str());
+                    let message = "cannot truncate a table referenced in a foreign key constraint";
+                    let name = &child.name;
+                    return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
+                        .detail(format!("Table \"{name}\" references \"{parent}\"."))
+                        .hint(format!(
+                            "Truncate table \"{name}\" at the same time, or use TRUNCATE ... CASCADE."
+                        ))
+                        .into());
+                }
+                let message = format!("truncate cascades to table \"{}\"", child.name);
+                self.skip(sqlstate::SUCCESSFUL_COMPLETION, message);
+                tables.push(child.id);
+            }
+        }
+        self.tx.lock_for_ddl(&tables)?;
+        for id in tables {
+            self.empty_table(id)?;
+            let sequences: Vec<_> = self.catalog.sequences_of(id).cloned().collect();
+            for sequence in sequences.iter().filter(|_| restart) {
+                let (id, value) = (sequence.id, sequence.start);
+                self.change(CatalogChange::SetSequence { id, value, called: false });
+            }
+        }
         Ok("TRUNCATE TABLE")
     }
 }

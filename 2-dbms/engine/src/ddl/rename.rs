@@ -14,6 +14,21 @@ pub(super) fn in_expressions(table: &mut TableDef, from: &str, to: &str) -> Resu
     for check in &mut table.checks {
         check.expression = parser::rename_column(&check.expression, from, to)?;
     }
+    for column in &mut table.columns {
+        if let Some(generated) = &mut column.generated {
+            *generated = parser::rename_column(generated, from, to)?;
+        }
+    }
+    for index in &mut table.indexes {
+        let keys = index.columns.iter_mut().filter_map(|key| key.expression.as_mut());
+        for text in keys.chain(&mut index.predicate) {
+            *text = parser::rename_column(text, from, to)?;
+        }
+    }
+    if !from.is_empty() && table.triggers.iter().any(|trigger| trigger.when.is_some()) {
+        let what = "renaming a column of a table with conditional triggers";
+        return Err(SqlError::unsupported(what).hint("Drop the triggers first and create them again."));
+    }
     Ok(())
 }
 
@@ -93,6 +108,15 @@ impl Work<'_, '_> {
             }
             self.refuse_name(&table.schema, to)?;
             to.clone_into(&mut index.name);
+            return Ok(());
+        }
+        if table.foreign_keys.iter().any(|key| key.name == from) {
+            if taken || table.foreign_keys.iter().any(|key| key.name == to) {
+                return Err(duplicate_constraint(to, &table.name));
+            }
+            for key in table.foreign_keys.iter_mut().filter(|key| key.name == from) {
+                to.clone_into(&mut key.name);
+            }
             return Ok(());
         }
         let message = format!("constraint \"{from}\" for table \"{}\" does not exist", table.name);

@@ -64,11 +64,21 @@ impl Work<'_, '_> {
             distribution: Distribution::Local,
             view: None,
             temporary: create.temporary,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
         };
         for (first, like, source) in &likes {
             self.copy_like(&mut table, *first, like, source)?;
         }
-        for constraint in &create.constraints {
+        for sequence in &create.sequences {
+            self.create_column_sequence(&mut table, sequence)?;
+        }
+        let (references, others): (Vec<_>, Vec<_>) = create
+            .constraints
+            .iter()
+            .partition(|constraint| matches!(constraint.kind, ConstraintKind::ForeignKey(_)));
+        // Keys first: a foreign key may refer to its own table's.
+        for constraint in others.into_iter().chain(references) {
             self.add_constraint(&mut table, constraint)?;
         }
         self.check_expressions(&table)?;
@@ -106,6 +116,7 @@ impl Work<'_, '_> {
                 table.checks.push(CheckDef { name, expression: expression.clone(), valid });
                 Ok(())
             }
+            ConstraintKind::ForeignKey(key) => self.add_foreign_key(table, constraint, key),
         }
     }
 
@@ -133,7 +144,7 @@ impl Work<'_, '_> {
                 let message = format!("column \"{name}\" appears twice in {what} constraint");
                 return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).at(constraint.position));
             }
-            key.push(IndexColumn { column, descending: false, nulls_first: false });
+            key.push(IndexColumn::plain(column));
         }
         Ok(key)
     }
@@ -149,6 +160,7 @@ impl Work<'_, '_> {
         let in_table = |name: &str| {
             table.checks.iter().any(|check| check.name == name)
                 || table.indexes.iter().any(|index| index.name == name)
+                || table.foreign_keys.iter().any(|key| key.name == name)
         };
         let taken = |name: &str| {
             in_table(name)
@@ -185,6 +197,7 @@ impl Work<'_, '_> {
             unique: true,
             primary,
             constraint: true,
+            predicate: None,
         };
         self.append_index(table, index)
     }
@@ -208,6 +221,9 @@ impl Work<'_, '_> {
             if let Some(default) = &column.default {
                 binder.table_expression(table, default, TableExpression::Default(position))?;
             }
+            if let Some(generated) = &column.generated {
+                binder.table_expression(table, generated, TableExpression::Generated(position))?;
+            }
         }
         for check in &table.checks {
             binder.table_expression(table, &check.expression, TableExpression::Check)?;
@@ -219,7 +235,9 @@ impl Work<'_, '_> {
 /// Citus's rule, which makes a unique key checkable inside one bucket.
 pub(crate) fn check_distribution_in_key(table: &TableDef, name: &str, key: &[IndexColumn]) -> Result<()> {
     match table.distribution {
-        Distribution::Hash { column } if !key.iter().any(|part| part.column == column) => {
+        Distribution::Hash { column }
+            if !key.iter().any(|part| part.expression.is_none() && part.column == column) =>
+        {
             let message = format!("cannot create constraint on \"{}\"", table.name);
             let detail = format!(
                 "Distributed relations cannot have UNIQUE, EXCLUDE, or PRIMARY KEY constraints that do not include \

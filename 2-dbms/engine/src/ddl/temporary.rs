@@ -14,6 +14,11 @@ impl Work<'_, '_> {
         match change {
             CatalogChange::PutSchema(schema) => schema.name.starts_with(TEMPORARY_SCHEMA),
             CatalogChange::DropSchema(name) => name.starts_with(TEMPORARY_SCHEMA),
+            CatalogChange::PutSequence(sequence) => sequence.schema.starts_with(TEMPORARY_SCHEMA),
+            CatalogChange::DropSequence(id) | CatalogChange::SetSequence { id, .. } => self
+                .catalog
+                .sequence(*id)
+                .is_some_and(|sequence| sequence.schema.starts_with(TEMPORARY_SCHEMA)),
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => table.temporary.is_some(),
             CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => temporary(id),
             CatalogChange::Comment { about, .. } if about.class == CLASS_RELATION => {

@@ -1,14 +1,17 @@
 //! How to find the rows of one table: which conditions an index or the distribution column answers.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tuplix_catalog::{IndexDef, IndexMethod};
+use tuplix_sql::analyze::{TableExpression, map_columns, same_expression};
 use tuplix_sql::plan::{Expr, ExprKind, RelationId};
 use tuplix_storage::Comparison;
-use tuplix_types::TypeId;
+use tuplix_types::{Result, TypeId};
 
+use super::builder::CompileContext;
 use super::compare::{comparison_of, is_integer, swapped};
-use super::walk::Facts;
+use super::walk::{self, Facts};
 use crate::layout::{Placement, TableAccess};
 
 /// The other side of a condition on a column.
@@ -73,6 +76,80 @@ pub(crate) struct Path {
     pub ordered: bool,
 }
 
+/// The indexes of a table as one scan sees them: expressions of keys stand for columns behind the table's own.
+pub(crate) struct Indexes<'i> {
+    list: Cow<'i, [IndexDef]>,
+    /// Whether the conditions imply the predicate; empty: there are no predicates.
+    usable: Vec<bool>,
+    /// What those columns are, over the scan's relation.
+    expressions: Vec<Expr>,
+}
+
+impl<'i> Indexes<'i> {
+    /// Those of a table under conditions: a partial index serves when they have each conjunct of its predicate.
+    pub(crate) fn of(
+        context: &CompileContext<'_>,
+        access: &'i TableAccess,
+        relation: RelationId,
+        conditions: &[&Expr],
+    ) -> Result<Indexes<'i>> {
+        let list = &access.table.indexes;
+        if access.computed.is_empty() {
+            return Ok(Indexes { list: Cow::Borrowed(list), usable: Vec::new(), expressions: Vec::new() });
+        }
+        let width = access.table.columns.len();
+        let bind = |text: &str, kind| {
+            let (mut expr, _) = (context.bind_expression)(&access.table, text, kind)?;
+            map_columns(&mut expr, &mut |of, _| *of = relation);
+            Ok::<Expr, tuplix_types::SqlError>(expr)
+        };
+        let mut list = list.clone();
+        let (mut usable, mut expressions) = (Vec::new(), Vec::new());
+        for index in &mut list {
+            let implied = match &index.predicate {
+                None => true,
+                Some(text) => {
+                    let predicate = bind(text, TableExpression::IndexPredicate)?;
+                    let mut parts = Vec::new();
+                    walk::conjuncts(&predicate, &mut parts);
+                    parts.iter().all(|part| conditions.iter().any(|given| same_expression(given, part)))
+                }
+            };
+            usable.push(implied);
+            for key in &mut index.columns {
+                if let Some(text) = &key.expression {
+                    key.column = width + expressions.len();
+                    expressions.push(bind(text, TableExpression::Index)?);
+                }
+            }
+        }
+        Ok(Indexes { list: Cow::Owned(list), usable, expressions })
+    }
+
+    /// An index by its number.
+    pub(crate) fn get(&self, number: usize) -> &IndexDef {
+        &self.list[number]
+    }
+
+    /// The type of a column, the table's own or an expression.
+    pub(crate) fn type_of(&self, access: &TableAccess, column: usize) -> Option<TypeId> {
+        let own = access.table.columns.get(column).map(|column| column.ty);
+        own.or_else(|| self.expressions.get(column - access.table.columns.len()).map(|expr| expr.ty))
+    }
+
+    /// The column that an expression is.
+    fn column(&self, node: &Expr, relation: RelationId, access: &TableAccess) -> Option<usize> {
+        plain_column(node, relation).or_else(|| {
+            let place = self.expressions.iter().position(|expr| {
+                same_expression(expr, node)
+                    || matches!(&node.kind, ExprKind::Relabel(inner)
+                        if keeps_text_order(inner.ty) && keeps_text_order(node.ty) && same_expression(expr, inner))
+            });
+            place.map(|place| access.table.columns.len() + place)
+        })
+    }
+}
+
 /// The column of `relation` that an expression is, if its values are kept as the comparison sees them.
 pub(crate) fn plain_column(node: &Expr, relation: RelationId) -> Option<usize> {
     match &node.kind {
@@ -103,12 +180,13 @@ pub(crate) fn column_comparison<'p>(
     node: &'p Expr,
     relation: RelationId,
     access: &TableAccess,
+    indexes: &Indexes<'_>,
 ) -> Option<(usize, Comparison, &'p Expr)> {
     let ExprKind::Call { function, arguments } = &node.kind else { return None };
     let [left, right] = &arguments[..] else { return None };
     let comparison = comparison_of(function)?;
     let (column, comparison, value, operand) =
-        match (plain_column(left, relation), plain_column(right, relation)) {
+        match (indexes.column(left, relation, access), indexes.column(right, relation, access)) {
             (Some(column), None) => (column, comparison, right, function.args[0]),
             (None, Some(column)) => (column, swapped(comparison), left, function.args[1]),
             _ => return None,
@@ -117,24 +195,27 @@ pub(crate) fn column_comparison<'p>(
     if facts.volatile || facts.needed.relations().contains(&relation) {
         return None;
     }
-    let ty = access.table.columns.get(column)?.ty;
+    let ty = indexes.type_of(access, column)?;
     let matches = compatible(ty, operand) && (is_integer(ty) || compatible(value.ty, operand));
     matches.then_some((column, comparison, value))
 }
 
 /// What the conditions say of single columns.
-pub(crate) fn keys_of<'p>(access: &TableAccess, relation: RelationId, conditions: &[&'p Expr]) -> Keys<'p> {
+pub(crate) fn keys_of<'p>(
+    access: &TableAccess,
+    relation: RelationId,
+    conditions: &[&'p Expr],
+    indexes: &Indexes<'_>,
+) -> Keys<'p> {
     let mut keys = Keys::default();
     for (condition, node) in conditions.iter().enumerate() {
         if let ExprKind::AnyAll { left, array, function, all: false } = &node.kind
             && comparison_of(function) == Some(Comparison::Equal)
-            && let Some(column) = plain_column(left, relation)
+            && let Some(column) = indexes.column(left, relation, access)
             && let Some(element) = array.ty.element()
-            && access
-                .table
-                .columns
-                .get(column)
-                .is_some_and(|c| compatible(c.ty, function.args[0]) && compatible(c.ty, element))
+            && indexes
+                .type_of(access, column)
+                .is_some_and(|ty| compatible(ty, function.args[0]) && compatible(ty, element))
         {
             let facts = Facts::of_expr(array);
             if !facts.volatile && !facts.needed.relations().contains(&relation) {
@@ -142,7 +223,9 @@ pub(crate) fn keys_of<'p>(access: &TableAccess, relation: RelationId, conditions
             }
             continue;
         }
-        let Some((column, comparison, value)) = column_comparison(node, relation, access) else { continue };
+        let Some((column, comparison, value)) = column_comparison(node, relation, access, indexes) else {
+            continue;
+        };
         let key = |inclusive| Key { value, condition, inclusive };
         match comparison {
             Comparison::Equal => keys.equal.entry(column).or_insert(key(true)),
@@ -174,10 +257,13 @@ impl Keys<'_> {
     }
 
     /// The best way to find the rows.
-    pub(crate) fn choose(&self, access: &TableAccess, wish: &Wish) -> Path {
+    pub(crate) fn choose(&self, access: &TableAccess, indexes: &Indexes<'_>, wish: &Wish) -> Path {
         let mut best = Path { choice: Choice::Scan, score: 0, ordered: false };
         let one_bucket = self.one_bucket(access);
-        for (number, index) in access.table.indexes.iter().enumerate() {
+        for (number, index) in indexes.list.iter().enumerate() {
+            if indexes.usable.get(number) == Some(&false) {
+                continue;
+            }
             for path in
                 [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten()
             {

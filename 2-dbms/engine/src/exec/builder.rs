@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, TableDef, TableId};
 use tuplix_machine::Machine;
+use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
-use tuplix_types::{Result, SqlError, TypeId};
+use tuplix_types::{Result, SqlError};
 
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
@@ -15,7 +16,9 @@ use crate::layout::{Layout, Placement, TableAccess};
 use crate::lock_table::TransactionId;
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
-pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TypeId) -> Result<(Expr, Vec<Relation>)> + 'a;
+pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TableExpression) -> Result<(Expr, Vec<Relation>)> + 'a;
+/// Binds a trigger's WHEN: OLD is relation 0, NEW relation 1.
+pub type BindCondition<'a> = dyn Fn(&TableDef, &str) -> Result<(Expr, Vec<Relation>)> + 'a;
 
 /// What compiling needs to know.
 #[derive(Clone, Copy)]
@@ -26,6 +29,8 @@ pub struct CompileContext<'a> {
     pub layout: &'a Layout,
     /// Binds a CHECK or default: table, SQL text, type of the result.
     pub bind_expression: &'a BindExpression<'a>,
+    /// Binds a trigger's WHEN: table, SQL text.
+    pub bind_condition: &'a BindCondition<'a>,
     /// The clock by which operators are measured: EXPLAIN ANALYZE.
     pub measure: Option<&'a Machine>,
 }
@@ -89,6 +94,8 @@ pub(crate) struct Builder<'a> {
     pub changing_ctes: BTreeSet<CteId>,
     /// The statement calls functions of the catalogue, which may change rows under its scans.
     pub user_calls: bool,
+    /// Changes have consequences when the statement ends.
+    pub fires: bool,
     /// Something in the code may change the catalogue.
     pub changes_catalog: bool,
     /// Relations that read a copy of their table, made before the statement changed it.
@@ -118,6 +125,7 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             changing_ctes: BTreeSet::new(),
             user_calls: false,
+            fires: false,
             changes_catalog: false,
             kept: BTreeMap::new(),
             locked_by: Cell::new(None),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use tuplix_catalog::TableDef;
+use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{Expr, ExprKind};
-use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{Result, SqlError, Value, sqlstate};
 
 use super::builder::Builder;
 use super::code::Code;
@@ -121,7 +122,7 @@ impl Builder<'_> {
     /// Binds the CHECKs of a table.
     pub(crate) fn bound_checks(&self, table: &TableDef) -> Result<Vec<BoundCheck>> {
         let bound = table.checks.iter().enumerate().map(|(number, check)| {
-            let (expr, _) = (self.context.bind_expression)(table, &check.expression, TypeId::BOOL)?;
+            let (expr, _) = (self.context.bind_expression)(table, &check.expression, TableExpression::Check)?;
             let columns = columns_read(&expr);
             Ok(BoundCheck { number, expr, columns })
         });

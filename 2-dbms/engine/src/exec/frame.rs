@@ -133,6 +133,8 @@ pub struct Exec<'t, 'n> {
     pub(crate) affected: u64,
     /// What text forms depend on, once something asked.
     pub(crate) io: Option<IoContext>,
+    /// What waits for the end of the statement.
+    pub(crate) events: super::events::Events,
     base: usize,
     state_base: usize,
     machine_stack: usize,
@@ -165,6 +167,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             activation: Activation::default(),
             affected: 0,
             io: None,
+            events: super::events::Events::default(),
             base: 0,
             state_base: 0,
             machine_stack: machine_stack_address(),

@@ -10,7 +10,7 @@ use tuplix_sql::plan::{Expr, ExprKind, From, JoinKind, RelationId};
 use tuplix_storage::Comparison;
 use tuplix_types::{Result, TypeId};
 
-use super::access_path::{Wish, keys_of};
+use super::access_path::{Indexes, Wish, keys_of};
 use super::builder::Builder;
 use super::code::Code;
 use super::compare::comparison_of;
@@ -50,6 +50,7 @@ pub(crate) fn visible(from: &From, out: &mut Vec<RelationId>) {
         | From::Subquery { relation, .. }
         | From::Function { relation, .. }
         | From::Cte { relation, .. } => out.push(*relation),
+        From::RowsFrom { relations, .. } => out.extend(relations),
         From::Join { left, right, .. } => {
             visible(left, out);
             visible(right, out);
@@ -143,9 +144,12 @@ impl Builder<'_> {
             let score = 1 + match item.from {
                 From::Table { relation, table } if !self.kept.contains_key(relation) => {
                     let access = self.table(*table)?;
-                    let keys = keys_of(access, *relation, &here);
+                    let indexes = Indexes::of(self.context, access, *relation, &here)?;
+                    let keys = keys_of(access, *relation, &here, &indexes);
                     let bucket = if keys.one_bucket(access) { 20 } else { 0 };
-                    keys.choose(access, &Wish::default()).score + bucket + 10 * keys.equal.len().min(5) as u32
+                    keys.choose(access, &indexes, &Wish::default()).score
+                        + bucket
+                        + 10 * keys.equal.len().min(5) as u32
                 }
                 From::Join { .. } => 0,
                 _ => 15,
@@ -187,6 +191,9 @@ impl Builder<'_> {
             From::Cte { relation, cte } => self.cte_rows(*relation, *cte)?,
             From::Function { relation, call, ordinality } => {
                 self.function_rows(*relation, call, *ordinality)?
+            }
+            From::RowsFrom { relations, calls, ordinality } => {
+                self.rows_from(relations, calls, *ordinality)?
             }
             From::System { relation, schema, name } => self.system_rows(*relation, schema, name)?,
             From::Table { .. } | From::Join { .. } => {

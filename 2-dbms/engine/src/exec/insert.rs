@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use tuplix_catalog::TriggerEvent;
 use tuplix_sql::plan::{ConflictAction, Insert, InsertSource};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -14,6 +15,7 @@ use super::code::{Code, TestFn, run_all};
 use super::constraint::{BoundCheck, Constraints, violation};
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
+use super::hooks::Hooks;
 use super::query::QueryCode;
 use super::rows::{Next, Rows};
 use super::update::Change;
@@ -61,6 +63,8 @@ struct InsertRows {
     /// Slots of columns without value or default.
     unset: Vec<usize>,
     constraints: Constraints,
+    /// Triggers, generated columns, foreign keys.
+    hooks: Option<Hooks>,
     conflict: Option<Conflict>,
     /// Slots that RETURNING reads the row from, when they are not the new row's own.
     copies: Copies,
@@ -92,6 +96,7 @@ impl Builder<'_> {
         let checks = self.bound_checks(&access.table)?;
         let slots: Vec<Option<usize>> = (first..first + width).map(Some).collect();
         let constraints = self.constraints(&access.table, &checks, &slots, None)?;
+        let hooks = self.hooks(&access, TriggerEvent::Insert, Some(first), None)?;
         let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
         let view_checks = self.view_checks(&insert.view_checks)?;
         let returning = self.exprs(&insert.returning)?;
@@ -104,6 +109,7 @@ impl Builder<'_> {
             defaults,
             unset,
             constraints,
+            hooks,
             conflict,
             copies,
             view_checks,
@@ -158,6 +164,11 @@ impl InsertRows {
         for slot in &self.unset {
             exec.set(*slot, Value::Null);
         }
+        if let Some(hooks) = &self.hooks
+            && !hooks.before_insert(exec)?
+        {
+            return Ok(false);
+        }
         let width = self.access.table.columns.len();
         if let Some(violated) = self.constraints.violated(exec)? {
             return Err(violation(exec, &self.access, violated, exec.slots(self.first, width)));
@@ -175,6 +186,9 @@ impl InsertRows {
         let row = tx.insert(&self.access, values)?;
         if let Some(touched) = touched {
             touched.insert(row);
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.after_insert(exec)?;
         }
         for (from, to) in &self.copies {
             let value = exec.get(*from).clone();
@@ -206,7 +220,7 @@ impl InsertRows {
             return Ok(false);
         }
         update.change.compute(exec)?;
-        let row = update.change.apply(exec, row)?;
+        let Some(row) = update.change.apply(exec, row)? else { return Ok(false) };
         if let Some(view) = self.view_checks.broken(exec)? {
             let columns = 0..self.access.table.columns.len();
             let values: Vec<Value> = columns.map(|column| exec.tx.read(row, column)).collect();
@@ -256,8 +270,29 @@ impl InsertRows {
     }
 }
 
-impl Rows for InsertRows {
-    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+impl InsertRows {
+    /// With what fires once a statement; ON CONFLICT DO UPDATE is an UPDATE too.
+    fn run_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let update = self.conflict.as_ref().and_then(|conflict| conflict.update.as_ref());
+        let update = update.and_then(|update| update.change.hooks.as_ref());
+        let around = exec.events.enter();
+        hooks.begin(exec)?;
+        if let Some(update) = update {
+            update.begin(exec)?;
+        }
+        let flow = self.run_rows(exec, next)?;
+        let affected = exec.affected;
+        if let Some(update) = update {
+            update.end(exec);
+        }
+        hooks.end(exec);
+        exec.events.statement = around;
+        exec.affected = affected;
+        Ok(flow)
+    }
+
+    #[inline]
+    fn run_rows(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         if let Source::One(codes) = &self.source {
             return self.one(exec, codes, next);
         }
@@ -281,6 +316,15 @@ impl Rows for InsertRows {
         }
         exec.affected = affected;
         Ok(flow)
+    }
+}
+
+impl Rows for InsertRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        match &self.hooks {
+            None => self.run_rows(exec, next),
+            Some(hooks) => self.run_hooked(hooks, exec, next),
+        }
     }
 
     fn explain(&self, out: &mut Explain) {

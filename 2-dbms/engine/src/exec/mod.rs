@@ -6,6 +6,7 @@
 //!     scan, join, source, cte       operators that give rows
 //!     aggregate, sort, set_operation, subquery, query
 //!     insert, update, constraint    operators that change rows
+//!     hooks, events, trigger, foreign_key    what else a change does, now and when its statement ends
 //!     expression, expression_more, fast, subquery    closures that give values
 //!   plan::Procedure ──procedure──> closures over the same frame
 //! ```
@@ -21,14 +22,18 @@ mod columnar;
 mod compare;
 mod constraint;
 mod cte;
+mod deferred;
 mod domain_check;
+mod events;
 mod explain;
 mod expression;
 mod expression_more;
 mod fast;
+mod foreign_key;
 mod frame;
 mod from;
 mod hash_table;
+mod hooks;
 mod host;
 mod insert;
 mod join;
@@ -48,6 +53,7 @@ mod subquery;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod update;
 mod view_check;
 mod walk;
@@ -56,13 +62,17 @@ mod window;
 use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
-pub use builder::{BindExpression, CompileContext};
+pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
+pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
+pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
+pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
 pub(crate) use host::argument;
 pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
+pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
 use explain::Explain;
@@ -72,6 +82,15 @@ use walk::Facts;
 
 use crate::lock_table::TransactionId;
 use crate::stop::Run;
+
+/// Visits an expression and everything in it.
+pub(crate) fn visit_expr(expr: &tuplix_sql::plan::Expr, visit: &mut dyn FnMut(&tuplix_sql::plan::Expr)) {
+    walk::expr(expr, &mut |node| {
+        if let walk::Node::Expr(expr) = node {
+            visit(expr);
+        }
+    });
+}
 
 /// What a statement did, for its command tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +166,10 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
     let mut builder = Builder::new(context);
     builder.slots(statement.parameters.len());
     let facts = Facts::of_query(query);
-    let (code, ..) = builder.statement(&statement.relations, &facts, |builder| builder.query(query))?;
+    let (mut code, ..) = builder.statement(&statement.relations, &facts, |builder| builder.query(query))?;
+    if builder.fires {
+        code.rows = events::Fire::around(code.rows);
+    }
     let (slots, states) = builder.window();
     Ok(CompiledStatement {
         code: StatementCode::Query(code),

@@ -257,7 +257,7 @@ impl Builder<'_> {
         }
         if !select.windows.is_empty() {
             rows = self.having(rows, select, &scope)?;
-            rows = self.window_rows(rows, query, select, &mut scope)?;
+            rows = self.window_rows(rows, select, &mut scope)?;
         }
         self.groups.push(scope);
         let body = self.select_list(rows, select, ordered && !query.order_by.is_empty());

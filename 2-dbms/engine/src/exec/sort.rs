@@ -322,7 +322,9 @@ impl Rows for LockRows {
 
 fn clause(strength: LockStrength) -> &'static str {
     match strength {
+        LockStrength::KeyShare => "FOR KEY SHARE",
         LockStrength::Share => "FOR SHARE",
+        LockStrength::NoKeyUpdate => "FOR NO KEY UPDATE",
         LockStrength::Update => "FOR UPDATE",
     }
 }

@@ -46,6 +46,24 @@ impl Builder<'_> {
         Ok(self.operator(FunctionRows { code, slots, ordinality, text }))
     }
 
+    /// Functions side by side.
+    pub(crate) fn rows_from(
+        &mut self,
+        relations: &[RelationId],
+        calls: &[(Expr, usize)],
+        ordinality: bool,
+    ) -> Result<RowsBox> {
+        let codes = calls.iter().map(|(call, width)| Ok((self.set_code(call)?, *width)));
+        let codes = codes.collect::<Result<Vec<_>>>()?;
+        let mut slots = Vec::new();
+        for relation in relations {
+            let width = self.width(*relation);
+            slots.extend(self.add_relation(*relation, width).columns.iter().copied());
+        }
+        let text = calls.iter().map(|(call, _)| self.text(call)).collect::<Vec<_>>().join(", ");
+        Ok(self.operator(SideBySide { codes, slots, ordinality, text }))
+    }
+
     /// A call that gives rows; a scalar one gives one.
     pub(crate) fn set_code(&mut self, call: &Expr) -> Result<SetCode> {
         match &call.kind {
@@ -234,6 +252,53 @@ impl Rows for FunctionRows {
             }
             next(exec)
         })
+    }
+
+    fn explain(&self, out: &mut Explain) {
+        out.line(format_args!("Function Scan on {}", self.text));
+    }
+}
+
+/// Functions side by side: as many rows as the longest one gives.
+struct SideBySide {
+    codes: Vec<(SetCode, usize)>,
+    slots: Vec<Option<usize>>,
+    ordinality: bool,
+    text: String,
+}
+
+impl Rows for SideBySide {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let mut sides: Vec<RowSet> = Vec::with_capacity(self.codes.len());
+        for (code, width) in &self.codes {
+            let mut rows = RowSet::new(*width);
+            code.run(exec, &mut |_, row| {
+                let filled = (0..*width).map(|column| row.get(column).cloned().unwrap_or_default());
+                rows.values.extend(filled);
+                rows.len += 1;
+                Ok(Flow::Continue)
+            })?;
+            sides.push(rows);
+        }
+        let most = sides.iter().map(|rows| rows.len).max().unwrap_or(0);
+        let mut row = Vec::with_capacity(self.slots.len());
+        for number in 0..most {
+            row.clear();
+            for rows in &sides {
+                match number < rows.len {
+                    true => row.extend_from_slice(rows.row(number)),
+                    false => row.extend((0..rows.width).map(|_| Value::Null)),
+                }
+            }
+            if self.ordinality {
+                row.push(Value::Int8(number as i64 + 1));
+            }
+            put_row(exec, &self.slots, &row);
+            if next(exec)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
     }
 
     fn explain(&self, out: &mut Explain) {

@@ -7,7 +7,7 @@ use tuplix_sql::plan::{Expr, ExprKind, RelationId};
 use tuplix_storage::{SimplePredicate, Test};
 use tuplix_types::{Result, TypeId};
 
-use super::access_path::{Choice, Key, Keys, Wish, column_comparison, keys_of, plain_column};
+use super::access_path::{Choice, Indexes, Key, Keys, Wish, column_comparison, keys_of, plain_column};
 use super::builder::Builder;
 use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Way, storage_tests};
 use super::walk::Facts;
@@ -24,12 +24,13 @@ impl Builder<'_> {
         wish: &Wish,
     ) -> Result<(TableScan, bool)> {
         let access = self.table(table)?.clone();
-        let keys = keys_of(&access, relation, conditions);
-        let path = keys.choose(&access, wish);
+        let indexes = Indexes::of(self.context, &access, relation, conditions)?;
+        let keys = keys_of(&access, relation, conditions, &indexes);
+        let path = keys.choose(&access, &indexes, wish);
         let mut used = BTreeSet::new();
         let way = match &path.choice {
-            Choice::Scan => self.tests(&access, relation, conditions, &mut used)?,
-            choice => self.way(&access, &keys, choice, &mut used)?,
+            Choice::Scan => self.tests(&access, relation, conditions, &indexes, &mut used)?,
+            choice => self.way(&access, &keys, &indexes, choice, &mut used)?,
         };
         // A column that only the path looks at is not read.
         for number in &used {
@@ -114,6 +115,7 @@ impl Builder<'_> {
         access: &TableAccess,
         relation: RelationId,
         conditions: &[&Expr],
+        indexes: &Indexes<'_>,
         used: &mut BTreeSet<usize>,
     ) -> Result<Way> {
         let mut tests = Vec::new();
@@ -121,7 +123,7 @@ impl Builder<'_> {
             if tests.len() == MAX_TESTS {
                 break;
             }
-            if let Some(test) = self.storage_test(access, relation, condition)? {
+            if let Some(test) = self.storage_test(access, relation, condition, indexes)? {
                 tests.push(test);
                 used.insert(number);
             }
@@ -134,6 +136,7 @@ impl Builder<'_> {
         access: &TableAccess,
         relation: RelationId,
         node: &Expr,
+        indexes: &Indexes<'_>,
     ) -> Result<Option<TestCode>> {
         let fixed = |column, test| Ok(Some(TestCode::Fixed(SimplePredicate { column, test })));
         match &node.kind {
@@ -151,7 +154,10 @@ impl Builder<'_> {
             }
             _ => {}
         }
-        let Some((column, comparison, value)) = column_comparison(node, relation, access) else {
+        let found = column_comparison(node, relation, access, indexes);
+        let Some((column, comparison, value)) =
+            found.filter(|(column, ..)| *column < access.table.columns.len())
+        else {
             return Ok(None);
         };
         // A value that costs more than reading a slot may fail where no row would have asked for it.
@@ -165,14 +171,22 @@ impl Builder<'_> {
         Ok(Some(TestCode::Compare { column, comparison, value: self.expr(value)? }))
     }
 
-    fn key_part(&mut self, access: &TableAccess, column: usize, key: &Key<'_>) -> Result<KeyPart> {
-        Ok(KeyPart { code: self.expr(key.value)?, ty: access.table.columns[column].ty })
+    fn key_part(
+        &mut self,
+        access: &TableAccess,
+        indexes: &Indexes<'_>,
+        column: usize,
+        key: &Key<'_>,
+    ) -> Result<KeyPart> {
+        let ty = indexes.type_of(access, column).unwrap_or(key.value.ty);
+        Ok(KeyPart { code: self.expr(key.value)?, ty })
     }
 
     fn way(
         &mut self,
         access: &TableAccess,
         keys: &Keys<'_>,
+        indexes: &Indexes<'_>,
         choice: &Choice,
         used: &mut BTreeSet<usize>,
     ) -> Result<Way> {
@@ -182,7 +196,7 @@ impl Builder<'_> {
             Choice::Any { index, any } => (*index, usize::MAX, Some(*any)),
             Choice::Range { index, equal, .. } => (*index, *equal, None),
         };
-        let definition = access.table.indexes[index].clone();
+        let definition = indexes.get(index).clone();
         let mut key = Vec::new();
         let mut at = 0;
         for (number, part) in definition.columns.iter().take(equal).enumerate() {
@@ -194,7 +208,7 @@ impl Builder<'_> {
             };
             let source = source.expect("invariant: the chosen index has a condition for each key column");
             used.insert(source.condition);
-            key.push(self.key_part(access, part.column, source)?);
+            key.push(self.key_part(access, indexes, part.column, source)?);
         }
         Ok(match choice {
             Choice::Lookup { unique: true, .. } => Way::Unique { index, key },
@@ -204,7 +218,10 @@ impl Builder<'_> {
                 let bound = |key: Option<&Key<'_>>, builder: &mut Self| -> Result<Option<RangeBound>> {
                     let Some((key, next)) = key.zip(next) else { return Ok(None) };
                     let inclusive = key.inclusive;
-                    Ok(Some(RangeBound { key: builder.key_part(access, next.column, key)?, inclusive }))
+                    Ok(Some(RangeBound {
+                        key: builder.key_part(access, indexes, next.column, key)?,
+                        inclusive,
+                    }))
                 };
                 let above = bound(next.and_then(|next| keys.lower.get(&next.column)), self)?;
                 let below = bound(next.and_then(|next| keys.upper.get(&next.column)), self)?;
@@ -226,13 +243,14 @@ impl Builder<'_> {
         bound: &BTreeSet<RelationId>,
     ) -> Result<bool> {
         let access = self.table(table)?;
-        let keys = keys_of(access, relation, conditions);
+        let indexes = Indexes::of(self.context, access, relation, conditions)?;
+        let keys = keys_of(access, relation, conditions, &indexes);
         let reads = |key: &Key<'_>| !Facts::of_expr(key.value).needed.relations().is_disjoint(bound);
-        let index = match keys.choose(access, &Wish::default()).choice {
+        let index = match keys.choose(access, &indexes, &Wish::default()).choice {
             Choice::Scan => return Ok(false),
             Choice::Lookup { index, .. } | Choice::Any { index, .. } | Choice::Range { index, .. } => index,
         };
-        let columns = access.table.indexes[index].columns.iter().map(|key| key.column);
+        let columns = indexes.get(index).columns.iter().map(|key| key.column);
         let sources = |column: usize| {
             [&keys.equal, &keys.any, &keys.lower, &keys.upper]
                 .into_iter()

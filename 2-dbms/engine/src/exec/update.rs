@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tuplix_catalog::TriggerEvent;
 use tuplix_sql::plan::{Delete, Expr, From, RelationId, Update, ViewCheck};
 use tuplix_types::{Result, TypeId, Value};
 
@@ -12,6 +13,7 @@ use super::constraint::{BoundCheck, Constraints, violation};
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
+use super::hooks::Hooks;
 use super::query::QueryCode;
 use super::rows::{Next, Rows, RowsBox};
 use super::scan::{Bucket, TableScan, Way};
@@ -33,6 +35,8 @@ pub(crate) struct Change {
     write_back: Vec<(usize, usize)>,
     constraints: Constraints,
     effects: Effects,
+    /// Triggers, generated columns, foreign keys.
+    pub hooks: Option<Hooks>,
 }
 
 impl Change {
@@ -50,9 +54,12 @@ impl Change {
         Ok(())
     }
 
-    /// Changes a row to the new values.
+    /// Changes a row to the new values; `None` when a trigger skips it.
     #[inline]
-    pub(crate) fn apply(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<RowRef> {
+    pub(crate) fn apply(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<Option<RowRef>> {
+        if let Some(hooks) = &self.hooks {
+            return self.apply_hooked(hooks, exec, row);
+        }
         for (from, to) in &self.write_back {
             let value = exec.copy(*from);
             exec.set(*to, value);
@@ -73,7 +80,14 @@ impl Change {
         let changed = exec.tx.update(&self.access, row, &changes, &self.effects);
         changes.clear();
         exec.stack.changes = changes;
-        changed
+        changed.map(Some)
+    }
+
+    fn apply_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<Option<RowRef>> {
+        let changes = self.columns.iter().enumerate();
+        let changes: Vec<(usize, Value)> =
+            changes.map(|(number, column)| (*column, exec.copy(self.first + number))).collect();
+        hooks.update(exec, row, &changes)
     }
 }
 
@@ -125,7 +139,8 @@ impl Builder<'_> {
         }
         let constraints = self.constraints(&access.table, checks, &new_slots, Some(&assigned))?;
         let effects = Effects::of(access, &columns);
-        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints, effects })
+        let hooks = self.update_hooks(relation, access, &assigned)?;
+        Ok(Change { access: access.clone(), columns, codes, first, write_back, constraints, effects, hooks })
     }
 
     /// The rows of the table to change.
@@ -169,6 +184,7 @@ impl Builder<'_> {
             access,
             row,
             change: Some(change),
+            hooks: None,
             items: &items,
             returning: &update.returning,
             view_checks: &update.view_checks,
@@ -182,6 +198,7 @@ impl Builder<'_> {
         let row = self.slot();
         let target = From::Table { relation: delete.relation, table: delete.table };
         let source = self.rows_to_change(&target, &delete.using, delete.filter.as_ref(), row)?;
+        let hooks = self.hooks(&access, TriggerEvent::Delete, None, None)?;
         let mut items = vec![&target];
         items.extend(&delete.using);
         self.changing(ChangeParts {
@@ -189,6 +206,7 @@ impl Builder<'_> {
             access,
             row,
             change: None,
+            hooks,
             items: &items,
             returning: &delete.returning,
             view_checks: &[],
@@ -197,7 +215,8 @@ impl Builder<'_> {
     }
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
-        let ChangeParts { source, access, row, change, items, returning, view_checks, columns } = parts;
+        let ChangeParts { source, access, row, change, hooks, items, returning, view_checks, columns } =
+            parts;
         let view_checks = self.view_checks(view_checks)?;
         let returning = self.exprs(returning)?;
         let out = self.slots(returning.len());
@@ -208,13 +227,26 @@ impl Builder<'_> {
         let reads_back = !returning.is_empty()
             || !view_checks.is_empty()
             || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
+        let own = change.as_ref().and_then(|change| change.hooks.as_ref()).or(hooks.as_ref());
+        let triggers = own.is_some_and(Hooks::has_before_rows);
         if reads_back {
             saved.extend(self.visible_slots(items).into_iter().filter(|slot| *slot != row));
         }
         let joins = items.len() > 1;
-        let recheck = self.user_calls;
-        let code =
-            ChangeRows { source, access, row, change, saved, joins, recheck, view_checks, returning, out };
+        let recheck = self.user_calls || triggers;
+        let code = ChangeRows {
+            source,
+            access,
+            row,
+            change,
+            hooks,
+            saved,
+            joins,
+            recheck,
+            view_checks,
+            returning,
+            out,
+        };
         Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 }
@@ -231,6 +263,8 @@ struct ChangeParts<'p> {
     access: TableAccess,
     row: usize,
     change: Option<Change>,
+    /// Those of a DELETE.
+    hooks: Option<Hooks>,
     items: &'p [&'p From],
     returning: &'p [Expr],
     view_checks: &'p [ViewCheck],
@@ -244,6 +278,8 @@ struct ChangeRows {
     row: usize,
     /// `None` deletes.
     change: Option<Change>,
+    /// Those of a DELETE.
+    hooks: Option<Hooks>,
     /// What is kept of each found row until it is changed, the row itself first.
     saved: Vec<usize>,
     /// Other relations are joined: a row may be found several times and is changed once.
@@ -271,7 +307,7 @@ impl ChangeRows {
         }
         match &self.change {
             Some(change) => {
-                let row = change.apply(exec, row)?;
+                let Some(row) = change.apply(exec, row)? else { return Ok(false) };
                 exec.set(self.row, pack_row(row));
                 if let Some(view) = self.view_checks.broken(exec)? {
                     let columns = 0..self.access.table.columns.len();
@@ -279,7 +315,10 @@ impl ChangeRows {
                     return Err(view_check::broken(exec, &self.access, view, &values));
                 }
             }
-            None => exec.tx.delete(&self.access, row)?,
+            None => match &self.hooks {
+                None => exec.tx.delete(&self.access, row)?,
+                Some(hooks) => return hooks.delete(exec, row),
+            },
         }
         Ok(true)
     }
@@ -304,8 +343,19 @@ impl ChangeRows {
     }
 }
 
-impl Rows for ChangeRows {
-    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+impl ChangeRows {
+    /// With what fires once a statement.
+    fn run_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let around = exec.events.enter();
+        hooks.begin(exec)?;
+        let flow = self.run_rows(exec, next)?;
+        hooks.end(exec);
+        exec.events.statement = around;
+        Ok(flow)
+    }
+
+    #[inline]
+    fn run_rows(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         let source = match &self.source {
             Found::One(scan) => return self.run_single(scan, exec, next),
             Found::Many(source) => source,
@@ -341,6 +391,19 @@ impl Rows for ChangeRows {
         exec.give_buffer(rows.values);
         exec.affected = affected;
         Ok(flow)
+    }
+}
+
+impl Rows for ChangeRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let hooks = match &self.change {
+            Some(change) => change.hooks.as_ref(),
+            None => self.hooks.as_ref(),
+        };
+        match hooks {
+            None => self.run_rows(exec, next),
+            Some(hooks) => self.run_hooked(hooks, exec, next),
+        }
     }
 
     fn explain(&self, out: &mut Explain) {

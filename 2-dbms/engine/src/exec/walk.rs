@@ -158,6 +158,7 @@ pub(crate) fn from<'a>(node: &'a From, visit: Visit<'_, 'a>) {
         From::Table { .. } | From::System { .. } | From::Cte { .. } => {}
         From::Subquery { query: sub, .. } => query(sub, visit),
         From::Function { call, .. } => expr(call, visit),
+        From::RowsFrom { calls, .. } => calls.iter().for_each(|(call, _)| expr(call, visit)),
         From::Join { left, right, on, .. } => {
             from(left, visit);
             from(right, visit);
@@ -358,6 +359,7 @@ impl Facts {
                 | From::Function { relation, .. } => {
                     self.own.insert(*relation);
                 }
+                From::RowsFrom { relations, .. } => self.own.extend(relations),
                 From::Cte { relation, cte } => {
                     self.own.insert(*relation);
                     self.ctes.insert(*cte);

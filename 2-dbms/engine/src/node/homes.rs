@@ -11,6 +11,7 @@ use tuplix_catalog::{Catalog, CatalogChange, Distribution, TableDef, TableId};
 use tuplix_types::Result;
 
 use super::{Node, Schema, Slots};
+use crate::computed_index::computed_of;
 use crate::domain::{DomainState, TableData};
 use crate::layout::{Domain, Layout, Placement};
 use crate::lock_table::TransactionId;
@@ -83,8 +84,11 @@ impl Node {
     ///
     /// # Panics
     /// When a table has no home, a bug.
-    pub(crate) fn layout(&self, catalog: &Catalog, homes: &Homes) -> Layout {
-        Layout::new(catalog, self.buckets(), |table| match homes.get(&table.id) {
+    ///
+    /// # Errors
+    /// What binding the expressions of indexes finds.
+    pub(crate) fn layout(&self, catalog: &Catalog, homes: &Homes, before: &Layout) -> Result<Layout> {
+        Layout::new(catalog, before, self.buckets(), &self.machine, |table| match homes.get(&table.id) {
             Some(home) => (home.slot, home.domain),
             None => panic!("table {} has no home", table.qualified_name()),
         })
@@ -103,11 +107,19 @@ impl Node {
     /// the catalogue and holds all latches.
     pub(crate) fn publish_catalog(
         &self,
-        catalog: &Catalog,
+        schema: &Schema,
         homes: &Homes,
         made: &[(TableId, Home)],
         storage: &mut dyn StorageAccess,
     ) -> u64 {
+        let shared = self.schema();
+        for access in schema.layout.sequences() {
+            access.state.publish();
+            let known = shared.layout.sequence(access.def.id);
+            if known.is_some_and(|known| !Arc::ptr_eq(&known.def, &access.def)) {
+                access.state.forget_log();
+            }
+        }
         let mut slots = self.slots.lock();
         let before = std::mem::replace(&mut slots.of, homes.clone());
         let made = made.iter().map(|(id, home)| (id, home));
@@ -115,7 +127,7 @@ impl Node {
             self.free_home(&mut slots, home, storage);
         }
         drop(slots);
-        self.publish_schema(catalog.clone(), self.layout(catalog, homes))
+        self.publish_schema(schema.catalog.clone(), schema.layout.clone())
     }
 
     /// Takes back what a transaction made that does not commit; tables that it had locked are free again. The caller
@@ -131,9 +143,10 @@ impl Node {
         let homes = slots.of.clone();
         drop(slots);
         if locked {
-            let catalog = self.schema().catalog.clone();
-            let layout = self.layout(&catalog, &homes);
-            self.publish_schema(catalog, layout);
+            let shared = self.schema();
+            let layout = self.layout(&shared.catalog, &homes, &shared.layout);
+            let layout = layout.expect("invariant: nothing is bound that was not bound before");
+            self.publish_schema(shared.catalog.clone(), layout);
         }
     }
 
@@ -222,14 +235,22 @@ impl Node {
     /// # Errors
     /// 54000 when there are too many tables; nothing is changed then.
     pub(crate) fn replay(&self, change: CatalogChange) -> Result<()> {
-        let mut catalog = self.schema().catalog.clone();
+        let shared = self.schema();
+        if let CatalogChange::SetSequence { id, value, called } = change {
+            // One that is not there was never committed.
+            if let Some(access) = shared.layout.sequence(id) {
+                access.state.set(value, called);
+            }
+            return Ok(());
+        }
+        let mut catalog = shared.catalog.clone();
         catalog.apply(change.clone());
         let mut slots = self.slots.lock();
         match &change {
             // A view has no rows.
             CatalogChange::PutTable(table) if table.view.is_some() => {}
-            CatalogChange::PutTable(table) => self.replay_table(&mut slots, table, false)?,
-            CatalogChange::RewriteTable(table) => self.replay_table(&mut slots, table, true)?,
+            CatalogChange::PutTable(table) => self.replay_table(&catalog, &mut slots, table, false)?,
+            CatalogChange::RewriteTable(table) => self.replay_table(&catalog, &mut slots, table, true)?,
             CatalogChange::DropTable(id) => {
                 if let Some(home) = slots.of.remove(id) {
                     self.free_home(&mut slots, &home, &mut Alone);
@@ -242,14 +263,21 @@ impl Node {
             }
             _ => {}
         }
-        let layout = self.layout(&catalog, &slots.of);
+        let layout = self.layout(&catalog, &slots.of, &shared.layout)?;
+        layout.sequences().for_each(|access| access.state.publish());
         drop(slots);
         self.publish_schema(catalog, layout);
         Ok(())
     }
 
-    fn replay_table(&self, slots: &mut Slots, table: &TableDef, rewritten: bool) -> Result<()> {
-        let schema = fragment_schema(table);
+    fn replay_table(
+        &self,
+        catalog: &Catalog,
+        slots: &mut Slots,
+        table: &TableDef,
+        rewritten: bool,
+    ) -> Result<()> {
+        let schema = fragment_schema(table, &computed_of(catalog, table)?);
         let old = slots.of.get(&table.id).cloned();
         if let Some(home) = &old
             && !rewritten

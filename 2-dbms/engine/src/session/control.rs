@@ -62,6 +62,7 @@ impl Session {
     }
 
     fn open_block(&mut self, implicit: bool) {
+        *self.services.constraint_modes.borrow_mut() = crate::exec::ConstraintModes::default();
         let settings = self.services.settings.borrow();
         let isolation = settings.default_isolation();
         let read_only = settings.get("default_transaction_read_only") == Some("on");
@@ -155,7 +156,7 @@ impl Session {
 
     /// Puts the block's changes in place. It ends whatever happens.
     fn commit_block(&mut self) -> Result<u64> {
-        if let Err(error) = self.drop_on_commit() {
+        if let Err(error) = self.check_deferred().and_then(|()| self.drop_on_commit()) {
             self.roll_back_block();
             return Err(error);
         }
@@ -172,6 +173,7 @@ impl Session {
         }
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(outcome.is_ok());
+        self.services.portals.borrow_mut().end_transaction(outcome.is_ok());
         self.refresh_settings();
         if outcome.is_ok() && !block.notifications.is_empty() {
             self.node.listeners.deliver(self.services.session_id, block.notifications.into_iter());
@@ -232,6 +234,7 @@ impl Session {
         self.release_everything(&mut block.interactive);
         self.node.waits.end(block.interactive.id);
         self.services.settings.borrow_mut().end_transaction(false);
+        self.services.portals.borrow_mut().end_transaction(false);
         self.refresh_settings();
     }
 
@@ -282,6 +285,7 @@ impl Session {
     }
 
     fn savepoint(&mut self, name: &str) -> Result<&'static str> {
+        let portals = self.services.portals.borrow().mark();
         let block = self.block_for("SAVEPOINT")?;
         if block.savepoints.len() >= MAX_SAVEPOINTS {
             let message = format!("a transaction cannot have more than {MAX_SAVEPOINTS} savepoints");
@@ -290,7 +294,8 @@ impl Session {
         let undo_len = block.interactive.overlay.undo_len();
         let catalog = block.interactive.catalog.as_deref().map_or(0, PrivateCatalog::changes);
         let notifications = block.notifications.len();
-        block.savepoints.push(Savepoint { name: name.to_owned(), undo_len, catalog, notifications });
+        let savepoint = Savepoint { name: name.to_owned(), undo_len, catalog, notifications, portals };
+        block.savepoints.push(savepoint);
         Ok("SAVEPOINT")
     }
 
@@ -311,7 +316,7 @@ impl Session {
     fn rollback_to(&mut self, name: &str) -> Result<&'static str> {
         let position = self.find_savepoint("ROLLBACK TO SAVEPOINT", name)?;
         let block = self.block_for("ROLLBACK TO SAVEPOINT")?;
-        let Savepoint { undo_len, catalog, notifications, .. } = block.savepoints[position];
+        let Savepoint { undo_len, catalog, notifications, portals, .. } = block.savepoints[position];
         block.notifications.truncate(notifications);
         block.savepoints.truncate(position + 1);
         block.interactive.overlay.rollback_to(undo_len);
@@ -323,6 +328,7 @@ impl Session {
         if let Some(schema) = private {
             self.services.show_private(schema);
         }
+        self.services.portals.borrow_mut().rollback_to(portals);
         Ok("ROLLBACK")
     }
 

@@ -4,7 +4,9 @@
 //! and commits. The restart rule lives in [`run`], transaction control in [`control`].
 
 mod bind;
+mod constraints;
 mod control;
+mod cursors;
 mod explain;
 mod run;
 mod temporary;
@@ -82,6 +84,8 @@ struct Savepoint {
     /// How many changes of the catalogue there were.
     catalog: usize,
     notifications: usize,
+    /// Cursors opened before.
+    portals: u64,
 }
 
 /// One client's session. See the module.

@@ -135,13 +135,21 @@ impl Session {
         let outcome = tx
             .check_start()
             .and_then(|()| tx.validate_own_reads())
-            .and_then(|()| body(&mut Exec::new(&mut tx, start.1), out))
+            .and_then(|()| {
+                let mut exec = Exec::new(&mut tx, start.1);
+                let value = body(&mut exec, out)?;
+                if exec.tx.has_deferred() {
+                    crate::exec::check_deferred(&mut exec)?;
+                }
+                Ok(value)
+            })
             .and_then(|value| {
                 if in_block { tx.finish_statement() } else { tx.commit(origin) }.map(|c| (value, c))
             });
         let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
         drop(tx);
         self.after_run(outcome.is_ok());
+        self.end_run_of_cursors(outcome.is_ok(), in_block);
         match outcome {
             Err(Stop::Restart) => {
                 self.wait_before_restart(cause.unwrap_or_default())?;

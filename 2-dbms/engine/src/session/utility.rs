@@ -1,5 +1,6 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
+use tuplix_catalog::TriggerTiming;
 use tuplix_sql::plan::{
     Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
 };
@@ -30,6 +31,10 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
         }
         StatementKind::Setting(SettingStatement::Show(name)) => vec![text_column(name)],
         StatementKind::Explain { .. } => vec![text_column("QUERY PLAN")],
+        StatementKind::FetchCursor { name, is_move: false, .. } => {
+            let portals = services.portals.borrow();
+            portals.get(name).map(|portal| portal.columns.to_vec()).unwrap_or_default()
+        }
         StatementKind::Call { function, .. } => {
             let schema = services.schema();
             let outputs = schema.catalog.function(*function).map(|definition| {
@@ -86,6 +91,10 @@ impl Session {
                 self.node.listeners.unlisten(self.id(), channel.as_deref());
                 out.tag = tag("UNLISTEN");
             }
+            StatementKind::SetConstraints { names, deferred } => {
+                self.set_constraints(names.as_deref(), *deferred)?;
+                out.tag = tag("SET CONSTRAINTS");
+            }
             StatementKind::Notify(channel, payload) => {
                 let (channel, payload) = (channel.clone(), payload.clone());
                 match &mut self.block {
@@ -129,9 +138,16 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 out.tag = tag("DEALLOCATE ALL");
             }
+            StatementKind::DeclareCursor(declare) => return self.declare_cursor(declare, arguments, out),
+            StatementKind::FetchCursor { name, by, is_move } => {
+                out.tag = self.fetch_cursor(name, *by, *is_move, out)?;
+            }
+            StatementKind::CloseCursor(name) => out.tag = self.close_cursor(name.as_deref())?,
             StatementKind::DiscardAll => {
+                self.services.portals.borrow_mut().close_all();
                 self.named.clear();
                 self.services.prepared.borrow_mut().clear();
+                self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
                 self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
@@ -162,8 +178,13 @@ impl Session {
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
-            let outcome =
-                self.run_once(version, &origin, |exec, _| ddl::execute(exec.tx, change, arguments), out);
+            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
+                crate::exec::fire_truncate(exec, change, TriggerTiming::Before)?;
+                let tag = ddl::execute(exec.tx, change, arguments)?;
+                crate::exec::fire_truncate(exec, change, TriggerTiming::After)?;
+                Ok(tag)
+            };
+            let outcome = self.run_once(version, &origin, run, out);
             match outcome {
                 Ok((tag, committed)) => {
                     out.tag = tag;

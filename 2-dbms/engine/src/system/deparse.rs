@@ -4,7 +4,7 @@
 //! the text stays as the catalogue has it; it means the same.
 
 use tuplix_catalog::{ColumnDef, Distribution, TableDef, TableId};
-use tuplix_sql::analyze::TableExpression;
+use tuplix_sql::analyze::{TableExpression, analyze_trigger_condition, map_columns};
 use tuplix_sql::parser;
 use tuplix_sql::plan::{Expr, ExprKind};
 use tuplix_types::{TypeId, Value};
@@ -60,9 +60,46 @@ fn literal_default(
     }
 }
 
+/// A column's generation expression.
+pub(crate) fn generated_text(view: &View<'_>, table: &TableDef, column: usize, written: &str) -> String {
+    let shown = analyze(view, table, written, TableExpression::Generated(column))
+        .and_then(|expr| write(view, table, written, &expr, false));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// An expression of an index key.
+pub(crate) fn key_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::Index)
+        .and_then(|expr| write(view, table, written, &expr, pretty));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// The predicate of a partial index.
+pub(crate) fn predicate_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let shown = analyze(view, table, written, TableExpression::IndexPredicate)
+        .and_then(|expr| write(view, table, written, &expr, pretty));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// The type of a part of an index key.
+pub(crate) fn key_type(view: &View<'_>, table: &TableDef, key: &tuplix_catalog::IndexColumn) -> TypeId {
+    match &key.expression {
+        Some(text) => analyze(view, table, text, TableExpression::Index).map_or(TypeId::TEXT, |expr| expr.ty),
+        None => table.columns[key.column].ty,
+    }
+}
+
 /// An argument's default.
 pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> String {
-    let column = ColumnDef { name: "argument".to_owned(), ty, typmod: -1, not_null: false, default: None };
+    let column = ColumnDef {
+        name: "argument".to_owned(),
+        ty,
+        typmod: -1,
+        not_null: false,
+        default: None,
+        identity: None,
+        generated: None,
+    };
     let table = TableDef {
         id: TableId(0),
         schema: String::new(),
@@ -71,6 +108,8 @@ pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> St
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: Distribution::Local,
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
         view: None,
         temporary: None,
     };
@@ -89,6 +128,22 @@ pub(crate) fn domain_check_text(view: &View<'_>, table: &TableDef, written: &str
     let shown = analyze(view, table, written, TableExpression::Check)
         .and_then(|expr| Writer::new(view, vec!["VALUE".to_owned()], written, pretty).text(&expr));
     shown.unwrap_or_else(|| written.to_owned())
+}
+
+/// A trigger's WHEN: `(new.a > old.a)`.
+pub(crate) fn condition_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
+    let binder = Binder::new(view.schema(), &view.path);
+    let Ok((mut expr, _)) = analyze_trigger_condition(&binder.context(), table, written) else {
+        return written.to_owned();
+    };
+    // NEW's columns follow OLD's.
+    let width = table.columns.len();
+    map_columns(&mut expr, &mut |relation, column| *column += relation.0 as usize * width);
+    let names = |of: &'static str| {
+        table.columns.iter().map(move |column| format!("{of}.{}", parser::quote_ident(&column.name)))
+    };
+    let columns = names("old").chain(names("new")).collect();
+    Writer::new(view, columns, written, pretty).text(&expr).unwrap_or_else(|| written.to_owned())
 }
 
 /// An expression of a table that [`default_text`] or [`check_text`] wrote, with fewer parentheses.

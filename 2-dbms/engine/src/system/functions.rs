@@ -84,23 +84,37 @@ fn definition(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Va
             let pretty = !matches!(args.get(1), Some(Value::Bool(false)));
             or_null(table(view, oid).and_then(|table| views::definition(view, table, pretty)))
         }
-        // There are no bodies in standard SQL, rules, triggers, partitions, statistics objects or sequences.
+        // There are no bodies in standard SQL, rules, partitions or statistics objects.
         "pg_get_function_sqlbody"
         | "pg_get_ruledef"
         | "pg_get_ruledef_ext"
-        | "pg_get_triggerdef"
-        | "pg_get_triggerdef_ext"
         | "pg_get_partkeydef"
         | "pg_get_partition_constraintdef"
         | "pg_get_statisticsobjdef"
-        | "pg_get_statisticsobjdef_columns"
-        | "pg_get_serial_sequence" => Value::Null,
+        | "pg_get_statisticsobjdef_columns" => Value::Null,
+        "pg_get_triggerdef" => or_null(super::trigger::definition(view, oid, false)),
+        "pg_get_triggerdef_ext" => or_null(super::trigger::definition(view, oid, pretty)),
+        "pg_get_serial_sequence" => or_null(serial_sequence(view, args)?),
         _ => return Ok(None),
     }))
 }
 
 fn table<'a>(view: &'a View<'_>, oid: u32) -> Option<&'a TableDef> {
     view.catalog().table(TableId(oid)).map(|table| &**table)
+}
+
+fn serial_sequence(view: &View<'_>, args: &[Value]) -> Result<Option<String>> {
+    let written = text_at(args, 0);
+    let Some(table) = names::find(view, TypeId::REGCLASS, written)?.and_then(|oid| table(view, oid)) else {
+        let message = format!("relation \"{written}\" does not exist");
+        return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+    };
+    let name = text_at(args, 1);
+    let Some(column) = table.column(name) else {
+        let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
+        return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
+    };
+    Ok(super::sequence::serial_sequence(view, table.id.0, column))
 }
 
 fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<String> {
@@ -113,9 +127,7 @@ fn index_definition(view: &View<'_>, args: &[Value], pretty: bool) -> Option<Str
         Ok(0) => Some(index::index_definition(view, table, index, pretty)),
         Ok(number) => {
             let key = index.columns.get(number - 1);
-            Some(key.map_or_else(String::new, |key| {
-                tuplix_sql::parser::quote_ident(&table.columns[key.column].name)
-            }))
+            Some(key.map_or_else(String::new, |key| index::key_definition(view, table, key, pretty)))
         }
         Err(_) => Some(String::new()),
     }

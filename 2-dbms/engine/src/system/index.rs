@@ -1,25 +1,40 @@
 //! `pg_index`, `pg_constraint`, `pg_indexes`, and the definitions of indexes and constraints as SQL.
 
-use tuplix_catalog::{IndexDef, IndexMethod, TableDef};
+use tuplix_catalog::{ForeignKeyDef, IndexDef, IndexMethod, TableDef};
 use tuplix_sql::parser::quote_ident;
 use tuplix_types::{Row, TypeId, Value};
 
 use super::deparse;
+use super::foreign_key::action_code;
 use super::relations::SystemRelation;
 use super::view::{
-    View, access_method, array, column_number, int, oid, operator_class, part_oid, text, truth, type_facts,
-    vector,
+    View, access_method, array, column_number, int, maybe_text, oid, operator_class, part_oid, text, truth,
+    type_facts, vector,
 };
 
 /// `pg_index`
 pub(crate) fn indexes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let tables = view.catalog().tables();
-    tables.flat_map(|table| table.indexes.iter().map(|index| index_row(relation, table, index))).collect()
+    tables
+        .flat_map(|table| table.indexes.iter().map(|index| index_row(view, relation, table, index)))
+        .collect()
 }
 
-fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
+fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> Row {
     let keys = &index.columns;
-    let types: Vec<TypeId> = keys.iter().map(|key| table.columns[key.column].ty).collect();
+    let types: Vec<TypeId> = keys.iter().map(|key| deparse::key_type(view, table, key)).collect();
+    let key_number = |key: &tuplix_catalog::IndexColumn| match &key.expression {
+        Some(_) => Value::Int2(0),
+        None => column_number(key.column),
+    };
+    let expressions: Vec<String> = keys
+        .iter()
+        .filter_map(|key| key.expression.as_deref())
+        .map(|expression| deparse::key_text(view, table, expression, false))
+        .collect();
+    let expressions = (!expressions.is_empty()).then(|| expressions.join(", "));
+    let predicate =
+        index.predicate.as_deref().map(|predicate| deparse::predicate_text(view, table, predicate, false));
     let collation = |ty: &TypeId| type_facts(*ty).map_or(oid(0), |facts| facts.collation);
     let option = |key: &tuplix_catalog::IndexColumn| {
         let ordered = index.method == IndexMethod::Ordered;
@@ -37,7 +52,9 @@ fn index_row(relation: &SystemRelation, table: &TableDef, index: &IndexDef) -> R
         ("indisvalid", truth(true)),
         ("indisready", truth(true)),
         ("indislive", truth(true)),
-        ("indkey", vector(TypeId::INT2, keys.iter().map(|key| column_number(key.column)).collect())),
+        ("indkey", vector(TypeId::INT2, keys.iter().map(key_number).collect())),
+        ("indexprs", maybe_text(expressions.as_deref())),
+        ("indpred", maybe_text(predicate.as_deref())),
         ("indcollation", vector(TypeId::OID, types.iter().map(collation).collect())),
         ("indclass", vector(TypeId::OID, types.iter().map(class).collect())),
         ("indoption", vector(TypeId::INT2, keys.iter().map(option).collect())),
@@ -56,6 +73,8 @@ pub(crate) struct Constraint<'a> {
     pub index: Option<&'a IndexDef>,
     /// A CHECK's condition as it was written.
     pub condition: Option<&'a str>,
+    /// A foreign key.
+    pub foreign: Option<&'a ForeignKeyDef>,
     /// Whether all rows keep it.
     pub valid: bool,
 }
@@ -63,6 +82,9 @@ pub(crate) struct Constraint<'a> {
 impl Constraint<'_> {
     /// Its columns: the key's, or those that the condition reads.
     pub(crate) fn columns(&self, view: &View<'_>, table: &TableDef) -> Vec<usize> {
+        if let Some(key) = self.foreign {
+            return key.columns.clone();
+        }
         match (self.index, self.condition) {
             (Some(index), _) => index.columns.iter().map(|key| key.column).collect(),
             (None, Some(condition)) => deparse::columns_of(view, table, condition),
@@ -79,6 +101,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: if index.primary { "p" } else { "u" },
         index: Some(index),
         condition: None,
+        foreign: None,
         valid: true,
     };
     let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
@@ -87,10 +110,21 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         kind: "c",
         index: None,
         condition: Some(&check.expression),
+        foreign: None,
         valid: check.valid,
     };
+    let of_key = |key: &'a ForeignKeyDef| Constraint {
+        oid: key.id,
+        name: &key.name,
+        kind: "f",
+        index: None,
+        condition: None,
+        foreign: Some(key),
+        valid: true,
+    };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
-    indexes.chain(table.checks.iter().enumerate().map(of_check)).collect()
+    let checks = table.checks.iter().enumerate().map(of_check);
+    indexes.chain(checks).chain(table.foreign_keys.iter().map(of_key)).collect()
 }
 
 /// `pg_constraint`
@@ -100,19 +134,33 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
         for constraint in constraints(table) {
             let key = constraint.columns(view, table).into_iter().map(column_number).collect();
             let condition = constraint.condition.map(|text| deparse::check_text(view, table, text, false));
+            let foreign = constraint.foreign;
+            let index = match foreign {
+                Some(key) => key.parent_index.0,
+                None => constraint.index.map_or(0, |index| index.id.0),
+            };
+            let code =
+                |of: &dyn Fn(&ForeignKeyDef) -> &'static str| foreign.map_or(text(" "), |key| text(of(key)));
+            let parent_key = foreign.map_or(Value::Null, |key| {
+                array(TypeId::INT2, key.parent_columns.iter().map(|column| column_number(*column)).collect())
+            });
             rows.push(relation.row(&[
+                ("confrelid", oid(foreign.map_or(0, |key| key.parent.0))),
+                ("confkey", parent_key),
+                ("condeferrable", truth(foreign.is_some_and(|key| key.deferrable))),
+                ("condeferred", truth(foreign.is_some_and(|key| key.deferred))),
                 ("oid", oid(constraint.oid)),
                 ("conname", text(constraint.name)),
                 ("connamespace", oid(view.schema_oid(&table.schema))),
                 ("contype", text(constraint.kind)),
                 ("convalidated", truth(constraint.valid)),
                 ("conrelid", oid(table.id.0)),
-                ("conindid", oid(constraint.index.map_or(0, |index| index.id.0))),
-                ("confupdtype", text(" ")),
-                ("confdeltype", text(" ")),
-                ("confmatchtype", text(" ")),
+                ("conindid", oid(index)),
+                ("confupdtype", code(&|key| action_code(key.on_update))),
+                ("confdeltype", code(&|key| action_code(key.on_delete))),
+                ("confmatchtype", code(&|key| if key.match_full { "f" } else { "s" })),
                 ("conislocal", truth(true)),
-                ("connoinherit", truth(constraint.index.is_some())),
+                ("connoinherit", truth(constraint.condition.is_none())),
                 ("conkey", array(TypeId::INT2, key)),
                 ("conbin", condition.map_or(Value::Null, Value::text)),
             ]));
@@ -153,12 +201,34 @@ pub(crate) fn index_definition(view: &View<'_>, table: &TableDef, index: &IndexD
             (true, true) => " DESC",
             (true, false) => " DESC NULLS LAST",
         };
-        format!("{}{order}", quote_ident(&table.columns[key.column].name))
+        format!("{}{order}", key_definition(view, table, key, pretty))
     };
     let keys: Vec<String> = index.columns.iter().map(key).collect();
     let unique = if index.unique { "UNIQUE " } else { "" };
     let index_name = quote_ident(&index.name);
-    format!("CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({})", keys.join(", "))
+    let predicate = match &index.predicate {
+        Some(predicate) if pretty => {
+            format!(" WHERE {}", deparse::predicate_text(view, table, predicate, true))
+        }
+        Some(predicate) => format!(" WHERE {}", deparse::predicate_text(view, table, predicate, false)),
+        None => String::new(),
+    };
+    format!(
+        "CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({}){predicate}",
+        keys.join(", ")
+    )
+}
+
+/// A part of an index's key: a column's name, or an expression, in parentheses unless it is a call.
+pub(crate) fn key_definition(
+    view: &View<'_>,
+    table: &TableDef,
+    key: &tuplix_catalog::IndexColumn,
+    pretty: bool,
+) -> String {
+    let Some(expression) = &key.expression else { return quote_ident(&table.columns[key.column].name) };
+    let text = deparse::key_text(view, table, expression, pretty);
+    if crate::ddl::names::called_function(&text).is_some() { text } else { format!("({text})") }
 }
 
 /// `PRIMARY KEY (a, b)`, `CHECK ((a > 0))`
@@ -168,6 +238,9 @@ pub(crate) fn constraint_definition(
     constraint: &Constraint<'_>,
     pretty: bool,
 ) -> String {
+    if let Some(key) = constraint.foreign {
+        return super::foreign_key::definition(view, table, key, pretty);
+    }
     if let Some(condition) = constraint.condition {
         let condition = deparse::check_text(view, table, condition, pretty);
         let suffix = if constraint.valid { "" } else { " NOT VALID" };

@@ -68,6 +68,7 @@ pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
                 column.default.as_deref().map(|text| deparse::default_text(view, table, number, text));
             let mut values = column_values(view, &table.schema, &table.name, (number, &column.name));
             values.extend(type_values(view, column.ty, column.typmod));
+            values.extend(source_values(view, table, number));
             values.extend([
                 ("column_default", maybe_text(default.as_deref())),
                 ("is_nullable", yes_or_no(!column.not_null)),
@@ -86,6 +87,32 @@ pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Where a column's values come from, when from itself.
+fn source_values(view: &View<'_>, table: &TableDef, number: usize) -> Values {
+    let column = &table.columns[number];
+    let mut values = Values::new();
+    if let Some(generated) = &column.generated {
+        let shown = deparse::generated_text(view, table, number, generated);
+        values.push(("is_generated", text("ALWAYS")));
+        values.push(("generation_expression", Value::text(shown)));
+    }
+    if let (Some(identity), Some(def)) = (column.identity, view.catalog().identity_sequence(table.id, number))
+    {
+        let number = |number: i64| Value::text(number.to_string());
+        let always = identity == tuplix_catalog::Identity::Always;
+        values.extend([
+            ("is_identity", yes_or_no(true)),
+            ("identity_generation", text(if always { "ALWAYS" } else { "BY DEFAULT" })),
+            ("identity_start", number(def.start)),
+            ("identity_increment", number(def.increment)),
+            ("identity_maximum", number(def.max)),
+            ("identity_minimum", number(def.min)),
+            ("identity_cycle", yes_or_no(def.cycle)),
+        ]);
+    }
+    values
 }
 
 pub(super) type Values = Vec<(&'static str, Value)>;
@@ -200,13 +227,13 @@ fn not_null_constraints(view: &View<'_>, table: &TableDef) -> Vec<(String, usize
 pub(crate) fn table_constraints(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
-        let mut row = |name: &str, kind: &str| {
+        let mut row = |name: &str, kind: &str, (deferrable, deferred): (bool, bool)| {
             let mut values = constraint_values(view, table, name);
             values.extend(table_values(view, table));
             values.extend([
                 ("constraint_type", text(kind)),
-                ("is_deferrable", yes_or_no(false)),
-                ("initially_deferred", yes_or_no(false)),
+                ("is_deferrable", yes_or_no(deferrable)),
+                ("initially_deferred", yes_or_no(deferred)),
                 ("enforced", yes_or_no(true)),
                 ("nulls_distinct", if kind == "UNIQUE" { yes_or_no(true) } else { Value::Null }),
             ]);
@@ -216,11 +243,14 @@ pub(crate) fn table_constraints(view: &View<'_>, relation: &SystemRelation) -> V
             let kind = match constraint.kind {
                 "p" => "PRIMARY KEY",
                 "u" => "UNIQUE",
+                "f" => "FOREIGN KEY",
                 _ => "CHECK",
             };
-            row(constraint.name, kind);
+            let foreign = constraint.foreign;
+            row(constraint.name, kind, foreign.map_or((false, false), |key| (key.deferrable, key.deferred)));
         }
-        not_null_constraints(view, table).iter().for_each(|(name, _)| row(name, "CHECK"));
+        let not_null = not_null_constraints(view, table);
+        not_null.iter().for_each(|(name, _)| row(name, "CHECK", (false, false)));
     }
     rows
 }
@@ -256,6 +286,14 @@ fn each_key_column(view: &View<'_>, mut row: impl FnMut(&TableDef, &Constraint<'
     }
 }
 
+/// Where a foreign key's column stands in the key that it refers to, from 1.
+fn unique_position(view: &View<'_>, key: &tuplix_catalog::ForeignKeyDef, place: usize) -> Value {
+    let index = view.catalog().table(key.parent).and_then(|parent| parent.index(key.parent_index));
+    let column = key.parent_columns.get(place);
+    let position = index.and_then(|index| index.columns.iter().position(|part| Some(&part.column) == column));
+    position.map_or(Value::Null, |position| int(position + 1))
+}
+
 /// `key_column_usage`
 pub(crate) fn key_columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -264,6 +302,9 @@ pub(crate) fn key_columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row
             let mut values = constraint_values(view, table, constraint.name);
             values.extend(table_values(view, table));
             values.extend([("column_name", text(column)), ("ordinal_position", int(place + 1))]);
+            if let Some(key) = constraint.foreign {
+                values.push(("position_in_unique_constraint", unique_position(view, key, place)));
+            }
             rows.push(relation.row(&values));
         }
     });
@@ -273,8 +314,14 @@ pub(crate) fn key_columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row
 /// `constraint_column_usage`
 pub(crate) fn constraint_columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
-    each_key_column(view, |table, constraint, _, column| {
+    each_key_column(view, |table, constraint, place, column| {
         let mut values = constraint_values(view, table, constraint.name);
+        // A foreign key uses the columns that it refers to.
+        let referenced = constraint.foreign.and_then(|key| {
+            let parent = view.catalog().table(key.parent)?;
+            Some((parent, parent.columns[*key.parent_columns.get(place)?].name.as_str()))
+        });
+        let (table, column) = referenced.map_or((table, column), |(parent, column)| (&**parent, column));
         values.extend(table_values(view, table));
         values.push(("column_name", text(column)));
         rows.push(relation.row(&values));

@@ -11,6 +11,7 @@
 //! ```
 
 mod deparse;
+mod foreign_key;
 mod functions;
 mod index;
 mod information;
@@ -21,7 +22,9 @@ mod privileges;
 mod relation;
 mod relations;
 mod routine;
+mod sequence;
 mod server;
+mod trigger;
 mod user_types;
 mod view;
 mod views;
@@ -62,6 +65,48 @@ impl SystemRelations for SystemTables {
     }
 }
 
+/// The system tables, and the transition tables of a trigger under no schema at all.
+pub(crate) struct WithTransitions {
+    names: Vec<String>,
+    columns: Vec<OutputColumn>,
+}
+
+impl WithTransitions {
+    /// The transition tables of these names of a table.
+    pub(crate) fn new(names: Vec<String>, table: &tuplix_catalog::TableDef) -> WithTransitions {
+        let column = |column: &tuplix_catalog::ColumnDef| OutputColumn {
+            name: column.name.clone(),
+            ty: column.ty,
+            typmod: column.typmod,
+        };
+        WithTransitions { names, columns: table.columns.iter().map(column).collect() }
+    }
+}
+
+impl SystemRelations for WithTransitions {
+    fn columns(&self, schema: &str, name: &str) -> Option<Vec<OutputColumn>> {
+        match schema {
+            "" => self.names.iter().any(|known| known == name).then(|| self.columns.clone()),
+            _ => SystemTables.columns(schema, name),
+        }
+    }
+
+    fn oid(&self, schema: &str, name: &str) -> Option<u32> {
+        SystemTables.oid(schema, name)
+    }
+
+    fn qualified_only(&self, schema: &str) -> bool {
+        SystemTables.qualified_only(schema)
+    }
+}
+
+/// The rows of a transition table of the innermost trigger.
+fn transition_rows(services: &Services, name: &str) -> Option<Vec<Row>> {
+    let transitions = services.transitions.borrow();
+    let (_, rows) = transitions.last()?.iter().find(|(known, _)| known == name)?;
+    Some(rows.iter().map(|row| row.iter().cloned().collect()).collect())
+}
+
 type Compute = fn(&View<'_>, &SystemRelation) -> Vec<Row>;
 
 fn compute(schema: &str, name: &str) -> Option<Compute> {
@@ -84,8 +129,16 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_settings") => server::settings,
         ("pg_catalog", "pg_stat_activity") => server::activity,
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
+        ("pg_catalog", "pg_cursors") => server::cursors,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,
+        ("pg_catalog", "pg_sequence") => sequence::definitions,
+        ("pg_catalog", "pg_sequences") => sequence::places,
+        ("pg_catalog", "pg_depend") => sequence::dependencies,
+        ("pg_catalog", "pg_trigger") => trigger::triggers,
+        ("information_schema", "sequences") => sequence::standard,
+        ("information_schema", "triggers") => trigger::standard,
+        ("information_schema", "referential_constraints") => foreign_key::standard,
         ("pg_catalog", "pg_description") => descriptions,
         ("information_schema", "information_schema_catalog_name") => information::name,
         ("information_schema", "enabled_roles") => information::enabled_roles,
@@ -137,7 +190,15 @@ fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 /// # Errors
 /// 42P01 when there is none of this name.
 pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
+    if schema.is_empty()
+        && let Some(rows) = transition_rows(services, name)
+    {
+        return Ok(rows);
+    }
     let Some(relation) = relations::find(schema, name) else {
+        if let Some(row) = sequence::own_row(services, schema, name) {
+            return Ok(vec![row]);
+        }
         let message = format!("relation \"{schema}.{name}\" does not exist");
         return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
     };
@@ -174,7 +235,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 40);
+        assert_eq!(relations::all().filter(named).count(), 47);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{Catalog, FunctionDef, FunctionId, TableDef, TableId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, SequenceId, TableDef, TableId};
 use tuplix_sql::parser::{self, quote_ident};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -102,6 +102,10 @@ pub(crate) fn relation_is_visible(view: &View<'_>, oid: u32) -> Option<bool> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some(is_system_visible(view, relation));
     }
+    if let Some(def) = view.catalog().sequence(SequenceId(oid)) {
+        let exists = |schema: &&String| crate::ddl::names::relation_exists(view.catalog(), schema, &def.name);
+        return Some(view.path.iter().find(exists) == Some(&def.schema));
+    }
     let composite = TypeId::user(tuplix_types::UserKind::Composite, oid);
     if view.catalog().user_type(composite).is_some() {
         return super::user_types::is_visible(view, composite);
@@ -134,6 +138,9 @@ fn relation_names(view: &View<'_>, oid: u32) -> Option<(String, String)> {
     if let Some(relation) = relations::with_oid(oid) {
         return Some((relation.schema.to_owned(), relation.name.to_owned()));
     }
+    if let Some(def) = view.catalog().sequence(SequenceId(oid)) {
+        return Some((def.schema.clone(), def.name.clone()));
+    }
     let composite = tuplix_types::TypeId::user(tuplix_types::UserKind::Composite, oid);
     if let Some(ty) = view.catalog().user_type(composite) {
         return Some((ty.schema.clone(), ty.name.clone()));
@@ -146,6 +153,9 @@ fn relation_oid(view: &View<'_>, parts: &[String]) -> Option<u32> {
     let in_schema = |schema: &str, name: &str, system: bool| {
         if let Some(table) = catalog.table_named(schema, name) {
             return Some(table.id.0);
+        }
+        if let Some(def) = catalog.sequence_named(schema, name) {
+            return Some(def.id.0);
         }
         if let Some(relation) = relations::find(schema, name).filter(|_| system) {
             return Some(relation.oid);

@@ -1,12 +1,12 @@
 //! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
 
-use tuplix_catalog::{ColumnDef, FieldDef, IndexDef, TableDef};
+use tuplix_catalog::{ColumnDef, FieldDef, Identity, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
-use super::deparse;
 use super::relations::{self, SystemColumn, SystemRelation};
 use super::user_types;
 use super::view::{HEAP, OWNER, View, access_method, int, oid, part_oid, text, truth, type_facts};
+use super::{deparse, sequence};
 
 const DEFAULT_COLLATION: u32 = 100;
 const C_COLLATION: u32 = 950;
@@ -18,6 +18,7 @@ pub(crate) fn classes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         rows.push(table_class(view, relation, table));
         rows.extend(table.indexes.iter().map(|index| index_class(view, relation, table, index)));
     }
+    rows.extend(view.catalog().sequences().map(|def| sequence::class(view, relation, def)));
     rows.extend(
         user_types::composites(view).map(|(ty, fields)| user_types::class(view, relation, ty, fields)),
     );
@@ -42,9 +43,17 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns.len())),
         ("relchecks", int(table.checks.len())),
+        ("relhastriggers", truth(has_triggers(view, table))),
         ("relispopulated", truth(true)),
         ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
+}
+
+/// Whether a table has triggers, as those of foreign keys are in PostgreSQL.
+fn has_triggers(view: &View<'_>, table: &TableDef) -> bool {
+    !table.triggers.is_empty()
+        || !table.foreign_keys.is_empty()
+        || view.catalog().references_to(table.id).next().is_some()
 }
 
 fn persistence(table: &TableDef) -> &'static str {
@@ -89,15 +98,39 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     for table in view.catalog().tables() {
         let columns = table.columns.iter().enumerate();
         rows.extend(columns.map(|(number, column)| {
-            let has_default = default_of(column).is_some();
-            attribute(relation, table.id.0, number, &Attribute::of_column(view, column), has_default)
+            let has_default = default_of(column).is_some() || column.generated.is_some();
+            let shown = Attribute::of_column(view, column);
+            let row = attribute(relation, table.id.0, number, &shown, has_default);
+            with_source(relation, row, column)
         }));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
-                let column = Attribute::of_column(view, &table.columns[key.column]);
+                let (made, own);
+                let column = match &key.expression {
+                    Some(text) => {
+                        made = expression_name(index, number, text);
+                        let ty = deparse::key_type(view, table, key);
+                        own = ColumnDef {
+                            name: made,
+                            ty,
+                            typmod: -1,
+                            not_null: false,
+                            default: None,
+                            identity: None,
+                            generated: None,
+                        };
+                        Attribute::of_column(view, &own)
+                    }
+                    None => Attribute::of_column(view, &table.columns[key.column]),
+                };
                 attribute(relation, index.id.0, number, &Attribute { not_null: false, ..column }, false)
             }));
         }
+    }
+    for def in view.catalog().sequences() {
+        rows.extend(sequence::COLUMNS.iter().enumerate().map(|(number, column)| {
+            attribute(relation, def.id.0, number, &Attribute::of_system(column), false)
+        }));
     }
     for (ty, fields) in user_types::composites(view) {
         let columns = fields.iter().enumerate();
@@ -113,6 +146,25 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         }));
     }
     rows
+}
+
+/// The name of an index's column that is an expression: its function's, as for a SELECT's column.
+fn expression_name(index: &IndexDef, number: usize, text: &str) -> String {
+    let name = crate::ddl::names::called_function(text).unwrap_or_else(|| "expr".to_owned());
+    let before = index.columns[..number].iter().filter(|key| key.expression.is_some()).count();
+    if before == 0 { name } else { format!("{name}{before}") }
+}
+
+/// Where the column's values come from: `attidentity` and `attgenerated`.
+fn with_source(relation: &SystemRelation, mut row: Row, column: &ColumnDef) -> Row {
+    let identity = match column.identity {
+        Some(Identity::Always) => "a",
+        Some(Identity::ByDefault) => "d",
+        None => "",
+    };
+    row[relation.column("attidentity")] = text(identity);
+    row[relation.column("attgenerated")] = text(if column.generated.is_some() { "s" } else { "" });
+    row
 }
 
 /// The texts in PostgreSQL's own tables are of collation C.
@@ -196,12 +248,16 @@ pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
         for (number, column) in table.columns.iter().enumerate() {
-            let Some(written) = default_of(column) else { continue };
+            let shown = match (&column.generated, default_of(column)) {
+                (Some(generated), _) => deparse::generated_text(view, table, number, generated),
+                (None, Some(written)) => deparse::default_text(view, table, number, written),
+                (None, None) => continue,
+            };
             rows.push(relation.row(&[
                 ("oid", oid(part_oid(table, number))),
                 ("adrelid", oid(table.id.0)),
                 ("adnum", int(number + 1)),
-                ("adbin", Value::text(deparse::default_text(view, table, number, written))),
+                ("adbin", Value::text(shown)),
             ]));
         }
     }
@@ -211,19 +267,20 @@ pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 /// `pg_tables`
 pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let owner = text(&view.services.user);
-    let row = |schema: &str, name: &str, has_indexes: bool| {
+    let row = |schema: &str, name: &str, has_indexes: bool, triggers: bool| {
         relation.row(&[
             ("schemaname", text(schema)),
             ("tablename", text(name)),
             ("tableowner", owner.clone()),
             ("hasindexes", truth(has_indexes)),
             ("hasrules", truth(false)),
-            ("hastriggers", truth(false)),
+            ("hastriggers", truth(triggers)),
             ("rowsecurity", truth(false)),
         ])
     };
     let users = view.catalog().tables().filter(|table| table.view.is_none());
-    let users = users.map(|table| row(&table.schema, &table.name, !table.indexes.is_empty()));
+    let users = users
+        .map(|table| row(&table.schema, &table.name, !table.indexes.is_empty(), has_triggers(view, table)));
     let system = relations::all().filter(|system| system.kind == "r");
-    users.chain(system.map(|system| row(system.schema, system.name, false))).collect()
+    users.chain(system.map(|system| row(system.schema, system.name, false, false))).collect()
 }

@@ -128,6 +128,22 @@ pub(crate) fn prepared_statements(view: &View<'_>, relation: &SystemRelation) ->
     prepared.iter().map(row).collect()
 }
 
+/// `pg_cursors`
+pub(crate) fn cursors(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let portals = view.services.portals.borrow();
+    let row = |(name, portal): (&String, &crate::portal::Portal)| {
+        relation.row(&[
+            ("name", text(name)),
+            ("statement", text(&portal.text)),
+            ("is_holdable", truth(portal.hold)),
+            ("is_binary", truth(false)),
+            ("is_scrollable", truth(!portal.forward_only)),
+            ("creation_time", Value::Timestamptz(portal.created_us)),
+        ])
+    };
+    portals.iter().map(row).collect()
+}
+
 /// `pg_available_extensions`
 pub(crate) fn available_extensions(_: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let extensions = relations::find("pg_catalog", "pg_extension").map_or(&[][..], |extensions| {

@@ -238,7 +238,15 @@ pub(crate) fn default_text(view: &View<'_>, domain: &DomainDef) -> Option<String
 /// A table whose one column is VALUE.
 fn value_table(domain: &DomainDef) -> TableDef {
     let (ty, typmod) = (domain.base, domain.typmod);
-    let column = ColumnDef { name: "value".to_owned(), ty, typmod, not_null: false, default: None };
+    let column = ColumnDef {
+        name: "value".to_owned(),
+        ty,
+        typmod,
+        not_null: false,
+        default: None,
+        identity: None,
+        generated: None,
+    };
     TableDef {
         id: TableId(0),
         schema: String::new(),
@@ -249,6 +257,8 @@ fn value_table(domain: &DomainDef) -> TableDef {
         distribution: Distribution::Local,
         view: None,
         temporary: None,
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
     }
 }
 

@@ -302,6 +302,12 @@ impl<'a> Writer<'a> {
 
     /// A constant; one that a number's implicit cast became, as that cast.
     fn constant(&mut self, value: &Value, expr: &Expr) {
+        if let Value::Oid(oid) = value
+            && let Some(name) = super::names::object_name(self.view, expr.ty, *oid)
+        {
+            let _ = write!(self.out, "{}::{}", quote_literal(&name), expr.ty);
+            return;
+        }
         let number = text_io::to_text(expr.ty, value, &text_io::IoContext::default());
         let from_integer = number.parse::<i32>().is_ok();
         let was_cast = match expr.ty {

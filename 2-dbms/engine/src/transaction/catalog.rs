@@ -273,6 +273,17 @@ impl<'n> Transaction<'n> {
         if !self.logs {
             return Ok(());
         }
+        self.logs_catalog = true;
+        let shared = self.node.schema();
+        for access in catalog.state.schema.layout.sequences() {
+            let known = shared.layout.sequence(access.def.id);
+            let is_temporary = access.def.schema.starts_with(crate::services::TEMPORARY_SCHEMA);
+            if !is_temporary && known.is_none_or(|known| !Arc::ptr_eq(&known.state, &access.state)) {
+                let place = access.state.place();
+                let (id, value, called) = (access.def.id, place.last, place.called);
+                redo::catalog(&mut self.scratch.redo, &CatalogChange::SetSequence { id, value, called })?;
+            }
+        }
         for id in catalog.state.fresh.iter() {
             if let Some(access) = catalog.state.schema.layout.table(*id).filter(|access| !access.temporary) {
                 self.log_rows(access)?;
@@ -300,7 +311,7 @@ impl<'n> Transaction<'n> {
         let Some(catalog) = interactive.catalog.take() else { return };
         let State { schema, homes, .. } = &catalog.state;
         if catalog.is_changed() {
-            self.node.publish_catalog(&schema.catalog, homes, &catalog.made, &mut Latched(&mut self.held));
+            self.node.publish_catalog(schema, homes, &catalog.made, &mut Latched(&mut self.held));
             let emptied = |id: &TableId| {
                 schema.catalog.table(*id).is_some_and(|table| table.temporary == Some(OnCommit::Delete))
             };

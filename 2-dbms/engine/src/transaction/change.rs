@@ -24,13 +24,23 @@ pub struct Effects {
 impl Effects {
     /// The effects of changing these columns.
     pub fn of(access: &TableAccess, columns: &[usize]) -> Effects {
-        let unique = access.table.indexes.iter().filter(|index| index.unique);
-        let mut keys = unique.flat_map(|index| &index.columns);
+        let plain = access.table.indexes.iter().filter(|index| index.unique && index.is_plain());
+        let mut keys = plain.flat_map(|index| &index.columns);
+        let computed = access.computed.iter().flatten();
+        let mut computed = computed.filter(|keys| columns.iter().any(|column| keys.reads(*column)));
         Effects {
             logged: redo::update_columns(access, columns.iter().copied()),
-            keys: keys.any(|key| columns.contains(&key.column)),
+            keys: keys.any(|key| columns.contains(&key.column)) || computed.next().is_some(),
             bucket: matches!(access.placement, Placement::Hash { column } if columns.contains(&column)),
         }
+    }
+}
+
+impl Effects {
+    /// What locks such a change respects and takes: foreign keys to the row do not mind it while its keys stay.
+    #[inline]
+    fn strength(&self) -> LockStrength {
+        if self.keys { LockStrength::Update } else { LockStrength::NoKeyUpdate }
     }
 }
 
@@ -48,9 +58,14 @@ impl Transaction<'_> {
         let bucket = self.bucket_of_row(access, values)?;
         let held = self.place_for_write(access, bucket)?;
         for (number, index) in access.table.indexes.iter().enumerate() {
-            if index.unique
-                && let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)?
-            {
+            if !index.unique {
+                // An expression that fails is found before the row is there.
+                if let Some(Some(keys)) = access.computed.get(number) {
+                    keys.key_of(values)?;
+                }
+                continue;
+            }
+            if let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)? {
                 return Err(self.conflict_error(access, index, conflict, values));
             }
         }
@@ -120,6 +135,12 @@ impl Transaction<'_> {
         values: &[Value],
         except: Option<RowRef>,
     ) -> Run<Option<RowRef>> {
+        if let Some(Some(keys)) = access.computed.get(number) {
+            return match keys.key_of(values)?.filter(|key| !key.iter().any(Value::is_null)) {
+                Some(key) => self.conflicting_key(held, access, bucket, number, &key, except),
+                None => Ok(None),
+            };
+        }
         if self.no_locks(held) && !self.is_interactive() {
             let fragment = self.domain_state(held).fragment(access.slot, bucket);
             let except = except.map(|row| row.row);
@@ -156,11 +177,11 @@ impl Transaction<'_> {
         let found = self.find_key(held, access, bucket, number, key).filter(|found| Some(*found) != except);
         if let Some(found) = found.filter(|found| !found.private) {
             // Its holder may be about to delete it or change its key.
-            self.wait_unless_free(held, row_lock(found))?;
+            self.wait_unless_free(held, row_lock(found), LockStrength::KeyShare)?;
         }
         let hash = crate::hash::of_values(key);
         let lock = LockKey::Key { slot: access.slot, bucket, index: number as u16, hash };
-        self.wait_unless_free(held, lock)?;
+        self.wait_unless_free(held, lock, LockStrength::Update)?;
         Ok(found)
     }
 
@@ -168,8 +189,8 @@ impl Transaction<'_> {
         self.domain_state(held).locks.is_empty()
     }
 
-    fn wait_unless_free(&mut self, held: u16, key: LockKey) -> Run<()> {
-        match self.domain_state(held).locks.conflict(&key, self.id(), LockStrength::Update) {
+    fn wait_unless_free(&mut self, held: u16, key: LockKey, strength: LockStrength) -> Run<()> {
+        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
             Some(holder) => Err(self.restart_after(holder)),
             None => Ok(()),
         }
@@ -183,12 +204,7 @@ impl Transaction<'_> {
         _conflict: RowRef,
         values: &[Value],
     ) -> Stop {
-        let names: Vec<&str> =
-            index.columns.iter().map(|key| access.table.columns[key.column].name.as_str()).collect();
-        let mut shown = Vec::new();
-        for key in &index.columns {
-            shown.push(crate::text::show(access.table.columns[key.column].ty, &values[key.column]));
-        }
+        let (names, shown) = shown_key(access, index, values);
         SqlError::new(
             sqlstate::UNIQUE_VIOLATION,
             format!("duplicate key value violates unique constraint \"{}\"", index.name),
@@ -224,9 +240,9 @@ impl Transaction<'_> {
             self.check_unique_after(access, row, changes)?;
         }
         if self.is_interactive() {
-            return self.update_private(access, row, changes);
+            return self.update_private(access, row, changes, effects.strength());
         }
-        self.wait_for_row(row)?;
+        self.wait_for_row(row, effects.strength())?;
         let first = self.scratch.undo_values.len();
         for (column, value) in changes {
             self.scratch.undo_values.push((*column, value.clone()));
@@ -263,14 +279,21 @@ impl Transaction<'_> {
         changes: &[(usize, Value)],
     ) -> Run<()> {
         for (number, index) in access.table.indexes.iter().enumerate() {
-            let touched =
-                |key: &tuplix_catalog::IndexColumn| changes.iter().any(|(column, _)| *column == key.column);
-            if !index.unique || !index.columns.iter().any(touched) {
+            let computed = access.computed.get(number).and_then(Option::as_ref);
+            let touched = |(column, _): &(usize, Value)| match computed {
+                Some(keys) => keys.reads(*column),
+                None => index.columns.iter().any(|key| *column == key.column),
+            };
+            if !(index.unique || computed.is_some()) || !changes.iter().any(touched) {
                 continue;
             }
             let mut values = self.read_row(row);
             for (column, value) in changes {
                 values[*column] = value.clone();
+            }
+            if let (Some(keys), false) = (computed, index.unique) {
+                keys.key_of(&values)?;
+                continue;
             }
             let found = self.conflicting(row.held, access, row.bucket, number, index, &values, Some(row))?;
             if let Some(conflict) = found {
@@ -291,7 +314,7 @@ impl Transaction<'_> {
         if self.is_interactive() {
             return self.delete_private(access, row);
         }
-        self.wait_for_row(row)?;
+        self.wait_for_row(row, LockStrength::Update)?;
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         if self.logs && !access.temporary {
             redo::delete(&mut self.scratch.redo, access, fragment, row);
@@ -303,11 +326,11 @@ impl Transaction<'_> {
 
     /// Waits (by restart) for whoever has locked the row.
     #[inline]
-    fn wait_for_row(&mut self, row: RowRef) -> Run<()> {
+    fn wait_for_row(&mut self, row: RowRef, strength: LockStrength) -> Run<()> {
         if self.no_locks(row.held) {
             return Ok(());
         }
-        self.wait_unless_free(row.held, row_lock(row))
+        self.wait_unless_free(row.held, row_lock(row), strength)
     }
 
     /// FOR UPDATE and FOR SHARE. `None`: the row is locked and was to be skipped.
@@ -377,6 +400,45 @@ impl Transaction<'_> {
             }
         }
     }
+}
+
+/// The key that a row has in an index; `None` when it has a NULL or the row is not in the index.
+pub(super) fn index_key(
+    access: &TableAccess,
+    number: usize,
+    index: &IndexDef,
+    values: &[Value],
+) -> Result<Option<Vec<Value>>, SqlError> {
+    let key = match access.computed.get(number) {
+        Some(Some(keys)) => keys.key_of(values)?,
+        _ => Some(index.columns.iter().map(|column| values[column.column].clone()).collect()),
+    };
+    Ok(key.filter(|key: &Vec<Value>| !key.iter().any(Value::is_null)))
+}
+
+/// The parts of a key and its values, for messages.
+pub(crate) fn shown_key(
+    access: &TableAccess,
+    index: &IndexDef,
+    values: &[Value],
+) -> (Vec<String>, Vec<String>) {
+    let number = access.table.indexes.iter().position(|other| other.id == index.id);
+    let keys = number.and_then(|number| access.computed.get(number)).and_then(Option::as_ref);
+    let computed = keys.and_then(|keys| keys.key_of(values).ok().flatten());
+    let mut parts = (Vec::new(), Vec::new());
+    for (place, key) in index.columns.iter().enumerate() {
+        let column = access.table.columns.get(key.column);
+        let expression = keys.and_then(|keys| keys.expression_type(place)).zip(key.expression.as_ref());
+        let (name, ty) = match (expression, column) {
+            (Some((ty, expression)), _) => (expression.clone(), ty),
+            (None, Some(column)) => (column.name.clone(), column.ty),
+            (None, None) => continue,
+        };
+        let value = computed.as_ref().map_or_else(|| &values[key.column], |key| &key[place]);
+        parts.0.push(name);
+        parts.1.push(crate::text::show(ty, value));
+    }
+    parts
 }
 
 /// The lock of a committed row.

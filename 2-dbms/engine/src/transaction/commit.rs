@@ -1,6 +1,6 @@
 //! Commit: one redo record, and what a reply has to wait for.
 
-use tuplix_catalog::OnCommit;
+use tuplix_catalog::{CatalogChange, OnCommit, SequenceId};
 use tuplix_log::RecordHeader;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
@@ -54,6 +54,10 @@ impl Transaction<'_> {
 
     /// The newest epoch whose effects this run can have seen.
     pub(super) fn seen_epoch(&self) -> u64 {
+        self.domain_epoch().max(self.sequence_epoch)
+    }
+
+    fn domain_epoch(&self) -> u64 {
         let held = self.held.iter().map(|guard| guard.last_epoch).max();
         let reference = match held {
             // SAFETY: some latch is held, and the reference domain is written with all latches held.
@@ -63,8 +67,46 @@ impl Transaction<'_> {
         held.unwrap_or(0).max(reference)
     }
 
+    /// Notes that a reply must wait for this epoch too.
+    #[inline]
+    pub(crate) fn saw_epoch(&mut self, epoch: u64) {
+        self.sequence_epoch = self.sequence_epoch.max(epoch);
+    }
+
+    /// Writes into the log how far a sequence may go, whatever becomes of this run, and gives the record's epoch.
+    ///
+    /// # Errors
+    /// [`crate::stop::Stop::Restart`] when the log's buffer is full.
+    pub(crate) fn log_sequence(&mut self, id: SequenceId, value: i64, called: bool) -> Run<u64> {
+        if !self.logs {
+            return Ok(0);
+        }
+        let mut bytes = Vec::new();
+        redo::catalog(&mut bytes, &CatalogChange::SetSequence { id, value, called })?;
+        let held = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0);
+        let mut lane = self.node.sequence_lane();
+        if !lane.lane.has_room() {
+            drop(lane);
+            let stop = self.restart_with(&[]);
+            self.cause = RestartCause::LogFull;
+            return Err(stop);
+        }
+        let epoch = self.node.current_epoch();
+        let commit_ts = lane.last_commit.max(held) + 1;
+        let header = RecordHeader { commit_ts, context: 0, procedure: 0, version: 0 };
+        lane.lane.append(epoch, &header, |record| record.extend(&bytes))?;
+        lane.last_commit = commit_ts;
+        Ok(epoch)
+    }
+
     fn commit_changes(&mut self, origin: &Origin) -> Run<Committed> {
-        let timestamp = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0) + 1;
+        let mut timestamp = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0) + 1;
+        // Sequences are created and set by the catalogue's records: their own come before or after, never beside.
+        let mut sequences = self.logs_catalog.then(|| self.node.sequence_lane());
+        if let Some(lane) = &mut sequences {
+            timestamp = timestamp.max(lane.last_commit + 1);
+            lane.last_commit = timestamp;
+        }
         // Read while all latches are held: an epoch closes only when no domain can still commit into it.
         let epoch = self.node.current_epoch();
         let header = RecordHeader {

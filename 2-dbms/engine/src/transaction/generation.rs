@@ -43,7 +43,7 @@ impl Transaction<'_> {
         else {
             return Ok(base);
         };
-        let mut bare = FragmentSchema::clone(&fragment_schema(&access.table));
+        let mut bare = FragmentSchema::clone(&fragment_schema(&access.table, &access.computed));
         bare.indexes.clear();
         let mut fork = base.unwrap_or_else(|| Box::new(Fragment::new(&bare)));
         let at = |row: RowId| RowRef { slot: access.slot, bucket, held: 0, private: false, row };

@@ -74,6 +74,8 @@ impl Interactive {
 pub struct Overlay {
     fragments: BTreeMap<FragmentKey, PrivateFragment>,
     undo: Vec<PrivateUndo>,
+    /// Checks of foreign keys that wait for COMMIT.
+    deferred: Vec<crate::exec::Deferred>,
 }
 
 /// Own versions beside one fragment.
@@ -94,7 +96,13 @@ enum PrivateUndo {
     Inserted(FragmentKey, RowId),
     Updated(FragmentKey, RowId, Vec<(usize, Value)>),
     Deleted(FragmentKey, RowId),
-    Hidden { key: FragmentKey, base: RowId, before: Option<Option<RowId>> },
+    Hidden {
+        key: FragmentKey,
+        base: RowId,
+        before: Option<Option<RowId>>,
+    },
+    /// A check was put off.
+    Deferred,
 }
 
 impl Overlay {
@@ -137,11 +145,26 @@ impl Overlay {
         }
     }
 
+    /// Puts a check off until COMMIT.
+    pub(crate) fn defer(&mut self, check: crate::exec::Deferred) {
+        self.deferred.push(check);
+        self.undo.push(PrivateUndo::Deferred);
+    }
+
+    /// The checks that wait for COMMIT.
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &crate::exec::Deferred> {
+        self.deferred.iter()
+    }
+
     fn undo_one(&mut self, undo: PrivateUndo) {
         let (PrivateUndo::Inserted(key, ..)
         | PrivateUndo::Updated(key, ..)
         | PrivateUndo::Deleted(key, ..)
-        | PrivateUndo::Hidden { key, .. }) = &undo;
+        | PrivateUndo::Hidden { key, .. }) = &undo
+        else {
+            self.deferred.pop();
+            return;
+        };
         let Some(private) = self.fragments.get_mut(key) else { return };
         match undo {
             PrivateUndo::Inserted(_, row) => {
@@ -156,13 +179,14 @@ impl Overlay {
             PrivateUndo::Hidden { base, before: Some(before), .. } => {
                 private.hidden.insert(base, before);
             }
+            PrivateUndo::Deferred => {}
         }
     }
 
     fn private(&mut self, key: FragmentKey, access: &TableAccess) -> &mut PrivateFragment {
         self.fragments.entry(key).or_insert_with(|| PrivateFragment {
             access: access.clone(),
-            fragment: Fragment::new(&fragment_schema(&access.table)),
+            fragment: Fragment::new(&fragment_schema(&access.table, &access.computed)),
             hidden: BTreeMap::new(),
             origin: BTreeMap::new(),
         })
@@ -215,10 +239,7 @@ impl Transaction<'_> {
     /// Keeps others from inserting the same keys before this transaction ends.
     fn lock_keys(&mut self, held: u16, access: &TableAccess, bucket: u16, values: &[Value]) {
         for (number, index) in access.table.indexes.iter().enumerate().filter(|(_, index)| index.unique) {
-            let key: Vec<Value> = index.columns.iter().map(|column| values[column.column].clone()).collect();
-            if key.iter().any(Value::is_null) {
-                continue;
-            }
+            let Ok(Some(key)) = super::change::index_key(access, number, index, values) else { continue };
             let hash = crate::hash::of_values(&key);
             let lock = LockKey::Key { slot: access.slot, bucket, index: number as u16, hash };
             self.take_lock(held, lock, LockStrength::Update);
@@ -230,6 +251,7 @@ impl Transaction<'_> {
         access: &TableAccess,
         row: RowRef,
         changes: &[(usize, Value)],
+        strength: LockStrength,
     ) -> Run<RowRef> {
         self.refuse_old_generation(access)?;
         let mut values = self.read_row(row);
@@ -238,6 +260,7 @@ impl Transaction<'_> {
         }
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if row.private {
+            self.lock_origin(access, key, row, strength)?;
             self.lock_keys(row.held, access, row.bucket, &values);
             let overlay = &mut self.interactive_mut().overlay;
             let mut old = changes.to_vec();
@@ -245,7 +268,7 @@ impl Transaction<'_> {
             overlay.undo.push(PrivateUndo::Updated(key, row.row, old));
             return Ok(row);
         }
-        self.lock_base_row(access, row)?;
+        self.lock_base_row(access, row, strength)?;
         self.lock_keys(row.held, access, row.bucket, &values);
         let overlay = &mut self.interactive_mut().overlay;
         let version = overlay.private(key, access).fragment.insert(&values).map_err(SqlError::from)?;
@@ -258,10 +281,11 @@ impl Transaction<'_> {
         self.refuse_old_generation(access)?;
         let key = self.fragment_key(row.held, row.slot, row.bucket);
         if !row.private {
-            self.lock_base_row(access, row)?;
+            self.lock_base_row(access, row, LockStrength::Update)?;
             self.interactive_mut().overlay.hide(key, access, row.row, None);
             return Ok(());
         }
+        self.lock_origin(access, key, row, LockStrength::Update)?;
         let overlay = &mut self.interactive_mut().overlay;
         let private = overlay.private(key, access);
         private.fragment.delete(row.row);
@@ -273,20 +297,36 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn lock_base_row(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
+    /// Locks the committed row behind a version of this transaction's own, which may be locked less strongly so far.
+    fn lock_origin(
+        &mut self,
+        access: &TableAccess,
+        key: FragmentKey,
+        row: RowRef,
+        strength: LockStrength,
+    ) -> Run<()> {
+        let private = self.interactive_mut().overlay.fragments.get(&key);
+        match private.and_then(|private| private.origin.get(&row.row)).copied() {
+            Some(base) => self.lock_base_row(access, RowRef { private: false, row: base, ..row }, strength),
+            None => Ok(()),
+        }
+    }
+
+    fn lock_base_row(&mut self, access: &TableAccess, row: RowRef, strength: LockStrength) -> Run<()> {
         let lock = row_lock(row);
-        if let Some(holder) =
-            self.domain_state(row.held).locks.conflict(&lock, self.id(), LockStrength::Update)
-        {
+        if let Some(holder) = self.domain_state(row.held).locks.conflict(&lock, self.id(), strength) {
             return Err(self.restart_after(holder));
         }
         self.lock_table(row.held, access);
-        self.take_lock(row.held, lock, LockStrength::Update);
+        self.take_lock(row.held, lock, strength);
         Ok(())
     }
 
     /// Keeps DDL off the table until this transaction ends: its private rows have the table's present shape and place.
     pub(super) fn lock_table(&mut self, held: u16, access: &TableAccess) {
+        if !self.is_interactive() {
+            return;
+        }
         // The locks of a reference table that is only read may lie in any domain.
         let held = if held == SHARED_REFERENCE { 0 } else { held };
         let place = (self.held.get(held).domain, access.table.id);

@@ -86,6 +86,8 @@ pub struct Scratch {
     pub notices: Vec<SqlError>,
     /// Buffered until commit: channel and payload.
     pub notifications: Vec<(String, String)>,
+    /// Checks of foreign keys that wait for the commit.
+    deferred: Vec<crate::exec::Deferred>,
     /// Key values being looked up.
     key: Vec<Value>,
     /// Rows that an index gave.
@@ -103,6 +105,8 @@ enum Undo {
         count: u32,
     },
     Deleted(RowRef),
+    /// A check was put off.
+    Deferred,
 }
 
 /// Why a run asked to be restarted.
@@ -138,6 +142,10 @@ pub struct Transaction<'n> {
     read_only: bool,
     /// Whether changes are noted for the log.
     logs: bool,
+    /// The newest epoch of a sequence's record that this run depends on.
+    sequence_epoch: u64,
+    /// The run's record changes the catalogue.
+    logs_catalog: bool,
 }
 
 /// Latched domains. The first few need no heap.
@@ -230,6 +238,8 @@ impl<'n> Transaction<'n> {
             random_state: start.random_seed | 1,
             read_only: start.read_only,
             logs: start.node.log.is_on(),
+            sequence_epoch: 0,
+            logs_catalog: false,
         };
         debug_assert!(transaction.scratch.undo.is_empty() && transaction.scratch.redo.is_empty());
         transaction.latch_wanted();
@@ -419,7 +429,7 @@ impl<'n> Transaction<'n> {
         self.interactive.is_some()
     }
 
-    fn refuse_read_only(&self, verb: &str) -> Run<()> {
+    pub(crate) fn refuse_read_only(&self, verb: &str) -> Run<()> {
         if self.read_only {
             let message = format!("cannot execute {verb} in a read-only transaction");
             return Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message).into());
@@ -436,6 +446,28 @@ impl<'n> Transaction<'n> {
             catalog: self.catalog_changes(),
             notices: self.scratch.notices.len(),
         }
+    }
+
+    /// Puts a check off until the transaction commits.
+    pub(crate) fn defer(&mut self, check: crate::exec::Deferred) {
+        match self.interactive.as_deref_mut() {
+            Some(interactive) => interactive.overlay.defer(check),
+            None => {
+                self.scratch.deferred.push(check);
+                self.scratch.undo.push(Undo::Deferred);
+            }
+        }
+    }
+
+    /// Whether a one-shot has put checks off.
+    #[inline]
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.scratch.deferred.is_empty()
+    }
+
+    /// The checks that a one-shot has put off.
+    pub(crate) fn deferred_checks(&mut self) -> Vec<crate::exec::Deferred> {
+        std::mem::take(&mut self.scratch.deferred)
     }
 
     /// Undoes everything since `mark`. Notices stay, as in PostgreSQL, where they are already sent.
@@ -457,6 +489,9 @@ impl<'n> Transaction<'n> {
         match undo {
             Undo::Inserted(row) => self.base_mut(row).undo_insert(row.row),
             Undo::Deleted(row) => self.base_mut(row).undelete(row.row),
+            Undo::Deferred => {
+                self.scratch.deferred.pop();
+            }
             Undo::Updated { row, first, count } => {
                 let mut values = std::mem::take(&mut self.scratch.undo_values);
                 let (first, end) = (first as usize, (first + count) as usize);
@@ -558,10 +593,13 @@ pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
 }
 
 /// The schema of the fragments of a table.
-pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_storage::FragmentSchema> {
+pub(crate) fn fragment_schema(
+    table: &tuplix_catalog::TableDef,
+    computed: &crate::computed_index::Computed,
+) -> Arc<tuplix_storage::FragmentSchema> {
     use tuplix_catalog::IndexMethod;
     use tuplix_storage::{FragmentSchema, IndexColumn, IndexSchema};
-    let indexes = table.indexes.iter().map(|index| {
+    let indexes = table.indexes.iter().enumerate().map(|(number, index)| {
         let columns: Vec<IndexColumn> = index
             .columns
             .iter()
@@ -571,13 +609,17 @@ pub(crate) fn fragment_schema(table: &tuplix_catalog::TableDef) -> Arc<tuplix_st
                 nulls_first: key.nulls_first,
             })
             .collect();
-        Arc::new(match index.method {
+        let mut schema = match index.method {
             IndexMethod::Ordered => IndexSchema::ordered(index.unique, columns),
             IndexMethod::Hash => {
                 let columns: Vec<usize> = columns.iter().map(|key| key.column).collect();
                 IndexSchema::hash(index.unique, &columns)
             }
-        })
+        };
+        if let Some(Some(keys)) = computed.get(number) {
+            schema.computed = Some(keys.clone());
+        }
+        Arc::new(schema)
     });
     Arc::new(FragmentSchema {
         columns: table.columns.iter().map(|column| column.ty).collect(),

@@ -392,8 +392,16 @@ impl Transaction<'_> {
 
 fn encoded_key(access: &TableAccess, index: usize, fragment: &Fragment, row: RowId) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for key in &access.table.indexes[index].columns {
-        let value = fragment.read(row, key.column);
+    let computed = access.computed.get(index).and_then(Option::as_ref).and_then(|keys| {
+        let values: Vec<Value> =
+            (0..fragment.column_types().len()).map(|column| fragment.read(row, column)).collect();
+        keys.key_of(&values).ok().flatten()
+    });
+    for (number, key) in access.table.indexes[index].columns.iter().enumerate() {
+        let value = match &computed {
+            Some(values) => values[number].clone(),
+            None => fragment.read(row, key.column),
+        };
         tuplix_types::encode_key(&value, key.descending, key.nulls_first, &mut bytes);
     }
     bytes

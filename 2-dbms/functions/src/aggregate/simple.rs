@@ -58,6 +58,15 @@ fn min(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result
     keep(state, &args[0], |new, best| compare(new, best) == Ordering::Less)
 }
 
+/// Of equal values that look different (`1.0` and `1.00`) the last one counts, as in PostgreSQL.
+fn last_max(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result<()> {
+    keep(state, &args[0], |new, best| compare(new, best) != Ordering::Less)
+}
+
+fn last_min(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result<()> {
+    keep(state, &args[0], |new, best| compare(new, best) != Ordering::Greater)
+}
+
 fn max_bpchar(state: &mut AggregateState, _: Context<'_, '_>, args: &[Value]) -> Result<()> {
     keep(state, &args[0], |new, best| compare_typed(TypeId::BPCHAR, new, best) == Ordering::Greater)
 }
@@ -102,40 +111,42 @@ const BIT_OR: Code = bits!(|);
 const BIT_XOR: Code = bits!(^);
 const MAX: Code = Code { step: max, finish: finish_value };
 const MIN: Code = Code { step: min, finish: finish_value };
+const LAST_MAX: Code = Code { step: last_max, finish: finish_value };
+const LAST_MIN: Code = Code { step: last_min, finish: finish_value };
 
 pub(super) const AGGREGATES: Table = &[
     ("count", Code { step: count_all, finish: finish_count }),
     ("count_any", Code { step: count_values, finish: finish_count }),
-    ("max_anyarray", MAX),
+    ("max_anyarray", LAST_MAX),
     ("max_int8", MAX),
     ("max_int4", MAX),
     ("max_int2", MAX),
     ("max_oid", MAX),
-    ("max_float4", MAX),
-    ("max_float8", MAX),
+    ("max_float4", LAST_MAX),
+    ("max_float8", LAST_MAX),
     ("max_date", MAX),
     ("max_time", MAX),
     ("max_timestamp", MAX),
     ("max_timestamptz", MAX),
-    ("max_interval", MAX),
+    ("max_interval", LAST_MAX),
     ("max_text", MAX),
-    ("max_numeric", MAX),
+    ("max_numeric", LAST_MAX),
     ("max_bpchar", Code { step: max_bpchar, finish: finish_value }),
     ("max_anyenum", MAX),
-    ("min_anyarray", MIN),
+    ("min_anyarray", LAST_MIN),
     ("min_int8", MIN),
     ("min_int4", MIN),
     ("min_int2", MIN),
     ("min_oid", MIN),
-    ("min_float4", MIN),
-    ("min_float8", MIN),
+    ("min_float4", LAST_MIN),
+    ("min_float8", LAST_MIN),
     ("min_date", MIN),
     ("min_time", MIN),
     ("min_timestamp", MIN),
     ("min_timestamptz", MIN),
-    ("min_interval", MIN),
+    ("min_interval", LAST_MIN),
     ("min_text", MIN),
-    ("min_numeric", MIN),
+    ("min_numeric", LAST_MIN),
     ("min_bpchar", Code { step: min_bpchar, finish: finish_value }),
     ("min_anyenum", MIN),
     ("bool_and_bool", BIT_AND),

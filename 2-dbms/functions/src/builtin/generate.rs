@@ -60,6 +60,13 @@ pub(crate) fn single_column(values: impl Iterator<Item = Value> + Send + 'static
 }
 
 /// The elements of an array; a composite element becomes one column here.
+/// `information_schema._pg_expandarray`: each element with its number.
+fn expand_array(a: &[Value]) -> Result<Box<dyn SetRows>> {
+    let Value::Array(array) = &a[0] else { return Ok(single_column(std::iter::empty())) };
+    let elements = array.elements.clone().into_iter().zip(1..);
+    Ok(Box::new(Listed(elements.map(|(element, number)| vec![element, Value::Int4(number)]))))
+}
+
 fn unnest(a: &[Value]) -> Result<Box<dyn SetRows>> {
     let Value::Array(array) = &a[0] else { return Ok(single_column(std::iter::empty())) };
     let array: Arc<Array> = Arc::clone(array);
@@ -85,4 +92,5 @@ pub(crate) const SETS: Sets = &[
     ("generate_subscripts", |_, a| subscripts(a)),
     ("generate_subscripts_nodir", |_, a| subscripts(a)),
     ("array_unnest", |_, a| unnest(a)),
+    ("_pg_expandarray", |_, a| expand_array(a)),
 ];

@@ -19,7 +19,8 @@ impl Analyzer<'_> {
         };
         let mut constraints = Vec::new();
         let column = self.column_definition(&table.relname, parsed, &mut constraints, &mut Vec::new())?;
-        Ok(AlterTable::AddColumn { column, constraints, if_not_exists: command.missing_ok })
+        let sequence = self.column_sequences.pop().map(Box::new);
+        Ok(AlterTable::AddColumn { column, constraints, sequence, if_not_exists: command.missing_ok })
     }
 
     pub(super) fn alter_column_type(&mut self, command: &AlterTableCmd) -> Result<AlterTable> {
@@ -39,6 +40,17 @@ impl Analyzer<'_> {
         let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
         let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
         let to = stmt.newname.clone();
+        if let (ObjectType::ObjectSequence, Some(name)) = (kind, &stmt.relation) {
+            return Ok(Ddl::RenameSequence {
+                name: self.qualified_name(name)?,
+                if_exists: stmt.missing_ok,
+                to,
+            });
+        }
+        if let (ObjectType::ObjectTrigger, Some(table)) = (kind, &stmt.relation) {
+            let name = stmt.subname.clone();
+            return Ok(Ddl::RenameTrigger { name, table: self.qualified_name(table)?, to });
+        }
         let action = match kind {
             ObjectType::ObjectSchema => return Ok(Ddl::RenameSchema { from: stmt.subname.clone(), to }),
             ObjectType::ObjectIndex => {

@@ -174,9 +174,6 @@ impl Analyzer<'_> {
         };
         let bare = pg_query::protobuf::TypeName { setof: false, ..name.clone() };
         let (ty, _) = self.type_name(&bare)?;
-        if ty == TypeId::TRIGGER {
-            return Err(self.unsupported("a trigger function", name.location));
-        }
         if matches!(ty, TypeId::ANY | TypeId::UNKNOWN) {
             return Err(self.unsupported(format_args!("a function returning {ty}"), name.location));
         }

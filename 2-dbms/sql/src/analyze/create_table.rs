@@ -8,15 +8,17 @@ use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
-use super::{Analyzer, nodes, text};
+use super::{Analyzer, nodes, sequence, text};
 use crate::parser;
-use crate::plan::{Constraint, ConstraintKind, CreateTable, OutputColumn};
+use crate::plan::{ColumnSequence, Constraint, ConstraintKind, CreateTable, OutputColumn};
 
 /// What one column says about itself besides its type.
 #[derive(Default)]
-struct ColumnClauses {
-    not_null: Option<bool>,
-    default: Option<String>,
+pub(super) struct ColumnClauses {
+    pub not_null: Option<bool>,
+    pub default: Option<String>,
+    pub sequence: Option<ColumnSequence>,
+    pub generated: Option<String>,
 }
 
 impl Analyzer<'_> {
@@ -50,6 +52,7 @@ impl Analyzer<'_> {
         }
         if likes.is_empty() {
             check_keys(&relation.relname, &mut columns, &constraints)?;
+            self.check_generated(&relation.relname, &columns, &stmt.table_elts)?;
             for check in checks {
                 self.check_condition(&relation.relname, &columns, check)?;
             }
@@ -59,6 +62,7 @@ impl Analyzer<'_> {
             if_not_exists: stmt.if_not_exists,
             columns,
             constraints,
+            sequences: std::mem::take(&mut self.column_sequences),
             likes,
             temporary: self.temporary(relation, stmt.oncommit)?,
         })
@@ -103,7 +107,16 @@ impl Analyzer<'_> {
         checks: &mut Vec<&'n Node>,
     ) -> Result<ColumnDef> {
         let type_name = column.type_name.as_ref().ok_or_else(nodes::missing)?;
-        let (ty, typmod) = self.type_of_column(&column.colname, type_name)?;
+        let serial = sequence::serial_type(type_name);
+        if serial.is_some() && !type_name.array_bounds.is_empty() {
+            let message = "array of serial is not implemented";
+            let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message);
+            return Err(error.at(self.at(type_name.location)));
+        }
+        let (ty, typmod) = match serial {
+            Some(ty) => (ty, -1),
+            None => self.type_of_column(&column.colname, type_name)?,
+        };
         if let Some(clause) = column.coll_clause.as_deref() {
             let names = nodes::strings(&clause.collname);
             if !matches!(names.last(), Some(&("C" | "POSIX" | "default" | "ucs_basic"))) {
@@ -114,6 +127,16 @@ impl Analyzer<'_> {
             return Err(self.unsupported("STORAGE and COMPRESSION", column.location));
         }
         let mut clauses = ColumnClauses::default();
+        if serial.is_some() {
+            clauses.not_null = Some(true);
+            clauses.default = Some(String::new());
+            clauses.sequence = Some(ColumnSequence {
+                column: column.colname.clone(),
+                identity: None,
+                name: None,
+                options: vec![crate::plan::SequenceOption::As(ty)],
+            });
+        }
         for node in &column.constraints {
             let NodeEnum::Constraint(constraint) = nodes::inner(node)? else { return Err(nodes::missing()) };
             self.column_clause(table, column, constraint, (ty, typmod), &mut clauses, constraints)?;
@@ -122,8 +145,19 @@ impl Analyzer<'_> {
                 _ => None,
             });
         }
-        let ColumnClauses { not_null, default } = clauses;
-        Ok(ColumnDef { name: column.colname.clone(), ty, typmod, not_null: not_null == Some(true), default })
+        let ColumnClauses { not_null, default, sequence, generated } = clauses;
+        let identity = sequence.as_ref().and_then(|sequence| sequence.identity);
+        let default = default.filter(|_| serial.is_none());
+        self.column_sequences.extend(sequence);
+        Ok(ColumnDef {
+            name: column.colname.clone(),
+            ty,
+            typmod,
+            not_null: not_null == Some(true),
+            default,
+            identity,
+            generated,
+        })
     }
 
     fn column_clause(
@@ -163,6 +197,57 @@ impl Analyzer<'_> {
                 let value = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
                 self.check_default(value, name, ty, typmod)?;
                 clauses.default = Some(text::expression(value)?);
+                self.one_source_of_values(table, name, clauses, position)?;
+            }
+            ConstrType::ConstrIdentity => {
+                if clauses.sequence.as_ref().is_some_and(|sequence| sequence.identity.is_some()) {
+                    let message = format!(
+                        "multiple identity specifications for column \"{name}\" of table \"{table}\""
+                    );
+                    return Err(syntax(message));
+                }
+                let mut made =
+                    self.identity_sequence(name, &constraint.generated_when, &constraint.options)?;
+                super::generated::check_identity_type(ty)?;
+                if !made.options.iter().any(|option| matches!(option, crate::plan::SequenceOption::As(_))) {
+                    made.options.push(crate::plan::SequenceOption::As(ty));
+                }
+                if clauses.not_null == Some(false) {
+                    let message = format!(
+                        "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\""
+                    );
+                    return Err(syntax(message));
+                }
+                clauses.not_null = Some(true);
+                clauses.sequence = Some(made);
+                self.one_source_of_values(table, name, clauses, position)?;
+            }
+            ConstrType::ConstrGenerated => {
+                if clauses.generated.is_some() {
+                    let message = format!(
+                        "multiple generation clauses specified for column \"{name}\" of table \"{table}\""
+                    );
+                    return Err(syntax(message));
+                }
+                if constraint.generated_kind == "v" {
+                    return Err(self.unsupported("a virtual generated column", constraint.location));
+                }
+                let value = constraint.raw_expr.as_deref().ok_or_else(nodes::missing)?;
+                clauses.generated = Some(text::expression(value)?);
+                self.one_source_of_values(table, name, clauses, position)?;
+            }
+            ConstrType::ConstrForeign => {
+                let mut made = self.table_constraint(constraint)?;
+                if let ConstraintKind::ForeignKey(key) = &mut made.kind {
+                    key.columns = vec![name.clone()];
+                }
+                constraints.push(made);
+            }
+            ConstrType::ConstrAttrDeferrable
+            | ConstrType::ConstrAttrNotDeferrable
+            | ConstrType::ConstrAttrDeferred
+            | ConstrType::ConstrAttrImmediate => {
+                self.constraint_attribute(kind, constraint.location, constraints)?;
             }
             ConstrType::ConstrPrimary | ConstrType::ConstrUnique | ConstrType::ConstrCheck => {
                 let mut made = self.table_constraint(constraint)?;
@@ -170,7 +255,7 @@ impl Analyzer<'_> {
                     ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => {
                         *keys = vec![name.clone()]
                     }
-                    ConstraintKind::Check { .. } => {}
+                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => {}
                 }
                 constraints.push(made);
             }
@@ -179,9 +264,12 @@ impl Analyzer<'_> {
         Ok(())
     }
 
-    /// A PRIMARY KEY, UNIQUE or CHECK constraint.
+    /// A PRIMARY KEY, UNIQUE, CHECK or FOREIGN KEY constraint.
     pub(super) fn table_constraint(&mut self, constraint: &ParsedConstraint) -> Result<Constraint> {
         let location = constraint.location;
+        if constraint.contype == ConstrType::ConstrForeign as i32 {
+            return self.foreign_key(constraint);
+        }
         let refused = [
             (constraint.deferrable || constraint.initdeferred, "DEFERRABLE"),
             (constraint.is_no_inherit, "NO INHERIT"),
@@ -245,7 +333,12 @@ impl Analyzer<'_> {
     }
 
     /// Refuses a CHECK that is no condition over the table's columns.
-    fn check_condition(&mut self, table: &str, columns: &[ColumnDef], condition: &Node) -> Result<()> {
+    pub(super) fn check_condition(
+        &mut self,
+        table: &str,
+        columns: &[ColumnDef],
+        condition: &Node,
+    ) -> Result<()> {
         let columns: Vec<OutputColumn> = columns
             .iter()
             .map(|column| OutputColumn { name: column.name.clone(), ty: column.ty, typmod: column.typmod })
@@ -269,7 +362,7 @@ fn check_keys(table: &str, columns: &mut [ColumnDef], constraints: &[Constraint]
         let (keys, what, primary) = match &constraint.kind {
             ConstraintKind::PrimaryKey(keys) => (keys, "primary key", true),
             ConstraintKind::Unique(keys) => (keys, "unique", false),
-            ConstraintKind::Check { .. } => continue,
+            ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => continue,
         };
         if primary && std::mem::replace(&mut has_primary, true) {
             let message = format!("multiple primary keys for table \"{table}\" are not allowed");

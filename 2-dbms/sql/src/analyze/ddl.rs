@@ -22,11 +22,17 @@ impl Analyzer<'_> {
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
             NodeEnum::IndexStmt(stmt) => Ddl::CreateIndex(self.create_index(stmt)?),
             NodeEnum::CreateFunctionStmt(stmt) => Ddl::CreateFunction(self.create_function(stmt)?),
+            NodeEnum::DropStmt(stmt) if stmt.remove_type == ObjectType::ObjectTrigger as i32 => {
+                self.drop_trigger(stmt)?
+            }
             NodeEnum::ViewStmt(stmt) => Ddl::CreateView(self.create_view(stmt)?),
             NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
             NodeEnum::AlterTableStmt(stmt) => self.alter_table(stmt)?,
             NodeEnum::RenameStmt(stmt) => self.rename(stmt)?,
+            NodeEnum::CreateSeqStmt(stmt) => self.create_sequence(stmt)?,
+            NodeEnum::AlterSeqStmt(stmt) => self.alter_sequence(stmt)?,
+            NodeEnum::CreateTrigStmt(stmt) => Ddl::CreateTrigger(self.create_trigger(stmt)?),
             NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
             NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
             NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
@@ -69,12 +75,11 @@ impl Analyzer<'_> {
         Ok(Ddl::CreateSchema { name: stmt.schemaname.clone(), if_not_exists: stmt.if_not_exists })
     }
 
-    fn create_index(&self, stmt: &IndexStmt) -> Result<CreateIndex> {
+    fn create_index(&mut self, stmt: &IndexStmt) -> Result<CreateIndex> {
         let table = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
         let location = table.location;
         let refused = [
             (stmt.concurrent, "CREATE INDEX CONCURRENTLY"),
-            (stmt.where_clause.is_some(), "a partial index"),
             (!stmt.index_including_params.is_empty(), "CREATE INDEX ... INCLUDE"),
             (!stmt.options.is_empty(), "CREATE INDEX ... WITH"),
             (!stmt.table_space.is_empty(), "TABLESPACE"),
@@ -114,6 +119,8 @@ impl Analyzer<'_> {
             }
             columns.push(self.index_column(element, location)?);
         }
+        let predicate = stmt.where_clause.as_deref().map(text::expression).transpose()?;
+        self.check_index_expressions(table, stmt)?;
         Ok(CreateIndex {
             name: nodes::non_empty(&stmt.idxname).map(str::to_owned),
             if_not_exists: stmt.if_not_exists,
@@ -121,13 +128,11 @@ impl Analyzer<'_> {
             method,
             unique: stmt.unique,
             columns,
+            predicate,
         })
     }
 
     fn index_column(&self, element: &IndexElem, location: i32) -> Result<(String, IndexColumn)> {
-        if let Some(expr) = element.expr.as_deref() {
-            return Err(self.unsupported("an index on an expression", nodes::location(expr)));
-        }
         if !element.collation.is_empty()
             && !matches!(nodes::strings(&element.collation).last(), Some(&"C" | &"POSIX"))
         {
@@ -142,17 +147,18 @@ impl Analyzer<'_> {
             Ok(SortByNulls::SortbyNullsLast) => false,
             _ => descending,
         };
-        Ok((element.name.clone(), IndexColumn { column: 0, descending, nulls_first }))
+        let expression = element.expr.as_deref().map(text::expression).transpose()?;
+        Ok((element.name.clone(), IndexColumn { column: 0, descending, nulls_first, expression }))
     }
 
     fn truncate(&self, stmt: &TruncateStmt) -> Result<Ddl> {
-        // RESTART IDENTITY and CASCADE say nothing more: there are no sequences and no foreign keys.
         let mut tables = Vec::with_capacity(stmt.relations.len());
         for node in &stmt.relations {
             let NodeEnum::RangeVar(name) = nodes::inner(node)? else { return Err(nodes::missing()) };
             tables.push(self.qualified_name(name)?);
         }
-        Ok(Ddl::Truncate { tables })
+        let cascade = stmt.behavior == DropBehavior::DropCascade as i32;
+        Ok(Ddl::Truncate { tables, restart: stmt.restart_seqs, cascade })
     }
 
     fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
@@ -161,6 +167,7 @@ impl Analyzer<'_> {
             Ok(ObjectType::ObjectView) => DropKind::View,
             Ok(ObjectType::ObjectIndex) => DropKind::Index,
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
+            Ok(ObjectType::ObjectSequence) => DropKind::Sequence,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
             Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
@@ -225,9 +232,27 @@ impl Analyzer<'_> {
                 };
                 Ok(AlterTable::AddConstraint(self.table_constraint(constraint)?))
             }
-            // No other object depends on a constraint here: there are no foreign keys.
-            AlterTableType::AtDropConstraint => {
-                Ok(AlterTable::DropConstraint { name: command.name.clone(), if_exists: command.missing_ok })
+            AlterTableType::AtDropConstraint => Ok(AlterTable::DropConstraint {
+                name: command.name.clone(),
+                if_exists: command.missing_ok,
+                cascade: command.behavior == DropBehavior::DropCascade as i32,
+            }),
+            AlterTableType::AtAddIdentity
+            | AlterTableType::AtSetIdentity
+            | AlterTableType::AtDropIdentity => self.alter_identity(kind, command),
+            AlterTableType::AtDropExpression => {
+                Ok(AlterTable::DropExpression { column: command.name.clone(), if_exists: command.missing_ok })
+            }
+            AlterTableType::AtEnableTrig | AlterTableType::AtDisableTrig => Ok(AlterTable::EnableTrigger {
+                name: Some(command.name.clone()),
+                enable: kind == AlterTableType::AtEnableTrig,
+            }),
+            AlterTableType::AtEnableTrigAll
+            | AlterTableType::AtEnableTrigUser
+            | AlterTableType::AtDisableTrigAll
+            | AlterTableType::AtDisableTrigUser => {
+                let all = [AlterTableType::AtEnableTrigAll, AlterTableType::AtEnableTrigUser];
+                Ok(AlterTable::EnableTrigger { name: None, enable: all.contains(&kind) })
             }
             AlterTableType::AtSetNotNull => {
                 Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true })

@@ -3,7 +3,7 @@
 use crate::plan::{AggregateCall, Expr, ExprKind, SortKey, SortTarget, Subscript};
 
 /// Whether two expressions compute the same, wherever they stand.
-pub(super) fn same(a: &Expr, b: &Expr) -> bool {
+pub fn same(a: &Expr, b: &Expr) -> bool {
     a.ty == b.ty && a.typmod == b.typmod && same_kind(&a.kind, &b.kind)
 }
 

@@ -176,6 +176,14 @@ impl Analyzer<'_> {
         let columns = self.aliased(name, query.columns.clone(), alias)?;
         let relation = self.add_relation(name, columns.clone(), None);
         self.saw(name, None, Some(relation));
+        if let QueryBody::Select(select) = &query.body {
+            for (number, _) in columns.iter().enumerate().filter(|(_, c)| c.ty == TypeId::RECORD) {
+                if let Some(shape) = select.targets.get(number).and_then(|target| self.record_columns(target))
+                {
+                    self.record_shapes.insert((relation, number), shape);
+                }
+            }
+        }
         let item = ScopeItem::of_relation(name, relation, &columns);
         Ok(Joined::of(From::Subquery { relation, query: Box::new(query), lateral }, item))
     }
@@ -311,50 +319,35 @@ impl Analyzer<'_> {
     /// `ROWS FROM (f(), g())`
     fn rows_from(&mut self, function: &RangeFunction, calls: &[Node]) -> Result<Joined> {
         let location = calls.first().map_or(-1, nodes::location);
-        if function.ordinality || !function.coldeflist.is_empty() {
-            return Err(self.unsupported("WITH ORDINALITY or a column list for several functions", location));
+        if !function.coldeflist.is_empty() {
+            return Err(self.unsupported("a column list for several functions", location));
         }
         let mut items = Vec::with_capacity(calls.len());
-        let mut columns: Vec<ScopeColumn> = Vec::new();
+        let mut columns = Vec::new();
         let mut first_name = None;
         for node in calls {
-            let NodeEnum::FuncCall(call) = nodes::inner(node)? else {
-                return Err(
-                    self.unsupported("a value that is no function call in ROWS FROM", nodes::location(node))
-                );
-            };
-            let value = self.in_clause(Clause::FromFunction, |analyzer| analyzer.plain_call(call))?;
-            if !matches!(value.kind, ExprKind::Call { .. } | ExprKind::UserCall { .. }) {
-                return Err(self.unsupported("a constant in ROWS FROM", nodes::location(node)));
-            }
+            let value = self.in_clause(Clause::FromFunction, |analyzer| match nodes::inner(node)? {
+                NodeEnum::FuncCall(call) => analyzer.plain_call(call),
+                _ => analyzer.expression(node),
+            })?;
+            let value = self.settle_unknown(value)?;
             let name = column_name(Some(node));
             let (own, _) = self.function_columns(&value, &name, self.at(location))?;
-            let relation = self.add_relation(&name, own.clone(), None);
-            columns.extend(ScopeItem::of_relation(&name, relation, &own).columns);
-            items.push(From::Function { relation, call: value, ordinality: true });
+            items.push((value, own.len()));
+            columns.extend(own);
             first_name.get_or_insert(name);
         }
-        let from = self.lockstep(items)?;
+        if function.ordinality {
+            columns.push(OutputColumn { name: "ordinality".to_owned(), ty: TypeId::INT8, typmod: -1 });
+        }
         let alias = function.alias.as_ref();
         let name = alias.map_or(first_name.unwrap_or_default(), |alias| alias.aliasname.clone());
-        let outputs = columns.iter().map(|column| OutputColumn {
-            name: column.name.clone(),
-            ty: column.value.ty,
-            typmod: column.value.typmod,
-        });
-        let named = self.aliased(&name, outputs.collect(), alias)?;
-        columns.iter_mut().zip(named).for_each(|(column, output)| column.name = output.name);
-        self.saw(&name, None, None);
-        let item = ScopeItem {
-            name: Some(name),
-            schema: None,
-            columns,
-            relation: None,
-            bare_columns: true,
-            named: true,
-            scalar: false,
-            table_oid: None,
-        };
+        let columns = self.aliased(&name, columns, alias)?;
+        let relation = self.add_relation(&name, columns.clone(), None);
+        self.saw(&name, None, Some(relation));
+        let item = ScopeItem::of_relation(&name, relation, &columns);
+        let from =
+            From::RowsFrom { relations: vec![relation], calls: items, ordinality: function.ordinality };
         Ok(Joined::of(from, item))
     }
 
@@ -382,14 +375,7 @@ impl Analyzer<'_> {
                     function.outputs().count() == 1 && function.outputs().all(|only| only.name.is_empty());
                 if nameless { Vec::new() } else { function.outputs().enumerate().map(column).collect() }
             }
-            ExprKind::Call { function, .. } => {
-                let column = |(name, ty): &(&str, TypeId)| OutputColumn {
-                    name: (*name).to_owned(),
-                    ty: *ty,
-                    typmod: -1,
-                };
-                function.columns.iter().map(column).collect()
-            }
+            ExprKind::Call { function, arguments } => super::records::output_columns(function, arguments),
             _ => Vec::new(),
         };
         match &named[..] {
@@ -419,6 +405,12 @@ impl Analyzer<'_> {
         }
         let table = match self.find_relation(schema, &name.relname, position)? {
             Found::Table(table) => table,
+            Found::System { schema, .. }
+                if self.context.catalog.sequence_named(&schema, &name.relname).is_some() =>
+            {
+                let message = format!("cannot change sequence \"{}\"", name.relname);
+                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+            }
             Found::System { schema, .. } => {
                 let message = format!("cannot change the system table {schema}.{}", name.relname);
                 return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).at(position));

@@ -45,10 +45,6 @@ impl Analyzer<'_> {
         }
         let name = nodes::strings(&node.funcname).last().map_or_else(String::new, |name| (*name).to_owned());
         let (columns, scalar) = self.function_columns(&call, &name, position)?;
-        if !scalar && !self.scope().set_functions.is_empty() {
-            let what = "a function returning rows beside another one in a select list";
-            return Err(self.unsupported(what, node.location).hint("Call it in FROM."));
-        }
         let (ty, typmod) = columns.first().map_or((TypeId::RECORD, -1), |column| (column.ty, column.typmod));
         let (row, is_composite) = (call.ty, call.ty.is_composite());
         let relation = self.add_relation(&name, columns, None);
@@ -169,6 +165,7 @@ impl Analyzer<'_> {
                 Ok((name.to_owned(), found.collect()))
             }
             ["pg_catalog", name] => Ok((name.to_owned(), Vec::new())),
+            ["information_schema", name] if name.starts_with("_pg_") => Ok((name.to_owned(), Vec::new())),
             [schema, name] | [_, schema, name] => {
                 self.existing_schema(schema)?;
                 let found = catalog.functions_named(schema, name).map(candidate);

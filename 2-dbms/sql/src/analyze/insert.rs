@@ -7,6 +7,7 @@ use pg_query::protobuf::{
 use tuplix_catalog::{IndexId, TableDef};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
+use super::generated::Overriding;
 use super::scope::{Clause, ScopeItem, table_columns};
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
@@ -26,21 +27,25 @@ impl Analyzer<'_> {
 
     fn insert(&mut self, stmt: &InsertStmt) -> Result<Query> {
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        if stmt.r#override > OverridingKind::OverridingNotSet as i32 {
-            return Err(self.unsupported("OVERRIDING", name.location));
-        }
+        let overriding = match OverridingKind::try_from(stmt.r#override) {
+            Ok(OverridingKind::OverridingSystemValue) => Overriding::System,
+            Ok(OverridingKind::OverridingUserValue) => Overriding::User,
+            _ => Overriding::No,
+        };
         let Target { table, relation, item, checks: view_checks, columns, .. } =
             self.target_table(name, Verb::Insert)?;
         self.scope().target_columns = columns.map(|columns| (Verb::Insert, columns, item.clone()));
         let mut columns = self.insert_columns(&table, &stmt.cols)?;
-        let source = if stmt.cols.iter().any(is_part) {
+        let mut source = if stmt.cols.iter().any(is_part) {
             self.insert_parts(stmt, &table, &mut columns)?
         } else {
             self.insert_source(stmt, &table, &mut columns)?
         };
+        self.settle_own_values(&table, &mut source, &mut columns, overriding)?;
         let mut defaults = Vec::new();
         for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
-            if table.columns[index].default.is_some() || table.columns[index].ty.is_domain() {
+            let def = &table.columns[index];
+            if def.default.is_some() || def.identity.is_some() || def.ty.is_domain() {
                 defaults.push((index, self.column_default(&table, index)?));
             }
         }
@@ -210,11 +215,60 @@ impl Analyzer<'_> {
             }
             let mut row = Vec::with_capacity(columns.len());
             for (item, column) in list.items.iter().zip(columns.iter()) {
-                row.push(self.column_value(item, table, *column)?);
+                let def = &table.columns[*column];
+                let own = def.identity.is_some() || def.generated.is_some();
+                row.push(match &item.node {
+                    // What the column says of DEFAULT depends on the other rows.
+                    Some(NodeEnum::SetToDefault(_)) if own => {
+                        Expr::new(crate::plan::ExprKind::Default, def.ty)
+                    }
+                    _ => self.column_value(item, table, *column)?,
+                });
             }
             rows.push(row);
         }
         Ok(InsertSource::Values(rows))
+    }
+
+    /// Columns that make their own values: drops those that get DEFAULT in every row or whose values OVERRIDING USER
+    /// VALUE ignores, refuses other values.
+    fn settle_own_values(
+        &mut self,
+        table: &TableDef,
+        source: &mut InsertSource,
+        columns: &mut Vec<usize>,
+        overriding: Overriding,
+    ) -> Result<()> {
+        let own = |column: &usize| {
+            let def = &table.columns[*column];
+            def.identity.is_some() || def.generated.is_some()
+        };
+        for place in (0..columns.len()).rev().filter(|place| own(&columns[*place])).collect::<Vec<_>>() {
+            let column = columns[place];
+            let is_default = |row: &Vec<Expr>| matches!(row[place].kind, crate::plan::ExprKind::Default);
+            let all_default = matches!(source, InsertSource::Values(rows) if rows.iter().all(is_default));
+            let replaced = all_default || self.refuse_given_value(table, column, overriding)?;
+            match source {
+                InsertSource::Values(rows) if replaced => {
+                    rows.iter_mut().for_each(|row| drop(row.remove(place)));
+                    columns.remove(place);
+                }
+                InsertSource::Values(rows) => {
+                    for row in rows.iter_mut().filter(|row| is_default(row)) {
+                        row[place] = self.column_default(table, column)?;
+                    }
+                }
+                InsertSource::Query(query) if replaced => {
+                    let mut targets = self.take_targets(query)?;
+                    targets.remove(place);
+                    query.columns.remove(place);
+                    self.put_targets(query, targets);
+                    columns.remove(place);
+                }
+                InsertSource::Query(_) | InsertSource::Defaults => {}
+            }
+        }
+        Ok(())
     }
 
     /// An expression, or DEFAULT, as the value of a column.
@@ -276,7 +330,11 @@ impl Analyzer<'_> {
     /// The default of a column, NULL when it has none.
     pub(super) fn column_default(&mut self, table: &TableDef, column: usize) -> Result<Expr> {
         let def = &table.columns[column];
-        match def.default.as_deref() {
+        let identity = self.context.catalog.identity_sequence(table.id, column);
+        let identity = identity.map(|sequence| {
+            format!("pg_catalog.nextval({}::pg_catalog.oid::pg_catalog.regclass)", sequence.id.0)
+        });
+        match identity.as_deref().or(def.default.as_deref()) {
             Some(text) => {
                 let value = self.stored_expression(text, Clause::Default)?;
                 self.assign(value, &def.name, def.ty, def.typmod)
@@ -326,34 +384,7 @@ impl Analyzer<'_> {
                 SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
             });
         }
-        if infer.where_clause.is_some() {
-            return Err(self.unsupported("ON CONFLICT with WHERE for a partial index", infer.location));
-        }
-        let mut wanted: Vec<usize> = Vec::with_capacity(infer.index_elems.len());
-        for node in &infer.index_elems {
-            let NodeEnum::IndexElem(element) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            if element.expr.is_some() || !element.collation.is_empty() || !element.opclass.is_empty() {
-                return Err(
-                    self.unsupported("ON CONFLICT with an expression or operator class", infer.location)
-                );
-            }
-            let column = table.column(&element.name).ok_or_else(|| {
-                let message = format!("column \"{}\" does not exist", element.name);
-                SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(self.at(infer.location))
-            })?;
-            if !wanted.contains(&column) {
-                wanted.push(column);
-            }
-        }
-        let fits = |index: &&tuplix_catalog::IndexDef| {
-            index.unique
-                && index.columns.len() == wanted.len()
-                && index.columns.iter().all(|column| wanted.contains(&column.column))
-        };
-        table.indexes.iter().find(fits).map(|index| index.id).ok_or_else(|| {
-            let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-            SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
-        })
+        self.inferred_index(infer, table)
     }
 }
 

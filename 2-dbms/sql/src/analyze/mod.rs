@@ -19,13 +19,17 @@ mod create_function;
 mod create_table;
 mod create_table_as;
 mod create_type;
+mod cursors;
 mod ddl;
 mod equal;
 mod expression;
+mod foreign_key;
 mod from;
 mod functions;
+mod generated;
 mod grouping;
 mod grouping_sets;
+mod inference;
 mod insert;
 mod join;
 mod lockstep;
@@ -38,6 +42,7 @@ mod records;
 mod rows;
 mod scope;
 mod select;
+mod sequence;
 mod set_operation;
 mod sort;
 mod special;
@@ -47,6 +52,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trigger;
 mod types;
 mod updatable;
 mod update;
@@ -66,12 +72,15 @@ use tuplix_types::{Result, SqlError, TypeId};
 use crate::parser;
 use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
 pub use create_type::check_domain;
+pub use equal::same as same_expression;
 use parameters::Parameters;
-pub use procedure::{analyze_do, analyze_procedure};
+pub use procedure::{analyze_do, analyze_procedure, analyze_trigger};
 use scope::Scope;
 pub use table::{TableExpression, analyze_table_expression};
+pub use trigger::analyze_trigger_condition;
 use user_types::CatalogTypes;
 use variables::Variables;
+pub use walk::map_columns;
 
 /// The system tables: relations that the engine computes and that no catalogue lists.
 pub trait SystemRelations {
@@ -151,6 +160,10 @@ struct Analyzer<'a> {
     next_cte: u32,
     /// The PL/pgSQL variables that are visible.
     variables: Option<&'a Variables>,
+    /// Sequences of the columns defined so far.
+    column_sequences: Vec<crate::plan::ColumnSequence>,
+    /// The columns of subqueries' columns that are rows, where they are known.
+    record_shapes: std::collections::BTreeMap<(RelationId, usize), Vec<OutputColumn>>,
     /// The views being read, outermost first.
     views: Vec<TableId>,
     /// Views that were read, with the relations inside of each.
@@ -191,6 +204,8 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             next_cte: 0,
             variables: None,
+            column_sequences: Vec::new(),
+            record_shapes: std::collections::BTreeMap::new(),
             views: Vec::new(),
             view_relations: Vec::new(),
             recorder: None,

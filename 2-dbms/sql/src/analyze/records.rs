@@ -14,6 +14,7 @@ impl Analyzer<'_> {
             }
             ExprKind::Populate { columns, .. } => Some(columns.clone()),
             ExprKind::WholeRow(relation) => Some(self.relation(*relation).columns.clone()),
+            ExprKind::Column { relation, column } => self.record_shapes.get(&(*relation, *column)).cloned(),
             ExprKind::Row(fields) => {
                 let column = |(index, field): (usize, &Expr)| OutputColumn {
                     name: format!("f{}", index + 1),
@@ -35,13 +36,8 @@ impl Analyzer<'_> {
                     function.outputs().map(column).collect::<Vec<_>>()
                 })
                 .filter(|columns| !columns.is_empty()),
-            ExprKind::Call { function, .. } if !function.columns.is_empty() => {
-                let column = |(name, ty): &(&str, TypeId)| OutputColumn {
-                    name: (*name).to_owned(),
-                    ty: *ty,
-                    typmod: -1,
-                };
-                Some(function.columns.iter().map(column).collect())
+            ExprKind::Call { function, arguments } if !function.columns.is_empty() => {
+                Some(output_columns(function, arguments))
             }
             ExprKind::Variable(variable) => self.variables.and_then(|variables| variables.shape(*variable)),
             ExprKind::Subquery { kind: SubqueryKind::Scalar, query } => match &query.body {
@@ -120,4 +116,19 @@ pub(super) fn field_of(record: &Expr, index: usize, column: &OutputColumn) -> Ex
         _ => ExprKind::Field { record: Box::new(record.clone()), index },
     };
     Expr { kind, ty: column.ty, typmod: column.typmod, position: record.position }
+}
+
+/// The columns of a built-in function with OUT arguments; `anyelement` is that of its first argument.
+pub(super) fn output_columns(function: &tuplix_functions::Function, arguments: &[Expr]) -> Vec<OutputColumn> {
+    let element = arguments.first().and_then(|argument| match argument.ty {
+        TypeId::INT2VECTOR => Some(TypeId::INT2),
+        TypeId::OIDVECTOR => Some(TypeId::OID),
+        ty => ty.element(),
+    });
+    let column = |(name, ty): &(&str, TypeId)| OutputColumn {
+        name: (*name).to_owned(),
+        ty: if *ty == TypeId::ANYELEMENT { element.unwrap_or(*ty) } else { *ty },
+        typmod: -1,
+    };
+    function.columns.iter().map(column).collect()
 }

@@ -116,7 +116,10 @@ pub(super) enum Clause {
     FrameGroups,
     Default,
     Check,
+    Generated,
+    TriggerWhen,
     Index,
+    IndexPredicate,
     Transform,
     Call,
     Execute,
@@ -147,7 +150,10 @@ impl Clause {
             Clause::FrameGroups => "GROUPS",
             Clause::Default => "DEFAULT expressions",
             Clause::Check => "check constraints",
+            Clause::Generated => "column generation expressions",
+            Clause::TriggerWhen => "trigger WHEN conditions",
             Clause::Index => "index expressions",
+            Clause::IndexPredicate => "index predicates",
             Clause::Transform => "transform expressions",
             Clause::Call => "CALL arguments",
             Clause::Execute => "EXECUTE parameters",
@@ -170,7 +176,10 @@ impl Clause {
         match self {
             Clause::Default => Some("cannot use subquery in DEFAULT expression"),
             Clause::Check => Some("cannot use subquery in check constraint"),
+            Clause::Generated => Some("cannot use subquery in column generation expression"),
+            Clause::TriggerWhen => Some("cannot use subquery in trigger WHEN condition"),
             Clause::Index => Some("cannot use subquery in index expression"),
+            Clause::IndexPredicate => Some("cannot use subquery in index predicate"),
             Clause::Transform => Some("cannot use subquery in transform expression"),
             Clause::Call => Some("cannot use subquery in CALL argument"),
             Clause::Execute => Some("cannot use subquery in EXECUTE parameter"),
@@ -288,6 +297,12 @@ impl<'a> Analyzer<'a> {
         name: &str,
         position: Option<u32>,
     ) -> Result<Found<'a>> {
+        if schema.is_none()
+            && let Some(columns) = self.context.system.columns("", name)
+        {
+            // A transition table of the trigger whose function this is.
+            return Ok(Found::System { schema: String::new(), columns });
+        }
         let found = match schema {
             Some(schema) => self.relation_in(self.context.temporary_schema(schema), name),
             None => {
@@ -318,6 +333,10 @@ impl<'a> Analyzer<'a> {
         if let Some(table) = self.context.catalog.table_named(schema, name) {
             return Some(Found::Table(table));
         }
+        if self.context.catalog.sequence_named(schema, name).is_some() {
+            let columns = super::sequence::relation_columns();
+            return Some(Found::System { schema: schema.to_owned(), columns });
+        }
         let columns = self.context.system.columns(schema, name)?;
         Some(Found::System { schema: schema.to_owned(), columns })
     }
@@ -337,7 +356,10 @@ impl<'a> Analyzer<'a> {
         };
         match self.find_relation(schema, name, None) {
             Ok(Found::Table(table)) => Some(table.id.0),
-            Ok(Found::System { schema, .. }) => self.context.system.oid(&schema, name),
+            Ok(Found::System { schema, .. }) => match self.context.catalog.sequence_named(&schema, name) {
+                Some(sequence) => Some(sequence.id.0),
+                None => self.context.system.oid(&schema, name),
+            },
             Err(_) => {
                 let path = self.search_path();
                 let mut schemas: Vec<&str> = path.iter().map(String::as_str).collect();

@@ -269,13 +269,17 @@ impl Analyzer<'_> {
     }
 
     fn lock_clause(&mut self, clause: &LockingClause, select: &mut Select) -> Result<Locking> {
-        let shared = clause.strength <= LockClauseStrength::LcsForshare as i32;
         let wait = match LockWaitPolicy::try_from(clause.wait_policy) {
             Ok(LockWaitPolicy::LockWaitSkip) => LockWait::Skip,
             Ok(LockWaitPolicy::LockWaitError) => LockWait::Error,
             _ => LockWait::Block,
         };
-        let strength = if shared { LockStrength::Share } else { LockStrength::Update };
+        let strength = match LockClauseStrength::try_from(clause.strength) {
+            Ok(LockClauseStrength::LcsForshare) => LockStrength::Share,
+            Ok(LockClauseStrength::LcsFornokeyupdate) => LockStrength::NoKeyUpdate,
+            Ok(LockClauseStrength::LcsForupdate) => LockStrength::Update,
+            _ => LockStrength::KeyShare,
+        };
         let mut lock = Locking { strength, wait, relations: Vec::new() };
         if clause.locked_rels.is_empty() {
             for from in &mut select.from {
@@ -312,7 +316,7 @@ fn lock_all(from: &mut From, lock: &mut Locking) {
             lock_all(right, lock);
         }
         From::Subquery { query, .. } => lock_query(query, lock),
-        From::System { .. } | From::Function { .. } | From::Cte { .. } => {}
+        From::System { .. } | From::Function { .. } | From::RowsFrom { .. } | From::Cte { .. } => {}
     }
 }
 

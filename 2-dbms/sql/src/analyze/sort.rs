@@ -8,7 +8,7 @@ use super::equal::same;
 use super::scope::Clause;
 use super::targets::{Target, column_name};
 use super::{Analyzer, nodes};
-use crate::plan::{Distinct, Expr, SortKey, SortTarget};
+use crate::plan::{Distinct, Expr, ExprKind, SortKey, SortTarget};
 
 impl Analyzer<'_> {
     /// ORDER BY of a SELECT; expressions that the select list lacks become hidden targets.
@@ -78,10 +78,15 @@ impl Analyzer<'_> {
         arguments: &[Expr],
         distinct: bool,
     ) -> Result<Vec<SortKey>> {
-        let keys = self.expression_order(clause)?;
+        let mut keys = self.expression_order(clause)?;
         if distinct {
-            for key in &keys {
-                let SortTarget::Expr(value) = &key.key else { continue };
+            for key in &mut keys {
+                let SortTarget::Expr(value) = &mut key.key else { continue };
+                // An implicit cast of the argument does not tell them apart.
+                let uncast = |argument: &&Expr| matches!(&argument.kind, ExprKind::Relabel(inner) if same(inner, value));
+                if let Some(argument) = arguments.iter().find(uncast) {
+                    **value = argument.clone();
+                }
                 if !arguments.iter().any(|argument| same(argument, value)) {
                     let message =
                         "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
@@ -301,7 +306,7 @@ impl Analyzer<'_> {
 
 /// Where a window call's value is used in an expression.
 fn window_position(expr: &Expr) -> Option<Option<u32>> {
-    if let crate::plan::ExprKind::Window(_) = expr.kind {
+    if let ExprKind::Window(_) = expr.kind {
         return Some(expr.position);
     }
     let mut found = None;
@@ -316,7 +321,7 @@ fn contains_aggregate(expr: &Expr) -> bool {
     let mut copy = expr.clone();
     let mut found = false;
     fn look(expr: &mut Expr, found: &mut bool) {
-        *found |= matches!(expr.kind, crate::plan::ExprKind::Aggregate(_));
+        *found |= matches!(expr.kind, ExprKind::Aggregate(_));
         super::walk::operands(expr, &mut |operand| look(operand, found));
     }
     look(&mut copy, &mut found);

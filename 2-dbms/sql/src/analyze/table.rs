@@ -19,6 +19,10 @@ pub enum TableExpression {
     Check,
     /// A part of an index key.
     Index,
+    /// The predicate of a partial index, as a boolean.
+    IndexPredicate,
+    /// The generation expression of the column at this position, as a value of its type.
+    Generated(usize),
     /// What the column at this position becomes as a value of another type.
     Type {
         /// The column.
@@ -47,6 +51,8 @@ pub fn analyze_table_expression(
         TableExpression::Default(_) => Clause::Default,
         TableExpression::Check => Clause::Check,
         TableExpression::Index => Clause::Index,
+        TableExpression::IndexPredicate => Clause::IndexPredicate,
+        TableExpression::Generated(_) => Clause::Generated,
         TableExpression::Type { .. } => Clause::Transform,
     };
     let (expr, _) = analyzer.in_scope(|analyzer| {
@@ -56,11 +62,12 @@ pub fn analyze_table_expression(
         analyzer.scope().items.push(item);
         let value = analyzer.text_expression(text, clause)?;
         match purpose {
-            TableExpression::Default(column) => {
+            TableExpression::Default(column) | TableExpression::Generated(column) => {
                 let column = table.columns.get(column).ok_or_else(nodes::missing)?;
                 analyzer.assign(value, &column.name, column.ty, column.typmod)
             }
             TableExpression::Check => analyzer.boolean(value, "CHECK"),
+            TableExpression::IndexPredicate => analyzer.boolean(value, "WHERE"),
             TableExpression::Index => analyzer.settle_unknown(value),
             TableExpression::Type { column, ty, typmod, using } => {
                 let name = &table.columns.get(column).ok_or_else(nodes::missing)?.name;
@@ -95,7 +102,7 @@ impl Analyzer<'_> {
     }
 
     /// Parses and analyses an expression in the current scope.
-    fn text_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
+    pub(super) fn text_expression(&mut self, text: &str, clause: Clause) -> Result<Expr> {
         let select = parser::parse_expression(text)?;
         let [target] = &select.target_list[..] else {
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("\"{text}\" is not one expression")));

@@ -61,19 +61,17 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         indexes: Vec::new(),
         checks: Vec::new(),
         distribution: tuplix_catalog::Distribution::Local,
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
         temporary: None,
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {
             ConstraintKind::PrimaryKey(keys) => (keys, true),
             ConstraintKind::Unique(keys) => (keys, false),
-            ConstraintKind::Check { .. } => continue,
+            ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => continue,
         };
-        let column = |key: &String| tuplix_catalog::IndexColumn {
-            column: def.column(key).unwrap(),
-            descending: false,
-            nulls_first: false,
-        };
+        let column = |key: &String| tuplix_catalog::IndexColumn::plain(def.column(key).unwrap());
         let columns = keys.iter().map(column).collect();
         let suffix = if primary { "pkey" } else { "key" };
         def.indexes.push(IndexDef {
@@ -84,6 +82,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
             unique: true,
             primary,
             constraint: true,
+            predicate: None,
         });
     }
     def

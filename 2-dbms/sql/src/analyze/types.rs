@@ -12,7 +12,7 @@ const MISSING: &[&str] = &[
     "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange",
     "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
     "macaddr8", "money", "nummultirange", "numrange", "path", "pg_lsn", "pg_snapshot", "point",
-    "polygon", "refcursor", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
+    "polygon", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
     "tid", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector",
     "txid_snapshot", "varbit", "xid8", "xml",
 ];
@@ -73,12 +73,6 @@ impl Analyzer<'_> {
             && schema.is_none_or(|schema| schema == "pg_catalog")
         {
             return SqlError::unsupported(format_args!("type \"{name}\""));
-        }
-        if schema.is_none()
-            && matches!(name, "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2")
-        {
-            return SqlError::unsupported(format_args!("type \"{name}\""))
-                .hint("Draw numbers from a counter row instead.");
         }
         let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
         SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist"))

@@ -97,6 +97,12 @@ impl Analyzer<'_> {
                     let message = format!("multiple assignments to same column \"{}\"", target.name);
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
+                let to_default = matches!(value.node, Some(NodeEnum::SetToDefault(_)));
+                if !to_default {
+                    analyzer.refuse_set_value(table, column)?;
+                } else if table.columns[column].generated.is_some() {
+                    continue;
+                }
                 let value = match nodes::inner(value)? {
                     NodeEnum::MultiAssignRef(part) => analyzer.part_of_row(part, table, column)?,
                     _ => analyzer.column_value(value, table, column)?,

@@ -27,6 +27,15 @@ impl Analyzer<'_> {
             NodeEnum::ExplainStmt(stmt) => self.explain(stmt)?,
             NodeEnum::CallStmt(stmt) => self.call_procedure(stmt)?,
             NodeEnum::DoStmt(stmt) => self.do_block(stmt)?,
+            NodeEnum::ConstraintsSetStmt(stmt) => {
+                let mut names = Vec::with_capacity(stmt.constraints.len());
+                for node in &stmt.constraints {
+                    let NodeEnum::RangeVar(name) = nodes::inner(node)? else { return Err(nodes::missing()) };
+                    names.push(self.qualified_name(name)?);
+                }
+                let names = (!names.is_empty()).then_some(names);
+                StatementKind::SetConstraints { names, deferred: stmt.deferred }
+            }
             NodeEnum::ListenStmt(stmt) => StatementKind::Listen(stmt.conditionname.clone()),
             NodeEnum::UnlistenStmt(stmt) => {
                 StatementKind::Unlisten(nodes::non_empty(&stmt.conditionname).map(str::to_owned))
@@ -36,6 +45,9 @@ impl Analyzer<'_> {
             }
             NodeEnum::PrepareStmt(stmt) => self.prepare(stmt)?,
             NodeEnum::ExecuteStmt(stmt) => self.execute(stmt)?,
+            NodeEnum::DeclareCursorStmt(stmt) => self.declare_cursor(stmt)?,
+            NodeEnum::FetchStmt(stmt) => self.fetch_cursor(stmt)?,
+            NodeEnum::ClosePortalStmt(stmt) => self.close_cursor(stmt),
             NodeEnum::DeallocateStmt(stmt) => {
                 StatementKind::Deallocate(nodes::non_empty(&stmt.name).map(str::to_owned))
             }

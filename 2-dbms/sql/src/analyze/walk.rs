@@ -1,8 +1,8 @@
 //! Visiting the expressions of a plan.
 
 use crate::plan::{
-    ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, Select, SortTarget, SubqueryKind,
-    Window,
+    ConflictAction, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortTarget,
+    SubqueryKind, Window,
 };
 
 /// Calls `visit` on each direct operand of an expression. A subquery's left sides are operands; the expressions
@@ -86,6 +86,14 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             }
         }
     }
+}
+
+/// Calls `visit` with the relation and position of each column that an expression reads outside of subqueries.
+pub fn map_columns(expr: &mut Expr, visit: &mut dyn FnMut(&mut RelationId, &mut usize)) {
+    if let ExprKind::Column { relation, column } = &mut expr.kind {
+        visit(relation, column);
+    }
+    operands(expr, &mut |operand| map_columns(operand, visit));
 }
 
 /// The query of a subquery expression.
@@ -177,6 +185,7 @@ fn from_expressions(from: &mut From, visit: &mut dyn FnMut(&mut Expr)) {
         From::Table { .. } | From::System { .. } | From::Cte { .. } => {}
         From::Subquery { query, .. } => query_expressions(query, visit),
         From::Function { call, .. } => visit(call),
+        From::RowsFrom { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
         From::Join { left, right, on, .. } => {
             from_expressions(left, visit);
             from_expressions(right, visit);

@@ -6,7 +6,7 @@ use pg_query::protobuf::{
 };
 use tuplix_catalog::FunctionVolatility;
 use tuplix_functions::Volatility;
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate, typmod};
 
 use super::from::Joined;
 use super::scope::{CteEntry, ScopeItem};
@@ -128,11 +128,13 @@ impl Analyzer<'_> {
         }
         for (index, (l, r)) in left.columns.iter().zip(&right.columns).enumerate() {
             let overall = self.common_type("UNION", &[l.ty, r.ty], |_| None)?;
-            if overall != l.ty {
+            let modifier = if r.ty == overall && l.typmod == r.typmod { l.typmod } else { -1 };
+            if overall != l.ty || modifier != l.typmod {
                 let message = format!(
-                    "recursive query \"{name}\" column {} has type {} in non-recursive term but type {overall} overall",
+                    "recursive query \"{name}\" column {} has type {} in non-recursive term but type {} overall",
                     index + 1,
-                    l.ty
+                    typmod::format_type(l.ty, l.typmod),
+                    typmod::format_type(overall, modifier)
                 );
                 return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
                     .hint("Cast the output of the non-recursive term to the correct type.")

@@ -5,7 +5,7 @@ use tuplix_catalog::{
 };
 use tuplix_types::TypeId;
 
-use super::{Query, Relation};
+use super::{AlterIdentity, ColumnSequence, CreateTrigger, ForeignKey, Query, Relation, SequenceOption};
 
 /// A statement that changes the catalogue. Names are as written; the engine looks them up under the catalogue's lock.
 #[derive(Clone, Debug)]
@@ -33,6 +33,57 @@ pub enum Ddl {
     Truncate {
         /// Tables.
         tables: Vec<QualifiedName>,
+        /// RESTART IDENTITY
+        restart: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// CREATE SEQUENCE
+    CreateSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF NOT EXISTS
+        if_not_exists: bool,
+        /// Options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER SEQUENCE
+    AlterSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// Options.
+        options: Vec<SequenceOption>,
+    },
+    /// ALTER SEQUENCE ... RENAME TO
+    RenameSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// New name.
+        to: String,
+    },
+    /// CREATE TRIGGER
+    CreateTrigger(CreateTrigger),
+    /// DROP TRIGGER
+    DropTrigger {
+        /// Name.
+        name: String,
+        /// Table.
+        table: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ALTER TRIGGER ... RENAME TO
+    RenameTrigger {
+        /// Name.
+        name: String,
+        /// Table.
+        table: QualifiedName,
+        /// New name.
+        to: String,
     },
     /// ALTER TABLE
     AlterTable {
@@ -92,6 +143,8 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints, those of columns too.
     pub constraints: Vec<Constraint>,
+    /// Sequences of `serial` and identity columns.
+    pub sequences: Vec<ColumnSequence>,
     /// LIKE clauses, each with the number of columns before it.
     pub likes: Vec<(usize, Like)>,
     /// TEMPORARY, with ON COMMIT.
@@ -174,6 +227,8 @@ pub enum ConstraintKind {
         /// The column it was written at.
         column: Option<String>,
     },
+    /// FOREIGN KEY
+    ForeignKey(ForeignKey),
 }
 
 /// CREATE INDEX
@@ -189,8 +244,10 @@ pub struct CreateIndex {
     pub method: IndexMethod,
     /// UNIQUE
     pub unique: bool,
-    /// Columns by name with their order; `column` is meaningless until looked up.
+    /// Columns by name with their order; `column` is meaningless until looked up. An expression has no name.
     pub columns: Vec<(String, IndexColumn)>,
+    /// WHERE as SQL text.
+    pub predicate: Option<String>,
 }
 
 /// CREATE FUNCTION / PROCEDURE
@@ -263,6 +320,8 @@ pub enum DropKind {
     Function,
     /// PROCEDURE
     Procedure,
+    /// SEQUENCE
+    Sequence,
 }
 
 /// One action of ALTER TABLE.
@@ -276,6 +335,29 @@ pub enum AlterTable {
         name: String,
         /// IF EXISTS
         if_exists: bool,
+        /// CASCADE
+        cascade: bool,
+    },
+    /// ALTER COLUMN ... IDENTITY
+    Identity {
+        /// Column.
+        column: String,
+        /// What to do.
+        change: AlterIdentity,
+    },
+    /// ALTER COLUMN DROP EXPRESSION
+    DropExpression {
+        /// Column.
+        column: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// ENABLE or DISABLE TRIGGER
+    EnableTrigger {
+        /// Name; `None` for ALL and USER.
+        name: Option<String>,
+        /// ENABLE
+        enable: bool,
     },
     /// ALTER COLUMN SET / DROP NOT NULL
     SetNotNull {
@@ -297,6 +379,8 @@ pub enum AlterTable {
         column: ColumnDef,
         /// Its constraints.
         constraints: Vec<Constraint>,
+        /// The sequence of a `serial` or identity column.
+        sequence: Option<Box<ColumnSequence>>,
         /// IF NOT EXISTS
         if_not_exists: bool,
     },

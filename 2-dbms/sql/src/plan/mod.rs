@@ -6,17 +6,21 @@
 //! A column is named by a [`RelationId`] that is unique in the whole statement, so a reference from a
 //! subquery to an outer query needs no nesting level: a relation that the subquery does not list is an outer one.
 
+mod cursor;
 mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod rows;
 mod types;
 mod window;
 
+pub use cursor::*;
 pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
+pub use rows::*;
 pub use tuplix_types::OutputColumn;
 pub use types::*;
 pub use window::*;
@@ -66,6 +70,13 @@ pub enum StatementKind {
         /// The block's text.
         body: String,
     },
+    /// SET CONSTRAINTS
+    SetConstraints {
+        /// Names; `None` for ALL.
+        names: Option<Vec<QualifiedName>>,
+        /// DEFERRED rather than IMMEDIATE.
+        deferred: bool,
+    },
     /// LISTEN channel.
     Listen(String),
     /// UNLISTEN channel, `None` for `*`.
@@ -90,6 +101,19 @@ pub enum StatementKind {
     },
     /// DEALLOCATE name, `None` for ALL.
     Deallocate(Option<String>),
+    /// DECLARE name CURSOR FOR query.
+    DeclareCursor(Box<DeclareCursor>),
+    /// FETCH and MOVE.
+    FetchCursor {
+        /// The cursor.
+        name: String,
+        /// Which rows.
+        by: CursorMove,
+        /// MOVE: the rows are only counted.
+        is_move: bool,
+    },
+    /// CLOSE name, `None` for ALL.
+    CloseCursor(Option<String>),
     /// DISCARD ALL.
     DiscardAll,
     /// DISCARD TEMP

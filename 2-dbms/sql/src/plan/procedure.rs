@@ -23,6 +23,8 @@ pub struct Procedure {
     pub found: usize,
     /// A call's value is the empty text of type `void`: PL/pgSQL's, where SQL functions give NULL.
     pub gives_void: bool,
+    /// A trigger's function: the arguments are NEW, OLD and the `TG_` variables.
+    pub is_trigger: bool,
     /// What a call gives: one column for a scalar function, none for void.
     pub columns: Vec<OutputColumn>,
     /// Gives any number of rows.
@@ -272,6 +274,30 @@ pub enum PlStatement {
         /// USING
         arguments: Vec<Expression>,
     },
+    /// OPEN
+    OpenCursor {
+        /// The variable that holds the cursor's name.
+        cursor: usize,
+        /// Values of the variables that the query reads as its arguments.
+        arguments: Vec<(usize, Expression)>,
+        /// SCROLL or NO SCROLL.
+        scroll: Option<bool>,
+        /// The query.
+        source: CursorSource,
+    },
+    /// FETCH, or MOVE without targets.
+    FetchCursor {
+        /// The variable that holds the cursor's name.
+        cursor: usize,
+        /// Which rows; the number in it stands for `count` when there is one.
+        by: super::CursorMove,
+        /// How many, or which.
+        count: Option<Expression>,
+        /// INTO; casts are made when the columns' types are known.
+        into: Option<Into>,
+    },
+    /// CLOSE
+    CloseCursor(usize),
     /// GET \[STACKED\] DIAGNOSTICS
     GetDiagnostics(Vec<(Target, Diagnostic)>),
     /// NULL
@@ -282,6 +308,20 @@ pub enum PlStatement {
         error: SqlError,
         /// What the statement is called in error contexts.
         what: &'static str,
+    },
+}
+
+/// What a cursor is opened for.
+#[derive(Clone, Debug)]
+pub enum CursorSource {
+    /// A query.
+    Query(Embedded),
+    /// FOR EXECUTE text USING arguments
+    Dynamic {
+        /// The text.
+        text: Expression,
+        /// USING
+        arguments: Vec<Expression>,
     },
 }
 

@@ -167,6 +167,15 @@ pub enum From {
         /// WITH ORDINALITY: one column more.
         ordinality: bool,
     },
+    /// ROWS FROM: functions side by side, NULLs after the end of those that end before others.
+    RowsFrom {
+        /// One for all columns, or one for each call.
+        relations: Vec<RelationId>,
+        /// The calls, with the number of columns of each.
+        calls: Vec<(Expr, usize)>,
+        /// WITH ORDINALITY: one column more.
+        ordinality: bool,
+    },
     /// A CTE.
     Cte {
         /// Its name in this statement.
@@ -250,13 +259,28 @@ pub struct Locking {
     pub relations: Vec<RelationId>,
 }
 
-/// Row lock strengths; two locks conflict unless both are shared.
+/// Row lock strengths: each conflicts with what those before it conflict with, and more ([`LockStrength::conflicts`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockStrength {
-    /// FOR KEY SHARE, FOR SHARE
+    /// FOR KEY SHARE: what a foreign key takes on the row it refers to.
+    KeyShare,
+    /// FOR SHARE
     Share,
-    /// FOR NO KEY UPDATE, FOR UPDATE
+    /// FOR NO KEY UPDATE, and changing what no key is made of.
+    NoKeyUpdate,
+    /// FOR UPDATE, deleting, and changing a key.
     Update,
+}
+
+impl LockStrength {
+    /// Whether two transactions cannot hold these at once (PostgreSQL's manual, 13.3.2).
+    pub fn conflicts(self, other: LockStrength) -> bool {
+        use LockStrength::{KeyShare, NoKeyUpdate, Share, Update};
+        match (self.min(other), self.max(other)) {
+            (_, Update) | (Share | NoKeyUpdate, NoKeyUpdate) => true,
+            (KeyShare | Share, _) | (NoKeyUpdate | Update, _) => false,
+        }
+    }
 }
 
 /// What to do when a row is locked.

@@ -86,7 +86,7 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
             let number = Numeric::parse(text)?;
             Value::Numeric(Arc::new(if typmod >= 0 { number.with_typmod(typmod)? } else { number }))
         }
-        TypeId::TEXT | TypeId::UNKNOWN => Value::text(text),
+        TypeId::TEXT | TypeId::UNKNOWN | TypeId::REFCURSOR => Value::text(text),
         TypeId::VARCHAR | TypeId::BPCHAR => {
             Value::Text(fit_length(ty, typmod, EcoString::from(text), false)?)
         }

@@ -7,6 +7,7 @@
 //! ```
 
 mod block;
+mod cursor;
 mod loops;
 mod raise;
 mod rebind;
@@ -100,6 +101,8 @@ pub struct CompiledProcedure {
     returns_set: bool,
     returns_row: bool,
     gives_void: bool,
+    /// It is a trigger's function.
+    inputs_are_trigger: bool,
     slots: usize,
     states: usize,
     rebinding: Option<Rebinding>,
@@ -150,6 +153,7 @@ fn compile(
         returns_set: procedure.returns_set,
         returns_row: procedure.returns_row,
         gives_void: procedure.gives_void,
+        inputs_are_trigger: procedure.is_trigger,
         slots,
         states,
         rebinding: body.rebinding,
@@ -296,7 +300,10 @@ impl CompiledProcedure {
         if needs_value && control != Control::Return {
             // The error belongs to no statement.
             exec.activation.place = usize::MAX;
-            let message = "control reached end of function without RETURN";
+            let message = match self.inputs_are_trigger {
+                true => "control reached end of trigger procedure without RETURN",
+                false => "control reached end of function without RETURN",
+            };
             return Err(SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into());
         }
         Ok(())

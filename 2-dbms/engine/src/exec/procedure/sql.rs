@@ -293,8 +293,12 @@ impl Body<'_, '_> {
             StatementKind::Query(query) => {
                 let facts = Facts::of_query(query);
                 let compile = |builder: &mut super::Builder<'_>| builder.query(query);
-                let (code, first, count) =
+                self.builder.fires = false;
+                let (mut code, first, count) =
                     self.builder.statement(&embedded.statement.relations, &facts, compile)?;
+                if self.builder.fires {
+                    code.rows = super::super::events::Fire::around(code.rows);
+                }
                 let tag = tag_of(&query.body);
                 Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag })
             }

@@ -25,6 +25,10 @@ pub(super) fn name(statement: &PlStatement) -> &'static str {
         PlStatement::ForQuery { .. } => "FOR over SELECT rows",
         PlStatement::ForExecute { .. } => "FOR over EXECUTE statement",
         PlStatement::ForEach { .. } => "FOREACH over array",
+        PlStatement::OpenCursor { .. } => "OPEN",
+        PlStatement::FetchCursor { into: None, .. } => "MOVE",
+        PlStatement::FetchCursor { .. } => "FETCH",
+        PlStatement::CloseCursor(_) => "CLOSE",
         PlStatement::Leave { next: true, .. } => "CONTINUE",
         PlStatement::Leave { .. } => "EXIT",
         PlStatement::Return(_) => "RETURN",
@@ -194,6 +198,13 @@ impl Body<'_, '_> {
             PlStatement::ForExecute { label, into, text, arguments, body } => {
                 self.for_execute(label.as_ref(), into, text, arguments, body)
             }
+            PlStatement::OpenCursor { cursor, arguments, scroll, source } => {
+                self.open_cursor(*cursor, arguments, *scroll, source)
+            }
+            PlStatement::FetchCursor { cursor, by, count, into } => {
+                self.fetch_cursor(*cursor, *by, count.as_ref(), into.as_ref())
+            }
+            PlStatement::CloseCursor(cursor) => self.close_cursor(*cursor),
             PlStatement::ForEach { label, target, slice, array, body } => {
                 self.for_each(label.as_ref(), target, *slice, array, body)
             }

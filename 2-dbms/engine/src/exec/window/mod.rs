@@ -11,7 +11,7 @@ mod slide;
 
 use std::collections::BTreeSet;
 
-use tuplix_sql::plan::{ExprKind, Query, Select, SortTarget, Window};
+use tuplix_sql::plan::{ExprKind, Select, SortTarget, Window};
 use tuplix_types::{Result, SqlError, TypeId, Value};
 
 use super::builder::{Builder, GroupScope};
@@ -80,11 +80,10 @@ impl Builder<'_> {
     pub(crate) fn window_rows(
         &mut self,
         source: RowsBox,
-        query: &Query,
         select: &Select,
         scope: &mut GroupScope,
     ) -> Result<RowsBox> {
-        let saved = self.window_saved(query, select, scope);
+        let saved = self.window_saved(select, scope);
         let mut inputs = Inputs {
             codes: Vec::new(),
             slots: saved.iter().copied().enumerate().map(|(at, slot)| (slot, at)).collect(),
@@ -100,7 +99,7 @@ impl Builder<'_> {
     }
 
     /// The slots that the select list reads.
-    fn window_saved(&self, _query: &Query, select: &Select, scope: &GroupScope) -> Vec<usize> {
+    fn window_saved(&self, select: &Select, scope: &GroupScope) -> Vec<usize> {
         let mut relations = Vec::new();
         select.from.iter().for_each(|from| visible(from, &mut relations));
         let mut slots: BTreeSet<usize> = scope.keys.iter().chain(&scope.aggregates).copied().collect();
@@ -136,7 +135,7 @@ impl Builder<'_> {
                 windows.push(self.window_code(window, calls, inputs)?);
             }
         }
-        windows.sort_by(|a, b| compare_windows(a, b));
+        windows.sort_by(compare_windows);
         Ok(windows)
     }
 

@@ -260,7 +260,8 @@ impl AggregateCode {
                     let beaten = |last: &usize| {
                         let order = compare_typed(ty, value, partition.value(*last, at));
                         let order = if greatest { order } else { order.reverse() };
-                        order.is_gt()
+                        // Of equal values the last one counts, but of `char(n)` the first.
+                        if ty == TypeId::BPCHAR { order.is_gt() } else { order.is_ge() }
                     };
                     while queue.back().is_some_and(beaten) {
                         queue.pop_back();

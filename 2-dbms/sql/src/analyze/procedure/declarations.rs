@@ -23,7 +23,9 @@ impl Binder<'_> {
                 }
                 return Ok(None);
             }
-            DeclarationKind::Cursor { .. } => return Err(SqlError::unsupported("a cursor").into()),
+            DeclarationKind::Cursor { scroll, arguments, query } => {
+                return self.declare_cursor(&declaration.name, *scroll, arguments, query).map(Some);
+            }
             DeclarationKind::Variable { data_type, constant, not_null, collation, default } => {
                 if let Some(collation) = collation
                     && !matches!(collation.last().map(String::as_str), Some("C" | "POSIX" | "default"))
@@ -84,7 +86,7 @@ impl Binder<'_> {
         })
     }
 
-    fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved, SqlError> {
+    pub(super) fn data_type(&self, data_type: &plpgsql::DataType) -> Result<Resolved, SqlError> {
         match &data_type.kind {
             DataTypeKind::Record => Ok(Resolved::Record),
             DataTypeKind::RowOf(parts) => self.row_type(parts),
@@ -153,7 +155,7 @@ impl Binder<'_> {
 }
 
 /// A variable's type.
-enum Resolved {
+pub(super) enum Resolved {
     Scalar(TypeId, i32),
     Record,
     Row(TypeId, Vec<OutputColumn>),

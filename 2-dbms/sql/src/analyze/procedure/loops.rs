@@ -81,13 +81,16 @@ impl Binder<'_> {
                 let (label, body) = self.repeated(body, |_| Ok(()), |_, ()| ())?;
                 Ok(PlStatement::ForEach { label, target, slice, array, body })
             }
-            _ => Err(SqlError::unsupported("a cursor").into()),
+            Kind::ForCursor { variable, cursor, arguments, body } => {
+                self.for_cursor(variable, cursor, arguments, body)
+            }
+            _ => Err(nodes::missing().into()),
         }
     }
 
     /// The statements of a loop, which may run again after themselves: when they leave a record with another
     /// structure than they found, they are analysed once more with what both have in common.
-    fn repeated<T>(
+    pub(super) fn repeated<T>(
         &mut self,
         body: &LoopBody,
         head: impl Fn(&mut Self) -> Bound<T>,
@@ -117,7 +120,7 @@ impl Binder<'_> {
 }
 
 /// A loop variable's own name.
-fn simple_name(name: &Name) -> Result<&str, SqlError> {
+pub(super) fn simple_name(name: &Name) -> Result<&str, SqlError> {
     match &name.parts[..] {
         [name] => Ok(name),
         _ => {

@@ -6,6 +6,7 @@
 
 mod assignments;
 mod context;
+mod cursors;
 mod declarations;
 mod embedded;
 mod loops;
@@ -14,7 +15,7 @@ mod refusal;
 mod sql_body;
 mod statements;
 
-use tuplix_catalog::{ArgumentMode, FunctionDef, Language};
+use tuplix_catalog::{ArgumentMode, FunctionDef, Language, TableDef};
 use tuplix_types::{Result, SqlError, TypeId};
 
 use refusal::Refusal;
@@ -40,6 +41,34 @@ pub fn analyze_procedure(context: &AnalyzeContext<'_>, function: &FunctionDef) -
     }
 }
 
+/// The variables of a trigger's function beside NEW and OLD, in the order of its arguments.
+const TRIGGER_VARIABLES: [(&str, TypeId); 10] = [
+    ("tg_name", TypeId::NAME),
+    ("tg_when", TypeId::TEXT),
+    ("tg_level", TypeId::TEXT),
+    ("tg_op", TypeId::TEXT),
+    ("tg_relid", TypeId::OID),
+    ("tg_relname", TypeId::NAME),
+    ("tg_table_name", TypeId::NAME),
+    ("tg_table_schema", TypeId::NAME),
+    ("tg_nargs", TypeId::INT4),
+    ("tg_argv", TypeId(1009)),
+];
+
+/// Analyses the body of a trigger's function for a table. Its arguments are NEW, OLD, then `TG_NAME`, `TG_WHEN`,
+/// `TG_LEVEL`, `TG_OP`, `TG_RELID`, `TG_RELNAME`, `TG_TABLE_NAME`, `TG_TABLE_SCHEMA`, `TG_NARGS`, `TG_ARGV`.
+///
+/// # Errors
+/// As [`analyze_procedure`].
+pub fn analyze_trigger(
+    context: &AnalyzeContext<'_>,
+    function: &FunctionDef,
+    table: &TableDef,
+) -> Result<Procedure> {
+    let body = plpgsql::parse_body(&function.body, &function.name)?;
+    Binder::of_trigger(context, function, table).plpgsql_body(&body)
+}
+
 /// Analyses the block of a DO statement.
 ///
 /// # Errors
@@ -59,6 +88,8 @@ struct Binder<'a> {
     structures: Vec<Shape>,
     /// The variables that may not be assigned to.
     constants: Vec<usize>,
+    /// The cursor variables.
+    cursors: std::collections::BTreeMap<usize, cursors::Cursor>,
     inputs: usize,
     outputs: Vec<usize>,
     found: usize,
@@ -66,6 +97,7 @@ struct Binder<'a> {
     returns: TypeId,
     returns_set: bool,
     gives_void: bool,
+    is_trigger: bool,
     columns: Vec<OutputColumn>,
     place: Place,
 }
@@ -96,12 +128,14 @@ impl<'a> Binder<'a> {
             variables: Variables::default(),
             structures: Vec::new(),
             constants: Vec::new(),
+            cursors: std::collections::BTreeMap::new(),
             inputs: 0,
             outputs: Vec::new(),
             found: 0,
             returns: TypeId::VOID,
             returns_set: false,
             gives_void: false,
+            is_trigger: false,
             columns: Vec::new(),
             place: Place::default(),
         };
@@ -138,6 +172,30 @@ impl<'a> Binder<'a> {
         binder.returns_set = function.returns_set;
         binder.columns = result_columns(context, function);
         binder.function = Some(function);
+        binder
+    }
+
+    fn of_trigger(
+        context: &'a AnalyzeContext<'a>,
+        function: &'a FunctionDef,
+        table: &TableDef,
+    ) -> Binder<'a> {
+        let mut binder = Binder::new(context, function.signature());
+        binder.variables = Variables::default();
+        binder.structures.clear();
+        binder.variables.namespaces.push(Namespace { label: Some(function.name.clone()), names: Vec::new() });
+        for name in ["new", "old"] {
+            binder.add_row(name, TypeId::RECORD, super::scope::table_columns(table));
+        }
+        for (name, ty) in TRIGGER_VARIABLES {
+            binder.add_variable(name, ty, -1);
+        }
+        binder.inputs = binder.variables.list.len();
+        binder.found = binder.add_found();
+        binder.returns = TypeId::RECORD;
+        binder.columns = vec![OutputColumn { name: function.name.clone(), ty: TypeId::RECORD, typmod: -1 }];
+        binder.function = Some(function);
+        binder.is_trigger = true;
         binder
     }
 
@@ -219,6 +277,7 @@ impl<'a> Binder<'a> {
             outputs: self.outputs,
             found: self.found,
             gives_void: self.gives_void,
+            is_trigger: self.is_trigger,
             columns: self.columns,
             returns_set: self.returns_set,
             body,

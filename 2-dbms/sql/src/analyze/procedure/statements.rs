@@ -171,9 +171,9 @@ impl Binder<'_> {
                 PlStatement::Execute { text, into, arguments }
             }
             Kind::GetDiagnostics { items, .. } => self.diagnostics(items)?,
-            Kind::Open { .. } | Kind::Fetch { .. } | Kind::Close(_) => {
-                return Err(SqlError::unsupported("a cursor").into());
-            }
+            Kind::Open { cursor, source } => self.open_cursor(cursor, source)?,
+            Kind::Fetch { cursor, direction, targets } => self.fetch_cursor(cursor, direction, targets)?,
+            Kind::Close(cursor) => PlStatement::CloseCursor(self.cursor_variable(cursor)?),
             Kind::Null => PlStatement::Null,
             Kind::Commit { .. } => return Err(self.transaction_end("COMMIT").into()),
             Kind::Rollback { .. } => return Err(self.transaction_end("ROLLBACK").into()),

@@ -186,6 +186,12 @@ impl Show<'_> {
                 let lateral = if *lateral { "lateral " } else { "" };
                 format!("{lateral}({}) {}", self.query(query), self.name(*relation))
             }
+            From::RowsFrom { relations, calls, ordinality } => {
+                let calls: Vec<String> = calls.iter().map(|(call, _)| self.expr(call)).collect();
+                let ordinality = if *ordinality { " ordinality" } else { "" };
+                let relations: Vec<u32> = relations.iter().map(|relation| relation.0).collect();
+                format!("rows from ({}){ordinality}:{relations:?}", calls.join(", "))
+            }
             From::Function { relation, call, ordinality } => {
                 let numbered = if *ordinality { " ordinality" } else { "" };
                 format!("{}{numbered} {}", self.expr(call), self.name(*relation))

@@ -128,6 +128,15 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
             line(text, depth, &format!("foreach {}{cast} in {}", target(place), value(array)));
             statements(text, body, depth + 1);
         }
+        PlStatement::OpenCursor { cursor, arguments, source, .. } => {
+            let source = match source {
+                crate::plan::CursorSource::Query(query) => query.text.clone(),
+                crate::plan::CursorSource::Dynamic { text, .. } => format!("execute {}", value(text)),
+            };
+            line(text, depth, &format!("open {cursor} with {} arguments for {source}", arguments.len()));
+        }
+        PlStatement::FetchCursor { cursor, by, .. } => line(text, depth, &format!("fetch {by:?} {cursor}")),
+        PlStatement::CloseCursor(cursor) => line(text, depth, &format!("close {cursor}")),
         PlStatement::Leave { next, label, condition } => {
             let word = if *next { "continue" } else { "exit" };
             let condition =

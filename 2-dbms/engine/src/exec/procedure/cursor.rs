@@ -1,0 +1,138 @@
+//! OPEN, FETCH, MOVE, CLOSE.
+
+use tuplix_sql::plan::{CursorMove, CursorSource, Expression, Into, OutputColumn, StatementKind};
+use tuplix_types::{Result, SqlError, SqlState, Value, sqlstate};
+
+use super::super::frame::Exec;
+use super::sql::{Dynamic, Sql};
+use super::{Body, Control, Step, step};
+use crate::portal::NewPortal;
+use crate::stop::Run;
+
+/// What gives a cursor's rows.
+enum Source {
+    Query(Sql, Vec<OutputColumn>, String),
+    Dynamic(Dynamic),
+}
+
+/// The name in a cursor variable.
+fn name_in(exec: &Exec<'_, '_>, slot: usize, variable: &str) -> Run<String> {
+    match exec.get(slot).as_str() {
+        Some(name) => Ok(name.to_owned()),
+        None => {
+            let message = format!("cursor variable \"{variable}\" is null");
+            Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message).into())
+        }
+    }
+}
+
+impl Body<'_, '_> {
+    fn cursor_slot(&self, cursor: usize) -> (usize, String) {
+        (self.builder.variables[cursor], self.procedure.variables[cursor].name.clone())
+    }
+
+    pub(super) fn open_cursor(
+        &mut self,
+        cursor: usize,
+        arguments: &[(usize, Expression)],
+        scroll: Option<bool>,
+        source: &CursorSource,
+    ) -> Result<Step> {
+        let (slot, _) = self.cursor_slot(cursor);
+        let mut values = Vec::with_capacity(arguments.len());
+        for (variable, value) in arguments {
+            values.push((self.builder.variables[*variable], self.value(value)?));
+        }
+        let source = match source {
+            CursorSource::Query(embedded) => {
+                let columns = match &embedded.statement.kind {
+                    StatementKind::Query(query) => query.columns.clone(),
+                    _ => Vec::new(),
+                };
+                Source::Query(self.embedded(embedded)?, columns, embedded.text.clone())
+            }
+            CursorSource::Dynamic { text, arguments } => Source::Dynamic(self.dynamic(text, arguments)?),
+        };
+        Ok(step(move |exec| {
+            for (slot, value) in &values {
+                let value = value.run(exec)?;
+                exec.set(*slot, value);
+            }
+            let given = exec.get(slot).as_str().map(str::to_owned);
+            if let Some(name) = &given
+                && exec.services.portals.borrow().check_free(name).is_err()
+            {
+                let message = format!("cursor \"{name}\" already in use");
+                return Err(SqlError::new(SqlState(*b"42P03"), message).into());
+            }
+            let (rows, columns, text) = match &source {
+                Source::Query(sql, columns, text) => (sql.collect(exec)?, columns.clone(), text.clone()),
+                Source::Dynamic(dynamic) => {
+                    let (statement, parameters) = dynamic.prepare(exec)?;
+                    let rows = dynamic.collect(exec, &statement, &parameters)?;
+                    (rows, statement.columns().to_vec(), String::new())
+                }
+            };
+            let created_us = exec.tx.now_us();
+            let mut portals = exec.services.portals.borrow_mut();
+            let name = given.unwrap_or_else(|| portals.unnamed());
+            let new = NewPortal { columns: columns.into(), rows, scroll, hold: false, text, created_us };
+            portals.open(&name, new)?;
+            drop(portals);
+            exec.set(slot, Value::text(name));
+            Ok(Control::Next)
+        }))
+    }
+
+    pub(super) fn fetch_cursor(
+        &mut self,
+        cursor: usize,
+        by: CursorMove,
+        count: Option<&Expression>,
+        into: Option<&Into>,
+    ) -> Result<Step> {
+        let (slot, variable) = self.cursor_slot(cursor);
+        let count = count.map(|count| self.value(count)).transpose()?;
+        let targets = into.map(|into| self.into(into)).transpose()?;
+        let found = self.found();
+        Ok(step(move |exec| {
+            let name = name_in(exec, slot, &variable)?;
+            let by = match &count {
+                None => by,
+                Some(count) => match (count.run(exec)?.as_i64(), by) {
+                    (None, _) => {
+                        let message = "relative or absolute cursor position is null";
+                        return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message).into());
+                    }
+                    (Some(count), CursorMove::Forward(_)) => CursorMove::Forward(Some(count)),
+                    (Some(count), CursorMove::Backward(_)) => CursorMove::Backward(Some(count)),
+                    (Some(count), CursorMove::Absolute(_)) => CursorMove::Absolute(count),
+                    (Some(count), CursorMove::Relative(_)) => CursorMove::Relative(count),
+                },
+            };
+            let (rows, numbers, columns) = {
+                let mut portals = exec.services.portals.borrow_mut();
+                let (rows, numbers) = portals.fetch(&name, by)?;
+                (rows, numbers, portals.get(&name)?.columns.clone())
+            };
+            if let Some(targets) = &targets {
+                match numbers.first() {
+                    Some(number) => targets.set_dynamic(exec, &columns, rows.row(*number))?,
+                    None => targets.set_null(exec)?,
+                }
+            }
+            exec.set(found, Value::Bool(!numbers.is_empty()));
+            exec.activation.row_count = numbers.len() as u64;
+            Ok(Control::Next)
+        }))
+    }
+
+    pub(super) fn close_cursor(&mut self, cursor: usize) -> Result<Step> {
+        let (slot, variable) = self.cursor_slot(cursor);
+        Ok(step(move |exec| {
+            let name = name_in(exec, slot, &variable)?;
+            exec.services.portals.borrow_mut().close(&name)?;
+            Ok(Control::Next)
+        }))
+    }
+}
