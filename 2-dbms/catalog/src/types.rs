@@ -263,6 +263,7 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::CatalogChange;
 

@@ -114,6 +114,7 @@ impl std::fmt::Display for EnumValue {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

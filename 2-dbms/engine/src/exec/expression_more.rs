@@ -26,7 +26,7 @@ impl Builder<'_> {
                 let inner = self.expr(inner)?;
                 Ok(Code::new(move |exec| {
                     let value = inner.run(exec)?;
-                    Ok(host::via_text(exec, &value, from, to, typmod)?)
+                    host::via_text(exec, &value, from, to, typmod)
                 }))
             }
             ExprKind::Domain { argument, not_null, checks } => {

@@ -23,7 +23,7 @@ impl Analyzer<'_> {
             let domain = base.ty;
             let plain = self.without_domain(base);
             let whole = self.with_part(plain, path, value, name)?;
-            return self.into_domain(whole, domain, CastContext::Assignment)?.ok_or_else(nodes::missing);
+            return self.cast_to_domain(whole, domain, CastContext::Assignment)?.ok_or_else(nodes::missing);
         }
         match nodes::inner(first)? {
             NodeEnum::String(field) => self.with_field(base, &field.sval, &path[1..], value, name),

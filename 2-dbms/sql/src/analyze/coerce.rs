@@ -37,7 +37,7 @@ impl Analyzer<'_> {
         }
         let position = expr.position;
         if to.is_domain() {
-            return self.into_domain(expr, to, context);
+            return self.cast_to_domain(expr, to, context);
         }
         let expr = self.without_domain(expr);
         if expr.ty == to {
@@ -54,7 +54,7 @@ impl Analyzer<'_> {
             }
         }
         if to.is_composite() && expr.ty.is_row() {
-            return self.into_composite(expr, to, context);
+            return self.cast_to_composite(expr, to, context);
         }
         let Some(method) = self.resolver().find_cast(expr.ty, to, context) else { return Ok(None) };
         let kind = match method {

@@ -70,7 +70,7 @@ impl Analyzer<'_> {
     }
 
     /// A value as one of a domain: of its base type, and checked.
-    pub(super) fn into_domain(
+    pub(super) fn cast_to_domain(
         &mut self,
         expr: Expr,
         domain: TypeId,
@@ -121,7 +121,7 @@ impl Analyzer<'_> {
     }
 
     /// A row as one of a named type, column by column; `None` when it is not known which columns it has.
-    pub(super) fn into_composite(
+    pub(super) fn cast_to_composite(
         &mut self,
         expr: Expr,
         to: TypeId,
@@ -173,7 +173,7 @@ impl Analyzer<'_> {
             fields.map(|(index, column)| super::records::field_of(record, index, column)).collect();
         fields.extend(wanted.iter().skip(fields.len()).map(|column| super::functions::null(column.ty)));
         let row = Expr { position: record.position, ..Expr::new(ExprKind::Row(fields), TypeId::RECORD) };
-        self.into_composite(row, to, CastContext::Assignment)
+        self.cast_to_composite(row, to, CastContext::Assignment)
     }
 
     /// The row type of this name with its columns: a composite type's or a table's.
