@@ -106,7 +106,9 @@ fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identit
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         return check_identity(identity, disk, shape);
     }
-    let foreign = disk.list("").map_err(|error| io_error(&error))?.into_iter().find(|name| name != LOCK);
+    // A first start that was cut short leaves its half of a file.
+    let ours = |name: &String| name == LOCK || *name == format!("{IDENTITY}.new");
+    let foreign = disk.list("").map_err(|error| io_error(&error))?.into_iter().find(|name| !ours(name));
     if let Some(name) = foreign {
         let message = format!("directory \"{}\" is neither empty nor a Tuplix data directory", disk.root());
         let detail = format!("It has \"{name}\" but no \"{IDENTITY}\".");

@@ -48,6 +48,7 @@ impl Work<'_, '_> {
             },
         };
         self.refuse_altering_view(&old, actions)?;
+        super::types::refuse_used_rows(&self.catalog, &old, actions)?;
         self.tx.lock_for_ddl(&[old.id])?;
         let old = TableDef::clone(&old);
         let mut change = Alteration {

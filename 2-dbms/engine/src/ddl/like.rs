@@ -7,12 +7,12 @@ use tuplix_types::{Result, SqlError, sqlstate};
 use super::Work;
 use super::names::{object_name, relation_exists, unused};
 
+/// A LIKE clause: the position of its first column in the new table, and the table that it copies.
+type Source = (usize, Like, TableDef);
+
 impl Work<'_, '_> {
     /// The statement with the columns of its LIKE clauses; and the tables to copy the rest from.
-    pub(super) fn with_likes(
-        &self,
-        create: &CreateTable,
-    ) -> Result<(CreateTable, Vec<(usize, Like, TableDef)>)> {
+    pub(super) fn with_likes(&self, create: &CreateTable) -> Result<(CreateTable, Vec<Source>)> {
         let mut whole = create.clone();
         let mut sources = Vec::new();
         let mut before = 0;

@@ -1,8 +1,10 @@
 //! CREATE, ALTER and DROP of types and domains.
 
-use tuplix_catalog::{Catalog, CatalogChange, DomainDef, FieldDef, LabelDef, TypeBody, TypeDef};
+use tuplix_catalog::{
+    Catalog, CatalogChange, DomainDef, FieldDef, LabelDef, TableDef, TypeBody, TypeDef,
+};
 use tuplix_sql::analyze::check_domain;
-use tuplix_sql::plan::{AlterField, CreateDomain, QualifiedName, TypeDdl};
+use tuplix_sql::plan::{AlterField, AlterTable, CreateDomain, QualifiedName, TypeDdl};
 use tuplix_types::{Result, SqlError, TypeId, UserKind, sqlstate};
 
 use super::Work;
@@ -358,6 +360,26 @@ pub(super) fn holds(catalog: &Catalog, ty: TypeId, wanted: TypeId) -> bool {
         Some(TypeBody::Domain(domain)) => holds(catalog, domain.base, wanted),
         Some(TypeBody::Composite(fields)) => fields.iter().any(|field| holds(catalog, field.ty, wanted)),
         _ => false,
+    }
+}
+
+/// Refuses to change the columns of a table while another table's column has its rows.
+pub(super) fn refuse_used_rows(catalog: &Catalog, table: &TableDef, actions: &[AlterTable]) -> Result<()> {
+    let moves = |action: &AlterTable| {
+        matches!(
+            action,
+            AlterTable::AddColumn { .. } | AlterTable::DropColumn { .. } | AlterTable::SetType { .. }
+        )
+    };
+    match column_of_type(catalog, table.row_type()).filter(|_| actions.iter().any(moves)) {
+        Some((user, column)) => {
+            let message = format!(
+                "cannot alter table \"{}\" because column \"{user}.{column}\" uses its row type",
+                table.name
+            );
+            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
+        }
+        None => Ok(()),
     }
 }
 

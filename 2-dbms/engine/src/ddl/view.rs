@@ -78,6 +78,11 @@ impl Work<'_, '_> {
             {
                 return Err(SqlError::unsupported("a view that reads a temporary table"));
             }
+            if let Dependency::Relation(id, _) = dependency
+                && self.catalog.table(*id).is_some_and(|table| table.schema.starts_with("pg_temp"))
+            {
+                return Err(SqlError::unsupported("a view of a temporary table"));
+            }
             if !there {
                 let message = "what the view reads was dropped meanwhile";
                 return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
@@ -150,10 +155,27 @@ impl Work<'_, '_> {
                         return Err(SqlError::unsupported("renaming a view's column"));
                     }
                 }
+                AlterTable::SetType { column, .. } if table.view.is_none() => {
+                    self.refuse_new_type(table, column)?;
+                }
                 _ => self.refuse_view(table, "a table", None)?,
             }
         }
         Ok(())
+    }
+
+    /// A column that a view reads keeps its type.
+    fn refuse_new_type(&self, table: &TableDef, column: &str) -> Result<()> {
+        let Some(position) = table.column(column) else { return Ok(()) };
+        let reads = |view: &&Arc<TableDef>| {
+            definition(view).dependencies.iter().any(
+                |on| matches!(on, Dependency::Relation(id, columns) if *id == table.id && columns.contains(&position)),
+            )
+        };
+        let Some(view) = self.views().find(reads) else { return Ok(()) };
+        let message = "cannot alter type of a column used by a view or rule";
+        let detail = format!("rule _RETURN on {} depends on column \"{column}\"", self.relation_text(view));
+        Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).detail(detail))
     }
 
     /// Drops the views that read a relation, or refuses when there are any.

@@ -324,6 +324,9 @@ impl Transaction<'_> {
 
     /// Keeps DDL off the table until this transaction ends: its private rows have the table's present shape and place.
     pub(super) fn lock_table(&mut self, held: u16, access: &TableAccess) {
+        if !self.is_interactive() {
+            return;
+        }
         // The locks of a reference table that is only read may lie in any domain.
         let held = if held == SHARED_REFERENCE { 0 } else { held };
         let place = (self.held.get(held).domain, access.table.id);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod ddl_waits;
 mod migrations;
 mod real_process;
 mod seeds;

@@ -111,6 +111,7 @@ impl BlockCode {
     /// Runs the statements as a subtransaction.
     fn guarded(&self, exec: &mut Exec<'_, '_>) -> Run<Control> {
         let mark = exec.tx.mark();
+        let cursors = exec.services.portals.borrow().mark();
         let error = match run_steps(&self.steps, exec) {
             Err(Stop::Error(error)) => error,
             other => return other,
@@ -119,6 +120,7 @@ impl BlockCode {
             return Err(Stop::Error(error));
         };
         exec.tx.rollback_to(mark);
+        exec.services.portals.borrow_mut().rollback_to(cursors);
         self.handle(exec, handler, error)
     }
 
