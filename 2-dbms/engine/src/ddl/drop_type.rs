@@ -5,6 +5,7 @@ use tuplix_sql::plan::{AlterTable, QualifiedName};
 use tuplix_types::{SqlError, TypeId, sqlstate};
 
 use super::Work;
+use super::types::refuse_used_type;
 use crate::stop::Run;
 
 /// What depends on a type.
@@ -112,6 +113,7 @@ impl Work<'_, '_> {
             }
             Dependent::Field(ty, field) => {
                 let Some(current) = self.catalog.user_type(ty.id) else { return Ok(()) };
+                refuse_used_type(&self.catalog, ty)?;
                 let mut ty = TypeDef::clone(current);
                 if let TypeBody::Composite(fields) = &mut ty.body {
                     fields.retain(|other| other.name != *field);

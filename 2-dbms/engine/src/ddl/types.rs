@@ -1,8 +1,6 @@
 //! CREATE, ALTER and DROP of types and domains.
 
-use tuplix_catalog::{
-    Catalog, CatalogChange, DomainDef, FieldDef, LabelDef, TableDef, TypeBody, TypeDef,
-};
+use tuplix_catalog::{Catalog, CatalogChange, DomainDef, FieldDef, LabelDef, TableDef, TypeBody, TypeDef};
 use tuplix_sql::analyze::check_domain;
 use tuplix_sql::plan::{AlterField, AlterTable, CreateDomain, QualifiedName, TypeDdl};
 use tuplix_types::{Result, SqlError, TypeId, UserKind, sqlstate};
@@ -280,10 +278,8 @@ impl Work<'_, '_> {
             self.skipped_field(alter_field(fields, action, &name.name)?);
         }
         let moves = actions.iter().any(|action| !matches!(action, AlterField::Rename { .. }));
-        if moves && let Some((table, column)) = column_of_type(&self.catalog, found.id) {
-            let message =
-                format!("cannot alter type \"{}\" because column \"{table}.{column}\" uses it", name.name);
-            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        if moves {
+            refuse_used_type(&self.catalog, &found)?;
         }
         self.change(CatalogChange::PutType(found));
         Ok(())
@@ -377,6 +373,18 @@ pub(super) fn refuse_used_rows(catalog: &Catalog, table: &TableDef, actions: &[A
                 "cannot alter table \"{}\" because column \"{user}.{column}\" uses its row type",
                 table.name
             );
+            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses to change a composite type while a table's column has its rows.
+pub(super) fn refuse_used_type(catalog: &Catalog, ty: &TypeDef) -> Result<()> {
+    match column_of_type(catalog, ty.id) {
+        Some((table, column)) => {
+            let message =
+                format!("cannot alter type \"{}\" because column \"{table}.{column}\" uses it", ty.name);
             Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
         }
         None => Ok(()),
