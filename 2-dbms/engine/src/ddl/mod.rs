@@ -127,7 +127,7 @@ impl<'w, 'n> Work<'w, 'n> {
     /// Makes a change that moves no rows.
     pub(crate) fn change(&mut self, change: CatalogChange) {
         if !self.is_temporary(&change) {
-            self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(change.clone()));
+            self.tx.private_catalog_mut().entries.push(CatalogEntry::Change(Box::new(change.clone())));
         }
         if let CatalogChange::SetSequence { id, value, called } = change {
             self.restarted.push((id, value, called));

@@ -292,7 +292,12 @@ impl Work<'_, '_> {
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
                 .hint(format!("You can drop {what} instead.")));
         }
-        self.drop_defaults_with(&format!("sequence {}", found.name), &[found.clone()], &[], drop.cascade)?;
+        self.drop_defaults_with(
+            &format!("sequence {}", found.name),
+            std::slice::from_ref(&found),
+            &[],
+            drop.cascade,
+        )?;
         self.change(CatalogChange::DropSequence(found.id));
         Ok(())
     }

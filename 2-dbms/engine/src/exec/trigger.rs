@@ -11,6 +11,9 @@ use super::hooks::AfterHooks;
 use super::procedure::CompiledProcedure;
 use crate::stop::Run;
 
+/// A row that events and transition tables share.
+type SharedRow = Arc<[Value]>;
+
 /// A transition table: its name and its rows.
 pub(crate) type Transition = (String, Vec<Arc<[Value]>>);
 
@@ -36,7 +39,7 @@ impl TriggerCall {
         &self,
         exec: &mut Exec<'_, '_>,
         event: TriggerEvent,
-        (old, new): (Option<&Arc<[Value]>>, Option<&Arc<[Value]>>),
+        (old, new): (Option<&SharedRow>, Option<&SharedRow>),
         hooks: &AfterHooks,
         statement: u64,
     ) -> Run<()> {

@@ -37,7 +37,7 @@ pub(crate) enum Entry {
     /// Row changes that a generation of the same rows took over, in the log's form.
     Rows(Vec<u8>),
     /// A change of the catalogue.
-    Change(CatalogChange),
+    Change(Box<CatalogChange>),
 }
 
 /// See the module.
