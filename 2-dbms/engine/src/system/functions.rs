@@ -282,7 +282,8 @@ fn relation_bytes(view: &View<'_>, oid: u32, tx: &mut Transaction<'_>) -> Run<Op
         let whole = tx.memory_bytes(&access)?;
         return Ok(Some(whole.saturating_sub(all_index_bytes(&access, tx)?)));
     }
-    if relations::with_oid(oid).is_some() {
+    let is_view = table(view, oid).is_some_and(|table| table.view.is_some());
+    if is_view || relations::with_oid(oid).is_some() {
         return Ok(Some(0));
     }
     let Some((table, _)) = view.index(oid) else { return Ok(None) };

@@ -224,7 +224,10 @@ async fn system_tables_describe_themselves() {
     let tables = server.psql(&["-At", "-c", r"\dtS pg_*"]);
     assert!(tables.contains("pg_catalog|pg_attribute|table|postgres"), "{tables}");
     let own = server.psql(&["-At", "-c", r"\dv tuplix.*"]);
-    assert_eq!(own, "tuplix|buckets|view|postgres\ntuplix|log|view|postgres\ntuplix|tables|view|postgres\n");
+    assert_eq!(
+        own,
+        "tuplix|buckets|view|postgres\ntuplix|log|view|postgres\ntuplix|plans|view|postgres\ntuplix|tables|view|postgres\n"
+    );
     let schemas = server.psql(&["-At", "-c", r"\dn"]);
     assert_eq!(schemas, "public|postgres\ntuplix|postgres\n");
 }
