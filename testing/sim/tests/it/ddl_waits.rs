@@ -22,6 +22,7 @@ fn session(node: &Tuplix) -> Session {
 /// Runs a statement in a thread of its own; the session comes back with what became of it.
 fn start(mut session: Session, sql: &'static str) -> Receiver<(Session, Result<Vec<Rows>, SqlError>)> {
     let (sender, receiver) = channel();
+    #[allow(clippy::disallowed_methods, reason = "sessions of a node on the real machine, each in a thread")]
     std::thread::spawn(move || {
         let result = session.execute(sql);
         let _ = sender.send((session, result));

@@ -142,7 +142,7 @@ fn number(session: &mut Session, sql: &str) -> Result<i64> {
 /// Everything is of one version, which is not older than what was acknowledged nor newer than what was asked for.
 fn check(session: &mut Session, known: &Arc<Mutex<Known>>) -> Result<()> {
     let version = number(session, "SELECT v FROM version")?;
-    let mut wrong = |holds: bool, what: &str| {
+    let wrong = |holds: bool, what: &str| {
         if !holds {
             known.lock().unwrap().wrong.get_or_insert(format!("version {version}: {what}"));
         }
