@@ -65,6 +65,56 @@ const DEFINITIONS: &[Definition] = &[
     setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
 ];
 
+/// Settings of PostgreSQL's planner, memory and storage that scripts and dumps set: accepted, checked for their type, shown, and
+/// without effect.
+const WITHOUT_EFFECT: &[Definition] = &[
+    setting("check_function_bodies", "on", false, Kind::Bool),
+    setting("constraint_exclusion", "partition", false, Kind::Text),
+    setting("cpu_index_tuple_cost", "0.005", false, Kind::Text),
+    setting("cpu_operator_cost", "0.0025", false, Kind::Text),
+    setting("cpu_tuple_cost", "0.01", false, Kind::Text),
+    setting("default_table_access_method", "heap", false, Kind::Text),
+    setting("default_tablespace", "", false, Kind::Text),
+    setting("effective_cache_size", "4GB", false, Kind::Text),
+    setting("enable_bitmapscan", "on", false, Kind::Bool),
+    setting("enable_gathermerge", "on", false, Kind::Bool),
+    setting("enable_hashagg", "on", false, Kind::Bool),
+    setting("enable_hashjoin", "on", false, Kind::Bool),
+    setting("enable_incremental_sort", "on", false, Kind::Bool),
+    setting("enable_indexonlyscan", "on", false, Kind::Bool),
+    setting("enable_indexscan", "on", false, Kind::Bool),
+    setting("enable_material", "on", false, Kind::Bool),
+    setting("enable_memoize", "on", false, Kind::Bool),
+    setting("enable_mergejoin", "on", false, Kind::Bool),
+    setting("enable_nestloop", "on", false, Kind::Bool),
+    setting("enable_parallel_append", "on", false, Kind::Bool),
+    setting("enable_parallel_hash", "on", false, Kind::Bool),
+    setting("enable_partitionwise_aggregate", "off", false, Kind::Bool),
+    setting("enable_partitionwise_join", "off", false, Kind::Bool),
+    setting("enable_seqscan", "on", false, Kind::Bool),
+    setting("enable_sort", "on", false, Kind::Bool),
+    setting("enable_tidscan", "on", false, Kind::Bool),
+    setting("from_collapse_limit", "8", false, Kind::Integer),
+    setting("geqo", "on", false, Kind::Bool),
+    setting("hash_mem_multiplier", "2", false, Kind::Text),
+    setting("jit", "on", false, Kind::Bool),
+    setting("join_collapse_limit", "8", false, Kind::Integer),
+    setting("maintenance_work_mem", "64MB", false, Kind::Text),
+    setting("max_parallel_workers_per_gather", "2", false, Kind::Integer),
+    setting("min_parallel_index_scan_size", "512kB", false, Kind::Text),
+    setting("min_parallel_table_scan_size", "8MB", false, Kind::Text),
+    setting("parallel_leader_participation", "on", false, Kind::Bool),
+    setting("parallel_setup_cost", "1000", false, Kind::Text),
+    setting("parallel_tuple_cost", "0.1", false, Kind::Text),
+    setting("plan_cache_mode", "auto", false, Kind::Text),
+    setting("random_page_cost", "4", false, Kind::Text),
+    setting("row_security", "on", false, Kind::Bool),
+    setting("seq_page_cost", "1", false, Kind::Text),
+    setting("temp_buffers", "8MB", false, Kind::Text),
+    setting("work_mem", "4MB", false, Kind::Text),
+    setting("xmloption", "content", false, Kind::Text),
+];
+
 /// A setting as `pg_settings` describes it.
 pub(crate) struct Described {
     pub name: String,
@@ -91,8 +141,12 @@ pub struct Settings {
     before: Vec<(String, Option<String>, bool)>,
 }
 
+fn definitions() -> impl Iterator<Item = &'static Definition> {
+    DEFINITIONS.iter().chain(WITHOUT_EFFECT)
+}
+
 fn definition(name: &str) -> Option<&'static Definition> {
-    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+    definitions().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
 
 fn key(name: &str) -> String {
@@ -113,8 +167,7 @@ impl Settings {
 
     /// All settings by name.
     pub fn all(&self) -> Vec<(String, String)> {
-        let mut all: BTreeMap<String, String> = DEFINITIONS
-            .iter()
+        let mut all: BTreeMap<String, String> = definitions()
             .map(|definition| {
                 (definition.name.to_owned(), self.get(definition.name).unwrap_or_default().to_owned())
             })
@@ -127,7 +180,7 @@ impl Settings {
 
     /// All settings by name, with what is known of them.
     pub(crate) fn described(&self) -> Vec<Described> {
-        let known = DEFINITIONS.iter().map(|definition| {
+        let known = definitions().map(|definition| {
             let value = self.get(definition.name).unwrap_or_default();
             let (kind, options) = match definition.kind {
                 Kind::ReadOnly if matches!(definition.default, "on" | "off") => ("bool", None),

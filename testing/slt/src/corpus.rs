@@ -1,7 +1,7 @@
 //! SQL that nobody here wrote: scripts of statements run on the engine and on PostgreSQL side by side, and counted.
 //!
 //! A script is what psql reads. Lines that are psql's own (`\d`, `\set`) are left out, as is the data after `COPY ... FROM
-//! stdin`. Each statement runs on both; it agrees when both give the same rows (in any order, unless it says ORDER BY) or
+//! stdin`, and EXPLAIN, whose text is nobody's promise. Each statement runs on both; it agrees when both give the same rows (in any order, unless it says ORDER BY) or
 //! both fail with the same SQLSTATE.
 
 use std::collections::BTreeMap;
