@@ -150,13 +150,25 @@ fn statements(script: &Path) -> Result<Vec<String>> {
         kept.push_str(&line);
         kept.push('\n');
     }
-    let statements = pg_query::split_with_scanner(&kept)
-        .map_err(|error| anyhow::anyhow!("{} cannot be split into statements: {error}", script.display()))?;
-    Ok(statements
-        .into_iter()
-        .map(|statement| statement.trim().to_owned())
-        .filter(|s| !s.is_empty())
-        .collect())
+    // What a scanner does not take, `1e` for one, is there to be refused: such a script is split at the ends of its lines.
+    let statements =
+        pg_query::split_with_scanner(&kept).unwrap_or_else(|_| kept.split(";\n").collect::<Vec<_>>());
+    let counts = |statement: &&str| !statement.is_empty() && !is_explain(statement);
+    Ok(statements.into_iter().map(without_comments).filter(counts).map(str::to_owned).collect())
+}
+
+/// A statement without the comments before it.
+fn without_comments(statement: &str) -> &str {
+    let mut rest = statement.trim();
+    while let Some(comment) = rest.strip_prefix("--") {
+        rest = comment.split_once('\n').map_or("", |(_, after)| after.trim_start());
+    }
+    rest
+}
+
+/// A plan's text is nobody's promise.
+fn is_explain(statement: &str) -> bool {
+    statement.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("explain"))
 }
 
 /// Whether a backslash begins one of psql's commands, and is not part of a string.

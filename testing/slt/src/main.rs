@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "this is a program's output")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -64,7 +65,7 @@ fn corpus(words: &[&str]) -> Result<()> {
         }
     }
     let (engine, postgres) = (Host::start(Backend::Engine)?, Host::start(Backend::Postgres)?);
-    let mut written = String::new();
+    let mut log = log.map(std::fs::File::create).transpose()?;
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     let mut total = [0; 3];
     println!(
@@ -77,7 +78,9 @@ fn corpus(words: &[&str]) -> Result<()> {
         println!("{}", corpus_row(&name, counts));
         total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
         for line in outcome.log {
-            written.push_str(&format!("-- {name}\n{line}\n\n"));
+            if let Some(log) = &mut log {
+                writeln!(log, "-- {name}\n{line}\n")?;
+            }
         }
         for (what, count) in outcome.refusals {
             *refusals.entry(what).or_default() += count;
@@ -88,9 +91,6 @@ fn corpus(words: &[&str]) -> Result<()> {
     refusals.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     println!("\n| refused | times |\n|---|---|");
     refusals.iter().for_each(|(what, count)| println!("| {} | {count} |", what.replace('|', "\\|")));
-    if let Some(log) = log {
-        std::fs::write(log, written)?;
-    }
     Ok(())
 }
 

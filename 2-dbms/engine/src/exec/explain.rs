@@ -65,6 +65,8 @@ impl Builder<'_> {
         match &node.kind {
             ExprKind::Constant(Value::Null) => "NULL".to_owned(),
             ExprKind::Constant(value) => {
+                let labelled = crate::user_types::labelled(self.context.catalog, value);
+                let value = labelled.as_ref().unwrap_or(value);
                 let text = text_io::to_text(node.ty, value, &IoContext::default());
                 if value.as_i64().is_some() || value.as_bool().is_some() { text } else { format!("'{text}'") }
             }

@@ -182,6 +182,9 @@ mod tests {
             counts(&mut session, "EXPLAIN ANALYZE EXECUTE p (1)")[0],
             "Index Scan using item_v on item (rows=100 loops=1)"
         );
+        session.execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE felt (m mood)").unwrap();
+        let by_label = lines(&mut session, "EXPLAIN SELECT * FROM felt WHERE m = 'ok'");
+        assert!(by_label.iter().any(|line| line.contains("(m = 'ok')")), "{by_label:?}");
         let times = lines(&mut session, "EXPLAIN ANALYZE SELECT 1");
         assert!(times.iter().any(|line| line.starts_with("Planning Time: ")), "{times:?}");
         assert!(times.iter().any(|line| line.starts_with("Execution Time: ")), "{times:?}");
