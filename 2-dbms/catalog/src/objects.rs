@@ -293,7 +293,37 @@ pub struct FunctionDef {
     pub distribution_argument: Option<usize>,
 }
 
+impl ColumnDef {
+    /// A column that may be NULL and has no default.
+    pub fn new(name: impl Into<String>, ty: TypeId, typmod: i32) -> ColumnDef {
+        let name = name.into();
+        ColumnDef { name, ty, typmod, not_null: false, default: None, identity: None, generated: None }
+    }
+}
+
 impl TableDef {
+    /// An undistributed table of these columns and nothing else.
+    pub fn new(
+        id: TableId,
+        schema: impl Into<String>,
+        name: impl Into<String>,
+        columns: Vec<ColumnDef>,
+    ) -> TableDef {
+        TableDef {
+            id,
+            schema: schema.into(),
+            name: name.into(),
+            columns,
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            distribution: Distribution::Local,
+            foreign_keys: Vec::new(),
+            triggers: Vec::new(),
+            view: None,
+            temporary: None,
+        }
+    }
+
     /// The position of the column of this name.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)

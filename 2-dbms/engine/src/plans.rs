@@ -2,7 +2,7 @@
 //!
 //! A statement counts its own calls, without an atomic operation that others would wait for: only its session runs it. One
 //! call in 64 is timed. What is counted moves to the totals of its text when the statement goes, or when its plan is asked
-//! for in `tuplix.plans`; at [`MAX_TEXTS`] texts, the least called ones make room.
+//! for in `tuplix.plans`; at [`MAX_TEXTS`] texts, the least called ones make room. A text is kept up to [`MAX_TEXT_BYTES`].
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,8 @@ use crate::statement::{Code, Inner};
 
 /// Texts of ended statements that are remembered.
 const MAX_TEXTS: usize = 4096;
+/// Bytes of a text that are kept; statements that begin alike are one plan.
+const MAX_TEXT_BYTES: usize = 2048;
 /// One call in so many is timed.
 const SAMPLE: u64 = 64;
 
@@ -84,12 +86,12 @@ pub(crate) struct Plan {
 /// All plans of a node.
 #[derive(Debug)]
 pub(crate) struct Plans {
+    next: AtomicU64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    next: u64,
     live: BTreeMap<u64, Weak<Inner>>,
     /// By text: the procedure and what ended statements came to.
     ended: BTreeMap<String, (Option<u32>, Total)>,
@@ -104,19 +106,21 @@ pub(crate) struct Registration {
 
 impl Plans {
     pub(crate) fn new(machine: &Machine) -> Plans {
-        Plans { state: Mutex::new(machine, State::default()) }
+        Plans { next: AtomicU64::new(0), state: Mutex::new(machine, State::default()) }
     }
 
-    /// A place for a statement that is about to be made.
-    pub(crate) fn reserve(self: &Arc<Self>) -> Registration {
-        let mut state = self.state.lock();
-        state.next += 1;
-        Registration { plans: self.clone(), number: state.next }
+    /// A place for code that is about to become a statement; `None` for what is interpreted and has no plan.
+    pub(crate) fn reserve(self: &Arc<Self>, code: &Code) -> Option<Registration> {
+        let has_plan = !matches!(code, Code::Utility(_));
+        let number = || self.next.fetch_add(1, Ordering::Relaxed);
+        has_plan.then(|| Registration { plans: self.clone(), number: number() })
     }
 
-    /// Puts the statement at its place.
+    /// Puts the statement at its place, where it has one.
     pub(crate) fn put(&self, statement: &Arc<Inner>) {
-        self.state.lock().live.insert(statement.registration.number, Arc::downgrade(statement));
+        if let Some(place) = &statement.registration {
+            self.state.lock().live.insert(place.number, Arc::downgrade(statement));
+        }
     }
 
     /// All plans by text.
@@ -132,7 +136,7 @@ impl Plans {
             plans.insert(text, Plan { procedure, total, ..Plan::default() });
         }
         for statement in &live {
-            let plan = plans.entry(statement.parsed.text().to_owned()).or_default();
+            let plan = plans.entry(kept(statement.parsed.text()).to_owned()).or_default();
             plan.sessions += 1;
             plan.partitions = Some(partitions(&statement.bound.code));
             plan.procedure = procedure(&statement.bound.code);
@@ -148,7 +152,7 @@ impl Plans {
         if total.calls == 0 {
             return;
         }
-        let text = statement.parsed.text();
+        let text = kept(statement.parsed.text());
         if let Some((_, ended)) = state.ended.get_mut(text) {
             ended.add(total);
             return;
@@ -170,8 +174,15 @@ impl Plans {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.registration.plans.end(self.registration.number, self);
+        if let Some(place) = &self.registration {
+            place.plans.end(place.number, self);
+        }
     }
+}
+
+/// What is kept of a text.
+fn kept(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
 }
 
 fn procedure(code: &Code) -> Option<u32> {

@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     pub search_path: Vec<String>,
     pub bound: Bound,
     pub counter: Counter,
-    pub registration: Registration,
+    pub registration: Option<Registration>,
 }
 
 /// A statement bound under one catalogue.

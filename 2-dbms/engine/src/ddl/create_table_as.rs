@@ -1,6 +1,6 @@
 //! CREATE TABLE AS and SELECT INTO: the query's rows become the new table's without a detour.
 
-use tuplix_catalog::{CatalogChange, ColumnDef, Distribution, TableDef, TableId};
+use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
 use tuplix_sql::plan::{CreateTableAs, Statement, StatementKind};
 use tuplix_storage::Fragment;
 use tuplix_types::{Result, SqlError, Tag, TypeId, Value, sqlstate};
@@ -105,32 +105,14 @@ impl Work<'_, '_> {
                 let message = format!("column \"{name}\" has pseudo-type {}", column.ty);
                 return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
             }
-            columns.push(ColumnDef {
-                name: name.clone(),
-                ty: column.ty,
-                typmod: column.typmod,
-                not_null: false,
-                default: None,
-                identity: None,
-                generated: None,
-            });
+            columns.push(ColumnDef::new(name.clone(), column.ty, column.typmod));
         }
-        Ok(TableDef {
-            id: TableId(0),
-            schema: match create.temporary {
-                Some(_) => String::new(),
-                None => self.target_schema(&create.name)?,
-            },
-            name: create.name.name.clone(),
-            columns,
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            view: None,
-            distribution: Distribution::Local,
-            temporary: create.temporary,
-            foreign_keys: Vec::new(),
-            triggers: Vec::new(),
-        })
+        let schema = match create.temporary {
+            Some(_) => String::new(),
+            None => self.target_schema(&create.name)?,
+        };
+        let table = TableDef::new(TableId(0), schema, create.name.name.clone(), columns);
+        Ok(TableDef { temporary: create.temporary, ..table })
     }
 }
 

@@ -54,18 +54,10 @@ impl Work<'_, '_> {
                 return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message).into());
             }
         }
+        let id = TableId(self.catalog.allocate_oid());
         let mut table = TableDef {
-            id: TableId(self.catalog.allocate_oid()),
-            schema,
-            name: name.clone(),
-            columns: create.columns.clone(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            distribution: Distribution::Local,
-            view: None,
             temporary: create.temporary,
-            foreign_keys: Vec::new(),
-            triggers: Vec::new(),
+            ..TableDef::new(id, schema, name.clone(), create.columns.clone())
         };
         for (first, like, source) in &likes {
             self.copy_like(&mut table, *first, like, source)?;

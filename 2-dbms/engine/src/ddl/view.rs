@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{
-    CatalogChange, ColumnDef, Dependency, Distribution, FunctionId, TableDef, TableId, ViewDef,
-};
+use tuplix_catalog::{CatalogChange, ColumnDef, Dependency, FunctionId, TableDef, TableId, ViewDef};
 use tuplix_sql::plan::{AlterTable, CreateView, Drop, OutputColumn, QualifiedName};
 use tuplix_types::{Result, Severity, SqlError, sqlstate, typmod};
 
@@ -36,27 +34,11 @@ impl Work<'_, '_> {
             }
             _ => TableId(self.catalog.allocate_oid()),
         };
-        let column = |column: &OutputColumn| ColumnDef {
-            name: column.name.clone(),
-            ty: column.ty,
-            typmod: column.typmod,
-            not_null: false,
-            default: None,
-            identity: None,
-            generated: None,
-        };
+        let column = |column: &OutputColumn| ColumnDef::new(column.name.clone(), column.ty, column.typmod);
+        let columns = create.columns.iter().map(column).collect();
         let view = TableDef {
-            id,
-            schema,
-            name: name.clone(),
-            columns: create.columns.iter().map(column).collect(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            distribution: Distribution::Local,
             view: Some(create.definition.clone()),
-            temporary: None,
-            foreign_keys: Vec::new(),
-            triggers: Vec::new(),
+            ..TableDef::new(id, schema, name.clone(), columns)
         };
         self.check_text(&view)?;
         self.change(CatalogChange::PutTable(view));

@@ -24,13 +24,11 @@ impl Session {
             Ok(bound) => {
                 self.next_prepared += 1;
                 let (parsed, given) = (parsed.clone(), types.to_vec());
-                let registration = self.node.plans.reserve();
+                let registration = self.node.plans.reserve(&bound.code);
                 let counter = Counter::default();
                 let id = self.next_prepared;
                 let inner = Arc::new(Inner { id, parsed, given, search_path, bound, counter, registration });
-                if !matches!(inner.bound.code, Code::Utility(_)) {
-                    self.node.plans.put(&inner);
-                }
+                self.node.plans.put(&inner);
                 Ok(Prepared { inner })
             }
             Err(error) => {

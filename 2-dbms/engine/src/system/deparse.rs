@@ -3,7 +3,7 @@
 //! The text is analysed again and the typed tree is written out. Where the tree has a construct that is not written here,
 //! the text stays as the catalogue has it; it means the same.
 
-use tuplix_catalog::{ColumnDef, Distribution, TableDef, TableId};
+use tuplix_catalog::{ColumnDef, TableDef, TableId};
 use tuplix_sql::analyze::{TableExpression, analyze_trigger_condition, map_columns};
 use tuplix_sql::parser;
 use tuplix_sql::plan::{Expr, ExprKind};
@@ -89,30 +89,14 @@ pub(crate) fn key_type(view: &View<'_>, table: &TableDef, key: &tuplix_catalog::
     }
 }
 
+/// A table whose one column is a value that stands alone.
+pub(super) fn table_of_value(name: &str, ty: TypeId, typmod: i32) -> TableDef {
+    TableDef::new(TableId(0), "", "", vec![ColumnDef::new(name, ty, typmod)])
+}
+
 /// An argument's default.
 pub(crate) fn argument_default(view: &View<'_>, ty: TypeId, written: &str) -> String {
-    let column = ColumnDef {
-        name: "argument".to_owned(),
-        ty,
-        typmod: -1,
-        not_null: false,
-        default: None,
-        identity: None,
-        generated: None,
-    };
-    let table = TableDef {
-        id: TableId(0),
-        schema: String::new(),
-        name: String::new(),
-        columns: vec![column],
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        distribution: Distribution::Local,
-        foreign_keys: Vec::new(),
-        triggers: Vec::new(),
-        view: None,
-        temporary: None,
-    };
+    let table = table_of_value("argument", ty, -1);
     default_text(view, &table, 0, written)
 }
 

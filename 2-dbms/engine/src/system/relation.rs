@@ -110,15 +110,7 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
                     Some(text) => {
                         made = expression_name(index, number, text);
                         let ty = deparse::key_type(view, table, key);
-                        own = ColumnDef {
-                            name: made,
-                            ty,
-                            typmod: -1,
-                            not_null: false,
-                            default: None,
-                            identity: None,
-                            generated: None,
-                        };
+                        own = ColumnDef::new(made, ty, -1);
                         Attribute::of_column(view, &own)
                     }
                     None => Attribute::of_column(view, &table.columns[key.column]),

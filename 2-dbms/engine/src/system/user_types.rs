@@ -1,8 +1,6 @@
 //! Types that users created: `pg_type`, `pg_enum`, and what other tables say of them.
 
-use tuplix_catalog::{
-    CheckDef, ColumnDef, Distribution, DomainDef, FieldDef, TableDef, TableId, TypeBody, TypeDef,
-};
+use tuplix_catalog::{CheckDef, DomainDef, FieldDef, TableDef, TypeBody, TypeDef};
 use tuplix_types::{Row, TypeId, UserKind, Value};
 
 use super::deparse;
@@ -237,29 +235,7 @@ pub(crate) fn default_text(view: &View<'_>, domain: &DomainDef) -> Option<String
 
 /// A table whose one column is VALUE.
 fn value_table(domain: &DomainDef) -> TableDef {
-    let (ty, typmod) = (domain.base, domain.typmod);
-    let column = ColumnDef {
-        name: "value".to_owned(),
-        ty,
-        typmod,
-        not_null: false,
-        default: None,
-        identity: None,
-        generated: None,
-    };
-    TableDef {
-        id: TableId(0),
-        schema: String::new(),
-        name: String::new(),
-        columns: vec![column],
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        distribution: Distribution::Local,
-        view: None,
-        temporary: None,
-        foreign_keys: Vec::new(),
-        triggers: Vec::new(),
-    }
+    deparse::table_of_value("value", domain.base, domain.typmod)
 }
 
 /// Whether a type can be named without its schema; `None` when there is none with this object id.

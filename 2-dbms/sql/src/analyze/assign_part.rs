@@ -10,7 +10,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::records::field_of;
 use super::{Analyzer, nodes};
-use crate::plan::{Expr, ExprKind, Subscript};
+use crate::plan::{Expr, ExprKind};
 
 impl Analyzer<'_> {
     /// `base` with the part that `path` names replaced by `value`; `name` is that of the column, for errors.
@@ -98,15 +98,7 @@ impl Analyzer<'_> {
             let message = format!("cannot subscript type {ty} because it does not support subscripting");
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
         };
-        let mut subscripts = Vec::with_capacity(indices.len());
-        let mut slice = false;
-        for node in indices {
-            let NodeEnum::AIndices(index) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            slice |= index.is_slice;
-            let lower = self.subscript(index.lidx.as_deref())?;
-            let upper = self.subscript(index.uidx.as_deref())?;
-            subscripts.push(Subscript { lower, upper });
-        }
+        let (subscripts, slice) = self.subscript_list(indices)?;
         let wanted = if slice { ty } else { element };
         let kind =
             ExprKind::Subscript { array: Box::new(base.clone()), subscripts: subscripts.clone(), slice };

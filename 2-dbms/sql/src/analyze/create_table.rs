@@ -7,10 +7,10 @@ use pg_query::protobuf::{
 use tuplix_catalog::ColumnDef;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::scope::{Clause, ScopeItem};
+use super::scope::Clause;
 use super::{Analyzer, nodes, sequence, text};
 use crate::parser;
-use crate::plan::{ColumnSequence, Constraint, ConstraintKind, CreateTable, OutputColumn};
+use crate::plan::{ColumnSequence, Constraint, ConstraintKind, CreateTable};
 
 /// What one column says about itself besides its type.
 #[derive(Default)]
@@ -339,17 +339,9 @@ impl Analyzer<'_> {
         columns: &[ColumnDef],
         condition: &Node,
     ) -> Result<()> {
-        let columns: Vec<OutputColumn> = columns
-            .iter()
-            .map(|column| OutputColumn { name: column.name.clone(), ty: column.ty, typmod: column.typmod })
-            .collect();
-        self.in_scope(|analyzer| {
-            let relation = analyzer.add_relation(table, columns.clone(), None);
-            analyzer.scope().items.push(ScopeItem::of_relation(table, relation, &columns));
-            analyzer.in_clause(Clause::Check, |analyzer| {
-                let condition = analyzer.expression(condition)?;
-                analyzer.boolean(condition, "CHECK")
-            })
+        self.over_columns(table, columns, Clause::Check, |analyzer| {
+            let condition = analyzer.expression(condition)?;
+            analyzer.boolean(condition, "CHECK")
         })
         .map(|_| ())
     }

@@ -297,6 +297,20 @@ impl Analyzer<'_> {
     }
 
     /// `array[i][j]`, `array[a:b]`
+    /// The subscripts in `[...]` after a value, and whether one of them is a slice.
+    pub(super) fn subscript_list(&mut self, indices: &[Node]) -> Result<(Vec<Subscript>, bool)> {
+        let mut subscripts = Vec::with_capacity(indices.len());
+        let mut slice = false;
+        for node in indices {
+            let NodeEnum::AIndices(index) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            slice |= index.is_slice;
+            let lower = self.subscript(index.lidx.as_deref())?;
+            let upper = self.subscript(index.uidx.as_deref())?;
+            subscripts.push(Subscript { lower, upper });
+        }
+        Ok((subscripts, slice))
+    }
+
     fn subscripts(&mut self, array: Expr, indices: &[Node], location: i32) -> Result<Expr> {
         let position = self.at(location);
         let array = self.without_domain(array);
@@ -308,15 +322,7 @@ impl Analyzer<'_> {
                 format!("cannot subscript type {} because it does not support subscripting", array.ty);
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
         };
-        let mut subscripts = Vec::with_capacity(indices.len());
-        let mut slice = false;
-        for node in indices {
-            let NodeEnum::AIndices(index) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            slice |= index.is_slice;
-            let lower = self.subscript(index.lidx.as_deref())?;
-            let upper = self.subscript(index.uidx.as_deref())?;
-            subscripts.push(Subscript { lower, upper });
-        }
+        let (subscripts, slice) = self.subscript_list(indices)?;
         let (ty, typmod) = (if slice { array.ty } else { element }, array.typmod);
         let kind = ExprKind::Subscript { array: Box::new(array), subscripts, slice };
         Ok(Expr { kind, ty, typmod, position })

@@ -9,7 +9,7 @@ use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
 use super::targets::column_name;
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
-use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, RelationId, Select};
+use crate::plan::{Expr, ExprKind, From, OutputColumn, Query, QueryBody, RelationId, Select};
 
 /// An analysed FROM item.
 pub(super) struct Joined {
@@ -433,18 +433,6 @@ impl Analyzer<'_> {
 
 /// `SELECT value`
 fn single_row(value: Expr, columns: Vec<OutputColumn>) -> Query {
-    let select = Select {
-        from: Vec::new(),
-        filter: None,
-        group_by: Vec::new(),
-        grouping_sets: None,
-        grouped: false,
-        aggregates: Vec::new(),
-        having: None,
-        windows: Vec::new(),
-        window_definitions: Vec::new(),
-        targets: vec![value],
-        distinct: Distinct::No,
-    };
+    let select = Select::plain(Vec::new(), vec![value]);
     Query::plain(QueryBody::Select(Box::new(select)), columns)
 }

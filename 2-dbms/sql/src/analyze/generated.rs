@@ -9,7 +9,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::create_table::ColumnClauses;
 use super::scope::{Clause, ScopeItem};
 use super::{Analyzer, nodes, sequence, walk};
-use crate::plan::{AlterIdentity, AlterTable, Expr, ExprKind, OutputColumn};
+use crate::plan::{AlterIdentity, AlterTable, Expr, ExprKind};
 
 /// Refuses an identity column of another type than an integer.
 pub(super) fn check_identity_type(ty: TypeId) -> Result<()> {
@@ -104,17 +104,14 @@ impl Analyzer<'_> {
     }
 
     /// Analyses something over the columns of a table that may not be there yet.
-    fn over_columns<T>(
+    pub(super) fn over_columns<T>(
         &mut self,
         table: &str,
         columns: &[ColumnDef],
         clause: Clause,
         work: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<(T, super::scope::Scope)> {
-        let columns: Vec<OutputColumn> = columns
-            .iter()
-            .map(|column| OutputColumn { name: column.name.clone(), ty: column.ty, typmod: column.typmod })
-            .collect();
+        let columns = super::scope::defined_columns(columns);
         self.in_scope(|analyzer| {
             let relation = analyzer.add_relation(table, columns.clone(), None);
             analyzer.scope().items.push(ScopeItem::of_relation(table, relation, &columns));

@@ -3,7 +3,7 @@
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::Analyzer;
-use crate::plan::{Distinct, Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select, SubqueryKind};
+use crate::plan::{Expr, ExprKind, From, OutputColumn, Query, QueryBody, Select, SubqueryKind};
 
 impl Analyzer<'_> {
     /// The columns of a row value, when they are known before it is computed.
@@ -60,19 +60,7 @@ impl Analyzer<'_> {
         let targets = fields.map(|(index, column)| field_of(&whole, index, column)).collect();
         let placeholder = Query::plain(QueryBody::Values(Vec::new()), Vec::new());
         let nested = Box::new(std::mem::replace(query, placeholder));
-        let select = Select {
-            from: vec![From::Subquery { relation, query: nested, lateral: false }],
-            filter: None,
-            group_by: Vec::new(),
-            grouping_sets: None,
-            grouped: false,
-            aggregates: Vec::new(),
-            having: None,
-            windows: Vec::new(),
-            window_definitions: Vec::new(),
-            targets,
-            distinct: Distinct::No,
-        };
+        let select = Select::plain(vec![From::Subquery { relation, query: nested, lateral: false }], targets);
         *query = Query::plain(QueryBody::Select(Box::new(select)), columns);
     }
 

@@ -207,12 +207,17 @@ impl Found<'_> {
 
 /// The columns of a table as a relation's.
 pub(super) fn table_columns(table: &TableDef) -> Vec<OutputColumn> {
+    defined_columns(&table.columns)
+}
+
+/// Columns of a definition, as those of its rows.
+pub(super) fn defined_columns(columns: &[tuplix_catalog::ColumnDef]) -> Vec<OutputColumn> {
     let column = |column: &tuplix_catalog::ColumnDef| OutputColumn {
         name: column.name.clone(),
         ty: column.ty,
         typmod: column.typmod,
     };
-    table.columns.iter().map(column).collect()
+    columns.iter().map(column).collect()
 }
 
 impl ScopeItem {

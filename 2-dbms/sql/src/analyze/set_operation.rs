@@ -211,19 +211,8 @@ impl Analyzer<'_> {
             true => column,
             false => OutputColumn { ty: *ty, typmod: -1, ..column },
         };
-        let select = Select {
-            from: vec![From::Subquery { relation, query: Box::new(inner), lateral: false }],
-            filter: None,
-            group_by: Vec::new(),
-            grouping_sets: None,
-            grouped: false,
-            aggregates: Vec::new(),
-            having: None,
-            windows: Vec::new(),
-            window_definitions: Vec::new(),
-            targets,
-            distinct: Distinct::No,
-        };
+        let select =
+            Select::plain(vec![From::Subquery { relation, query: Box::new(inner), lateral: false }], targets);
         let columns = columns.into_iter().zip(types).map(retyped).collect();
         *query = Query::plain(QueryBody::Select(Box::new(select)), columns);
         Ok(())

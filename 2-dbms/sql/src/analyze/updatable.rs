@@ -10,7 +10,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, table_columns};
 use super::{Analyzer, nodes};
-use crate::plan::{Expr, ExprKind, RelationId, ViewCheck};
+use crate::plan::{Expr, ExprKind, OutputColumn, RelationId, ViewCheck};
 
 /// What a statement changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,23 @@ struct Base {
     filters: Vec<(String, Option<Expr>, Option<CheckOption>)>,
 }
 
+/// What a statement sees of a relation whose columns are expressions over the table below.
+fn item_over(schema: Option<String>, name: &str, columns: Vec<OutputColumn>, values: &[Expr]) -> ScopeItem {
+    let columns = columns.into_iter().zip(values);
+    ScopeItem {
+        name: Some(name.to_owned()),
+        schema,
+        columns: columns
+            .map(|(column, value)| ScopeColumn { name: column.name, value: value.clone() })
+            .collect(),
+        relation: None,
+        bare_columns: true,
+        named: true,
+        scalar: false,
+        table_oid: None,
+    }
+}
+
 /// A name that no column has.
 const NO_NAME: &str = "\0";
 
@@ -63,19 +80,7 @@ impl Analyzer<'_> {
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         self.saw(shown, Some(&name.relname), Some(base.relation));
         let names = self.aliased(shown, table_columns(view), alias)?;
-        let columns = names.into_iter().zip(&base.columns);
-        let item = ScopeItem {
-            name: Some(shown.to_owned()),
-            schema: alias.is_none().then(|| view.schema.clone()),
-            columns: columns
-                .map(|(column, value)| ScopeColumn { name: column.name, value: value.clone() })
-                .collect(),
-            relation: None,
-            bare_columns: true,
-            named: true,
-            scalar: false,
-            table_oid: None,
-        };
+        let item = item_over(alias.is_none().then(|| view.schema.clone()), shown, names, &base.columns);
         let place = |value: &Expr| match value.kind {
             ExprKind::Column { relation, column } if relation == base.relation => Some(column),
             _ => None,
@@ -134,19 +139,8 @@ impl Analyzer<'_> {
                 Base { table: below, relation, columns, filters: Vec::new() }
             }
         };
-        let columns = names.into_iter().zip(&base.columns);
-        let item = ScopeItem {
-            name: Some(shown.to_owned()),
-            schema: name.alias.is_none().then(|| name.schemaname.clone()),
-            columns: columns
-                .map(|(column, value)| ScopeColumn { name: column.name, value: value.clone() })
-                .collect(),
-            relation: None,
-            bare_columns: true,
-            named: true,
-            scalar: false,
-            table_oid: None,
-        };
+        let item =
+            item_over(name.alias.is_none().then(|| name.schemaname.clone()), shown, names, &base.columns);
         let level = self.scopes.len().saturating_sub(1);
         self.origins[base.relation.0 as usize].level = level;
         self.scope().items.push(item);

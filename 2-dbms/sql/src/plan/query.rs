@@ -119,6 +119,25 @@ pub struct Select {
     pub distinct: Distinct,
 }
 
+impl Select {
+    /// `SELECT targets FROM from`
+    pub fn plain(from: Vec<From>, targets: Vec<Expr>) -> Select {
+        Select {
+            from,
+            filter: None,
+            group_by: Vec::new(),
+            grouping_sets: None,
+            grouped: false,
+            aggregates: Vec::new(),
+            having: None,
+            windows: Vec::new(),
+            window_definitions: Vec::new(),
+            targets,
+            distinct: Distinct::No,
+        }
+    }
+}
+
 /// DISTINCT
 #[derive(Clone, Debug)]
 pub enum Distinct {
