@@ -35,7 +35,7 @@ pub struct SchemaDef {
     pub name: String,
 }
 
-/// Where the rows of a table live (DESIGN D2, in Citus's words).
+/// Where the rows of a table live in Citus's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {

@@ -194,7 +194,11 @@ fn procedure(code: &Code) -> Option<u32> {
 
 /// Which partitions code goes to, as its plan says.
 fn partitions(code: &Code) -> String {
-    let Code::Query(query) = code else { return "as the procedure finds".to_owned() };
+    let query = match code {
+        Code::Query(query) => query,
+        Code::Copy(copy) => &copy.statement,
+        Code::Call(_) | Code::Utility(_) => return "as the procedure finds".to_owned(),
+    };
     let lines = query.explain();
     let mut buckets = lines.iter().filter_map(|line| {
         let line = line.trim_start();

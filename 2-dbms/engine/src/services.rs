@@ -53,6 +53,8 @@ pub struct Services {
     pub(crate) sequences: RefCell<crate::sequences::UsedSequences>,
     /// Transition tables of the triggers under way, innermost last.
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
+    /// The client's rows, for the COPY FROM under way.
+    pub(crate) copied: RefCell<Option<Vec<Vec<tuplix_types::Value>>>>,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
@@ -95,6 +97,7 @@ impl Services {
             prepared: RefCell::new(BTreeMap::new()),
             sequences: RefCell::default(),
             transitions: RefCell::default(),
+            copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
         }

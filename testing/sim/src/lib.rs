@@ -9,7 +9,7 @@
 //!         checkers: history + rows before + rows after -> right or wrong
 //! ```
 //!
-//! `docs/simulation.md` says what is checked and how to replay a seed.
+//! `docs/testing.md` says what is checked and how to replay a seed.
 
 pub mod check;
 mod client;

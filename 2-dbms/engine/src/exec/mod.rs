@@ -68,7 +68,7 @@ pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
-pub(crate) use host::argument;
+pub(crate) use host::{argument, from_text};
 pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};

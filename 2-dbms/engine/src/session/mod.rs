@@ -6,6 +6,7 @@
 mod bind;
 mod constraints;
 mod control;
+mod copy;
 mod cursors;
 mod explain;
 mod run;
@@ -26,6 +27,7 @@ use crate::notify::{Notification, Waker};
 use crate::services::Services;
 use crate::statement::{Bound, Commit, Parsed, Prepared};
 use crate::transaction::{Interactive, Scratch};
+pub(crate) use copy::{CopyCode, no_data as no_copy_data};
 
 /// Who connects, and as what.
 #[derive(Clone, Debug)]

@@ -158,7 +158,7 @@ impl Session {
                 self.drop_temporary()?;
                 out.tag = tag("DISCARD TEMP");
             }
-            StatementKind::Query(_) | StatementKind::Transaction(_) => {
+            StatementKind::Query(_) | StatementKind::Copy(_) | StatementKind::Transaction(_) => {
                 return Err(SqlError::internal("a query is not a utility statement"));
             }
         }

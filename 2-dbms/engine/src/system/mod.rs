@@ -190,6 +190,9 @@ fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 /// # Errors
 /// 42P01 when there is none of this name.
 pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
+    if schema.is_empty() && name == tuplix_sql::plan::COPY_SOURCE {
+        return services.copied.borrow_mut().take().ok_or_else(crate::session::no_copy_data);
+    }
     if schema.is_empty()
         && let Some(rows) = transition_rows(services, name)
     {

@@ -303,6 +303,12 @@ impl<'a> Analyzer<'a> {
         position: Option<u32>,
     ) -> Result<Found<'a>> {
         if schema.is_none()
+            && let Some(columns) = &self.copy_source
+            && name == crate::plan::COPY_SOURCE
+        {
+            return Ok(Found::System { schema: String::new(), columns: columns.clone() });
+        }
+        if schema.is_none()
             && let Some(columns) = self.context.system.columns("", name)
         {
             // A transition table of the trigger whose function this is.
