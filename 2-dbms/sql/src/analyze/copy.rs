@@ -11,7 +11,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::parameters::Parameters;
 use super::scope::Found;
-use super::{Analyzer, nodes, walk};
+use super::{Analyzer, nodes};
 use crate::parser::{self, quote_ident};
 use crate::plan::{
     COPY_SOURCE, Copy, Expr, InsertSource, OutputColumn, Query, QueryBody, Statement, StatementKind,
@@ -39,7 +39,7 @@ impl Analyzer<'_> {
     /// The table of COPY and the columns that travel.
     fn copied_table(&self, name: &RangeVar, stmt: &CopyStmt) -> Result<(TableDef, Vec<OutputColumn>)> {
         let schema = nodes::non_empty(&name.schemaname);
-        let found = self.find_relation(schema, &name.relname, self.at(name.location))?;
+        let found = self.find_relation(schema, &name.relname, None)?;
         let refuse = |kind: &str, hint: &str| {
             let verb = if stmt.is_from { "to" } else { "from" };
             let message = format!("cannot copy {verb} {kind} \"{}\"", name.relname);
@@ -105,9 +105,8 @@ impl Analyzer<'_> {
             select.where_clause.clone_from(&stmt.where_clause);
         }
         self.copy_source = Some(columns.clone());
-        let mut query = self.query(&node)?;
+        let query = self.query(&node)?;
         self.copy_source = None;
-        refuse_subqueries(&mut query)?;
         let statement = self.inner_statement(query)?;
         let rows = CopyRows { direction: CopyDirection::From, format, columns };
         Ok(Copy { rows, statement, table: table.name })
@@ -173,26 +172,4 @@ fn names(columns: &[OutputColumn]) -> String {
 fn parsed(text: &str) -> Result<NodeEnum> {
     let statement = parser::parse(text)?.pop();
     statement.map(|statement| statement.node).ok_or_else(nodes::missing)
-}
-
-/// WHERE may have no subqueries, as in PostgreSQL.
-fn refuse_subqueries(query: &mut Query) -> Result<()> {
-    let QueryBody::Insert(insert) = &mut query.body else { return Ok(()) };
-    let InsertSource::Query(source) = &mut insert.source else { return Ok(()) };
-    let mut found = None;
-    walk::query_expressions(source, &mut |expr| look(expr, &mut found));
-    match found {
-        None => Ok(()),
-        Some(position) => {
-            let message = "cannot use subquery in COPY FROM WHERE condition";
-            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).at(position))
-        }
-    }
-}
-
-fn look(expr: &mut Expr, found: &mut Option<Option<u32>>) {
-    if found.is_none() && walk::subquery(expr).is_some() {
-        *found = Some(expr.position);
-    }
-    walk::operands(expr, &mut |operand| look(operand, found));
 }

@@ -226,15 +226,18 @@ impl<'a> CopyReader<'a> {
             return Ok(false);
         }
         self.line += 1;
-        let (end, skip) = self.line_bounds().map_err(|error| error.context(self.place()))?;
+        let Some((end, skip)) = self.line_bounds().map_err(|error| error.context(self.place()))? else {
+            self.text = self.rest;
+            return Err(malformed("unterminated CSV quoted field").context(self.place_with_line()));
+        };
         self.text = &self.rest[..end];
         self.rest = &self.rest[skip..];
         // What stands before the end marker on its own line is a last line.
         Ok(!(self.ended && self.text.is_empty()))
     }
 
-    /// Where the line ends, and where the next one begins.
-    fn line_bounds(&mut self) -> Result<(usize, usize)> {
+    /// Where the line ends, and where the next one begins; `None` when a quoted field does not end.
+    fn line_bounds(&mut self) -> Result<Option<(usize, usize)>> {
         let csv = self.format.kind == CopyKind::Csv;
         let (quote, escape) = (self.format.quote, self.format.escape);
         let (mut inside, mut escaped) = (false, false);
@@ -253,12 +256,12 @@ impl<'a> CopyReader<'a> {
                 }
             }
             match byte {
-                b'\n' | b'\r' if !inside => return self.line_break(at, byte, csv),
+                b'\n' | b'\r' if !inside => return self.line_break(at, byte, csv).map(Some),
                 b'\\' if (!csv || at == 0) && self.rest.get(at + 1) == Some(&b'.') => {
                     let after = &self.rest[at + 2..];
                     if after.is_empty() || matches!(after[0], b'\n' | b'\r') {
                         self.ended = true;
-                        return Ok((at, self.rest.len()));
+                        return Ok(Some((at, self.rest.len())));
                     }
                     if !csv {
                         return Err(malformed("end-of-copy marker corrupt"));
@@ -269,11 +272,7 @@ impl<'a> CopyReader<'a> {
             }
             at += 1;
         }
-        if inside {
-            self.text = self.rest;
-            return Err(malformed("unterminated CSV quoted field"));
-        }
-        Ok((self.rest.len(), self.rest.len()))
+        Ok((!inside).then(|| (self.rest.len(), self.rest.len())))
     }
 
     fn line_break(&mut self, at: usize, byte: u8, csv: bool) -> Result<(usize, usize)> {

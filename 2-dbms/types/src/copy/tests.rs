@@ -118,7 +118,7 @@ fn malformed_data_are_placed() {
         (&text, b"1\t2\t3\n", "extra data after last expected column", "COPY t, line 1: \"1\t2\t3\""),
         (&text, b"1\t2\r\n3\t4\n", "literal newline found in data", "COPY t, line 2"),
         (&text, b"1\t2\\.3\n", "end-of-copy marker corrupt", "COPY t, line 1"),
-        (&csv, b"1,\"2\n", "unterminated CSV quoted field", "COPY t, line 1"),
+        (&csv, b"1,\"2\n", "unterminated CSV quoted field", "COPY t, line 1: \"1,\"2\n\""),
         (&csv, b"1,2\n3,4\r\n", "unquoted carriage return found in data", "COPY t, line 2"),
         (
             &header,

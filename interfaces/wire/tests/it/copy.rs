@@ -22,7 +22,6 @@ fn psql(port: u16) -> String {
         .current_dir(folder.path())
         .output()
         .expect("psql is installed: scripts/install-dependencies.sh");
-    // Both streams go through one file, so that they stay in order.
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
@@ -32,21 +31,17 @@ async fn psql_copies_as_on_postgresql() {
     let cluster = PostgresCluster::start().unwrap();
     let (ours, theirs) = (psql(node.address.port()), psql(cluster.port()));
     assert!(theirs.contains("bolt\t2.35"), "{theirs}");
-    let different: Vec<_> = similar_lines(&theirs, &ours);
-    assert!(different.is_empty(), "PostgreSQL's and ours, line by line:\n{}", different.join("\n"));
+    assert!(theirs == ours, "{}", difference(&theirs, &ours));
 }
 
-/// The lines in which two texts differ.
-fn similar_lines(theirs: &str, ours: &str) -> Vec<String> {
-    let (mut their, mut our) = (theirs.lines(), ours.lines());
-    let mut different = Vec::new();
-    loop {
-        match (their.next(), our.next()) {
-            (None, None) => return different,
-            (a, b) if a == b => {}
-            (a, b) => different.push(format!("- {}\n+ {}", a.unwrap_or("(end)"), b.unwrap_or("(end)"))),
-        }
-    }
+/// What diff(1) says of the two.
+fn difference(theirs: &str, ours: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("PostgreSQL"), theirs).unwrap();
+    fs::write(folder.path().join("Tuplix"), ours).unwrap();
+    let output =
+        Command::new("diff").args(["-u", "PostgreSQL", "Tuplix"]).current_dir(folder.path()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,4 +119,7 @@ async fn a_failed_copy_leaves_nothing_and_the_connection_goes_on() {
     }
     let row = client.query_one("SELECT count(*) FROM pair", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 0);
+    client.batch_execute("CREATE VIEW firsts AS SELECT a FROM pair").await.unwrap();
+    let error = client.copy_in::<_, bytes::Bytes>("COPY firsts FROM STDIN").await.map(|_| ()).unwrap_err();
+    assert_eq!(sqlstate(&error), "42809");
 }

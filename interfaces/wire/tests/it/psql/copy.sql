@@ -55,7 +55,7 @@ ok	blue
 COPY part (name, amount) FROM stdin CSV;
 ok,"1
 \.
-COPY part (name, amount) FROM stdin CSV HEADER match;
+COPY part (name, amount) FROM stdin (FORMAT csv, HEADER match);
 name,number
 \.
 SELECT count(*) FROM part;
@@ -102,7 +102,6 @@ COPY part (name, name) FROM stdin;
 COPY part (total) FROM stdin;
 CREATE VIEW names AS SELECT name FROM part;
 COPY names TO stdout;
-COPY names FROM stdin;
 COPY (SELECT 1 INTO elsewhere) TO stdout;
 COPY (DELETE FROM part) TO stdout;
 COPY part TO stdout (FORMAT nonsense);
