@@ -9,6 +9,8 @@
 //!         checkers: history + rows before + rows after -> right or wrong
 //! ```
 //!
+//! [`serial`] runs without faults, and checks every answer for strict serializability.
+//!
 //! `docs/testing.md` says what is checked and how to replay a seed.
 
 pub mod check;
@@ -23,3 +25,4 @@ pub mod plan;
 pub mod random;
 pub mod run;
 pub mod schema;
+pub mod serial;

@@ -4,10 +4,10 @@ use tuplix_catalog::FunctionId;
 use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
 use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
-use tuplix_types::{Array, Result, TypeId, Value};
+use tuplix_types::{Array, Result, SqlError, TypeId, Value};
 
 use super::frame::Exec;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 use crate::user_types;
 
 /// What a polymorphic function wants to know of a call.
