@@ -18,6 +18,7 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod sequence;
+mod set_type;
 mod table;
 mod temporary;
 mod trigger;

@@ -105,7 +105,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn change_sequence(
+    pub(super) fn change_sequence(
         &mut self,
         found: &SequenceDef,
         options: &[SequenceOption],

@@ -109,6 +109,9 @@ impl Builder<'_> {
 
     fn need_checks(&mut self, relation: RelationId, assignments: &[(usize, Expr)], checks: &[BoundCheck]) {
         for check in checks {
+            if check.whole {
+                self.needed.add_whole(relation);
+            }
             if assignments.iter().any(|(column, _)| check.columns.contains(column)) {
                 check.columns.iter().for_each(|column| self.needed.add(relation, *column));
             }
