@@ -8,6 +8,7 @@ mod constraints;
 mod control;
 mod cursors;
 mod explain;
+mod plan_text;
 mod run;
 mod temporary;
 mod utility;
