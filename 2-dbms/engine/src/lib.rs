@@ -33,6 +33,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod statement;
+mod statistics;
 mod stop;
 mod system;
 mod text;

@@ -55,10 +55,15 @@ impl Session {
         }
     }
 
+    /// A binder with the session's settings.
+    pub(super) fn binder<'s>(&self, schema: &'s crate::node::Schema, path: &'s [String]) -> Binder<'s> {
+        Binder::new(schema, path).automatic_statistics(self.services.automatic_statistics())
+    }
+
     pub(super) fn bind(&self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
         self.services.refresh();
         let schema = self.services.schema();
-        let binder = Binder::new(&schema, search_path);
+        let binder = self.binder(&schema, search_path);
         let types: Vec<TypeId> =
             types.iter().map(|ty| if ty.0 == 0 { TypeId::UNKNOWN } else { *ty }).collect();
         // In a failed block it does not matter whether a statement means anything.

@@ -9,6 +9,7 @@ mod control;
 mod copy;
 mod cursors;
 mod explain;
+mod plan_text;
 mod run;
 mod temporary;
 mod utility;

@@ -60,6 +60,7 @@ mod updatable;
 mod update;
 mod user_types;
 mod utility;
+mod vacuum;
 mod variables;
 mod views;
 mod walk;
