@@ -13,9 +13,7 @@ use super::parameters::Parameters;
 use super::scope::Found;
 use super::{Analyzer, nodes};
 use crate::parser::{self, quote_ident};
-use crate::plan::{
-    COPY_SOURCE, Copy, Expr, InsertSource, OutputColumn, Query, QueryBody, Statement, StatementKind,
-};
+use crate::plan::{COPY_SOURCE, Copy, OutputColumn, Query, Statement, StatementKind};
 
 impl Analyzer<'_> {
     pub(super) fn copy(&mut self, stmt: &CopyStmt) -> Result<StatementKind> {
