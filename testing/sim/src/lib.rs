@@ -11,7 +11,7 @@
 //!
 //! [`serial`] runs without faults, and checks every answer for strict serializability.
 //!
-//! `docs/testing.md` says what is checked.
+//! `docs/testing.md` says what is checked and how to replay a seed.
 
 pub mod check;
 mod client;
