@@ -5,11 +5,13 @@
 //!   exec         plans and procedures as closures; reads and writes rows through ...
 //!   transaction  ... one door: latched partitions, undo, private overlay, locks, redo
 //!   partition    rows (storage::Fragment per table and bucket) behind one latch
-//!   node         the partitions, the catalogue, the log; recovery
+//!   node         the partitions, the catalogue, the log
+//!   checkpoint   all of it in a file, in the background; recovery: file and log back to a node
 //! ```
 
 mod advisory;
 mod bind;
+mod checkpoint;
 mod computed_index;
 mod ddl;
 mod domain;
@@ -23,6 +25,7 @@ mod notify;
 mod open;
 mod plans;
 mod portal;
+mod recovery;
 mod redo;
 mod sequences;
 mod services;
@@ -36,14 +39,16 @@ mod text;
 pub mod transaction;
 mod user_types;
 
+pub use checkpoint::{CheckpointDone, Durability, Events, NodeEvent};
 pub use layout::{Domain, Layout, Placement, TableAccess};
 pub use node::{Node, Shape};
 pub use notify::{Notification, Waker};
-pub use open::{Opened, close, open, open_in_memory};
+pub use open::{Opened, close, inspect, open, open_in_memory};
+pub use recovery::{CheckpointRead, RecoveryReport};
 pub use services::Services;
 pub use session::{Session, SessionOptions, TransactionStatus};
 pub use settings::SERVER_VERSION;
 pub use snapshot::Snapshot;
 pub use statement::{Commit, Parsed, Prepared};
 pub use stop::{Run, Stop};
-pub use tuplix_log::{CutTail, RecoveryReport};
+pub use tuplix_log::CutTail;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tuplix_types::{TypeId, Value};
 
-use crate::column::{Column, Columns, RowBits};
+use crate::column::{Column, ColumnData, Columns, RowBits};
 use crate::schema::CHUNK_ROWS;
 
 /// Places in a chunk when its first row comes; only a fragment's first chunk starts this small.
@@ -45,6 +45,21 @@ impl Chunk {
             capacity: 0,
             bounds: OnceLock::new(),
         }
+    }
+
+    /// A chunk of these columns, each with `capacity` places.
+    pub(crate) fn loaded(
+        live: RowBits,
+        columns: impl Iterator<Item = (ColumnData, Option<Box<RowBits>>)>,
+        capacity: usize,
+    ) -> Chunk {
+        let columns = columns.map(|(data, nulls)| Column::loaded(data, nulls)).collect();
+        Chunk { columns, live, capacity, bounds: OnceLock::new() }
+    }
+
+    /// How many places there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Bytes that a row of these columns takes, without what values have on the heap.

@@ -13,6 +13,7 @@
 
 pub mod check;
 mod client;
+pub mod fuzz;
 pub mod history;
 mod interactive;
 pub mod kill;

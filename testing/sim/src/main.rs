@@ -14,6 +14,7 @@ use tuplix_sim::{kill, run};
 ///   tuplix-sim --seed 7 --trace            one seed, with what its clients did
 ///   tuplix-sim --seed 1000 --seeds 500     many seeds
 ///   tuplix-sim kill --rounds 20            kill -9 of real processes
+///   tuplix-sim fuzz --seconds 60           bytes and SQL that nobody wrote
 #[derive(Debug, Parser)]
 #[command(name = "tuplix-sim", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -50,6 +51,18 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         rounds: u64,
     },
+    /// Changes files and SQL texts at random: nothing may panic
+    Fuzz {
+        /// Seconds for each of log, checkpoint and SQL
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The first case
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// One case of each, the first
+        #[arg(long)]
+        one: bool,
+    },
     /// Works on a directory until killed
     #[command(hide = true)]
     Child {
@@ -78,6 +91,7 @@ fn execute(arguments: &Arguments) -> Result<bool> {
         Some(Command::Child { directory, seed, first }) => {
             kill::child(directory, *seed, *first).map(|()| true)
         }
+        Some(Command::Fuzz { seconds, seed, one }) => fuzz(*seconds, *seed, *one),
         Some(Command::Kill { directory, seed, rounds }) => {
             let program = std::env::current_exe().context("where is this program?")?;
             let given = directory.clone();
@@ -92,6 +106,20 @@ fn execute(arguments: &Arguments) -> Result<bool> {
             Ok(true)
         }
     }
+}
+
+fn fuzz(seconds: u64, seed: u64, one: bool) -> Result<bool> {
+    let machine = tuplix::Machine::linux();
+    for target in tuplix_sim::fuzz::TARGETS {
+        let end = machine.monotonic_ns() + seconds * 1_000_000_000;
+        let more = |summary: &tuplix_sim::fuzz::Summary| match one {
+            true => summary.cases == 0,
+            false => machine.monotonic_ns() < end,
+        };
+        let summary = tuplix_sim::fuzz::run(target, seed, more)?;
+        writeln!(std::io::stdout(), "{target:?}: {} cases, {} accepted", summary.cases, summary.accepted)?;
+    }
+    Ok(true)
 }
 
 fn seeds(arguments: &Arguments) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! Commit: one redo record, and what a reply has to wait for.
 
-use tuplix_catalog::{CatalogChange, OnCommit, SequenceId};
+use tuplix_catalog::{CatalogChange, OnCommit};
 use tuplix_log::RecordHeader;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
@@ -9,6 +9,7 @@ use super::interactive::PrivateFragment;
 use super::{FragmentKey, Interactive, RestartCause, RowRef, Transaction, Undo};
 use crate::layout::{Domain, TableAccess};
 use crate::redo::{self, Origin};
+use crate::sequences::SequenceAccess;
 use crate::stop::Run;
 
 /// A committed run.
@@ -77,11 +78,12 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`crate::stop::Stop::Restart`] when the log's buffer is full.
-    pub(crate) fn log_sequence(&mut self, id: SequenceId, value: i64, called: bool) -> Run<u64> {
+    pub(crate) fn log_sequence(&mut self, sequence: &SequenceAccess, value: i64, called: bool) -> Run<u64> {
         if !self.logs {
             return Ok(0);
         }
         let mut bytes = Vec::new();
+        let id = sequence.def.id;
         redo::catalog(&mut bytes, &CatalogChange::SetSequence { id, value, called })?;
         let held = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0);
         let mut lane = self.node.sequence_lane();
@@ -96,6 +98,7 @@ impl Transaction<'_> {
         let header = RecordHeader { commit_ts, context: 0, procedure: 0, version: 0 };
         lane.lane.append(epoch, &header, |record| record.extend(&bytes))?;
         lane.last_commit = commit_ts;
+        sequence.state.note_logged(value, called);
         Ok(epoch)
     }
 

@@ -77,6 +77,8 @@ pub enum StatementKind {
         /// DEFERRED rather than IMMEDIATE.
         deferred: bool,
     },
+    /// CHECKPOINT
+    Checkpoint,
     /// LISTEN channel.
     Listen(String),
     /// UNLISTEN channel, `None` for `*`.
