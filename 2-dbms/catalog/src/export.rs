@@ -32,6 +32,7 @@ impl Catalog {
             type_names: _,
             specials: _,
             comments,
+            statistics,
         } = self;
         let mut changes = Vec::new();
         let initial = Catalog::new();
@@ -43,6 +44,10 @@ impl Catalog {
         changes.extend(types.values().map(|def| CatalogChange::PutType(def.as_ref().clone())));
         let kept = tables.values().filter(|table| table.temporary.is_none());
         changes.extend(kept.map(|table| CatalogChange::PutTable(table.as_ref().clone())));
+        // After their tables, which would carry them over otherwise.
+        let is_permanent = |id| tables.get(id).is_some_and(|table| table.temporary.is_none());
+        let kept = statistics.iter().filter(|(id, _)| is_permanent(*id));
+        changes.extend(kept.map(|(_, known)| CatalogChange::PutStatistics(known.as_ref().clone())));
         let kept = sequences.values().filter(|sequence| !is_temporary(&sequence.schema));
         changes.extend(kept.map(|sequence| CatalogChange::PutSequence(sequence.as_ref().clone())));
         // Functions of one name in their order.

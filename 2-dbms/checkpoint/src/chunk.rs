@@ -202,7 +202,7 @@ fn decode_column(bytes: &mut &[u8], places: &Places) -> Result<LoadedColumn> {
     };
     macro_rules! fixed {
         ($kind:ident, $value:expr) => {
-            ColumnData::$kind(decode_fixed(bytes, places, $value)?)
+            ColumnData::$kind(decode_fixed(bytes, places, $value)?.into())
         };
     }
     let data = match head[0] {
@@ -217,9 +217,9 @@ fn decode_column(bytes: &mut &[u8], places: &Places) -> Result<LoadedColumn> {
         9 => fixed!(Time, i64::from_le_bytes),
         10 => fixed!(Timestamp, i64::from_le_bytes),
         11 => fixed!(Timestamptz, i64::from_le_bytes),
-        12 => ColumnData::Text(decode_texts(bytes, places)?),
-        13 => ColumnData::Bytea(decode_byteas(bytes, places, nulls.as_deref())?),
-        14 => ColumnData::Other(decode_values(bytes, places)?),
+        12 => ColumnData::Text(decode_texts(bytes, places)?.into()),
+        13 => ColumnData::Bytea(decode_byteas(bytes, places, nulls.as_deref())?.into()),
+        14 => ColumnData::Other(decode_values(bytes, places)?.into()),
         tag => return Err(DecodeError::UnknownTag(tag)),
     };
     Ok(LoadedColumn { data, nulls })
@@ -239,7 +239,7 @@ fn decode_nulls(bits: &[u8], places: &Places) -> Box<RowBits> {
 fn scatter<T: Clone + Default>(
     places: &Places,
     mut values: impl Iterator<Item = Result<T>>,
-) -> Result<Box<[T]>> {
+) -> Result<Vec<T>> {
     if places.are_first() {
         return values.collect();
     }
@@ -247,14 +247,14 @@ fn scatter<T: Clone + Default>(
     for place in places.iter() {
         all[place] = values.next().ok_or(DecodeError::Truncated)??;
     }
-    Ok(all.into())
+    Ok(all)
 }
 
 fn decode_fixed<T: Copy + Default, const N: usize>(
     bytes: &mut &[u8],
     places: &Places,
     value: impl Fn([u8; N]) -> T,
-) -> Result<Box<[T]>> {
+) -> Result<Vec<T>> {
     let values = take(bytes, places.rows * N)?.chunks_exact(N);
     let values = values.map(|bytes| value(bytes.try_into().unwrap_or([0; N])));
     if places.are_first() {
@@ -274,7 +274,7 @@ fn take_lengths<'a>(
     Ok((lengths, take(bytes, total)?))
 }
 
-fn decode_texts(bytes: &mut &[u8], places: &Places) -> Result<Box<[EcoString]>> {
+fn decode_texts(bytes: &mut &[u8], places: &Places) -> Result<Vec<EcoString>> {
     let (lengths, all) = take_lengths(bytes, places)?;
     let all = std::str::from_utf8(all).map_err(|_| DecodeError::NotUtf8)?;
     let mut start = 0;
@@ -290,7 +290,7 @@ fn decode_byteas(
     bytes: &mut &[u8],
     places: &Places,
     nulls: Option<&RowBits>,
-) -> Result<Box<[Option<Arc<[u8]>>]>> {
+) -> Result<Vec<Option<Arc<[u8]>>>> {
     let (lengths, all) = take_lengths(bytes, places)?;
     let mut start = 0;
     let nulls = nulls.map(|bits| &bits[..]);
@@ -302,7 +302,7 @@ fn decode_byteas(
     scatter(places, values)
 }
 
-fn decode_values(bytes: &mut &[u8], places: &Places) -> Result<Box<[Value]>> {
+fn decode_values(bytes: &mut &[u8], places: &Places) -> Result<Vec<Value>> {
     scatter(places, (0..places.rows).map(|_| encoding::decode(bytes)))
 }
 

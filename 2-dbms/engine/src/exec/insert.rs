@@ -116,6 +116,7 @@ impl Builder<'_> {
             returning,
             out,
         };
+        self.estimate = self.estimate.changing(columns.is_empty());
         Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 

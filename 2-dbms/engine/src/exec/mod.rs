@@ -21,6 +21,7 @@ mod code;
 mod columnar;
 mod compare;
 mod constraint;
+mod cost;
 mod cte;
 mod deferred;
 mod domain_check;
@@ -37,6 +38,7 @@ mod hooks;
 mod host;
 mod insert;
 mod join;
+mod join_order;
 mod kept;
 mod measured;
 mod ordered_set;
@@ -68,7 +70,7 @@ pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
-pub(crate) use host::argument;
+pub(crate) use host::{argument, from_text};
 pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
@@ -76,6 +78,7 @@ pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
 use explain::Explain;
+pub(crate) use explain::PlanNode;
 use frame::Flow;
 use query::QueryCode;
 use walk::Facts;
@@ -149,6 +152,10 @@ enum StatementCode {
 /// 0A000 for what the executor lacks; what binding CHECKs finds.
 pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
     if let StatementKind::Ddl(ddl) = &statement.kind {
+        if matches!(&**ddl, Ddl::Analyze(statement) if statement.vacuum) {
+            let message = "VACUUM cannot be executed from a function";
+            return Err(SqlError::new(tuplix_types::sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
         let code = StatementCode::Ddl(ddl.clone());
         return Ok(CompiledStatement {
             code,
@@ -240,7 +247,7 @@ impl CompiledStatement {
     }
 
     /// How it runs, as EXPLAIN shows it.
-    pub fn explain(&self) -> Vec<String> {
+    pub(crate) fn explain(&self) -> Vec<PlanNode> {
         let mut out = Explain::default();
         if let StatementCode::Query(code) = &self.code {
             code.explain(&mut out);

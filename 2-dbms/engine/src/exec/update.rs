@@ -109,6 +109,9 @@ impl Builder<'_> {
 
     fn need_checks(&mut self, relation: RelationId, assignments: &[(usize, Expr)], checks: &[BoundCheck]) {
         for check in checks {
+            if check.whole {
+                self.needed.add_whole(relation);
+            }
             if assignments.iter().any(|(column, _)| check.columns.contains(column)) {
                 check.columns.iter().for_each(|column| self.needed.add(relation, *column));
             }
@@ -247,6 +250,7 @@ impl Builder<'_> {
             returning,
             out,
         };
+        self.estimate = self.estimate.changing(columns.is_empty());
         Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 }

@@ -296,6 +296,7 @@ fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: 
             })?;
             Ok(Tag { command: outcome.tag.command(), rows: Some(outcome.rows) })
         }
+        Code::Copy(copy) => copy.run(exec, arguments, out),
         Code::Utility(_) => Err(SqlError::internal("a utility statement is not code").into()),
     }
 }

@@ -360,6 +360,16 @@ impl<'n> Transaction<'n> {
         self.place(access, bucket)
     }
 
+    /// Latches for a change of a row that was found: others read a reference table under any latch, so its writer needs all of them,
+    /// also when it came with the table's own.
+    #[inline]
+    fn place_row_for_write(&mut self, access: &TableAccess, row: RowRef) -> Run<RowRef> {
+        if access.placement != Placement::Reference {
+            return Ok(row);
+        }
+        Ok(RowRef { held: self.place_for_write(access, row.bucket)?, ..row })
+    }
+
     #[inline]
     fn domain_state(&self, held: u16) -> &DomainState {
         if held == SHARED_REFERENCE {

@@ -8,6 +8,7 @@ mod checkpoint_sweep;
 mod damage;
 mod ddl_waits;
 mod fuzz;
+mod histories;
 mod migrations;
 mod real_process;
 mod seeds;

@@ -9,6 +9,7 @@ use tuplix_types::{TypeId, Value};
 
 use super::code::{Code, TestFn};
 use super::compare::is_integer;
+use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, pack_row};
 use super::rows::{Next, Rows};
@@ -133,6 +134,8 @@ pub(crate) struct TableScan {
     pub few: Option<usize>,
     /// Lines for EXPLAIN.
     pub text: Vec<String>,
+    /// What it is estimated to do, for EXPLAIN.
+    pub estimate: Option<Estimate>,
 }
 
 impl Rows for TableScan {
@@ -187,11 +190,15 @@ impl Rows for TableScan {
     }
 
     fn explain(&self, out: &mut Explain) {
+        let node = out.next_line();
         let mut lines = self.text.iter();
         if let Some(first) = lines.next() {
             out.line(first);
         }
         lines.for_each(|line| out.note(line));
+        if let Some(estimate) = self.estimate {
+            out.estimated(node, estimate);
+        }
     }
 }
 
