@@ -11,6 +11,7 @@ use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_types::{SqlError, sqlstate};
 
+use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
@@ -67,7 +68,19 @@ pub struct Node {
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
+    /// `None` without a log.
+    pub(crate) checkpointer: Option<Arc<Checkpointer>>,
+    /// Given back after everything else has ended.
     pub(crate) directory: Option<Box<dyn DirectoryLock>>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            // Who wants to know how it ended calls `close`.
+            let _ = checkpointer.stop();
+        }
+    }
 }
 
 /// All domains. The log visits them to take their redo.
@@ -179,6 +192,7 @@ impl Node {
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),
+            checkpointer: None,
             directory,
             machine,
         };

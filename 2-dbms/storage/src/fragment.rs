@@ -14,7 +14,7 @@ use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
-use crate::schema::{FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, Refused, RowId};
+use crate::schema::{CHUNK_ROWS, FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, Refused, RowId};
 use crate::snapshot::{ChunkView, FragmentSnapshot};
 
 /// Unique hash indexes whose keys an insert hashes once; those beyond are looked into and written one after the other.
@@ -120,6 +120,52 @@ impl Fragment {
     /// Bytes of the index of this number; 0 when there is none.
     pub fn index_bytes(&self, number: usize) -> usize {
         self.indexes.get(number).and_then(Option::as_ref).map_or(0, Index::memory_bytes)
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// How many numbers indexes have.
+    pub(crate) fn index_count(&self) -> usize {
+        self.indexes.len()
+    }
+
+    /// The index of this number.
+    pub(crate) fn index_at(&self, number: usize) -> Option<&Index> {
+        self.indexes.get(number)?.as_ref()
+    }
+
+    /// Damages an index.
+    #[cfg(test)]
+    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+        if let Some(Some(index)) = self.indexes.get_mut(number) {
+            index.remove(&self.directory, row);
+        }
+    }
+
+    /// Slots from here on never held a row.
+    pub(crate) fn next_free_slot(&self) -> u32 {
+        self.next_slot
+    }
+
+    /// Bytes that values have on the heap.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Puts a chunk behind all others. Nobody has its slots, and there are no indexes.
+    pub(crate) fn put_chunk(&mut self, number: usize, chunk: Chunk) {
+        assert!(self.indexes.is_empty(), "indexes are built when all rows are there");
+        let first = (number * CHUNK_ROWS) as u32;
+        self.directory.grow(number, &self.types);
+        self.chunk_bytes += chunk.capacity() * self.row_bytes;
+        for place in chunk.live_places() {
+            self.heap_bytes += chunk.heap_bytes(place);
+            self.take_slot(RowId(first + place as u32));
+        }
+        self.directory.push(chunk);
     }
 
     /// The rows as they are now. Costs one pointer for each 131,072 rows.

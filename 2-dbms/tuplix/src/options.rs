@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tuplix_engine::Shape;
+use tuplix_engine::{Durability, Shape};
 use tuplix_machine::{Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
@@ -20,6 +20,8 @@ pub struct Options {
     pub log_segment_bytes: u64,
     /// Whether commits are logged.
     pub log: LogMode,
+    /// Checkpoints, and how much log is kept.
+    pub durability: Durability,
     /// The machine to run on; `None` for this computer.
     pub machine: Option<Machine>,
 }
@@ -42,6 +44,7 @@ impl Default for Options {
             buckets: 64,
             log_segment_bytes: 64 << 20,
             log: LogMode::On,
+            durability: Durability::default(),
             machine: None,
         }
     }

@@ -46,6 +46,12 @@ impl Target {
         Place::Tcp(host, self.port.unwrap_or(tuplix_wire::DEFAULT_PORT))
     }
 
+    /// The data directory, unless the node is named by host or port.
+    pub(crate) fn directory(&self) -> Option<&std::path::Path> {
+        let path = self.data.path();
+        (self.host.is_none() && self.port.is_none() && path.is_dir()).then_some(path)
+    }
+
     /// Opens a session.
     ///
     /// # Errors
@@ -105,6 +111,16 @@ impl Node {
     /// The calls of files.
     pub(crate) fn fs(&mut self) -> anyhow::Result<Fs> {
         Fs::new(&mut self.session).map_err(explain)
+    }
+}
+
+/// The address of the node that runs on a data directory; `None` when none does.
+pub(crate) fn running(directory: &std::path::Path) -> anyhow::Result<Option<String>> {
+    match crate::client::find_socket(directory) {
+        Some(socket) if std::os::unix::net::UnixStream::connect(&socket).is_ok() => {
+            url(&Place::Socket(socket), &user()).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -6,6 +6,8 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "create_distributed_table",
     "create_reference_table",
     "create_distributed_function",
+    // checks
+    "tuplix_damaged_indexes",
     // rows made of JSON: the executor's
     "json_populate_record",
     "jsonb_populate_record",

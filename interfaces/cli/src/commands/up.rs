@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tuplix::{LogMode, Options, RecoveryReport, Tuplix};
+use tuplix::{Durability, LogMode, Options, RecoveryReport, Tuplix};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
 use super::{DataDirectory, explain};
-use crate::graph::units::size;
+use crate::graph::units::{size, time};
 
 /// Ports looked at when the wanted one is taken.
 const PORTS_TRIED: u16 = 100;
@@ -41,7 +41,7 @@ Examples:
 Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
 programs and the node's socket. Where this machine does not permit that, the start says so.
 
-SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements finish, writes the log out and exits 0.")]
+SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements finish, writes a checkpoint and exits 0.")]
 pub(crate) struct Up {
     #[command(flatten)]
     data: DataDirectory,
@@ -54,6 +54,15 @@ pub(crate) struct Up {
     /// Whether changes are logged to disk.
     #[arg(long, value_enum, default_value_t = Log::On)]
     log: Log,
+    /// Write a checkpoint when the log has grown by so much; 0: only when asked to, and at the end.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    checkpoint_log_size: i64,
+    /// Write checkpoints no faster than so much a second; 0: as fast as the disk goes.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    checkpoint_rate: i64,
+    /// Keep the log so far back, as 12h, so that tuplix restore can go to any moment since.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    log_retention: i64,
     /// Run no tasks.
     #[arg(long)]
     no_worker: bool,
@@ -115,6 +124,14 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
         }
     };
     server.serve(node.clone(), stop).await;
+    let checkpoint = {
+        let node = node.clone();
+        tokio::task::spawn_blocking(move || node.checkpoint()).await?
+    };
+    if let Err(error) = checkpoint {
+        // The log has everything: the next start takes longer, that is all.
+        eprintln!("tuplix: the last checkpoint could not be written: {error}");
+    }
     node.close().map_err(|error| explain(&error)).context("the log could not be written out")?;
     writeln!(std::io::stdout(), "tuplix: stopped")?;
     Ok(())
@@ -172,6 +189,12 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
             Log::On => LogMode::On,
             Log::Off => LogMode::Off,
         },
+        durability: Durability {
+            checkpoint_log_bytes: up.checkpoint_log_size.unsigned_abs(),
+            checkpoint_bytes_per_second: up.checkpoint_rate.unsigned_abs(),
+            log_retention_us: up.log_retention.saturating_mul(1000),
+            events: Some(super::recovery::reporter()),
+        },
         ..Options::default()
     };
     Tuplix::open_with(&options)
@@ -225,6 +248,10 @@ fn announce(
     } else {
         let report = node.recovery_report();
         writeln!(out, "  recovered {}", recovered(&report))?;
+        for what in &report.damaged {
+            writeln!(out, "  damaged   {what}")?;
+            writeln!(out, "            an older one and the log since then were read in its place")?;
+        }
         if let Some(cut) = &report.cut {
             writeln!(out, "  cut       {cut}")?;
             writeln!(out, "            nothing in it was acknowledged")?;
@@ -250,16 +277,26 @@ fn announce(
     Ok(out.flush()?)
 }
 
-/// What the start-up replayed.
+/// What the start-up read.
 fn recovered(report: &RecoveryReport) -> String {
-    match report.epochs {
-        0 => "nothing, the log is empty".to_owned(),
-        epochs => format!(
+    let log = match report.epochs {
+        0 => None,
+        epochs => Some(format!(
             "{} in {}, {} bytes of log",
             counted(report.records, "transaction"),
             counted(epochs, "epoch"),
             report.bytes
-        ),
+        )),
+    };
+    let checkpoint = report.checkpoint.map(|checkpoint| {
+        format!("{} of a checkpoint of {} bytes", counted(checkpoint.rows, "row"), checkpoint.bytes)
+    });
+    match (checkpoint, log) {
+        (None, None) => "nothing, the log is empty".to_owned(),
+        (Some(all), None) | (None, Some(all)) => format!("{all}, in {} ms", report.microseconds / 1000),
+        (Some(checkpoint), Some(log)) => {
+            format!("{checkpoint}, then {log}, in {} ms", report.microseconds / 1000)
+        }
     }
 }
 
