@@ -55,6 +55,8 @@ pub struct Services {
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
     /// The tables whose triggers run, innermost last.
     pub(crate) firing: RefCell<Vec<tuplix_catalog::TableId>>,
+    /// The client's rows, for the COPY FROM under way.
+    pub(crate) copied: RefCell<Option<Vec<Vec<tuplix_types::Value>>>>,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
@@ -105,6 +107,7 @@ impl Services {
             sequences: RefCell::default(),
             transitions: RefCell::default(),
             firing: RefCell::default(),
+            copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
         }
@@ -197,6 +200,11 @@ impl Services {
         self.with_temporary(self.settings.borrow().search_path(&self.user))
     }
 
+    /// Whether columns are sampled for plans that nobody has analysed.
+    pub(crate) fn automatic_statistics(&self) -> bool {
+        self.settings.borrow().automatic_statistics()
+    }
+
     /// The schema of the session's temporary tables, whether it is there or not.
     pub(crate) fn temporary_schema(&self) -> String {
         format!("{TEMPORARY_SCHEMA}{}", self.session_id)
@@ -253,7 +261,7 @@ impl Services {
         source: Option<Source>,
     ) -> Result<Arc<CompiledProcedure>> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path);
+        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_procedure(&binder.context(), function)?;
         let compile =
             |compiler: &CompileContext<'_>| compile_procedure(compiler, &procedure, schema.version, source);
@@ -306,7 +314,8 @@ impl Services {
         let path = self.search_path();
         let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
         let system = crate::system::WithTransitions::new(names, table);
-        let binder = Binder::with_system(schema, &path, &system);
+        let binder =
+            Binder::with_system(schema, &path, &system).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_trigger(&binder.context(), function, table)?;
         let source = Source::Trigger(Arc::new((function.clone(), trigger.clone(), table.id)));
         let compile = |compiler: &CompileContext<'_>| {
@@ -362,7 +371,7 @@ impl Services {
     /// What analysing and compiling find.
     pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path);
+        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_do(&binder.context(), text)?;
         let source = Some(Source::Do(text.into()));
         binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, source))

@@ -110,6 +110,11 @@ impl Work<'_, '_> {
             }
             AlterTable::Validate(name) => validate(change, name),
             AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
+            AlterTable::SetStatistics { column, target } => {
+                let position = column_of(table, column)?;
+                table.columns[position].statistics_target = self.statistics_target(*target)?;
+                Ok(())
+            }
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
                 refuse_default(table, position, default.is_some())?;
@@ -286,7 +291,7 @@ fn pass(action: &AlterTable) -> Pass {
     match action {
         AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
         AlterTable::Identity { .. } | AlterTable::DropExpression { .. } => Pass::Attributes,
-        AlterTable::EnableTrigger { .. } => Pass::Rest,
+        AlterTable::EnableTrigger { .. } | AlterTable::SetStatistics { .. } => Pass::Rest,
         AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
             Pass::Drop
         }

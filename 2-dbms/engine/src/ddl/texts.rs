@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, CatalogChange, SequenceId, TableDef, TypeBody, TypeDef};
 use tuplix_functions::quote_literal;
-use tuplix_sql::analyze::{TableExpression, analyze_trigger_condition, check_domain};
+use tuplix_sql::analyze::{
+    TableExpression, analyze_trigger_condition, check_domain, located_table_expression,
+    located_trigger_condition,
+};
 use tuplix_sql::plan::{Expr, ExprKind, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -104,7 +107,12 @@ impl Work<'_, '_> {
             let mut copy = TableDef::clone(table);
             let mut is_changed = false;
             for (kind, text) in texts_of(&mut copy).into_iter().filter(|(_, text)| text.contains(from)) {
-                let Ok(expr) = self.bind_text(&binder, table, kind, text) else { continue };
+                let context = binder.context();
+                let located = match kind {
+                    Text::Expression(purpose) => located_table_expression(&context, table, text, purpose),
+                    Text::When => located_trigger_condition(&context, table, text),
+                };
+                let Ok(expr) = located else { continue };
                 let (mut places, mut in_array) = (Vec::new(), false);
                 visit_expr(&expr, &mut |node| match &node.kind {
                     ExprKind::Constant(Value::Enum(value)) if value.ty == ty && value.order == order => {
@@ -121,7 +129,9 @@ impl Work<'_, '_> {
                 }
                 places.sort_unstable();
                 places.dedup();
-                for place in places.into_iter().rev().filter_map(|place| usize::try_from(place).ok()) {
+                for place in places.into_iter().rev() {
+                    let before = text.char_indices().nth(place.saturating_sub(1) as usize);
+                    let Some((place, _)) = before else { continue };
                     if text.get(place..).is_some_and(|rest| rest.starts_with(&old)) {
                         text.replace_range(place..place + old.len(), &new);
                         is_changed = true;
