@@ -41,6 +41,7 @@ mod join;
 mod join_order;
 mod kept;
 mod measured;
+mod numbers;
 mod ordered_set;
 mod populate;
 mod procedure;
@@ -66,13 +67,13 @@ use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
-pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
+pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred, refuse_pending, run_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
 pub(crate) use frame::{RowSet, discard};
 pub(crate) use host::{argument, from_text};
-pub(crate) use procedure::Source;
-pub use procedure::{CompiledProcedure, compile_procedure};
+pub use procedure::CompiledProcedure;
+pub(crate) use procedure::{Source, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
