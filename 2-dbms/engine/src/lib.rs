@@ -12,6 +12,7 @@ mod advisory;
 mod bind;
 mod computed_index;
 mod ddl;
+mod directory;
 mod domain;
 mod engine_functions;
 pub mod exec;
@@ -36,6 +37,7 @@ mod text;
 pub mod transaction;
 mod user_types;
 
+pub use directory::open_without_log;
 pub use layout::{Domain, Layout, Placement, TableAccess};
 pub use node::{Node, Shape};
 pub use notify::{Notification, Waker};

@@ -9,14 +9,11 @@ use tuplix_machine::{Disk, Machine};
 use tuplix_storage::RowId;
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use crate::directory::{self, IDENTITY};
 use crate::layout::{Placement, TableAccess};
 use crate::node::{Node, Schema, Shape};
 use crate::redo::CATALOG_CHANGE;
 
-/// The file that says what the directory is.
-const IDENTITY: &str = "node.json";
-/// The file that `Disk::lock` makes in the directory it locks.
-const LOCK: &str = "lock";
 /// The folder of the log.
 const LOG: &str = "log";
 /// The version of the directory's layout.
@@ -54,7 +51,8 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 /// 55006 when another process has it open; XX001 when the log is damaged in the middle; 22023 when the shape is not
 /// the directory's; I/O errors with path and operation.
 pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Opened> {
-    let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
+    directory::refuse_foreign(&*disk)?;
+    let lock = directory::lock(&*disk)?;
     let identity = identify(machine, &*disk, shape)?;
     let config =
         Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() };
@@ -78,16 +76,6 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Ope
     Ok(Opened { node, report })
 }
 
-fn directory_in_use(disk: &dyn Disk, error: &tuplix_machine::DiskError) -> SqlError {
-    if error.kind() == std::io::ErrorKind::WouldBlock {
-        let message = format!("data directory \"{}\" is in use", disk.root());
-        return SqlError::new(sqlstate::OBJECT_IN_USE, message)
-            .detail(error.to_string())
-            .hint("Stop the other node first, or use another directory.");
-    }
-    io_error(error)
-}
-
 fn io_error(error: &tuplix_machine::DiskError) -> SqlError {
     let state = if error.is_disk_full() { sqlstate::DISK_FULL } else { sqlstate::IO_ERROR };
     SqlError::new(state, error.to_string())
@@ -106,14 +94,7 @@ fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identit
             serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         return check_identity(identity, disk, shape);
     }
-    // A first start that was cut short leaves its half of a file.
-    let ours = |name: &String| name == LOCK || *name == format!("{IDENTITY}.new");
-    let foreign = disk.list("").map_err(|error| io_error(&error))?.into_iter().find(|name| !ours(name));
-    if let Some(name) = foreign {
-        let message = format!("directory \"{}\" is neither empty nor a Tuplix data directory", disk.root());
-        let detail = format!("It has \"{name}\" but no \"{IDENTITY}\".");
-        return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail));
-    }
+    directory::refuse_foreign(disk)?;
     let identity =
         Identity { version: DIRECTORY_VERSION, node_id: machine.random_u64(), buckets: shape.buckets };
     let bytes = serde_json::to_vec(&identity).map_err(|error| SqlError::internal(error.to_string()))?;
