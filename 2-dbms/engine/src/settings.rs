@@ -33,7 +33,7 @@ const fn setting(name: &'static str, default: &'static str, reported: bool, kind
 }
 
 /// The version in `server_version`: the dialect is PostgreSQL 15's.
-pub const SERVER_VERSION: &str = "15.18";
+pub use tuplix_functions::SERVER_VERSION;
 
 const DEFINITIONS: &[Definition] = &[
     setting("application_name", "", true, Kind::Text),

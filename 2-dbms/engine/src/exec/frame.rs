@@ -366,7 +366,7 @@ fn shorten(values: &mut Vec<Value>, length: usize) {
 fn too_deep() -> Stop {
     let code = SqlState(*b"54001");
     SqlError::new(code, "stack depth limit exceeded")
-        .hint("Increase the configuration parameter \"max_stack_depth\" (currently 1024kB), after ensuring the platform's stack depth limit is adequate.")
+        .hint("Functions call each other without end, or through more levels than the 1024 kB of stack that one session has.")
         .into()
 }
 
