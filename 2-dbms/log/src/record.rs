@@ -137,13 +137,13 @@ impl<'a> RecordWriter<'a> {
 
     /// A row went: the values of its key, for readers of the log; recovery needs only the slot.
     #[inline]
-    pub fn delete<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
+    pub fn delete<V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
     where
-        V: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
+        V: IntoIterator<Item: Borrow<Value>, IntoIter: ExactSizeIterator>,
     {
         let key = key.into_iter();
         self.row(DELETE, table, bucket, slot, Some(key.len()));
-        key.for_each(|value| encode(value, self.bytes));
+        key.for_each(|value| encode(value.borrow(), self.bytes));
     }
 
     /// The catalogue changed; what the kinds and bytes mean is the engine's.

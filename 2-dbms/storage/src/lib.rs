@@ -1,4 +1,4 @@
-//! Rows in typed column chunks copied on write, and the indexes over them (DESIGN D4).
+//! Rows in typed column chunks copied on write, and the indexes over them (docs/adr/0002).
 //!
 //! A [`Fragment`] holds the rows of one table in one bucket:
 //!
@@ -15,7 +15,7 @@
 //! | to | call |
 //! |---|---|
 //! | make one | [`Fragment::new`] with a [`FragmentSchema`]; [`add_index`](Fragment::add_index), [`drop_index`](Fragment::drop_index), [`add_column`](Fragment::add_column), [`clear`](Fragment::clear) |
-//! | write | [`insert`](Fragment::insert), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
+//! | write | [`insert`](Fragment::insert), [`insert_unless_taken`](Fragment::insert_unless_taken), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
 //! | end a transaction | [`release_deleted`](Fragment::release_deleted): slots of its deleted rows become free |
 //! | undo | [`exchange`](Fragment::exchange) again, [`undo_insert`](Fragment::undo_insert), [`undelete`](Fragment::undelete), in reverse order |
 //! | recover | [`insert_at`](Fragment::insert_at) the logged slot |
@@ -60,6 +60,7 @@ mod scan;
 mod schema;
 mod segment;
 mod snapshot;
+mod vector;
 
 pub use column::{ColumnData, RowBits};
 pub use fragment::Fragment;
@@ -68,6 +69,7 @@ pub use read::RowView;
 pub use scan::{BATCH_ROWS, Comparison, RowBatch, ScanCursor, SimplePredicate, Test};
 pub use schema::{
     CHUNK_ROWS, FragmentSchema, Full, IndexColumn, IndexKeys, IndexKind, IndexSchema, MAX_INDEXES, MAX_ROWS,
-    RowId, TooManyIndexes,
+    Refused, RowId, TooManyIndexes,
 };
 pub use snapshot::{ChunkView, FragmentSnapshot, SharedChunk};
+pub use vector::Vector;
