@@ -106,6 +106,8 @@ pub struct CompiledProcedure {
     slots: usize,
     states: usize,
     rebinding: Option<Rebinding>,
+    /// What the plans of its statements were chosen for.
+    pub(crate) planned: super::cost::Planned,
 }
 
 /// Compiles a procedure, of the catalogue with this version. `text` is that of a DO block.
@@ -157,6 +159,7 @@ fn compile(
         slots,
         states,
         rebinding: body.rebinding,
+        planned: body.builder.asked.planned(context.layout),
     };
     Ok((compiled, changes_catalog))
 }
