@@ -78,6 +78,8 @@ pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
+#[cfg(test)]
+pub(crate) use cost::Planned;
 use explain::Explain;
 pub(crate) use explain::PlanNode;
 use frame::Flow;
@@ -142,6 +144,8 @@ pub struct CompiledStatement {
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
+    /// What its plan was chosen for.
+    pub(crate) planned: cost::Planned,
 }
 
 enum StatementCode {
@@ -169,6 +173,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             tag: Tag::Select,
             writes: true,
             locked_by: None,
+            planned: cost::Planned::default(),
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -191,6 +196,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         tag: tag_of(&query.body),
         writes: walk::writes(query),
         locked_by: builder.locked_by.get(),
+        planned: builder.asked.planned(context.layout),
     })
 }
 

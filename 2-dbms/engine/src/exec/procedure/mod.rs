@@ -110,6 +110,8 @@ pub struct CompiledProcedure {
     slots: usize,
     states: usize,
     rebinding: Option<Rebinding>,
+    /// What the plans of its statements were chosen for.
+    pub(crate) planned: super::cost::Planned,
 }
 
 /// Compiles a procedure, of the catalogue with this version. `source` says where a body comes from that is not a
@@ -163,6 +165,7 @@ fn compile(
         slots,
         states,
         rebinding: body.rebinding,
+        planned: body.builder.asked.planned(context.layout),
     };
     Ok((compiled, changes_catalog))
 }
