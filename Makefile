@@ -37,6 +37,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) ycsb
 	$(BENCH) scan --rows $(ROWS)
 	$(BENCH) snapshot
+	$(BENCH) overload
 	$(BENCH) growth --rows $(ROWS)
 
 growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)

@@ -37,7 +37,7 @@ pub mod transaction;
 mod user_types;
 
 pub use layout::{Domain, Layout, Placement, TableAccess};
-pub use node::{Node, Shape};
+pub use node::{Node, Shape, WAITING_MAX};
 pub use notify::{Notification, Waker};
 pub use open::{Opened, close, open, open_in_memory};
 pub use services::Services;

@@ -156,6 +156,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "log") => own::log,
+        ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
         _ => return None,
     })
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 48);
+        assert_eq!(relations::all().filter(named).count(), 49);
     }
 
     #[test]
