@@ -11,7 +11,7 @@ ROWS ?= 10000000
 MINUTES ?= 10
 SEED ?= 0
 
-.PHONY: help demo test lint bench growth generate loc install
+.PHONY: help demo test lint bench growth generate soak loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)
 generate: ## Random statements on the engine and on PostgreSQL (MINUTES=10 SEED=0)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-generate -- --minutes $(MINUTES) --seed $(SEED)
+
+soak: ## Concurrent histories, checked for strict serializability (MINUTES=10 SEED=0)
+	cargo run --release --locked -p tuplix-sim -- histories --minutes $(MINUTES) --seed $(SEED)
 
 loc: ## Lines of SQL and Rust of each service
 	@scripts/loc.sh

@@ -4,8 +4,11 @@
 //!   session      a client's settings, prepared statements, transaction state
 //!   exec         plans and procedures as closures; reads and writes rows through ...
 //!   transaction  ... one door: latched partitions, undo, private overlay, locks, redo
-//!   partition    rows (storage::Fragment per table and bucket) behind one latch
-//!   node         the partitions, the catalogue, the log; recovery
+//!   domain       rows behind one latch (storage::Fragment per table and bucket): a partition, a table that nobody
+//!                distributed, or the reference tables
+//!   ddl          changes of the catalogue, and of rows with it
+//!   system       pg_catalog, information_schema and the tuplix schema, computed
+//!   node         the domains, the catalogue, sequences, the log; recovery
 //! ```
 
 mod advisory;
@@ -30,6 +33,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod statement;
+mod statistics;
 mod stop;
 mod system;
 mod text;

@@ -53,6 +53,8 @@ pub struct Services {
     pub(crate) sequences: RefCell<crate::sequences::UsedSequences>,
     /// Transition tables of the triggers under way, innermost last.
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
+    /// The client's rows, for the COPY FROM under way.
+    pub(crate) copied: RefCell<Option<Vec<Vec<tuplix_types::Value>>>>,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
@@ -95,6 +97,7 @@ impl Services {
             prepared: RefCell::new(BTreeMap::new()),
             sequences: RefCell::default(),
             transitions: RefCell::default(),
+            copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
         }
@@ -187,6 +190,11 @@ impl Services {
         self.with_temporary(self.settings.borrow().search_path(&self.user))
     }
 
+    /// Whether columns are sampled for plans that nobody has analysed.
+    pub(crate) fn automatic_statistics(&self) -> bool {
+        self.settings.borrow().automatic_statistics()
+    }
+
     /// The schema of the session's temporary tables, whether it is there or not.
     pub(crate) fn temporary_schema(&self) -> String {
         format!("{TEMPORARY_SCHEMA}{}", self.session_id)
@@ -221,7 +229,7 @@ impl Services {
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         let path = self.search_path();
-        let binder = Binder::new(&schema, &path);
+        let binder = Binder::new(&schema, &path).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_procedure(&binder.context(), &function)?;
         let compiled = Arc::new(
             binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))?,
@@ -252,7 +260,8 @@ impl Services {
         let path = self.search_path();
         let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
         let system = crate::system::WithTransitions::new(names, table);
-        let binder = Binder::with_system(&schema, &path, &system);
+        let binder =
+            Binder::with_system(&schema, &path, &system).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_trigger(&binder.context(), function, table)?;
         binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))
     }
@@ -283,7 +292,7 @@ impl Services {
     /// What analysing and compiling find.
     pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path);
+        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_do(&binder.context(), text)?;
         binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, Some(text)))
     }

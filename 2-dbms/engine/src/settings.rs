@@ -41,6 +41,7 @@ const DEFINITIONS: &[Definition] = &[
     setting("client_encoding", "UTF8", true, Kind::OneOf(&["UTF8", "UNICODE", "utf8", "utf-8", "UTF-8"])),
     setting("client_min_messages", "notice", false, Kind::Text),
     setting("DateStyle", "ISO, MDY", true, Kind::OneOf(&["ISO, MDY", "ISO", "ISO,MDY", "iso, mdy", "iso"])),
+    setting("default_statistics_target", "100", false, Kind::Integer),
     setting("default_transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
     setting("default_transaction_read_only", "off", true, Kind::Bool),
     setting("extra_float_digits", "1", false, Kind::Integer),
@@ -62,6 +63,7 @@ const DEFINITIONS: &[Definition] = &[
     setting("TimeZone", "UTC", true, Kind::TimeZone),
     setting("transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
     setting("transaction_read_only", "off", false, Kind::Bool),
+    setting("tuplix.automatic_statistics", "on", false, Kind::Bool),
     setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
 ];
 
@@ -295,6 +297,17 @@ impl Settings {
     pub fn nanoseconds(&self, name: &str) -> Option<u64> {
         let milliseconds = parse_milliseconds(self.get(name)?)?;
         (milliseconds > 0).then_some(milliseconds.saturating_mul(1_000_000))
+    }
+
+    /// An integer's value.
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.get(name)?.trim().parse().ok()
+    }
+
+    /// Whether columns are sampled for plans that nobody has analysed.
+    pub(crate) fn automatic_statistics(&self) -> bool {
+        self.get("tuplix.automatic_statistics")
+            .is_none_or(|value| matches!(value, "on" | "true" | "yes" | "1"))
     }
 
     /// Whether a reply waits for the disk.

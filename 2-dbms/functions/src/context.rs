@@ -1,6 +1,6 @@
 //! What a function may ask of its surroundings: the clock, randomness and the session.
 //!
-//! A function is pure except for what it reads here (D8), so a procedure can be replayed and the
+//! A function is pure except for what it reads here (docs/adr/0003), so a procedure can be replayed and the
 //! simulator decides every answer.
 
 use ecow::EcoString;

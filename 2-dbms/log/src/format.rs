@@ -6,7 +6,7 @@
 //! section:  lane, records, length | records of that lane in commit order
 //! ```
 //!
-//! Every checksum is a CRC-32C that starts from the segment's salt, so that bytes of other logs (recycled blocks, a log
+//! Checksums are CRC-32C; those of frames start from the segment's salt (its header's from 0), so that bytes of other logs (recycled blocks, a log
 //! stored as data in a table) are never taken for frames of this one.
 
 use tuplix_types::SqlError;

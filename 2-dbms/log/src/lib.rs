@@ -1,4 +1,4 @@
-//! The redo log (DESIGN D6): one per node, cut into epochs.
+//! The redo log (docs/formats/log.md): one per node, cut into epochs.
 //!
 //! Commits append records to their partition's [`Lane`] under the latches they hold anyway. A flusher closes the epoch
 //! every few milliseconds, or at once when somebody waits, and writes it as one checksummed frame with one fsync. A reply

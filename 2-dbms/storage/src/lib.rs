@@ -1,4 +1,4 @@
-//! Rows in typed column chunks copied on write, and the indexes over them (DESIGN D4).
+//! Rows in typed column chunks copied on write, and the indexes over them (docs/adr/0002).
 //!
 //! A [`Fragment`] holds the rows of one table in one bucket:
 //!

@@ -98,23 +98,27 @@ impl Formatter {
 
     /// Appends a value that is not NULL, without its length.
     pub(crate) fn put(&mut self, buffer: &mut BytesMut, value: &Value, ty: TypeId, format: Format) {
+        buffer.extend_from_slice(self.bytes(value, ty, format));
+    }
+
+    /// The bytes of a value that is not NULL.
+    pub(crate) fn bytes(&mut self, value: &Value, ty: TypeId, format: Format) -> &[u8] {
         match format {
             Format::Text => {
                 if let Value::Oid(oid) = value
                     && ty.is_object_name()
                     && let Some(name) = self.names.get(&(ty, *oid))
                 {
-                    buffer.extend_from_slice(name.as_bytes());
-                    return;
+                    return name.as_bytes();
                 }
                 self.text.clear();
                 text_io::format_text(ty, value, &self.context, &mut self.text);
-                buffer.extend_from_slice(self.text.as_bytes());
+                self.text.as_bytes()
             }
             Format::Binary => {
                 self.binary.clear();
                 binary_io::send(ty, value, &mut self.binary);
-                buffer.extend_from_slice(&self.binary);
+                &self.binary
             }
         }
     }

@@ -1,6 +1,8 @@
 //! ALTER TABLE. All actions of a statement are one change: rows are read once.
 
-use tuplix_catalog::{CatalogChange, ColumnDef, TableDef};
+use std::collections::BTreeSet;
+
+use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -27,6 +29,8 @@ pub(super) struct Alteration {
     pub checks: Vec<String>,
     /// New foreign keys by object id, and whether rows that are there are checked.
     pub foreign_keys: Vec<(u32, bool)>,
+    /// Foreign keys to the table, with their tables, that its rows are to be checked against anew.
+    pub referring: Vec<(TableId, u32)>,
 }
 
 impl Work<'_, '_> {
@@ -58,6 +62,7 @@ impl Work<'_, '_> {
             not_null: Vec::new(),
             checks: Vec::new(),
             foreign_keys: Vec::new(),
+            referring: Vec::new(),
         };
         let mut ordered: Vec<&AlterTable> = actions.iter().collect();
         ordered.sort_by_key(|action| pass(action));
@@ -99,6 +104,11 @@ impl Work<'_, '_> {
             }
             AlterTable::Validate(name) => validate(change, name),
             AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
+            AlterTable::SetStatistics { column, target } => {
+                let position = column_of(table, column)?;
+                table.columns[position].statistics_target = self.statistics_target(*target)?;
+                Ok(())
+            }
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
                 refuse_default(table, position, default.is_some())?;
@@ -167,10 +177,14 @@ impl Work<'_, '_> {
 
     /// Makes the new definition the table's, and its rows what they become; then new foreign keys are checked.
     fn finish_alteration(&mut self, change: Alteration) -> Run<()> {
-        let (id, keys) = (change.table.id, change.foreign_keys.clone());
+        let own = change.foreign_keys.iter().map(|(key, checks)| (change.table.id, *key, *checks));
+        let others = change.referring.iter().map(|(child, key)| (*child, *key, true));
+        let keys: BTreeSet<(TableId, u32, bool)> = own.chain(others).collect();
+        self.check_types_of_keys(&change)?;
         self.finish_rows(change)?;
-        for (key, checks) in keys {
-            let Some(table) = self.catalog.table(id).cloned() else { continue };
+        for (child, key, checks) in keys {
+            self.tx.lock_for_ddl(&[child])?;
+            let Some(table) = self.catalog.table(child).cloned() else { continue };
             let Some(key) = table.foreign_keys.iter().find(|other| other.id == key) else { continue };
             // Who is deleting rows of the referenced table is waited for.
             self.tx.lock_for_ddl(&[key.parent])?;
@@ -262,7 +276,7 @@ fn pass(action: &AlterTable) -> Pass {
     match action {
         AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
         AlterTable::Identity { .. } | AlterTable::DropExpression { .. } => Pass::Attributes,
-        AlterTable::EnableTrigger { .. } => Pass::Rest,
+        AlterTable::EnableTrigger { .. } | AlterTable::SetStatistics { .. } => Pass::Rest,
         AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
             Pass::Drop
         }

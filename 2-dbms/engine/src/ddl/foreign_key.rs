@@ -1,9 +1,11 @@
 //! FOREIGN KEY constraints: what they may refer to, whether the rows that are there keep them, and what depends on them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tuplix_catalog::{
-    CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, ReferentialAction, TableDef, TableId,
+    Catalog, CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, ReferentialAction, TableDef,
+    TableId,
 };
 use tuplix_sql::plan::{Constraint, ForeignKey};
 use tuplix_types::{Result, Severity, SqlError, TypeId, Value, sqlstate};
@@ -51,17 +53,6 @@ impl Work<'_, '_> {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(SqlError::new(INVALID_FOREIGN_KEY, message));
         }
-        for (child, referenced) in columns.iter().zip(&parent_columns) {
-            let (child, referenced) = (&table.columns[*child], &parent.columns[*referenced]);
-            if !comparable(child.ty, referenced.ty) {
-                let message = format!("foreign key constraint \"{name}\" cannot be implemented");
-                let detail = format!(
-                    "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
-                    child.name, referenced.name, child.ty, referenced.ty
-                );
-                return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).detail(detail));
-            }
-        }
         let made = ForeignKeyDef {
             id: self.catalog.allocate_oid(),
             name,
@@ -76,6 +67,7 @@ impl Work<'_, '_> {
             deferrable: key.deferrable,
             deferred: key.deferred,
         };
+        check_key_types(&self.catalog, table, &made, &parent)?;
         refuse_generated(table, &made)?;
         check_places(table, &made, &parent)?;
         table.foreign_keys.push(made);
@@ -111,9 +103,8 @@ impl Work<'_, '_> {
     /// # Errors
     /// 23503 for the first that does not.
     pub(super) fn check_foreign_rows(&mut self, table: &TableDef, key: &ForeignKeyDef) -> Run<()> {
-        let schema = self.services.schema();
-        let Some(access) = schema.layout.table(table.id).cloned() else { return Ok(()) };
-        let parent = schema.layout.table(key.parent).cloned();
+        let Some(access) = self.access(table.id)? else { return Ok(()) };
+        let parent = self.access(key.parent)?;
         let mut batch = RowBatch::new();
         for bucket in 0..access.buckets {
             let mut scan = Scan::default();
@@ -276,6 +267,39 @@ fn referenced_index(parent: &TableDef, key: &ForeignKey) -> Result<(IndexId, Vec
     }
 }
 
+/// Whether the columns of a key can be compared with those that they refer to.
+///
+/// # Errors
+/// 42804
+pub(super) fn check_key_types(
+    catalog: &Catalog,
+    child: &TableDef,
+    key: &ForeignKeyDef,
+    parent: &TableDef,
+) -> Result<()> {
+    for (column, referenced) in key.columns.iter().zip(&key.parent_columns) {
+        let (column, referenced) = (&child.columns[*column], &parent.columns[*referenced]);
+        let same = base_type(catalog, column.ty) == base_type(catalog, referenced.ty);
+        if !same && !comparable(column.ty, referenced.ty) {
+            let message = format!("foreign key constraint \"{}\" cannot be implemented", key.name);
+            let detail = format!(
+                "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                column.name, referenced.name, column.ty, referenced.ty
+            );
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).detail(detail));
+        }
+    }
+    Ok(())
+}
+
+/// What a domain's values are.
+fn base_type(catalog: &Catalog, ty: TypeId) -> TypeId {
+    match catalog.user_type(ty).and_then(|found| found.domain()) {
+        Some(domain) => base_type(catalog, domain.base),
+        None => ty,
+    }
+}
+
 /// Whether values of the two types are compared as they are, or as integers of another width.
 fn comparable(child: TypeId, parent: TypeId) -> bool {
     let integer = |ty| matches!(ty, TypeId::INT2 | TypeId::INT4 | TypeId::INT8);
@@ -397,7 +421,8 @@ impl Work<'_, '_> {
             trigger.columns.retain(|column| *column != position);
             trigger.columns.iter_mut().for_each(shift);
         }
-        let children: Vec<TableId> = self
+        // A table with several keys comes several times.
+        let children: BTreeSet<TableId> = self
             .catalog
             .references_to(own)
             .filter(|(child, _)| child.id != own)

@@ -6,6 +6,7 @@
 mod alter;
 mod alter_columns;
 mod alter_domain;
+mod analyze;
 mod comment;
 mod create_table_as;
 mod drop_type;
@@ -18,6 +19,7 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod sequence;
+mod set_type;
 mod table;
 mod temporary;
 mod trigger;
@@ -94,6 +96,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
         Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
+        Ddl::Analyze(statement) => work.analyze(statement),
         Ddl::CreateTableAs(_) => Err(SqlError::internal("CREATE TABLE AS was not executed as such").into()),
     }?;
     work.show()?;

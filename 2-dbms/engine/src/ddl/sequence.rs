@@ -62,7 +62,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn find_sequence(&self, name: &QualifiedName) -> Result<Arc<SequenceDef>> {
+    pub(super) fn find_sequence(&self, name: &QualifiedName) -> Result<Arc<SequenceDef>> {
         let path = match &name.schema {
             Some(schema) => std::slice::from_ref(schema),
             None => &self.search_path[..],
@@ -105,7 +105,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn change_sequence(
+    pub(super) fn change_sequence(
         &mut self,
         found: &SequenceDef,
         options: &[SequenceOption],

@@ -21,6 +21,7 @@ impl Work<'_, '_> {
                 .is_some_and(|sequence| sequence.schema.starts_with(TEMPORARY_SCHEMA)),
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => table.temporary.is_some(),
             CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => temporary(id),
+            CatalogChange::PutStatistics(statistics) => temporary(&statistics.table),
             CatalogChange::Comment { about, .. } if about.class == CLASS_RELATION => {
                 let mut tables = self.catalog.tables().filter(|table| table.temporary.is_some());
                 tables.any(|table| {

@@ -21,6 +21,7 @@ mod code;
 mod columnar;
 mod compare;
 mod constraint;
+mod cost;
 mod cte;
 mod deferred;
 mod domain_check;
@@ -37,6 +38,7 @@ mod hooks;
 mod host;
 mod insert;
 mod join;
+mod join_order;
 mod kept;
 mod measured;
 mod ordered_set;
@@ -66,9 +68,9 @@ pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
 pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
-pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
-pub(crate) use host::argument;
+pub(crate) use frame::{RowSet, discard};
+pub(crate) use host::{argument, from_text};
 pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
@@ -76,6 +78,7 @@ pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
 use explain::Explain;
+pub(crate) use explain::PlanNode;
 use frame::Flow;
 use query::QueryCode;
 use walk::Facts;
@@ -132,6 +135,8 @@ pub struct CompiledStatement {
     columns: Vec<OutputColumn>,
     slots: usize,
     states: usize,
+    /// A query of one row at most.
+    single: bool,
     tag: Tag,
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
@@ -149,12 +154,17 @@ enum StatementCode {
 /// 0A000 for what the executor lacks; what binding CHECKs finds.
 pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
     if let StatementKind::Ddl(ddl) = &statement.kind {
+        if matches!(&**ddl, Ddl::Analyze(statement) if statement.vacuum) {
+            let message = "VACUUM cannot be executed from a function";
+            return Err(SqlError::new(tuplix_types::sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
         let code = StatementCode::Ddl(ddl.clone());
         return Ok(CompiledStatement {
             code,
             columns: Vec::new(),
             slots: 0,
             states: 0,
+            single: false,
             tag: Tag::Select,
             writes: true,
             locked_by: None,
@@ -172,6 +182,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
     }
     let (slots, states) = builder.window();
     Ok(CompiledStatement {
+        single: code.is_single(),
         code: StatementCode::Query(code),
         columns: query.columns.clone(),
         slots,
@@ -225,22 +236,29 @@ impl CompiledStatement {
             }
         };
         exec.check_depth()?;
-        let window = exec.enter(self.slots, self.states);
-        exec.fill(0, parameters);
+        let window = exec.enter_with(parameters, self.slots, self.slots, self.states);
         let mut rows = 0;
         exec.affected = 0;
-        let result = code.run(exec, &mut |exec| {
-            rows += 1;
-            sink(exec.slots(code.first, code.width))?;
-            Ok(Flow::Continue)
-        });
+        let result = if self.single {
+            code.one(exec).and_then(|found| {
+                rows = u64::from(found);
+                if found { sink(exec.slots(code.first, code.width)) } else { Ok(()) }
+            })
+        } else {
+            let each = &mut |exec: &mut Exec<'_, '_>| {
+                rows += 1;
+                sink(exec.slots(code.first, code.width))?;
+                Ok(Flow::Continue)
+            };
+            code.run(exec, each).map(|_| ())
+        };
         exec.leave(window);
         result?;
         Ok(Outcome { rows: if self.tag == Tag::Select { rows } else { exec.affected }, tag: self.tag })
     }
 
     /// How it runs, as EXPLAIN shows it.
-    pub fn explain(&self) -> Vec<String> {
+    pub(crate) fn explain(&self) -> Vec<PlanNode> {
         let mut out = Explain::default();
         if let StatementCode::Query(code) = &self.code {
             code.explain(&mut out);

@@ -7,10 +7,11 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use super::access_path::{OrderWish, Wish};
 use super::builder::{Builder, GroupScope};
+use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
 use super::from::RelationWish;
-use super::rows::{Next, Project, Rows, RowsBox};
+use super::rows::{Next, Project, Rows, RowsBox, Yield};
 use super::sort::{self, Bounds, Limit, LockRows, Sort, SortColumn};
 use super::walk;
 use crate::stop::Run;
@@ -31,6 +32,17 @@ impl QueryCode {
     #[inline]
     pub(crate) fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         self.rows.run(exec, next)
+    }
+
+    /// Whether it gives one row at most, by [`QueryCode::one`].
+    pub(crate) fn is_single(&self) -> bool {
+        self.rows.yields() == Yield::One
+    }
+
+    /// Leaves its one row in its slots; false when there is none. Only where [`QueryCode::is_single`].
+    #[inline]
+    pub(crate) fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.rows.one(exec)
     }
 
     /// Runs it and keeps its rows.
@@ -64,6 +76,12 @@ struct Body {
 impl Builder<'_> {
     /// Compiles a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<QueryCode> {
+        let tables = &mut self.tables;
+        walk::query(query, &mut |node| {
+            if let walk::Node::From(tuplix_sql::plan::From::Table { relation, table }) = node {
+                tables.insert(*relation, *table);
+            }
+        });
         let keepers = if walk::writes(query) { self.keep_tables(query)? } else { Vec::new() };
         let before = self.with_ctes(query)?;
         let code = self.query_body(query);
@@ -86,6 +104,13 @@ impl Builder<'_> {
                 self.relations.entry(*relation).or_default().row = Some(slot);
             }
         }
+        let outer_locks = std::mem::replace(&mut self.locks_rows, !query.locking.is_empty());
+        let code = self.body_of(query);
+        self.locks_rows = outer_locks;
+        code
+    }
+
+    fn body_of(&mut self, query: &Query) -> Result<QueryCode> {
         let width = query.columns.len();
         let columns: Vec<TypeId> = query.columns.iter().map(|column| column.ty).collect();
         let body = match &query.body {
@@ -133,11 +158,20 @@ impl Builder<'_> {
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
             cut_by_sort = cut && query.offset.is_none();
+            self.estimate = self.estimate.sorted(bounds.is_some());
             rows = self.operator(Sort { source: rows, saved, columns, bounds, text });
         }
-        if let Some(slots) = pending {
+        let project = |rows: RowsBox, slots: Vec<usize>| -> RowsBox {
             let codes = slots.into_iter().map(super::code::Code::Slot).collect();
-            rows = Box::new(Project { source: rows, first, codes });
+            Box::new(Project::new(rows, first, codes))
+        };
+        // The columns are copied to where they are expected last of all, unless something below looks at them there.
+        let mut pending = pending;
+        if distinct_on.is_some() || query.with_ties {
+            rows = match pending.take() {
+                Some(slots) => project(rows, slots),
+                None => rows,
+            };
         }
         if let Some(targets) = distinct_on {
             let slots = targets.iter().map(|target| first + target).collect();
@@ -145,8 +179,10 @@ impl Builder<'_> {
             rows = self.operator(sort::Distinct { source: rows, slots, types });
         }
         for (row, access, strength, wait) in locks {
-            rows = self.operator(LockRows { source: rows, access, row, strength, wait });
+            let certain = rows.table_scan().is_some();
+            rows = self.operator(LockRows { source: rows, access, row, strength, wait, certain });
         }
+        self.estimate = self.estimate.limited(query.limit.as_ref());
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
             if let Some(few) = bounds.few().filter(|_| !query.with_ties) {
                 rows.expect_few(few);
@@ -154,6 +190,9 @@ impl Builder<'_> {
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
             rows = self.operator(Limit { source: rows, bounds, ties });
+        }
+        if let Some(slots) = pending {
+            rows = project(rows, slots);
         }
         Ok(QueryCode { rows, first, width, types: columns })
     }
@@ -213,6 +252,8 @@ impl Builder<'_> {
     fn values(&mut self, rows: &[Vec<Expr>], types: &[TypeId]) -> Result<Body> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
+        self.estimate =
+            Estimate { rows: rows.len() as f64, cost: rows.len() as f64 * 10.0, ..Estimate::default() };
         Ok(Body {
             rows: self.operator(Values { first, rows }),
             first,
@@ -299,10 +340,14 @@ impl Builder<'_> {
         if let (Some(slots), Distinct::No) = (plain, &select.distinct) {
             return Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: Some(slots) });
         }
-        let mut rows: RowsBox = Box::new(Project { source: rows, first, codes });
+        let mut rows: RowsBox = Box::new(Project::new(rows, first, codes));
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();
+            if self.context.measure.is_some() {
+                let groups = self.estimator().groups(&select.targets, self.estimate.rows);
+                self.estimate = self.estimate.grouped(groups);
+            }
             rows = self.operator(sort::Distinct { source: rows, slots, types: types.clone() });
         }
         Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: None })

@@ -152,7 +152,7 @@ fn distributed_tables() {
 }
 
 fn plan(session: &mut Session, statement: &str) -> Vec<String> {
-    let rows = session.query(&format!("explain {statement}"), &[]).unwrap();
+    let rows = session.query(&format!("explain (costs off) {statement}"), &[]).unwrap();
     rows.iter().filter_map(|row| row[0].as_str().map(str::to_owned)).collect()
 }
 

@@ -151,6 +151,9 @@ impl Node {
     }
 
     fn publish_schema(&self, catalog: Catalog, layout: Layout) -> u64 {
+        if let Some(live) = layout.live() {
+            live.keep(|id| catalog.table(id).is_some());
+        }
         let version = self.catalog_version() + 1;
         *self.schema.lock() = Arc::new(Schema { catalog, layout, version });
         self.version.store(version, Ordering::Release);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tuplix_sql::plan::{ExprKind, OutputColumn, Query, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::{Session, shift_position};
+use super::{CopyCode, Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
 use crate::plans::Counter;
@@ -43,19 +43,27 @@ impl Session {
         self.start_deadline();
         loop {
             let bound = self.bind(parsed, types, search_path)?;
-            match &bound.code {
-                Code::Query(query) if query.locked_by().is_some() => {
-                    query.locked_by().map_or(Ok(()), |holder| self.wait_for_lock(holder))?;
-                }
-                _ => return Ok(bound),
+            let holder = match &bound.code {
+                Code::Query(query) => query.locked_by(),
+                Code::Copy(copy) => copy.statement.locked_by(),
+                Code::Call(_) | Code::Utility(_) => None,
+            };
+            match holder {
+                Some(holder) => self.wait_for_lock(holder)?,
+                None => return Ok(bound),
             }
         }
+    }
+
+    /// A binder with the session's settings.
+    pub(super) fn binder<'s>(&self, schema: &'s crate::node::Schema, path: &'s [String]) -> Binder<'s> {
+        Binder::new(schema, path).automatic_statistics(self.services.automatic_statistics())
     }
 
     pub(super) fn bind(&self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
         self.services.refresh();
         let schema = self.services.schema();
-        let binder = Binder::new(&schema, search_path);
+        let binder = self.binder(&schema, search_path);
         let types: Vec<TypeId> =
             types.iter().map(|ty| if ty.0 == 0 { TypeId::UNKNOWN } else { *ty }).collect();
         // In a failed block it does not matter whether a statement means anything.
@@ -79,6 +87,12 @@ impl Session {
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
             return Ok(bound(Code::Query(Arc::new(compiled)), &columns));
+        }
+        if let StatementKind::Copy(copy) = &statement.kind {
+            let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &copy.statement))?;
+            let columns = compiled.columns().to_vec();
+            let code = CopyCode { copy: copy.as_ref().clone(), statement: compiled };
+            return Ok(bound(Code::Copy(Arc::new(code)), &columns));
         }
         let columns = super::utility::columns(&statement, &self.services)?;
         Ok(bound(Code::Utility(Arc::new(statement)), &columns))

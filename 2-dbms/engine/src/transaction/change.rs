@@ -5,7 +5,7 @@ use tuplix_sql::plan::{LockStrength, LockWait};
 use tuplix_storage::{Refused, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
 
-use super::{RestartCause, RowRef, SHARED_REFERENCE, Transaction, Undo, bucket_of_value};
+use super::{RestartCause, RowRef, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
 use crate::lock_table::LockKey;
 use crate::redo;
@@ -269,9 +269,7 @@ impl Transaction<'_> {
         if !access.temporary {
             self.refuse_read_only("UPDATE")?;
         }
-        if row.held == SHARED_REFERENCE {
-            self.hold_all()?;
-        }
+        let row = self.place_row_for_write(access, row)?;
         if self.node.memory().is_full() {
             self.refuse_grown_by(row, changes)?;
         }
@@ -348,9 +346,7 @@ impl Transaction<'_> {
         if !access.temporary {
             self.refuse_read_only("DELETE")?;
         }
-        if row.held == SHARED_REFERENCE {
-            self.hold_all()?;
-        }
+        let row = self.place_row_for_write(access, row)?;
         if self.is_interactive() {
             return self.delete_private(access, row);
         }
@@ -387,7 +383,9 @@ impl Transaction<'_> {
         strength: LockStrength,
         wait: LockWait,
     ) -> Run<Option<RowRef>> {
-        if row.private || (self.no_locks(row.held) && !self.is_interactive()) {
+        // The locks of a reference table are looked at under its own latch only.
+        let reference = access.placement == Placement::Reference;
+        if row.private || (!reference && self.no_locks(row.held) && !self.is_interactive()) {
             return Ok(Some(row));
         }
         self.lock_row_slowly(access, row, strength, wait)

@@ -60,15 +60,8 @@ impl Analyzer<'_> {
             NodeEnum::DiscardStmt(_) => {
                 return Err(SqlError::unsupported("DISCARD of anything but ALL and TEMP"));
             }
-            other => {
-                if let NodeEnum::CopyStmt(stmt) = other
-                    && let Some(table) = &stmt.relation
-                {
-                    let schema = nodes::non_empty(&table.schemaname);
-                    self.find_relation(schema, &table.relname, self.at(table.location))?;
-                }
-                return Err(SqlError::unsupported(nodes::statement_name(other)));
-            }
+            NodeEnum::CopyStmt(stmt) => self.copy(stmt)?,
+            other => return Err(SqlError::unsupported(nodes::statement_name(other))),
         })
     }
 

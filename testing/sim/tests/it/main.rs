@@ -4,6 +4,7 @@
 
 mod damage;
 mod ddl_waits;
+mod histories;
 mod migrations;
 mod real_process;
 mod seeds;
