@@ -6,6 +6,7 @@
 mod fifo;
 mod growth;
 mod measure;
+mod overload;
 mod procedure;
 mod report;
 mod scan;
@@ -74,6 +75,8 @@ enum Suite {
     },
     /// Random updates with a snapshot every 100 ms, beside the same without.
     Snapshot,
+    /// Ten times the calls that the node can take.
+    Overload,
     /// A transaction's cost and a row's memory as a table grows tenfold from 10,000 rows on.
     Growth {
         /// Rows to grow to; 100,000,000 need 16 GB.
@@ -148,6 +151,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Ycsb { records } => ycsb::run(&plan, &mut report, records)?,
         Suite::Scan { rows } => scan::run(&plan, &mut report, rows)?,
         Suite::Snapshot => snapshot::run(&plan, &mut report)?,
+        Suite::Overload => overload::run(&plan, &mut report)?,
         Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
     }
     anyhow::ensure!(!report.is_empty(), "no case has this name: leave --case and --system out to see all");
