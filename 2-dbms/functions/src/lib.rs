@@ -18,6 +18,7 @@ mod context;
 mod registry;
 mod resolve;
 mod type_info;
+mod variadic;
 
 pub use aggregate::{
     Aggregate, AggregateState, FinishFn, OrderedSet, RemoveFn, Sliding, StepFn, find_aggregate, ordered_set,

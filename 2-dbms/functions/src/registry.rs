@@ -48,6 +48,7 @@ pub enum FunctionKind {
 }
 
 /// A built-in function.
+#[derive(Clone)]
 pub struct Function {
     /// `pg_proc.oid`
     pub oid: u32,

@@ -38,6 +38,8 @@ pub enum Value {
     Timestamp(i64),
     /// `timestamptz`: microseconds since 2000-01-01 00:00 UTC; `i64::MIN`/`MAX` are -infinity and infinity.
     Timestamptz(i64),
+    /// a label of an enum. So far all lie in their own words, see [`Value::is_plain`]; those that follow own something.
+    Enum(EnumValue),
     /// `interval`
     Interval(Arc<Interval>),
     /// `numeric`
@@ -54,8 +56,6 @@ pub enum Value {
     Array(Arc<Array>),
     /// a row value
     Record(Arc<[Value]>),
-    /// a label of an enum
-    Enum(EnumValue),
 }
 
 const _: () = assert!(size_of::<Value>() <= 24, "a value is three words");

@@ -37,7 +37,7 @@ impl Code {
     }
 
     /// Runs it and puts the result into a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run_into(&self, exec: &mut Exec<'_, '_>, slot: usize) -> Run<()> {
         match self {
             Code::Slot(from) => exec.copy_to(*from, slot),

@@ -25,7 +25,7 @@ pub(crate) struct Constraints {
 
 impl Constraints {
     /// Tests them; the number of the violated one otherwise.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn violated(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Violation>> {
         for (column, slot) in &self.not_null {
             if exec.get(*slot).is_null() {

@@ -1,17 +1,20 @@
-//! What running code works on: a stack of values in windows, one an activation, and the transaction.
+//! What running code works on: windows of values, one an activation, and the transaction.
 //!
 //! The compiler gives everything that a statement or procedure keeps a slot of its window: parameters,
 //! variables, the needed columns of each relation, results of aggregates, output columns. A correlated
 //! subquery reads the slots of the outer query, an embedded statement the variables of its procedure. A call
-//! pushes a new window. Things that outlive a row but not a statement (a materialised CTE, the answer of a
-//! subquery that depends on nothing) are [`State`]s in a second stack of the same shape.
+//! opens a new window, a vector of its own that is recycled: a slot is one bounds check away. Things that outlive a row but not a statement (a materialised CTE, the answer of a
+//! subquery that depends on nothing) are [`State`]s in a stack.
 
 use std::sync::Arc;
 
 use tuplix_storage::RowId;
 use tuplix_types::{IoContext, SqlError, SqlState, Value};
 
+use super::compare::holds;
 use super::hash_table::Keys;
+use super::scan::Compared;
+use crate::layout::TableAccess;
 use crate::services::Services;
 use crate::stop::{Run, Stop};
 use crate::transaction::{RowRef, SHARED_REFERENCE, Transaction};
@@ -74,12 +77,14 @@ pub(crate) enum State {
     Set(Arc<Keys>, bool),
 }
 
-/// The stacks of a session's activations; kept between transactions, so that a run allocates nothing.
+/// What a session's activations are made of; kept between transactions, so that a run allocates nothing.
 #[derive(Debug, Default)]
 pub struct FrameStack {
-    pub(crate) values: Vec<Value>,
     pub(crate) states: Vec<State>,
+    /// Empty buffers.
     spare: Vec<Vec<Value>>,
+    /// Windows that nobody uses: their values are leftovers that own nothing.
+    windows: Vec<Vec<Value>>,
     pub(crate) changes: Vec<(usize, Value)>,
     pub(crate) rows: Vec<Vec<RowRef>>,
 }
@@ -111,6 +116,16 @@ impl Activation {
         Activation { kept: Some(Box::new(kept)), ..Activation::default() }
     }
 
+    /// Ends this one: the caller's goes on.
+    #[inline(always)]
+    pub(crate) fn leave_to(&mut self, caller: Activation) {
+        let ended = std::mem::replace(self, caller);
+        match ended.kept {
+            None => {}
+            Some(kept) => drop(kept),
+        }
+    }
+
     /// Rows and errors.
     pub(crate) fn kept(&mut self) -> &mut Kept {
         self.kept.get_or_insert_default()
@@ -135,17 +150,29 @@ pub struct Exec<'t, 'n> {
     pub(crate) io: Option<IoContext>,
     /// What waits for the end of the statement.
     pub(crate) events: super::events::Events,
-    base: usize,
+    /// The window's slots.
+    frame: Vec<Value>,
     state_base: usize,
     machine_stack: usize,
 }
 
+/// What came of looking at the next row.
+pub(crate) enum Looked {
+    /// There is none.
+    End,
+    /// It does not pass.
+    Over,
+    /// Its columns are in their slots.
+    At(RowRef),
+}
+
 /// A window to return to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Window {
-    base: usize,
-    state_base: usize,
+    frame: Vec<Value>,
+    /// Slots of the window that was opened.
     values: usize,
+    state_base: usize,
     states: usize,
 }
 
@@ -158,7 +185,6 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Starts with an empty stack.
     pub fn new(tx: &'t mut Transaction<'n>, stack: &'t mut FrameStack) -> Exec<'t, 'n> {
         let services = tx.services();
-        stack.values.clear();
         stack.states.clear();
         Exec {
             tx,
@@ -168,14 +194,14 @@ impl<'t, 'n> Exec<'t, 'n> {
             affected: 0,
             io: None,
             events: super::events::Events::default(),
-            base: 0,
+            frame: Vec::new(),
             state_base: 0,
             machine_stack: machine_stack_address(),
         }
     }
 
     /// Refuses to nest deeper than the machine's stack allows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_depth(&self) -> Run<()> {
         if self.machine_stack.abs_diff(machine_stack_address()) > MAX_STACK_BYTES {
             return Err(too_deep());
@@ -186,15 +212,37 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Opens a window of `values` slots, all NULL, and of `states` states.
     #[inline]
     pub(crate) fn enter(&mut self, values: usize, states: usize) -> Window {
+        self.enter_with(&[], values, values, states)
+    }
+
+    /// Opens a window whose first slots have values. The slots up to `clear` are NULL then, those behind it undefined: for
+    /// what writes each of them before it reads it.
+    #[inline(always)]
+    pub(crate) fn enter_with(
+        &mut self,
+        first: &[Value],
+        clear: usize,
+        values: usize,
+        states: usize,
+    ) -> Window {
+        debug_assert!(first.len() <= values && clear <= values, "a slot a value");
+        let mut frame = self.stack.windows.pop().unwrap_or_default();
+        if frame.len() < values {
+            lengthen(&mut frame, values);
+        }
+        for (number, value) in first.iter().enumerate() {
+            put(&mut frame[number], value.clone());
+        }
+        for slot in frame.get_mut(first.len()..clear).unwrap_or_default() {
+            put(slot, Value::Null);
+        }
         let window = Window {
-            base: self.base,
+            frame: std::mem::replace(&mut self.frame, frame),
+            values,
             state_base: self.state_base,
-            values: self.stack.values.len(),
             states: self.stack.states.len(),
         };
-        self.base = window.values;
         self.state_base = window.states;
-        self.stack.values.resize_with(window.values + values, || Value::Null);
         if states > 0 {
             self.stack.states.resize(window.states + states, State::Empty);
         }
@@ -202,18 +250,25 @@ impl<'t, 'n> Exec<'t, 'n> {
     }
 
     /// Closes a window.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(&mut self, window: Window) {
-        shorten(&mut self.stack.values, window.values);
-        self.stack.states.truncate(window.states);
-        self.base = window.base;
+        if self.stack.states.len() > window.states {
+            self.stack.states.truncate(window.states);
+        }
         self.state_base = window.state_base;
+        let mut frame = std::mem::replace(&mut self.frame, window.frame);
+        for value in frame.get_mut(..window.values).unwrap_or_default() {
+            if !value.is_plain() {
+                *value = Value::Null;
+            }
+        }
+        self.stack.windows.push(frame);
     }
 
     /// The value in a slot.
     #[inline]
     pub(crate) fn get(&self, slot: usize) -> &Value {
-        &self.stack.values[self.base + slot]
+        &self.frame[slot]
     }
 
     /// A copy of the value in a slot.
@@ -223,28 +278,33 @@ impl<'t, 'n> Exec<'t, 'n> {
     }
 
     /// Copies the value of a slot into another.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_to(&mut self, from: usize, to: usize) {
-        let value = self.copy(from);
-        self.set(to, value);
+        let frame = &mut self.frame[..];
+        if frame[from].is_plain() && frame[to].is_plain() {
+            let value = frame[from].clone();
+            std::mem::forget(std::mem::replace(&mut frame[to], value));
+        } else {
+            copy_slowly(frame, from, to);
+        }
     }
 
     /// Puts a value into a slot.
     #[inline]
     pub(crate) fn set(&mut self, slot: usize, value: Value) {
-        put(&mut self.stack.values[self.base + slot], value);
+        put(&mut self.frame[slot], value);
     }
 
     /// Takes the value out of a slot, leaving NULL.
     #[inline]
     pub(crate) fn take(&mut self, slot: usize) -> Value {
-        std::mem::take(&mut self.stack.values[self.base + slot])
+        std::mem::take(&mut self.frame[slot])
     }
 
     /// Some slots in a row.
     #[inline]
     pub(crate) fn slots(&self, first: usize, count: usize) -> &[Value] {
-        &self.stack.values[self.base + first..self.base + first + count]
+        &self.frame[first..first + count]
     }
 
     /// Puts values into slots that follow each other.
@@ -259,20 +319,20 @@ impl<'t, 'n> Exec<'t, 'n> {
     #[inline]
     pub(crate) fn scatter(&mut self, slots: &[usize], values: &[Value]) {
         for (slot, value) in slots.iter().zip(values) {
-            put(&mut self.stack.values[self.base + slot], value.clone());
+            put(&mut self.frame[*slot], value.clone());
         }
     }
 
     /// Appends the values of slots.
     #[inline]
     pub(crate) fn gather(&self, slots: &[usize], out: &mut Vec<Value>) {
-        out.extend(slots.iter().map(|slot| self.stack.values[self.base + slot].clone()));
+        out.extend(slots.iter().map(|slot| self.frame[*slot].clone()));
     }
 
     /// Makes slots NULL.
     pub(crate) fn clear(&mut self, slots: &[usize]) {
         for slot in slots {
-            self.stack.values[self.base + slot] = Value::Null;
+            self.frame[*slot] = Value::Null;
         }
     }
 
@@ -283,7 +343,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             return;
         }
         let view = self.tx.fragment_of(row).row(row.row);
-        let frame = &mut self.stack.values[self.base..];
+        let frame = &mut self.frame[..];
         for (column, slot) in columns {
             let value = match view {
                 Some(view) => view.value(*column),
@@ -293,11 +353,39 @@ impl<'t, 'n> Exec<'t, 'n> {
         }
     }
 
+    /// Looks at the next row of a bucket that passes the constant tests: where its integers compare as they should, its
+    /// columns are read into slots.
+    #[inline(always)]
+    pub(crate) fn look_at_next(
+        &mut self,
+        access: &TableAccess,
+        bucket: u16,
+        from: &mut u64,
+        tests: &Compared,
+        columns: &[(usize, usize)],
+    ) -> Run<Looked> {
+        let Some((row, view)) = self.tx.next_match(access, bucket, from, &tests.fixed)? else {
+            return Ok(Looked::End);
+        };
+        for (column, comparison, slot) in &tests.numbers {
+            // A NULL on either side compares as nothing does.
+            let (Some(left), Some(right)) = (view.integer(*column), self.frame[*slot].as_i64()) else {
+                return Ok(Looked::Over);
+            };
+            if !holds(*comparison, left.cmp(&right)) {
+                return Ok(Looked::Over);
+            }
+        }
+        for (column, slot) in columns {
+            put(&mut self.frame[*slot], view.value(*column));
+        }
+        Ok(Looked::At(row))
+    }
+
     /// The transaction together with slots that follow each other, for writes.
     #[inline]
     pub(crate) fn tx_and_slots(&mut self, first: usize, count: usize) -> (&mut Transaction<'n>, &[Value]) {
-        let first = self.base + first;
-        (&mut *self.tx, &self.stack.values[first..first + count])
+        (&mut *self.tx, &self.frame[first..first + count])
     }
 
     /// A state of the window.
@@ -328,7 +416,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     /// Gives a buffer back.
     #[inline]
     pub(crate) fn give_buffer(&mut self, mut buffer: Vec<Value>) {
-        shorten(&mut buffer, 0);
+        empty(&mut buffer);
         self.stack.spare.push(buffer);
     }
 
@@ -349,17 +437,35 @@ pub(crate) fn put(place: &mut Value, value: Value) {
     }
 }
 
-/// Drops what is beyond a length, without a call for what needs no drop.
+#[cold]
+fn lengthen(frame: &mut Vec<Value>, values: usize) {
+    frame.resize(values, Value::Null);
+}
+
+/// Drops a value, without a call for what needs no drop.
 #[inline]
-fn shorten(values: &mut Vec<Value>, length: usize) {
-    let Some(beyond) = values.get_mut(length..) else { return };
-    for value in beyond {
+pub(crate) fn discard(value: Value) {
+    if value.is_plain() {
+        std::mem::forget(value);
+    }
+}
+
+/// Copies a value within a window where it or what it replaces owns something.
+#[inline(never)]
+fn copy_slowly(frame: &mut [Value], from: usize, to: usize) {
+    frame[to] = frame[from].clone();
+}
+
+/// Drops all values, without a call for what needs no drop.
+#[inline]
+fn empty(values: &mut Vec<Value>) {
+    for value in values.iter_mut() {
         if !value.is_plain() {
             *value = Value::Null;
         }
     }
-    // SAFETY: `length` is not beyond the end, and what lies after it is plain now: it needs no drop.
-    unsafe { values.set_len(length) };
+    // SAFETY: all values are plain now: they need no drop.
+    unsafe { values.set_len(0) };
 }
 
 #[cold]

@@ -17,7 +17,7 @@ use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet};
 use super::hooks::Hooks;
 use super::query::QueryCode;
-use super::rows::{Next, Rows};
+use super::rows::{Next, Rows, Yield};
 use super::update::Change;
 use super::view_check::{self, ViewChecks};
 use crate::layout::TableAccess;
@@ -157,7 +157,7 @@ impl Builder<'_> {
 
 impl InsertRows {
     /// Inserts the row whose source columns are in place. False when a conflict made it nothing.
-    #[inline]
+    #[inline(always)]
     fn insert(&self, exec: &mut Exec<'_, '_>, touched: Option<&mut BTreeSet<RowRef>>) -> Run<bool> {
         for (slot, default) in &self.defaults {
             default.run_into(exec, *slot)?;
@@ -192,10 +192,11 @@ impl InsertRows {
             hooks.after_insert(exec)?;
         }
         for (from, to) in &self.copies {
-            let value = exec.get(*from).clone();
-            exec.set(*to, value);
+            exec.copy_to(*from, *to);
         }
-        if let Some(view) = self.view_checks.broken(exec)? {
+        if !self.view_checks.is_empty()
+            && let Some(view) = self.view_checks.broken(exec)?
+        {
             return Err(view_check::broken(exec, &self.access, view, exec.slots(self.first, width)));
         }
         Ok(true)
@@ -233,21 +234,27 @@ impl InsertRows {
         Ok(true)
     }
 
-    fn give(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+    #[inline(always)]
+    fn give(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         for (number, code) in self.returning.iter().enumerate() {
             code.run_into(exec, self.out + number)?;
         }
-        next(exec)
+        Ok(())
     }
 
-    #[inline]
-    fn one(&self, exec: &mut Exec<'_, '_>, codes: &[Code], next: &mut Next<'_>) -> Run<Flow> {
+    /// Inserts the one row there is, and says whether there is a row to give.
+    #[inline(always)]
+    fn insert_one(&self, exec: &mut Exec<'_, '_>, codes: &[Code]) -> Run<bool> {
         for (number, code) in codes.iter().enumerate() {
             code.run_into(exec, self.targets[number])?;
         }
         let inserted = self.insert(exec, None)?;
         exec.affected = u64::from(inserted);
-        if inserted && !self.returning.is_empty() { self.give(exec, next) } else { Ok(Flow::Continue) }
+        if !inserted || self.returning.is_empty() {
+            return Ok(false);
+        }
+        self.give(exec)?;
+        Ok(true)
     }
 
     fn source_rows(&self, exec: &mut Exec<'_, '_>) -> Run<RowSet> {
@@ -295,7 +302,7 @@ impl InsertRows {
     #[inline]
     fn run_rows(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         if let Source::One(codes) = &self.source {
-            return self.one(exec, codes, next);
+            return if self.insert_one(exec, codes)? { next(exec) } else { Ok(Flow::Continue) };
         }
         let rows = self.source_rows(exec)?;
         let mut touched = BTreeSet::new();
@@ -308,7 +315,8 @@ impl InsertRows {
                 affected += 1;
                 // A consumer that has enough does not end the change.
                 if flow == Flow::Continue && !self.returning.is_empty() {
-                    flow = self.give(exec, next)?;
+                    self.give(exec)?;
+                    flow = next(exec)?;
                 }
             }
             if number % 64 == 63 {
@@ -325,6 +333,20 @@ impl Rows for InsertRows {
         match &self.hooks {
             None => self.run_rows(exec, next),
             Some(hooks) => self.run_hooked(hooks, exec, next),
+        }
+    }
+
+    fn yields(&self) -> Yield {
+        match &self.source {
+            Source::One(_) if self.hooks.is_none() => Yield::One,
+            _ => Yield::Many,
+        }
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        match &self.source {
+            Source::One(codes) => self.insert_one(exec, codes),
+            _ => Err(SqlError::internal("an INSERT of many rows as one of one").into()),
         }
     }
 

@@ -68,8 +68,8 @@ pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
 pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
-pub(crate) use frame::RowSet;
 pub use frame::{Exec, FrameStack};
+pub(crate) use frame::{RowSet, discard};
 pub(crate) use host::{argument, from_text};
 pub(crate) use procedure::Source;
 pub use procedure::{CompiledProcedure, compile_procedure};
@@ -135,6 +135,8 @@ pub struct CompiledStatement {
     columns: Vec<OutputColumn>,
     slots: usize,
     states: usize,
+    /// A query of one row at most.
+    single: bool,
     tag: Tag,
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
@@ -162,6 +164,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             columns: Vec::new(),
             slots: 0,
             states: 0,
+            single: false,
             tag: Tag::Select,
             writes: true,
             locked_by: None,
@@ -179,6 +182,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
     }
     let (slots, states) = builder.window();
     Ok(CompiledStatement {
+        single: code.is_single(),
         code: StatementCode::Query(code),
         columns: query.columns.clone(),
         slots,
@@ -232,15 +236,22 @@ impl CompiledStatement {
             }
         };
         exec.check_depth()?;
-        let window = exec.enter(self.slots, self.states);
-        exec.fill(0, parameters);
+        let window = exec.enter_with(parameters, self.slots, self.slots, self.states);
         let mut rows = 0;
         exec.affected = 0;
-        let result = code.run(exec, &mut |exec| {
-            rows += 1;
-            sink(exec.slots(code.first, code.width))?;
-            Ok(Flow::Continue)
-        });
+        let result = if self.single {
+            code.one(exec).and_then(|found| {
+                rows = u64::from(found);
+                if found { sink(exec.slots(code.first, code.width)) } else { Ok(()) }
+            })
+        } else {
+            let each = &mut |exec: &mut Exec<'_, '_>| {
+                rows += 1;
+                sink(exec.slots(code.first, code.width))?;
+                Ok(Flow::Continue)
+            };
+            code.run(exec, each).map(|_| ())
+        };
         exec.leave(window);
         result?;
         Ok(Outcome { rows: if self.tag == Tag::Select { rows } else { exec.affected }, tag: self.tag })

@@ -11,7 +11,7 @@ use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
 use super::from::RelationWish;
-use super::rows::{Next, Project, Rows, RowsBox};
+use super::rows::{Next, Project, Rows, RowsBox, Yield};
 use super::sort::{self, Bounds, Limit, LockRows, Sort, SortColumn};
 use super::walk;
 use crate::stop::Run;
@@ -32,6 +32,17 @@ impl QueryCode {
     #[inline]
     pub(crate) fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         self.rows.run(exec, next)
+    }
+
+    /// Whether it gives one row at most, by [`QueryCode::one`].
+    pub(crate) fn is_single(&self) -> bool {
+        self.rows.yields() == Yield::One
+    }
+
+    /// Leaves its one row in its slots; false when there is none. Only where [`QueryCode::is_single`].
+    #[inline]
+    pub(crate) fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.rows.one(exec)
     }
 
     /// Runs it and keeps its rows.
@@ -150,9 +161,17 @@ impl Builder<'_> {
             self.estimate = self.estimate.sorted(bounds.is_some());
             rows = self.operator(Sort { source: rows, saved, columns, bounds, text });
         }
-        if let Some(slots) = pending {
+        let project = |rows: RowsBox, slots: Vec<usize>| -> RowsBox {
             let codes = slots.into_iter().map(super::code::Code::Slot).collect();
-            rows = Box::new(Project { source: rows, first, codes });
+            Box::new(Project::new(rows, first, codes))
+        };
+        // The columns are copied to where they are expected last of all, unless something below looks at them there.
+        let mut pending = pending;
+        if distinct_on.is_some() || query.with_ties {
+            rows = match pending.take() {
+                Some(slots) => project(rows, slots),
+                None => rows,
+            };
         }
         if let Some(targets) = distinct_on {
             let slots = targets.iter().map(|target| first + target).collect();
@@ -160,7 +179,8 @@ impl Builder<'_> {
             rows = self.operator(sort::Distinct { source: rows, slots, types });
         }
         for (row, access, strength, wait) in locks {
-            rows = self.operator(LockRows { source: rows, access, row, strength, wait });
+            let certain = rows.table_scan().is_some();
+            rows = self.operator(LockRows { source: rows, access, row, strength, wait, certain });
         }
         self.estimate = self.estimate.limited(query.limit.as_ref());
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
@@ -170,6 +190,9 @@ impl Builder<'_> {
             let at_slots = |column: SortColumn| SortColumn { at: first + column.at, ..column };
             let ties = query.with_ties.then(|| sort.into_iter().map(at_slots).collect());
             rows = self.operator(Limit { source: rows, bounds, ties });
+        }
+        if let Some(slots) = pending {
+            rows = project(rows, slots);
         }
         Ok(QueryCode { rows, first, width, types: columns })
     }
@@ -317,7 +340,7 @@ impl Builder<'_> {
         if let (Some(slots), Distinct::No) = (plain, &select.distinct) {
             return Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: Some(slots) });
         }
-        let mut rows: RowsBox = Box::new(Project { source: rows, first, codes });
+        let mut rows: RowsBox = Box::new(Project::new(rows, first, codes));
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();

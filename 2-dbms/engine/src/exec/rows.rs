@@ -4,11 +4,23 @@
 //! that has enough, and only then does an operator answer `Stop` itself: a LIMIT that is full stops its own
 //! source but tells its caller to go on, for in a join it runs again for the next outer row.
 
+use super::code::{Code, TestFn};
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
 use super::scan::TableScan;
 use super::sort::SortColumn;
 use crate::stop::Run;
+
+/// How many rows an operator gives, as far as that is known when it is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Yield {
+    /// Any number.
+    Many,
+    /// Any number, but [`Rows::one`] finds the first one alone.
+    First,
+    /// One at most: [`Rows::one`] is all there is to it.
+    One,
+}
 
 /// The consumer of rows.
 pub(crate) type Next<'a> = dyn FnMut(&mut Exec<'_, '_>) -> Run<Flow> + 'a;
@@ -26,6 +38,27 @@ pub(crate) trait Rows: Send + Sync {
         _saved: &[usize],
         _next: &mut Next<'_>,
     ) -> Option<Run<Flow>> {
+        None
+    }
+
+    /// Whether [`Rows::one`] may be called.
+    fn yields(&self) -> Yield {
+        Yield::Many
+    }
+
+    /// Leaves its first row in the slots, without a consumer to be called; false when there is none. What
+    /// [`Rows::run`] does for a consumer that has enough with one row. Only where [`Rows::yields`] says so.
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        let mut found = false;
+        self.run(exec, &mut |_| {
+            found = true;
+            Ok(Flow::Stop)
+        })?;
+        Ok(found)
+    }
+
+    /// Its source with the slots in which its columns lie there, where it does nothing but move them.
+    fn unprojected(&self) -> Option<(&dyn Rows, &[usize])> {
         None
     }
 
@@ -50,7 +83,7 @@ pub(crate) type RowsBox = Box<dyn Rows>;
 /// One row without columns, if the condition holds: a SELECT without FROM.
 pub(crate) struct OneRow {
     /// The condition.
-    pub filter: Option<super::code::TestFn>,
+    pub filter: Option<TestFn>,
 }
 
 impl Rows for OneRow {
@@ -58,6 +91,17 @@ impl Rows for OneRow {
         match &self.filter {
             Some(filter) if !filter(exec)? => Ok(Flow::Continue),
             _ => next(exec),
+        }
+    }
+
+    fn yields(&self) -> Yield {
+        Yield::One
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        match &self.filter {
+            Some(filter) => filter(exec),
+            None => Ok(true),
         }
     }
 
@@ -71,7 +115,7 @@ pub(crate) struct Filter {
     /// Source.
     pub source: RowsBox,
     /// Condition.
-    pub filter: super::code::TestFn,
+    pub filter: TestFn,
     /// Its text.
     pub text: String,
 }
@@ -79,6 +123,14 @@ pub(crate) struct Filter {
 impl Rows for Filter {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         self.source.run(exec, &mut |exec| if (self.filter)(exec)? { next(exec) } else { Ok(Flow::Continue) })
+    }
+
+    fn yields(&self) -> Yield {
+        if self.source.yields() == Yield::One { Yield::One } else { Yield::Many }
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        Ok(self.source.one(exec)? && (self.filter)(exec)?)
     }
 
     fn explain(&self, out: &mut Explain) {
@@ -89,22 +141,53 @@ impl Rows for Filter {
 
 /// Computes expressions into slots for each row.
 pub(crate) struct Project {
-    /// Source.
-    pub source: RowsBox,
+    source: RowsBox,
     /// The first slot.
-    pub first: usize,
+    first: usize,
     /// One expression a slot.
-    pub codes: Vec<super::code::Code>,
+    codes: Vec<Code>,
+    /// Where the values are, if they only have to be moved.
+    slots: Option<Vec<usize>>,
+}
+
+impl Project {
+    /// Puts one expression after the other into slots from `first` on.
+    pub(crate) fn new(source: RowsBox, first: usize, codes: Vec<Code>) -> Project {
+        let slots = codes.iter().map(Code::slot).collect();
+        Project { source, first, codes, slots }
+    }
+
+    #[inline]
+    fn compute(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        for (number, code) in self.codes.iter().enumerate() {
+            code.run_into(exec, self.first + number)?;
+        }
+        Ok(())
+    }
 }
 
 impl Rows for Project {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         self.source.run(exec, &mut |exec| {
-            for (number, code) in self.codes.iter().enumerate() {
-                code.run_into(exec, self.first + number)?;
-            }
+            self.compute(exec)?;
             next(exec)
         })
+    }
+
+    fn yields(&self) -> Yield {
+        self.source.yields()
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        if !self.source.one(exec)? {
+            return Ok(false);
+        }
+        self.compute(exec)?;
+        Ok(true)
+    }
+
+    fn unprojected(&self) -> Option<(&dyn Rows, &[usize])> {
+        Some((&*self.source, self.slots.as_deref()?))
     }
 
     fn expect_few(&mut self, rows: usize) {

@@ -9,9 +9,9 @@ use super::code::Code;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::hash_table::Keys;
-use super::rows::{Next, Rows, RowsBox};
+use super::rows::{Next, Rows, RowsBox, Yield};
 use crate::layout::TableAccess;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 
 /// A key to sort by.
 #[derive(Clone, Debug)]
@@ -198,6 +198,11 @@ impl Rows for Sort {
         Ok(flow)
     }
 
+    fn yields(&self) -> Yield {
+        let one = self.bounds.as_ref().is_some_and(|bounds| bounds.few() == Some(1));
+        if one { Yield::One } else { Yield::Many }
+    }
+
     fn explain(&self, out: &mut Explain) {
         out.line(if self.bounds.is_some() { "Top-N Sort" } else { "Sort" });
         out.note(format_args!("Sort Key: {}", self.text));
@@ -248,6 +253,16 @@ impl Rows for Limit {
         Ok(stopped)
     }
 
+    fn yields(&self) -> Yield {
+        let first =
+            self.bounds.few() == Some(1) && self.ties.is_none() && self.source.yields() != Yield::Many;
+        if first { Yield::One } else { Yield::Many }
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.source.one(exec)
+    }
+
     fn explain(&self, out: &mut Explain) {
         out.line("Limit");
         out.child(&*self.source);
@@ -286,28 +301,64 @@ pub(crate) struct LockRows {
     pub row: usize,
     pub strength: LockStrength,
     pub wait: LockWait,
+    /// There is a row for sure: no outer join may have made it up.
+    pub certain: bool,
+}
+
+impl LockRows {
+    /// Locks the row in the slots; false when it is to be skipped.
+    #[inline]
+    fn lock(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else {
+            return Err(self.nothing_to_lock());
+        };
+        let Some(locked) = exec.tx.lock_row(&self.access, row, self.strength, self.wait)? else {
+            return Ok(false);
+        };
+        if locked.held != row.held {
+            exec.set(self.row, pack_row(locked));
+        }
+        Ok(true)
+    }
+
+    /// A row that is skipped may be followed by one that is not.
+    #[cold]
+    fn after_skipping(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        let mut found = false;
+        if self.source.yields() != Yield::One {
+            self.run(exec, &mut |_| {
+                found = true;
+                Ok(Flow::Stop)
+            })?;
+        }
+        Ok(found)
+    }
+
+    #[cold]
+    fn nothing_to_lock(&self) -> Stop {
+        let message =
+            format!("{} cannot be applied to the nullable side of an outer join", clause(self.strength));
+        SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).into()
+    }
 }
 
 impl Rows for LockRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        self.source.run(exec, &mut |exec| {
-            let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else {
-                let message = format!(
-                    "{} cannot be applied to the nullable side of an outer join",
-                    clause(self.strength)
-                );
-                return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).into());
-            };
-            match exec.tx.lock_row(&self.access, row, self.strength, self.wait)? {
-                Some(locked) => {
-                    if locked.held != row.held {
-                        exec.set(self.row, pack_row(locked));
-                    }
-                    next(exec)
-                }
-                None => Ok(Flow::Continue),
-            }
-        })
+        self.source.run(exec, &mut |exec| if self.lock(exec)? { next(exec) } else { Ok(Flow::Continue) })
+    }
+
+    fn yields(&self) -> Yield {
+        self.source.yields()
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        if !self.source.one(exec)? {
+            return Ok(false);
+        }
+        if (self.certain && exec.tx.is_without_locks()) || self.lock(exec)? {
+            return Ok(true);
+        }
+        self.after_skipping(exec)
     }
 
     fn expect_few(&mut self, rows: usize) {

@@ -10,7 +10,7 @@ use tuplix_types::{Result, TypeId};
 use super::access_path::{Choice, Indexes, Key, Keys, Wish, column_comparison, keys_of, plain_column};
 use super::builder::Builder;
 use super::cost::{Estimate, Pricing};
-use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Way, storage_tests};
+use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Tests, Way, storage_tests};
 use super::walk::Facts;
 use crate::layout::{Placement, TableAccess};
 
@@ -145,7 +145,7 @@ impl Builder<'_> {
                 used.insert(number);
             }
         }
-        Ok(Way::Scan(tests))
+        Ok(Way::Scan(Tests::new(tests, access)))
     }
 
     fn storage_test(
@@ -208,7 +208,7 @@ impl Builder<'_> {
         used: &mut BTreeSet<usize>,
     ) -> Result<Way> {
         let (index, equal, any) = match choice {
-            Choice::Scan => return Ok(Way::Scan(Vec::new())),
+            Choice::Scan => return Ok(Way::Scan(Tests::new(Vec::new(), access))),
             Choice::Lookup { index, .. } => (*index, usize::MAX, None),
             Choice::Any { index, any } => (*index, usize::MAX, Some(*any)),
             Choice::Range { index, equal, .. } => (*index, *equal, None),

@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 
 use tuplix_catalog::TriggerEvent;
 use tuplix_sql::plan::{Delete, Expr, From, RelationId, Update, ViewCheck};
-use tuplix_types::{Result, TypeId, Value};
+use tuplix_types::{Result, SqlError, TypeId, Value};
 
 use super::access_path::Wish;
 use super::builder::Builder;
 use super::code::Code;
-use super::constraint::{BoundCheck, Constraints, violation};
+use super::constraint::{BoundCheck, Constraints, Violation, violation};
 use super::explain::Explain;
-use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
+use super::frame::{Exec, Flow, RowSet, discard, pack_row, unpack_row};
 use super::from::RelationWish;
 use super::hooks::Hooks;
 use super::query::QueryCode;
-use super::rows::{Next, Rows, RowsBox};
-use super::scan::{Bucket, TableScan, Way};
+use super::rows::{Next, Rows, RowsBox, Yield};
+use super::scan::TableScan;
 use super::view_check::{self, ViewChecks};
 use super::walk;
 use crate::layout::TableAccess;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 use crate::transaction::{Effects, RowRef};
 
 /// The assignments of an UPDATE or ON CONFLICT DO UPDATE.
@@ -46,7 +46,7 @@ impl Change {
     }
 
     /// Computes the new values.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn compute(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         for (number, code) in self.codes.iter().enumerate() {
             code.run_into(exec, self.first + number)?;
@@ -55,22 +55,23 @@ impl Change {
     }
 
     /// Changes a row to the new values; `None` when a trigger skips it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn apply(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<Option<RowRef>> {
         if let Some(hooks) = &self.hooks {
             return self.apply_hooked(hooks, exec, row);
         }
         for (from, to) in &self.write_back {
-            let value = exec.copy(*from);
-            exec.set(*to, value);
+            exec.copy_to(*from, *to);
         }
         if let Some(violated) = self.constraints.violated(exec)? {
-            let mut values: Vec<Value> =
-                (0..self.access.table.columns.len()).map(|column| exec.tx.read(row, column)).collect();
-            for (number, column) in self.columns.iter().enumerate() {
-                values[*column] = exec.get(self.first + number).clone();
-            }
-            return Err(violation(exec, &self.access, violated, &values));
+            return Err(self.violation(exec, row, violated));
+        }
+        if let [column] = self.columns[..] {
+            let changes = [(column, exec.copy(self.first))];
+            let changed = exec.tx.update(&self.access, row, &changes, &self.effects);
+            let [(_, value)] = changes;
+            discard(value);
+            return changed.map(Some);
         }
         let mut changes = std::mem::take(&mut exec.stack.changes);
         changes.clear();
@@ -81,6 +82,16 @@ impl Change {
         changes.clear();
         exec.stack.changes = changes;
         changed.map(Some)
+    }
+
+    #[cold]
+    fn violation(&self, exec: &mut Exec<'_, '_>, row: RowRef, violated: Violation) -> Stop {
+        let mut values: Vec<Value> =
+            (0..self.access.table.columns.len()).map(|column| exec.tx.read(row, column)).collect();
+        for (number, column) in self.columns.iter().enumerate() {
+            values[*column] = exec.get(self.first + number).clone();
+        }
+        violation(exec, &self.access, violated, &values)
     }
 
     fn apply_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<Option<RowRef>> {
@@ -155,17 +166,22 @@ impl Builder<'_> {
         row: usize,
     ) -> Result<Found> {
         let From::Table { relation, table } = target else {
-            return Err(tuplix_types::SqlError::internal("a change of something that is no table"));
+            return Err(SqlError::internal("a change of something that is no table"));
         };
         self.relations.entry(*relation).or_default().row = Some(row);
         let mut conditions = Vec::new();
         filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));
         if from.is_empty() {
-            let (scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
-            let single = matches!(scan.way, Way::Unique { .. }) && !matches!(scan.bucket, Bucket::All);
+            let (mut scan, _) = self.table_scan(*relation, *table, &conditions, &Wish::default())?;
+            let single = scan.is_unique();
             // To be measured, the scan has to be an operator.
             let single = single && self.context.measure.is_none();
-            return Ok(if single { Found::One(Box::new(scan)) } else { Found::Many(self.operator(scan)) });
+            if single {
+                // The row goes from hand to hand.
+                scan.row = None;
+                return Ok(Found::One(Box::new(scan)));
+            }
+            return Ok(Found::Many(self.operator(scan)));
         }
         let items: Vec<&From> = std::iter::once(target).chain(from).collect();
         Ok(Found::Many(self.from(&items, &conditions, &RelationWish::default())?.0))
@@ -218,7 +234,7 @@ impl Builder<'_> {
     }
 
     fn changing(&mut self, parts: ChangeParts<'_>) -> Result<QueryCode> {
-        let ChangeParts { source, access, row, change, hooks, items, returning, view_checks, columns } =
+        let ChangeParts { source, access, row, mut change, hooks, items, returning, view_checks, columns } =
             parts;
         let view_checks = self.view_checks(view_checks)?;
         let returning = self.exprs(returning)?;
@@ -230,6 +246,9 @@ impl Builder<'_> {
         let reads_back = !returning.is_empty()
             || !view_checks.is_empty()
             || change.as_ref().is_some_and(|c| !c.constraints.checks.is_empty());
+        if let Some(change) = change.as_mut().filter(|_| !reads_back) {
+            change.write_back.clear();
+        }
         let own = change.as_ref().and_then(|change| change.hooks.as_ref()).or(hooks.as_ref());
         let triggers = own.is_some_and(Hooks::has_before_rows);
         if reads_back {
@@ -296,54 +315,70 @@ struct ChangeRows {
 }
 
 impl ChangeRows {
+    /// Changes the row that the slots tell of, and says whether it did.
     #[inline]
     fn change(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
-        match unpack_row(self.access.slot, exec.get(self.row)) {
-            Some(row) => self.change_row(exec, row),
-            None => Ok(false),
-        }
+        let Some(row) = unpack_row(self.access.slot, exec.get(self.row)) else { return Ok(false) };
+        let Some(row) = self.change_row(exec, row)? else { return Ok(false) };
+        exec.set(self.row, pack_row(row));
+        Ok(true)
     }
 
-    #[inline]
-    fn change_row(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<bool> {
+    /// Changes a row, and says what it is called then; `None` when it was left alone.
+    #[inline(always)]
+    fn change_row(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<Option<RowRef>> {
         if self.recheck && !exec.tx.is_live(row) {
-            return Ok(false);
+            return Ok(None);
         }
         match &self.change {
             Some(change) => {
-                let Some(row) = change.apply(exec, row)? else { return Ok(false) };
-                exec.set(self.row, pack_row(row));
-                if let Some(view) = self.view_checks.broken(exec)? {
+                let Some(row) = change.apply(exec, row)? else { return Ok(None) };
+                if !self.view_checks.is_empty()
+                    && let Some(view) = self.view_checks.broken(exec)?
+                {
                     let columns = 0..self.access.table.columns.len();
                     let values: Vec<Value> = columns.map(|column| exec.tx.read(row, column)).collect();
                     return Err(view_check::broken(exec, &self.access, view, &values));
                 }
+                Ok(Some(row))
             }
             None => match &self.hooks {
-                None => exec.tx.delete(&self.access, row)?,
-                Some(hooks) => return hooks.delete(exec, row),
+                None => exec.tx.delete(&self.access, row).map(|()| Some(row)),
+                Some(hooks) => Ok(hooks.delete(exec, row)?.then_some(row)),
             },
         }
-        Ok(true)
     }
 
-    fn give(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+    #[inline(always)]
+    fn give(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         for (number, code) in self.returning.iter().enumerate() {
             code.run_into(exec, self.out + number)?;
         }
-        next(exec)
+        Ok(())
     }
 
-    #[inline]
-    fn run_single(&self, scan: &TableScan, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+    /// Changes the one row there is, and says whether there is a row to give.
+    #[inline(always)]
+    fn change_one(&self, scan: &TableScan, exec: &mut Exec<'_, '_>) -> Run<bool> {
         exec.affected = 0;
-        let Some(row) = scan.find(exec)? else { return Ok(Flow::Continue) };
+        let Some(row) = scan.find(exec)? else { return Ok(false) };
         if let Some(change) = &self.change {
             change.compute(exec)?;
         }
-        let changed = self.change_row(exec, row)?;
+        let changed = self.change_row(exec, row)?.is_some();
         exec.affected = u64::from(changed);
-        if changed && !self.returning.is_empty() { self.give(exec, next) } else { Ok(Flow::Continue) }
+        if !changed || self.returning.is_empty() {
+            return Ok(false);
+        }
+        self.give(exec)?;
+        Ok(true)
+    }
+
+    fn hooks(&self) -> Option<&Hooks> {
+        match &self.change {
+            Some(change) => change.hooks.as_ref(),
+            None => self.hooks.as_ref(),
+        }
     }
 }
 
@@ -361,7 +396,9 @@ impl ChangeRows {
     #[inline]
     fn run_rows(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         let source = match &self.source {
-            Found::One(scan) => return self.run_single(scan, exec, next),
+            Found::One(scan) => {
+                return if self.change_one(scan, exec)? { next(exec) } else { Ok(Flow::Continue) };
+            }
             Found::Many(source) => source,
         };
         let mut rows = RowSet { width: self.saved.len(), values: exec.take_buffer(), len: 0 };
@@ -385,7 +422,8 @@ impl ChangeRows {
                 affected += 1;
                 // A consumer that has enough does not end the change.
                 if flow == Flow::Continue && !self.returning.is_empty() {
-                    flow = self.give(exec, next)?;
+                    self.give(exec)?;
+                    flow = next(exec)?;
                 }
             }
             if number % 64 == 63 {
@@ -400,13 +438,23 @@ impl ChangeRows {
 
 impl Rows for ChangeRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let hooks = match &self.change {
-            Some(change) => change.hooks.as_ref(),
-            None => self.hooks.as_ref(),
-        };
-        match hooks {
+        match self.hooks() {
             None => self.run_rows(exec, next),
             Some(hooks) => self.run_hooked(hooks, exec, next),
+        }
+    }
+
+    fn yields(&self) -> Yield {
+        match &self.source {
+            Found::One(_) if self.hooks().is_none() => Yield::One,
+            _ => Yield::Many,
+        }
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        match &self.source {
+            Found::One(scan) => self.change_one(scan, exec),
+            Found::Many(_) => Err(SqlError::internal("a change of many rows as one of one").into()),
         }
     }
 

@@ -6,7 +6,7 @@ use tuplix_types::{Result, Rows, SqlError, Tag, Value, sqlstate};
 
 use super::Session;
 use super::bind::in_failed_block;
-use crate::exec::Exec;
+use crate::exec::{Exec, FrameStack, discard};
 use crate::lock_table::{TransactionId, WaitEnd};
 use crate::redo::Origin;
 use crate::statement::{Bound, Code, Prepared};
@@ -34,6 +34,7 @@ impl Session {
         if self.block.as_ref().is_some_and(|block| block.own) { self.end_own_block(outcome) } else { outcome }
     }
 
+    #[inline(always)]
     fn call_bound(
         &mut self,
         statement: &Prepared,
@@ -79,7 +80,34 @@ impl Session {
         outcome
     }
 
+    #[inline(always)]
     fn run_code(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        match self.try_code(bound, arguments, out) {
+            Err(Stop::Restart) => self.run_again(statement, bound, arguments, out),
+            Ok(epoch) => Ok(epoch),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    /// One run of it.
+    #[inline(always)]
+    fn try_code(&mut self, bound: &Bound, arguments: &[Value], out: &mut Rows) -> Run<u64> {
+        let origin = self.origin(&bound.code);
+        let body = |exec: &mut Exec<'_, '_>, rows: &mut Rows| execute(bound, exec, arguments, rows);
+        let (tag, committed) = self.run_once(bound.version, &origin, body, out)?;
+        out.tag = tag;
+        Ok(committed.epoch)
+    }
+
+    /// Runs it until it is not asked to restart, with code for the catalogue as it is then.
+    #[cold]
+    fn run_again(
         &mut self,
         statement: &Prepared,
         bound: &Bound,
@@ -88,28 +116,21 @@ impl Session {
     ) -> Result<u64> {
         let mut rebound: Option<Bound> = None;
         loop {
-            let bound = rebound.as_ref().unwrap_or(bound);
-            let origin = self.origin(&bound.code);
-            let version = bound.version;
-            let outcome =
-                self.run_once(version, &origin, |exec, rows| execute(bound, exec, arguments, rows), out);
-            match outcome {
-                Ok((tag, committed)) => {
-                    out.tag = tag;
-                    return Ok(committed.epoch);
-                }
+            out.clear();
+            let version = rebound.as_ref().unwrap_or(bound).version;
+            if self.services.current_version() != version {
+                self.services.refresh();
+                rebound = Some(self.current(statement)?);
+            }
+            match self.try_code(rebound.as_ref().unwrap_or(bound), arguments, out) {
+                Ok(epoch) => return Ok(epoch),
                 Err(Stop::Error(error)) => return Err(error),
-                Err(Stop::Restart) => {
-                    out.clear();
-                    if self.services.current_version() != version {
-                        self.services.refresh();
-                        rebound = Some(self.current(statement)?);
-                    }
-                }
+                Err(Stop::Restart) => {}
             }
         }
     }
 
+    #[inline(always)]
     fn origin(&self, code: &Code) -> Origin {
         let (procedure, version) = match code {
             Code::Call(call) => (call.function, call.function_version),
@@ -120,6 +141,7 @@ impl Session {
 
     /// One run: a one-shot with its commit, or one statement of the open block. A restart has been waited for when it
     /// returns [`Stop::Restart`].
+    #[inline(always)]
     pub(super) fn run_once<T>(
         &mut self,
         version: u64,
@@ -131,35 +153,25 @@ impl Session {
         self.start_deadline();
         let random_seed = self.next_random();
         let start = self.start_of_run(version, random_seed);
-        let mut tx = Transaction::start(start.0);
-        let outcome = tx
-            .check_start()
-            .and_then(|()| tx.validate_own_reads())
-            .and_then(|()| {
-                let mut exec = Exec::new(&mut tx, start.1);
-                let value = body(&mut exec, out)?;
-                if exec.tx.has_deferred() {
-                    crate::exec::check_deferred(&mut exec)?;
-                }
-                Ok(value)
-            })
-            .and_then(|value| {
-                if in_block { tx.finish_statement() } else { tx.commit(origin) }.map(|c| (value, c))
-            });
-        let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
-        drop(tx);
-        self.after_run(outcome.is_ok());
-        self.end_run_of_cursors(outcome.is_ok(), in_block);
-        match outcome {
-            Err(Stop::Restart) => {
-                self.wait_before_restart(cause.unwrap_or_default())?;
-                Err(Stop::Restart)
+        let mut tx = Transaction::new(start.0);
+        let outcome = run_and_commit(&mut tx, start.1, in_block, origin, |exec| body(exec, out));
+        if outcome.is_err() {
+            let cause = tx.take_cause_and_abandon();
+            drop(tx);
+            self.end_run_of_cursors(false, in_block);
+            if let Err(Stop::Restart) = outcome {
+                self.wait_before_restart(cause)?;
             }
-            outcome => outcome,
+            return outcome;
         }
+        drop(tx);
+        self.after_run();
+        self.end_run_of_cursors(true, in_block);
+        outcome
     }
 
-    fn start_of_run(&mut self, version: u64, random_seed: u64) -> (Start<'_>, &mut crate::exec::FrameStack) {
+    #[inline(always)]
+    fn start_of_run(&mut self, version: u64, random_seed: u64) -> (Start<'_>, &mut FrameStack) {
         let Session { node, services, scratch, frames, block, .. } = self;
         let read_only = block.as_ref().is_some_and(|block| block.read_only);
         let block_us = block.as_ref().map(|block| block.now_us);
@@ -187,16 +199,18 @@ impl Session {
     }
 
     /// Moves what a run said to the session: notices, and notifications to where they wait for the commit.
-    fn after_run(&mut self, succeeded: bool) {
-        if !succeeded {
-            return;
-        }
+    #[inline(always)]
+    fn after_run(&mut self) {
         if !self.scratch.notices.is_empty() {
             self.notices.append(&mut self.scratch.notices);
         }
-        if self.scratch.notifications.is_empty() {
-            return;
+        if !self.scratch.notifications.is_empty() {
+            self.notify();
         }
+    }
+
+    #[cold]
+    fn notify(&mut self) {
         match &mut self.block {
             Some(block) => block.notifications.append(&mut self.scratch.notifications),
             None => {
@@ -206,11 +220,13 @@ impl Session {
         }
     }
 
+    #[inline(always)]
     pub(super) fn start_deadline(&mut self) {
         let deadline = self.statement_limit_ns.map(|limit| self.node.machine().monotonic_ns() + limit);
         self.services.deadline_ns.set(deadline);
     }
 
+    #[inline(always)]
     pub(super) fn next_random(&mut self) -> u64 {
         self.random_state =
             self.random_state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -260,11 +276,46 @@ impl Session {
     }
 }
 
+/// Runs `body` in a transaction, and ends it.
+#[inline(always)]
+fn run_and_commit<'n, T>(
+    tx: &mut Transaction<'n>,
+    frames: &mut FrameStack,
+    in_block: bool,
+    origin: &Origin,
+    body: impl FnOnce(&mut Exec<'_, 'n>) -> Run<T>,
+) -> Run<(T, Committed)> {
+    tx.check_start()?;
+    if in_block {
+        tx.validate_own_reads()?;
+    }
+    let mut exec = Exec::new(tx, frames);
+    let value = body(&mut exec)?;
+    if exec.tx.has_deferred() {
+        crate::exec::check_deferred(&mut exec)?;
+    }
+    drop(exec);
+    let committed = if in_block { tx.finish_statement()? } else { tx.commit(origin)? };
+    Ok((value, committed))
+}
+
 /// Executes compiled code in a run.
+#[inline(always)]
 fn execute(bound: &Bound, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
     if !bound.user_parameters && !bound.user_columns {
         return execute_code(&bound.code, exec, arguments, out);
     }
+    execute_between_types(bound, exec, arguments, out)
+}
+
+/// Executes it with values of users' types, which clients give and get as texts.
+#[inline(never)]
+fn execute_between_types(
+    bound: &Bound,
+    exec: &mut Exec<'_, '_>,
+    arguments: &[Value],
+    out: &mut Rows,
+) -> Run<Tag> {
     let given = arguments.iter().zip(&*bound.parameters);
     let inside: Run<Vec<Value>> = given.map(|(value, ty)| crate::exec::argument(exec, *ty, value)).collect();
     let tag = execute_code(&bound.code, exec, &inside?, out)?;
@@ -281,12 +332,13 @@ pub(super) fn label_rows(catalog: &tuplix_catalog::Catalog, rows: &mut Rows) {
     });
 }
 
-#[inline]
+#[inline(always)]
 fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
     match code {
         Code::Call(call) => {
             let value = call.procedure.call_scalar(exec, arguments)?;
             out.push(std::slice::from_ref(&value));
+            discard(value);
             Ok(Tag { command: "SELECT", rows: Some(1) })
         }
         Code::Query(query) => {

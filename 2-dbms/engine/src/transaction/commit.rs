@@ -7,10 +7,13 @@ use tuplix_types::Value;
 
 use super::interactive::PrivateFragment;
 use super::{FragmentKey, Interactive, RestartCause, RowRef, Transaction, Undo};
+use crate::domain::Guard;
+use crate::exec::discard;
 use crate::layout::{Domain, TableAccess};
+use crate::node::Node;
 use crate::redo::{self, Origin};
 use crate::sequences::SequenceAccess;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 
 /// A committed run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,8 +26,9 @@ impl Transaction<'_> {
     /// Publishes the run's changes and releases the latches. `origin` says in the log who changed the rows.
     ///
     /// # Errors
-    /// [`crate::stop::Stop::Restart`] when the log's buffer is full; 54000 when the changes are too many for one record, or too
+    /// [`Stop::Restart`] when the log's buffer is full; 54000 when the changes are too many for one record, or too
     /// many tables. The caller abandons the run then.
+    #[inline(always)]
     pub(crate) fn commit(&mut self, origin: &Origin) -> Run<Committed> {
         let committed = self.commit_keeping_latches(origin)?;
         self.held.release();
@@ -35,22 +39,30 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// As [`Transaction::commit`].
+    #[inline(always)]
     pub(crate) fn commit_keeping_latches(&mut self, origin: &Origin) -> Run<Committed> {
         if self.held.len() > 0 && !self.held.get(0).lane.has_room() {
-            let stop = self.restart_with(&[]);
-            self.cause = RestartCause::LogFull;
-            return Err(stop);
+            return Err(self.restart_for_room());
         }
-        let committed = if self.scratch.undo.is_empty() && self.scratch.redo.is_empty() {
-            Committed { epoch: self.seen_epoch() }
-        } else {
-            self.commit_changes(origin)?
-        };
+        if self.scratch.undo.is_empty() && self.scratch.redo.is_empty() {
+            return Ok(Committed { epoch: self.seen_epoch() });
+        }
+        let committed = self.commit_changes(origin)?;
         self.release_deleted();
         self.scratch.undo.clear();
-        self.scratch.undo_values.clear();
+        while let Some((_, value)) = self.scratch.undo_values.pop() {
+            discard(value);
+        }
         self.scratch.redo.clear();
         Ok(committed)
+    }
+
+    /// Asks for a restart once the log's buffer has room again.
+    #[cold]
+    fn restart_for_room(&mut self) -> Stop {
+        let stop = self.restart_with(&[]);
+        self.cause = RestartCause::LogFull;
+        stop
     }
 
     /// The newest epoch whose effects this run can have seen.
@@ -59,13 +71,12 @@ impl Transaction<'_> {
     }
 
     fn domain_epoch(&self) -> u64 {
-        let held = self.held.iter().map(|guard| guard.last_epoch).max();
-        let reference = match held {
-            // SAFETY: some latch is held, and the reference domain is written with all latches held.
-            Some(_) => unsafe { self.node.domain(Domain::REFERENCE).shared() }.last_epoch,
-            None => 0,
-        };
-        held.unwrap_or(0).max(reference)
+        if self.held.len() == 0 {
+            return 0;
+        }
+        // SAFETY: some latch is held, and the reference domain is written with all latches held.
+        let reference = unsafe { self.node.domain(Domain::REFERENCE).shared() }.last_epoch;
+        self.held.newest(reference, |guard| guard.last_epoch)
     }
 
     /// Notes that a reply must wait for this epoch too.
@@ -77,7 +88,7 @@ impl Transaction<'_> {
     /// Writes into the log how far a sequence may go, whatever becomes of this run, and gives the record's epoch.
     ///
     /// # Errors
-    /// [`crate::stop::Stop::Restart`] when the log's buffer is full.
+    /// [`Stop::Restart`] when the log's buffer is full.
     pub(crate) fn log_sequence(&mut self, sequence: &SequenceAccess, value: i64, called: bool) -> Run<u64> {
         if !self.logs {
             return Ok(0);
@@ -85,13 +96,11 @@ impl Transaction<'_> {
         let mut bytes = Vec::new();
         let id = sequence.def.id;
         redo::catalog(&mut bytes, &CatalogChange::SetSequence { id, value, called })?;
-        let held = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0);
+        let held = self.held.newest(0, |guard| guard.last_commit);
         let mut lane = self.node.sequence_lane();
         if !lane.lane.has_room() {
             drop(lane);
-            let stop = self.restart_with(&[]);
-            self.cause = RestartCause::LogFull;
-            return Err(stop);
+            return Err(self.restart_for_room());
         }
         let epoch = self.node.current_epoch();
         let commit_ts = lane.last_commit.max(held) + 1;
@@ -103,13 +112,9 @@ impl Transaction<'_> {
     }
 
     fn commit_changes(&mut self, origin: &Origin) -> Run<Committed> {
-        let mut timestamp = self.held.iter().map(|guard| guard.last_commit).max().unwrap_or(0) + 1;
+        let mut timestamp = self.held.newest(0, |guard| guard.last_commit) + 1;
         // Sequences are created and set by the catalogue's records: their own come before or after, never beside.
-        let mut sequences = self.logs_catalog.then(|| self.node.sequence_lane());
-        if let Some(lane) = &mut sequences {
-            timestamp = timestamp.max(lane.last_commit + 1);
-            lane.last_commit = timestamp;
-        }
+        let _sequences = self.logs_catalog.then(|| pass_sequences(self.node, &mut timestamp));
         // Read while all latches are held: an epoch closes only when no domain can still commit into it.
         let epoch = self.node.current_epoch();
         let header = RecordHeader {
@@ -120,10 +125,10 @@ impl Transaction<'_> {
         };
         let Transaction { held, scratch, .. } = self;
         held.get_mut(0).lane.append(epoch, &header, |record| record.extend(&scratch.redo))?;
-        for guard in held.iter_mut() {
+        held.for_each_mut(|guard| {
             guard.last_commit = timestamp;
             guard.last_epoch = epoch;
-        }
+        });
         Ok(Committed { epoch })
     }
 
@@ -231,6 +236,15 @@ impl Transaction<'_> {
         }
         self.held.release();
     }
+}
+
+/// Latches the lane of sequences, which is at this timestamp or a later one then.
+#[cold]
+fn pass_sequences<'n>(node: &'n Node, timestamp: &mut u64) -> Guard<'n> {
+    let mut lane = node.sequence_lane();
+    *timestamp = (*timestamp).max(lane.last_commit + 1);
+    lane.last_commit = *timestamp;
+    lane
 }
 
 /// Whether a column need not be written again; only said of what is cheap to compare.

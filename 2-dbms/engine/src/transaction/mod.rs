@@ -162,19 +162,26 @@ impl<'n> Held<'n> {
 
     #[inline]
     fn position(&self, domain: Domain) -> Option<u16> {
-        let position = self.first.iter().position(|guard| guard.domain == domain);
-        let position = match position {
-            Some(position) => Some(position),
-            None if self.more.is_empty() => None,
-            None => self.more.iter().position(|guard| guard.domain == domain).map(|found| found + 4),
-        };
+        match self.first.first() {
+            None => None,
+            Some(first) if first.domain == domain => Some(0),
+            Some(_) => self.later_position(domain),
+        }
+    }
+
+    #[inline(never)]
+    fn later_position(&self, domain: Domain) -> Option<u16> {
+        let position = self.iter().position(|guard| guard.domain == domain);
         position.and_then(|position| u16::try_from(position).ok())
     }
 
     #[inline]
     fn get(&self, held: u16) -> &Guard<'n> {
         let held = usize::from(held);
-        if held < 4 { &self.first[held] } else { &self.more[held - 4] }
+        match self.first.get(held) {
+            Some(guard) => guard,
+            None => &self.more[held - 4],
+        }
     }
 
     #[inline]
@@ -183,9 +190,12 @@ impl<'n> Held<'n> {
         if held < 4 { &mut self.first[held] } else { &mut self.more[held - 4] }
     }
 
+    #[inline]
     fn release(&mut self) {
         self.first.clear();
-        self.more.clear();
+        if !self.more.is_empty() {
+            self.more.clear();
+        }
     }
 
     fn push(&mut self, guard: Guard<'n>) -> u16 {
@@ -201,8 +211,25 @@ impl<'n> Held<'n> {
         self.first.iter().chain(self.more.iter())
     }
 
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Guard<'n>> {
-        self.first.iter_mut().chain(self.more.iter_mut())
+    #[inline]
+    fn for_each_mut(&mut self, mut change: impl FnMut(&mut Guard<'n>)) {
+        match &mut self.first[..] {
+            // One is the rule.
+            [one] => change(one),
+            first => {
+                first.iter_mut().for_each(&mut change);
+                self.more.iter_mut().for_each(change);
+            }
+        }
+    }
+
+    /// The greatest of a number and those of the domains.
+    #[inline]
+    fn newest(&self, least: u64, number: impl Fn(&Guard<'n>) -> u64) -> u64 {
+        match &self.first[..] {
+            [one] => least.max(number(one)),
+            _ => self.iter().fold(least, |newest, guard| newest.max(number(guard))),
+        }
     }
 }
 
@@ -225,11 +252,21 @@ pub(crate) struct Start<'n> {
 impl<'n> Transaction<'n> {
     /// Starts a run. It latches what an earlier run of the same transaction found that it needs.
     pub(crate) fn start(start: Start<'n>) -> Transaction<'n> {
-        let mut transaction = Transaction {
+        let mut transaction = Transaction::new(start);
+        if !transaction.scratch.wanted.is_empty() {
+            transaction.latch_wanted();
+        }
+        transaction
+    }
+
+    /// A run that [`Transaction::check_start`] starts.
+    #[inline(always)]
+    pub(crate) fn new(start: Start<'n>) -> Transaction<'n> {
+        debug_assert!(start.scratch.undo.is_empty() && start.scratch.redo.is_empty());
+        Transaction {
             node: start.node,
             services: start.services,
             held: Held { first: ArrayVec::new(), more: Vec::new() },
-            scratch: start.scratch,
             interactive: start.interactive,
             cause: RestartCause::Latch,
             catalog_version: start.catalog_version,
@@ -240,16 +277,12 @@ impl<'n> Transaction<'n> {
             logs: start.node.log.is_on(),
             sequence_epoch: 0,
             logs_catalog: false,
-        };
-        debug_assert!(transaction.scratch.undo.is_empty() && transaction.scratch.redo.is_empty());
-        transaction.latch_wanted();
-        transaction
+            scratch: start.scratch,
+        }
     }
 
+    #[cold]
     fn latch_wanted(&mut self) {
-        if self.scratch.wanted.is_empty() {
-            return;
-        }
         let mut wanted = std::mem::take(&mut self.scratch.wanted);
         wanted.sort_unstable();
         wanted.dedup();
@@ -261,7 +294,7 @@ impl<'n> Transaction<'n> {
     }
 
     /// Latches `domain`, and says under which number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hold(&mut self, domain: Domain) -> Run<u16> {
         match self.held.position(domain) {
             Some(held) => Ok(held),
@@ -282,9 +315,14 @@ impl<'n> Transaction<'n> {
         Ok(held)
     }
 
-    /// Checks, once a run has started with latches in hand, that the code is still good.
+    /// Latches what the run is known to need, and checks that the code is still good.
+    #[inline(always)]
     pub(crate) fn check_start(&mut self) -> Run<()> {
-        if self.held.len() > 0 { self.check_catalog() } else { Ok(()) }
+        if self.scratch.wanted.is_empty() {
+            return Ok(());
+        }
+        self.latch_wanted();
+        self.check_catalog()
     }
 
     /// DDL publishes with all latches held, so under any latch the version stands still.
@@ -339,7 +377,7 @@ impl<'n> Transaction<'n> {
     }
 
     /// Latches where `bucket` of the table lies.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn place(&mut self, access: &TableAccess, bucket: u16) -> Run<u16> {
         match access.placement {
             Placement::Hash { .. } => self.hold(self.node.domain_of_bucket(bucket)),
@@ -370,8 +408,16 @@ impl<'n> Transaction<'n> {
         Ok(RowRef { held: self.place_for_write(access, row.bucket)?, ..row })
     }
 
-    #[inline]
+    #[inline(always)]
     fn domain_state(&self, held: u16) -> &DomainState {
+        match self.held.first.get(usize::from(held)) {
+            Some(guard) => guard,
+            None => self.other_domain(held),
+        }
+    }
+
+    #[inline(never)]
+    fn other_domain(&self, held: u16) -> &DomainState {
         if held == SHARED_REFERENCE {
             assert!(self.held.len() > 0, "a reference table is read under some latch");
             // SAFETY: this transaction holds a latch, and reference tables are written with all latches held.
@@ -380,8 +426,18 @@ impl<'n> Transaction<'n> {
         self.held.get(held)
     }
 
+    /// Whether nobody else can have locked a row in the domains held, and no locks are taken.
+    #[inline(always)]
+    pub(crate) fn is_without_locks(&self) -> bool {
+        !self.is_interactive()
+            && match &self.held.first[..] {
+                [one] => one.locks.is_empty(),
+                _ => false,
+            }
+    }
+
     /// The bucket of a distribution column's value: itself when it is a bucket number (as `p_key` is), wrapped otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn bucket_of(&self, access: &TableAccess, value: &Value) -> u16 {
         bucket_of_value(access, value)
     }
@@ -597,6 +653,10 @@ impl Scratch {
 #[inline]
 pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
     match value.as_i64() {
+        // What `rem_euclid` gives for a power of two, without a division.
+        Some(key) if access.buckets & access.buckets.wrapping_sub(1) == 0 => {
+            key as u16 & access.buckets.wrapping_sub(1)
+        }
         Some(key) => key.rem_euclid(i64::from(access.buckets)) as u16,
         None => 0,
     }

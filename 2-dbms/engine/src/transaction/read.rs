@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use tuplix_storage::{
-    ChunkView, Fragment, RangeCursor, RowBatch as IdBatch, RowId, ScanCursor, SimplePredicate,
+    ChunkView, Fragment, RangeCursor, RowBatch as IdBatch, RowId, RowView, ScanCursor, SimplePredicate,
 };
 use tuplix_types::Value;
 
@@ -135,19 +135,20 @@ impl Transaction<'_> {
     }
 
     /// The next row of a bucket, from slot `from` on, for which all predicates hold, for a one-shot that reads a few.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_match(
         &mut self,
         access: &TableAccess,
         bucket: u16,
         from: &mut u64,
         predicates: &[SimplePredicate],
-    ) -> Run<Option<RowRef>> {
+    ) -> Run<Option<(RowRef, RowView<'_>)>> {
         debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
         let held = self.place(access, bucket)?;
-        let fragment = self.domain_state(held).fragment(access.slot, bucket);
-        let found = fragment.and_then(|fragment| fragment.next_match(from, predicates));
-        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
+        let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else { return Ok(None) };
+        let Some(row) = fragment.next_match(from, predicates) else { return Ok(None) };
+        let view = fragment.row(row).map(|view| (row, view));
+        Ok(view.map(|(row, view)| (RowRef { slot: access.slot, bucket, held, private: false, row }, view)))
     }
 
     /// Appends the rows of a bucket whose key in the index is `key` (in an ordered index: begins with it).
@@ -188,7 +189,7 @@ impl Transaction<'_> {
     }
 
     /// The row of a bucket whose key in the unique index is `key`.
-    #[inline]
+    #[inline(always)]
     pub fn lookup_unique(
         &mut self,
         access: &TableAccess,
@@ -197,8 +198,13 @@ impl Transaction<'_> {
         key: &[Value],
     ) -> Run<Option<RowRef>> {
         let held = self.place(access, bucket)?;
-        self.track_read(held, access, bucket)?;
-        Ok(self.find_key(held, access, bucket, index, key))
+        if self.is_interactive() {
+            self.track_read(held, access, bucket)?;
+            return Ok(self.find_key(held, access, bucket, index, key));
+        }
+        let fragment = self.domain_state(held).fragment(access.slot, bucket);
+        let found = fragment.and_then(|fragment| fragment.lookup(index, key));
+        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
     }
 
     /// As [`Transaction::lookup_unique`], in a place already latched.

@@ -213,8 +213,10 @@ impl Resolver<'_> {
 
     fn finish(&self, chosen: &Fitted<'_>, call: CallShape<'_>) -> Result<ResolvedCall> {
         let result = chosen.source.result();
-        if call.variadic && chosen.source.args().last() == Some(&TypeId::ANY) {
-            return Err(SqlError::unsupported("VARIADIC with a function that takes \"any\""));
+        let spreads = call.variadic && chosen.source.args().last() == Some(&TypeId::ANY);
+        if spreads && call.args.last().is_none_or(|last| self.types.element(*last).is_none()) {
+            let message = "VARIADIC argument must be an array";
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
         }
         let (args, result) = if any_polymorphic(&chosen.args) || chosen.args.contains(&TypeId::ANY) {
             self.settle_polymorphic(call.args, &chosen.args, result)?
@@ -229,6 +231,11 @@ impl Resolver<'_> {
             }
             Source::BuiltIn(function) if function.kind == FunctionKind::Aggregate => {
                 Callee::Aggregate(crate::aggregate::of(function))
+            }
+            Source::BuiltIn(function) if spreads => {
+                Callee::Function(crate::variadic::with_array(function).ok_or_else(|| {
+                    SqlError::unsupported(format_args!("VARIADIC with function {}", function.signature()))
+                })?)
             }
             Source::BuiltIn(function) => Callee::Function(function),
         };

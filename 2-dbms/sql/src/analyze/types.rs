@@ -17,6 +17,8 @@ const MISSING: &[&str] = &[
     "txid_snapshot", "varbit", "xid8", "xml",
 ];
 
+/// `interval` without named fields, as the grammar numbers it.
+const INTERVAL_ALL_FIELDS: i32 = 0x7fff;
 /// The longest `varchar(n)` and `char(n)`.
 const MAX_CHARACTERS: i32 = 10_485_760;
 
@@ -145,7 +147,14 @@ impl Analyzer<'_> {
                 }
                 Ok(precision.min(6))
             }
-            (TypeId::INTERVAL, _) => Err(SqlError::unsupported("interval with fields or precision")),
+            // The fields that are kept, as the grammar numbers them, then the digits of seconds.
+            (TypeId::INTERVAL, &[INTERVAL_ALL_FIELDS]) => Ok(-1),
+            (TypeId::INTERVAL, &[fields]) => Ok(fields << 16 | 0xffff),
+            (TypeId::INTERVAL, &[fields, precision]) if precision >= 0 => Ok(fields << 16 | precision.min(6)),
+            (TypeId::INTERVAL, &[_, precision]) => {
+                Err(invalid(format!("INTERVAL({precision}) precision must not be negative")))
+            }
+            (TypeId::INTERVAL, _) => Err(invalid("invalid INTERVAL type modifier".to_owned())),
             (
                 TypeId::VARCHAR | TypeId::BPCHAR | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ,
                 _,

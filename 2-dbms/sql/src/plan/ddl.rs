@@ -310,6 +310,8 @@ pub struct CreateView {
     pub name: QualifiedName,
     /// OR REPLACE
     pub or_replace: bool,
+    /// TEMPORARY; a view of a temporary table is one anyway.
+    pub temporary: bool,
     /// Its columns.
     pub columns: Vec<super::OutputColumn>,
     /// Its query and what that names.

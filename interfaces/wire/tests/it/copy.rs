@@ -39,8 +39,11 @@ fn difference(theirs: &str, ours: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("PostgreSQL"), theirs).unwrap();
     fs::write(folder.path().join("Tuplix"), ours).unwrap();
-    let output =
-        Command::new("diff").args(["-u", "PostgreSQL", "Tuplix"]).current_dir(folder.path()).output().unwrap();
+    let output = Command::new("diff")
+        .args(["-u", "PostgreSQL", "Tuplix"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

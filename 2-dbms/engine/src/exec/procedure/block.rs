@@ -35,6 +35,9 @@ impl Handler {
 
 /// BEGIN ... END
 struct BlockCode {
+    /// Variables that are NULL at first.
+    nulls: Vec<usize>,
+    /// The others, in order.
     initial: Vec<Initial>,
     steps: Steps,
     handlers: Vec<Handler>,
@@ -62,7 +65,7 @@ impl Body<'_, '_> {
     /// Compiles a block.
     pub(super) fn block(&mut self, block: &Block) -> Result<Step> {
         let label = self.open_label(block.label.as_ref(), false);
-        let mut initial = Vec::new();
+        let (mut nulls, mut initial) = (Vec::new(), Vec::new());
         for (variable, value) in &block.initial {
             let not_null = self.variable(*variable)?;
             let not_null = not_null.not_null.then(|| not_null.name.clone());
@@ -75,7 +78,11 @@ impl Body<'_, '_> {
                 code = Some(compiled);
                 states = (first, count);
             }
-            initial.push(Initial { slot: self.builder.variables[*variable], value: code, states, not_null });
+            let slot = self.builder.variables[*variable];
+            match (&code, &not_null) {
+                (None, None) => nulls.push(slot),
+                _ => initial.push(Initial { slot, value: code, states, not_null }),
+            }
         }
         let steps = self.steps(&block.statements);
         let handlers = block.handlers.iter().map(|handler| Handler {
@@ -84,7 +91,8 @@ impl Body<'_, '_> {
         });
         let handlers = handlers.collect();
         self.labels.pop();
-        let code = BlockCode { initial, steps, handlers, error_variables: block.error_variables, label };
+        let code =
+            BlockCode { nulls, initial, steps, handlers, error_variables: block.error_variables, label };
         Ok(step(move |exec| code.run(exec)))
     }
 
@@ -100,6 +108,10 @@ impl Body<'_, '_> {
 impl BlockCode {
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>) -> Run<Control> {
+        // A variable's value cannot depend on those declared behind it, so NULLs may come first.
+        for slot in &self.nulls {
+            exec.set(*slot, Value::Null);
+        }
         for initial in &self.initial {
             initial.run(exec)?;
         }

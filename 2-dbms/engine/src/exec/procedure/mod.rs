@@ -3,6 +3,7 @@
 //! ```text
 //!   block       declarations, EXCEPTION handlers          statement   assignment, IF, CASE, RETURN, ASSERT, ...
 //!   loops       LOOP, WHILE, FOR, FOREACH, EXIT           sql         embedded statements, INTO, EXECUTE
+//!   single      embedded statements of one row
 //!   raise       RAISE, GET DIAGNOSTICS
 //! ```
 
@@ -11,6 +12,7 @@ mod cursor;
 mod loops;
 mod raise;
 mod rebind;
+mod single;
 mod sql;
 mod statement;
 
@@ -21,7 +23,7 @@ use rebind::Rebinding;
 pub(crate) use rebind::Source;
 
 use super::builder::{Builder, CompileContext};
-use super::frame::{Activation, Exec, RowSet};
+use super::frame::{Activation, Exec, RowSet, Window};
 use crate::stop::{Run, Stop};
 
 /// Where control goes after a statement.
@@ -101,6 +103,8 @@ pub struct CompiledProcedure {
     returns_set: bool,
     returns_row: bool,
     gives_void: bool,
+    /// It must end by RETURN.
+    needs_value: bool,
     /// It is a trigger's function.
     inputs_are_trigger: bool,
     slots: usize,
@@ -153,6 +157,7 @@ fn compile(
         returns_set: procedure.returns_set,
         returns_row: procedure.returns_row,
         gives_void: procedure.gives_void,
+        needs_value: !procedure.columns.is_empty() && procedure.outputs.is_empty() && !procedure.returns_set,
         inputs_are_trigger: procedure.is_trigger,
         slots,
         states,
@@ -211,7 +216,7 @@ impl CompiledProcedure {
             let rows = self.rows(exec, arguments)?;
             return rows.rows().try_for_each(sink);
         }
-        self.activate(exec, arguments, &mut |exec| match self.columns.len() {
+        self.activate(exec, arguments, |exec| match self.columns.len() {
             0 => Ok(()),
             _ if !self.outputs.is_empty() => {
                 let row: Vec<Value> = self.outputs.iter().map(|output| exec.get(*output).clone()).collect();
@@ -231,24 +236,24 @@ impl CompiledProcedure {
     /// Those of its statements.
     #[inline]
     pub fn call_scalar(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<Value> {
-        let mut result = Value::Null;
-        self.activate(exec, arguments, &mut |exec| {
-            result = match &self.outputs[..] {
+        let opened = self.open(exec, arguments)?;
+        let result = match self.body(exec) {
+            Err(stop) => Err(stop),
+            Ok(()) => Ok(match &self.outputs[..] {
                 [] if self.gives_void => Value::text(""),
                 [] => exec.take(self.result),
                 [output] => exec.take(*output),
                 outputs => Value::Record(outputs.iter().map(|output| exec.get(*output).clone()).collect()),
-            };
-            Ok(())
-        })?;
-        Ok(result)
+            }),
+        };
+        self.close(exec, opened, result)
     }
 
     /// Runs it and gives all rows of its result.
     pub(crate) fn rows(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<RowSet> {
         let mut rows = RowSet::new(self.columns.len());
         if self.returns_set {
-            self.activate(exec, arguments, &mut |exec| {
+            self.activate(exec, arguments, |exec| {
                 rows = std::mem::take(&mut exec.activation.kept().rows);
                 Ok(())
             })?;
@@ -261,52 +266,71 @@ impl CompiledProcedure {
         Ok(rows)
     }
 
-    /// Opens a window, runs the body and calls `finish` while the window is still open.
-    #[inline]
-    fn activate(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        arguments: &[Value],
-        finish: &mut dyn FnMut(&mut Exec<'_, '_>) -> Run<()>,
-    ) -> Run<()> {
+    #[cold]
+    fn wrong_arguments(&self) -> Stop {
+        SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into()
+    }
+
+    /// Opens a window with the arguments; gives it with the activation of the caller.
+    #[inline(always)]
+    fn open(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<(Window, Activation)> {
         exec.check_depth()?;
         if arguments.len() != self.inputs {
-            return Err(
-                SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into()
-            );
+            return Err(self.wrong_arguments());
         }
-        let window = exec.enter(self.slots, self.states);
-        exec.fill(0, arguments);
+        // Variables and the result come first. Statements write their slots themselves, as they do in a loop.
+        let window = exec.enter_with(arguments, self.result + 1, self.slots, self.states);
         exec.set(self.found, Value::Bool(false));
         let activation = match self.returns_set {
             true => Activation::of_set(self.columns.len()),
             false => Activation::default(),
         };
-        let caller = std::mem::replace(&mut exec.activation, activation);
-        let mut result = self.body(exec);
-        if result.is_ok() {
-            result = finish(exec);
-        }
-        let result = result.map_err(|stop| self.with_context(stop, exec.activation.place));
-        exec.activation = caller;
+        Ok((window, std::mem::replace(&mut exec.activation, activation)))
+    }
+
+    /// Closes the window, and says where in the body it failed.
+    #[inline(always)]
+    fn close<T>(&self, exec: &mut Exec<'_, '_>, opened: (Window, Activation), result: Run<T>) -> Run<T> {
+        let result = match result {
+            Ok(value) => Ok(value),
+            Err(stop) => Err(self.with_context(stop, exec.activation.place)),
+        };
+        let (window, caller) = opened;
+        exec.activation.leave_to(caller);
         exec.leave(window);
         result
     }
 
-    #[inline]
+    /// Opens a window, runs the body and calls `finish` while the window is still open.
+    fn activate(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        arguments: &[Value],
+        finish: impl FnOnce(&mut Exec<'_, '_>) -> Run<()>,
+    ) -> Run<()> {
+        let opened = self.open(exec, arguments)?;
+        let result = self.body(exec).and_then(|()| finish(exec));
+        self.close(exec, opened, result)
+    }
+
+    #[inline(always)]
     fn body(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         let control = run_steps(&self.steps, exec)?;
-        let needs_value = !self.columns.is_empty() && self.outputs.is_empty() && !self.returns_set;
-        if needs_value && control != Control::Return {
-            // The error belongs to no statement.
-            exec.activation.place = usize::MAX;
-            let message = match self.inputs_are_trigger {
-                true => "control reached end of trigger procedure without RETURN",
-                false => "control reached end of function without RETURN",
-            };
-            return Err(SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into());
+        if self.needs_value && control != Control::Return {
+            return Err(self.no_return(exec));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn no_return(&self, exec: &mut Exec<'_, '_>) -> Stop {
+        // The error belongs to no statement.
+        exec.activation.place = usize::MAX;
+        let message = match self.inputs_are_trigger {
+            true => "control reached end of trigger procedure without RETURN",
+            false => "control reached end of function without RETURN",
+        };
+        SqlError::new(sqlstate::FUNCTION_EXECUTED_NO_RETURN_STATEMENT, message).into()
     }
 
     #[cold]

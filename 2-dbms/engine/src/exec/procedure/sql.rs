@@ -13,6 +13,7 @@ use super::super::host;
 use super::super::query::QueryCode;
 use super::super::walk::Facts;
 use super::super::{CompiledStatement, Tag, tag_of};
+use super::single::Single;
 use super::statement::{Place1, Value1, with_line};
 use super::{Body, Control, Step, step};
 use crate::stop::{Run, Stop};
@@ -47,12 +48,14 @@ pub(super) struct Targets {
     strict: bool,
     /// A single target that takes all columns as a record.
     record: Option<usize>,
+    /// The slots of the targets, where all are variables that take the columns as they are.
+    pub plain: Option<Vec<usize>>,
 }
 
 struct TargetCode {
     place: Place1,
-    cast: Option<Code>,
-    operand: usize,
+    /// The slot of the value to be cast, and the cast.
+    cast: Option<(usize, Code)>,
     ty: TypeId,
     typmod: i32,
 }
@@ -68,8 +71,8 @@ impl Targets {
         for (number, target) in self.targets.iter().enumerate() {
             let value = row.get(number).cloned().unwrap_or_default();
             let value = match &target.cast {
-                Some(cast) => {
-                    exec.set(target.operand, value);
+                Some((operand, cast)) => {
+                    exec.set(*operand, value);
                     cast.run(exec)?
                 }
                 None => value,
@@ -97,6 +100,12 @@ impl Targets {
             target.place.set(exec, value)?;
         }
         Ok(())
+    }
+
+    /// There is no row.
+    #[inline(never)]
+    pub(super) fn nothing(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        if self.strict { Err(no_data()) } else { self.set_null(exec) }
     }
 
     /// Sets all targets to NULL.
@@ -140,6 +149,16 @@ impl Sql {
             SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl, &[]).map(|_| ()),
         };
         result.map_err(|stop| self.in_context(stop))
+    }
+
+    /// A query of one row at most as such; itself otherwise.
+    fn single(self) -> Result<Single, Sql> {
+        match self.code {
+            SqlKind::Query(code) if code.is_single() => {
+                Ok(Single { code, states: self.states, text: self.text, changes: self.tag != Tag::Select })
+            }
+            _ => Err(self),
+        }
     }
 
     #[cold]
@@ -192,7 +211,7 @@ impl Sql {
 
 /// A row of an embedded statement.
 #[derive(Clone, Copy)]
-enum Row1<'r> {
+pub(super) enum Row1<'r> {
     /// In slots: the first, and how many.
     Slots(usize, usize),
     Values(&'r [Value]),
@@ -209,10 +228,16 @@ impl Row1<'_> {
     }
 
     #[inline]
-    fn set(self, exec: &mut Exec<'_, '_>, targets: &Targets) -> Run<()> {
+    pub(super) fn set(self, exec: &mut Exec<'_, '_>, targets: &Targets) -> Run<()> {
         match self {
             Row1::Values(values) => targets.set_row(exec, values),
             Row1::Slots(first, width) => {
+                if let Some(slots) = targets.plain.as_ref().filter(|slots| slots.len() == width) {
+                    for (number, slot) in slots.iter().enumerate() {
+                        exec.copy_to(first + number, *slot);
+                    }
+                    return Ok(());
+                }
                 if let Some(slot) = targets.record {
                     let record = Value::Record(exec.slots(first, width).into());
                     exec.set(slot, record);
@@ -221,8 +246,8 @@ impl Row1<'_> {
                 for (number, target) in targets.targets.iter().enumerate() {
                     let value = if number < width { exec.copy(first + number) } else { Value::Null };
                     let value = match &target.cast {
-                        Some(cast) => {
-                            exec.set(target.operand, value);
+                        Some((operand, cast)) => {
+                            exec.set(*operand, value);
                             cast.run(exec)?
                         }
                         None => value,
@@ -344,13 +369,22 @@ impl Body<'_, '_> {
                 record = Some(self.builder.variables[*number]);
             }
             let (place, ty, typmod) = self.target(target)?;
+            let Some(cast) = cast else {
+                targets.push(TargetCode { place, cast: None, ty, typmod });
+                continue;
+            };
             let operand = self.builder.slot();
             self.builder.case_operands.push(operand);
-            let cast = cast.as_ref().map(|cast| self.builder.expr(cast)).transpose();
+            let cast = self.builder.expr(cast);
             self.builder.case_operands.pop();
-            targets.push(TargetCode { place, cast: cast?, operand, ty, typmod });
+            targets.push(TargetCode { place, cast: Some((operand, cast?)), ty, typmod });
         }
-        Ok(Targets { targets, strict: into.strict, record })
+        let plain = |target: &TargetCode| match &target.place {
+            Place1::Variable(slot, None) if target.cast.is_none() => Some(*slot),
+            _ => None,
+        };
+        let plain = if record.is_none() { targets.iter().map(plain).collect() } else { None };
+        Ok(Targets { targets, strict: into.strict, record, plain })
     }
 
     /// An SQL statement, with or without INTO, and PERFORM.
@@ -361,6 +395,10 @@ impl Body<'_, '_> {
         let found = self.found();
         let Some(targets) = targets else {
             let changes = sql.tag != Tag::Select;
+            let sql = match sql.single() {
+                Ok(single) => return Ok(single.alone(found, perform)),
+                Err(sql) => sql,
+            };
             return Ok(step(move |exec| {
                 let mut rows = 0;
                 exec.affected = 0;
@@ -380,7 +418,10 @@ impl Body<'_, '_> {
             if matches!(query.body, QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_)));
         // A second row is an error when it is forbidden, and not looked for otherwise.
         let one_only = targets.strict || changes;
-        let strict = targets.strict;
+        let sql = match sql.single() {
+            Ok(single) => return Ok(single.into(found, targets)),
+            Err(sql) => sql,
+        };
         Ok(step(move |exec| {
             let mut rows = 0;
             sql.run(exec, &mut |exec, row| {
@@ -395,10 +436,7 @@ impl Body<'_, '_> {
                 return Err(too_many_rows());
             }
             if rows == 0 {
-                if strict {
-                    return Err(no_data());
-                }
-                targets.set_null(exec)?;
+                targets.nothing(exec)?;
             }
             exec.set(found, Value::Bool(rows > 0));
             exec.activation.row_count = if changes { exec.affected } else { rows };

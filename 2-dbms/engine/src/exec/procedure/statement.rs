@@ -172,8 +172,16 @@ impl Body<'_, '_> {
             PlStatement::Block(block) => self.block(block),
             PlStatement::Assign { target, value } => self.assign(target, value),
             PlStatement::If { arms, otherwise } => {
-                let arms = self.arms(arms)?;
+                let mut arms = self.arms(arms)?;
                 let otherwise = self.steps(otherwise);
+                if otherwise.is_empty()
+                    && arms.len() == 1
+                    && let Some((test, steps)) = arms.pop()
+                {
+                    return Ok(step(move |exec| {
+                        if test.run(exec)? { run_steps(&steps, exec) } else { Ok(Control::Next) }
+                    }));
+                }
                 Ok(step(move |exec| match taken(&arms, exec)? {
                     Some(steps) => run_steps(steps, exec),
                     None => run_steps(&otherwise, exec),
@@ -198,8 +206,8 @@ impl Body<'_, '_> {
             PlStatement::ForExecute { label, into, text, arguments, body } => {
                 self.for_execute(label.as_ref(), into, text, arguments, body)
             }
-            PlStatement::OpenCursor { cursor, arguments, scroll, source } => {
-                self.open_cursor(*cursor, arguments, *scroll, source)
+            PlStatement::OpenCursor { cursor, constant, arguments, scroll, source } => {
+                self.open_cursor((*cursor, *constant), arguments, *scroll, source)
             }
             PlStatement::FetchCursor { cursor, by, count, into } => {
                 self.fetch_cursor(*cursor, *by, count.as_ref(), into.as_ref())
@@ -253,11 +261,17 @@ impl Body<'_, '_> {
     fn return_value(&mut self, value: Option<&Expression>) -> Result<Step> {
         let Some(value) = value else { return Ok(step(|_| Ok(Control::Return))) };
         let (value, result) = (self.value(value)?, self.result);
-        Ok(step(move |exec| {
-            let value = value.run(exec)?;
-            exec.set(result, value);
-            Ok(Control::Return)
-        }))
+        Ok(match value {
+            Value1 { code, text: None, .. } => step(move |exec| {
+                code.run_into(exec, result)?;
+                Ok(Control::Return)
+            }),
+            value => step(move |exec| {
+                let value = value.run(exec)?;
+                exec.set(result, value);
+                Ok(Control::Return)
+            }),
+        })
     }
 
     fn return_next(&mut self, columns: &[Expression]) -> Result<Step> {

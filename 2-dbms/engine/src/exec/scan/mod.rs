@@ -1,18 +1,21 @@
 //! Scans of one table by the path that [`super::access_path`] chose.
 
 mod first;
+mod one;
 mod range;
 
 use arrayvec::ArrayVec;
 use tuplix_storage::{ChunkView, Comparison, RowBits, SimplePredicate, Test};
 use tuplix_types::{TypeId, Value};
 
+pub(crate) use one::Compared;
+
 use super::code::{Code, TestFn};
 use super::compare::is_integer;
 use super::cost::Estimate;
 use super::explain::Explain;
-use super::frame::{Exec, Flow, pack_row};
-use super::rows::{Next, Rows};
+use super::frame::{Exec, Flow, discard, pack_row};
+use super::rows::{Next, Rows, Yield};
 use super::sort::SortColumn;
 use crate::layout::TableAccess;
 use crate::stop::Run;
@@ -51,7 +54,7 @@ pub(crate) fn fit(value: Value, ty: TypeId) -> Option<Value> {
 }
 
 impl KeyPart {
-    #[inline]
+    #[inline(always)]
     fn run(&self, exec: &mut Exec<'_, '_>) -> Run<Option<Value>> {
         if let Code::Slot(slot) = &self.code
             && let value = exec.get(*slot)
@@ -69,6 +72,31 @@ pub(crate) enum TestCode {
     Fixed(SimplePredicate),
     /// column comparison value.
     Compare { column: usize, comparison: Comparison, value: Code },
+}
+
+/// All such conditions of a scan.
+pub(crate) struct Tests {
+    codes: Vec<TestCode>,
+    compared: Option<one::Compared>,
+}
+
+impl Tests {
+    pub(crate) fn new(codes: Vec<TestCode>, access: &TableAccess) -> Tests {
+        Tests { compared: one::Compared::of(&codes, access), codes }
+    }
+}
+
+impl TestCode {
+    /// The test, where no value has to be read first.
+    fn fixed(&self) -> Option<SimplePredicate> {
+        match self {
+            TestCode::Fixed(predicate) => Some(predicate.clone()),
+            TestCode::Compare { column, comparison, value } => {
+                let test = storage_test(*comparison, value.constant()?)?;
+                Some(SimplePredicate { column: *column, test })
+            }
+        }
+    }
 }
 
 /// Which buckets to look into.
@@ -92,7 +120,7 @@ pub(crate) struct RangeBound {
 /// How rows are found.
 pub(crate) enum Way {
     /// All rows that pass the tests.
-    Scan(Vec<TestCode>),
+    Scan(Tests),
     /// The one row of a unique key.
     Unique { index: usize, key: Vec<KeyPart> },
     /// The rows of a key.
@@ -141,7 +169,7 @@ pub(crate) struct TableScan {
 impl Rows for TableScan {
     #[inline]
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        if matches!(self.way, Way::Unique { .. }) && !matches!(self.bucket, Bucket::All) {
+        if self.is_unique() {
             return match self.find(exec)? {
                 Some(_) => next(exec),
                 None => Ok(Flow::Continue),
@@ -181,6 +209,27 @@ impl Rows for TableScan {
         })
     }
 
+    fn yields(&self) -> Yield {
+        if self.is_unique() { Yield::One } else { Yield::First }
+    }
+
+    fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        match &self.way {
+            Way::Unique { .. } if self.is_unique() => Ok(self.find(exec)?.is_some()),
+            Way::Scan(tests) if !matches!(self.bucket, Bucket::All) && !exec.tx.is_interactive() => {
+                self.first_match(exec, tests)
+            }
+            _ => {
+                let mut found = false;
+                self.run(exec, &mut |_| {
+                    found = true;
+                    Ok(Flow::Stop)
+                })?;
+                Ok(found)
+            }
+        }
+    }
+
     fn expect_few(&mut self, rows: usize) {
         self.few = Some(rows);
     }
@@ -203,6 +252,12 @@ impl Rows for TableScan {
 }
 
 impl TableScan {
+    /// Whether it looks for one key of a unique index in one bucket.
+    #[inline(always)]
+    pub(crate) fn is_unique(&self) -> bool {
+        matches!(self.way, Way::Unique { .. }) && !matches!(self.bucket, Bucket::All)
+    }
+
     /// Gives all rows of all buckets that may have some.
     #[inline]
     fn rows(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
@@ -214,7 +269,7 @@ impl TableScan {
     }
 
     /// The one bucket to look into; `None` when it is all of them, or no row can be what is looked for.
-    #[inline]
+    #[inline(always)]
     fn only_bucket(&self, exec: &mut Exec<'_, '_>) -> Run<Option<u16>> {
         let bucket = |exec: &Exec<'_, '_>, value: &Value| {
             if value.is_null() { None } else { Some(exec.tx.bucket_of(&self.access, value)) }
@@ -255,16 +310,18 @@ impl TableScan {
             }
             None => return Ok(()),
         };
-        let Some(predicates) = predicates(exec, tests)? else { return Ok(()) };
+        let mut made = Predicates::new();
+        if !predicates(exec, &tests.codes, &mut made)? {
+            return Ok(());
+        }
         for bucket in buckets {
-            exec.tx
-                .visit_chunks(&self.access, bucket, &mut |chunk| visit(chunk, &chunk.select(&predicates)))?;
+            exec.tx.visit_chunks(&self.access, bucket, &mut |chunk| visit(chunk, &chunk.select(&made)))?;
         }
         Ok(())
     }
 
     /// The one row of a scan by a unique key, with what is needed of it in its slots.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, exec: &mut Exec<'_, '_>) -> Run<Option<RowRef>> {
         let Way::Unique { index, key } = &self.way else { return Ok(None) };
         let Some(bucket) = self.only_bucket(exec)? else { return Ok(None) };
@@ -310,6 +367,12 @@ impl TableScan {
             return Ok(false);
         }
         exec.read_row(row, &self.columns);
+        self.accept(exec, row)
+    }
+
+    /// As [`TableScan::take`], of a row whose columns are in their slots.
+    #[inline(always)]
+    fn accept(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<bool> {
         if let Some(slot) = self.row {
             exec.set(slot, pack_row(row));
         }
@@ -334,8 +397,37 @@ impl TableScan {
         Ok(true)
     }
 
-    #[inline]
+    #[inline(always)]
     fn unique(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        index: usize,
+        parts: &[KeyPart],
+    ) -> Run<Option<RowRef>> {
+        match parts {
+            [a] => {
+                let Some(a) = a.run(exec)? else { return Ok(None) };
+                let row = exec.tx.lookup_unique(&self.access, bucket, index, std::slice::from_ref(&a));
+                discard(a);
+                row
+            }
+            [a, b] => {
+                let Some(a) = a.run(exec)? else { return Ok(None) };
+                let Some(b) = b.run(exec)? else { return Ok(None) };
+                let key = [a, b];
+                let row = exec.tx.lookup_unique(&self.access, bucket, index, &key);
+                let [a, b] = key;
+                discard(a);
+                discard(b);
+                row
+            }
+            parts => self.unique_long(exec, bucket, index, parts),
+        }
+    }
+
+    /// As [`TableScan::unique`], of keys of many columns.
+    fn unique_long(
         &self,
         exec: &mut Exec<'_, '_>,
         bucket: u16,
@@ -414,21 +506,18 @@ impl TableScan {
         Ok(Flow::Continue)
     }
 
-    fn scan(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        bucket: u16,
-        tests: &[TestCode],
-        each: &mut Each<'_>,
-    ) -> Run<Flow> {
-        let Some(predicates) = predicates(exec, tests)? else { return Ok(Flow::Continue) };
+    fn scan(&self, exec: &mut Exec<'_, '_>, bucket: u16, tests: &Tests, each: &mut Each<'_>) -> Run<Flow> {
+        let mut made = Predicates::new();
+        if !predicates(exec, &tests.codes, &mut made)? {
+            return Ok(Flow::Continue);
+        }
         if self.few.is_some_and(|rows| rows <= FEW) && !exec.tx.is_interactive() {
-            return self.few_rows(exec, bucket, &predicates, each);
+            return self.few_rows(exec, bucket, &made, each);
         }
         let mut scan = self.few.map_or_else(Scan::default, Scan::few);
         let mut batch = RowBatch::new();
         loop {
-            let more = exec.tx.scan(&self.access, bucket, &mut scan, &predicates, &mut batch)?;
+            let more = exec.tx.scan(&self.access, bucket, &mut scan, &made, &mut batch)?;
             if each(exec, &batch)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
@@ -448,7 +537,7 @@ impl TableScan {
         each: &mut Each<'_>,
     ) -> Run<Flow> {
         let mut from = 0;
-        while let Some(row) = exec.tx.next_match(&self.access, bucket, &mut from, predicates)? {
+        while let Some((row, _)) = exec.tx.next_match(&self.access, bucket, &mut from, predicates)? {
             if each(exec, &[row])? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
@@ -458,10 +547,8 @@ impl TableScan {
     }
 }
 
-/// What storage tests; `None` when no row can pass.
-#[inline]
-fn predicates(exec: &mut Exec<'_, '_>, tests: &[TestCode]) -> Run<Option<Predicates>> {
-    let mut predicates = Predicates::new();
+/// What storage tests; false when no row can pass.
+fn predicates(exec: &mut Exec<'_, '_>, tests: &[TestCode], predicates: &mut Predicates) -> Run<bool> {
     for test in tests {
         match test {
             TestCode::Fixed(predicate) => predicates.push(predicate.clone()),
@@ -470,12 +557,12 @@ fn predicates(exec: &mut Exec<'_, '_>, tests: &[TestCode]) -> Run<Option<Predica
                     Code::Slot(slot) => storage_test(*comparison, exec.get(*slot)),
                     value => storage_test(*comparison, &value.run(exec)?),
                 };
-                let Some(test) = test else { return Ok(None) };
+                let Some(test) = test else { return Ok(false) };
                 predicates.push(SimplePredicate { column: *column, test });
             }
         }
     }
-    Ok(Some(predicates))
+    Ok(true)
 }
 
 /// The test of a column against a value; `None` when no row can pass (NULL).
