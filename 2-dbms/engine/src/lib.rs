@@ -17,6 +17,7 @@ mod bind;
 mod checkpoint;
 mod computed_index;
 mod ddl;
+mod directory;
 mod domain;
 mod engine_functions;
 pub mod exec;
@@ -44,6 +45,7 @@ pub mod transaction;
 mod user_types;
 
 pub use checkpoint::{CheckpointDone, Durability, Events, NodeEvent};
+pub use directory::open_without_log;
 pub use layout::{Domain, Layout, Placement, TableAccess};
 pub use node::{Node, Shape};
 pub use notify::{Notification, Waker};

@@ -8,13 +8,10 @@ use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpointer, Durability, Events, disk_error};
+use crate::directory::{self, IDENTITY};
 use crate::node::{Node, Shape};
 use crate::recovery::{Recovered, RecoveryReport, Source};
 
-/// The file that says what the directory is.
-const IDENTITY: &str = "node.json";
-/// The file that `Disk::lock` makes in the directory it locks.
-const LOCK: &str = "lock";
 /// The folder of the log.
 const LOG: &str = "log";
 /// The version of the directory's layout.
@@ -52,7 +49,8 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 /// 55006 when another process has it open; XX001 when checkpoint or log are damaged; 22023 when the shape is not
 /// the directory's; I/O errors with path and operation.
 pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Durability) -> Result<Opened> {
-    let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
+    directory::refuse_foreign(&*disk)?;
+    let lock = directory::lock(&*disk)?;
     let identity = identify(machine, &*disk, shape)?;
     make_folders(&*disk).map_err(|error| disk_error(&error))?;
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
@@ -105,7 +103,7 @@ pub fn inspect(machine: &Machine, disk: Arc<dyn Disk>, events: Option<Events>) -
         let message = format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", disk.root());
         return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
     }
-    let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
+    let lock = directory::lock(&*disk)?;
     let identity = read_identity(&*disk)?;
     let buckets = identity.buckets;
     let partitions = machine.cores().clamp(1, usize::from(buckets).max(1));
@@ -127,16 +125,6 @@ pub fn inspect(machine: &Machine, disk: Arc<dyn Disk>, events: Option<Events>) -
     Ok(Opened { node, report })
 }
 
-fn directory_in_use(disk: &dyn Disk, error: &tuplix_machine::DiskError) -> SqlError {
-    if error.kind() == std::io::ErrorKind::WouldBlock {
-        let message = format!("data directory \"{}\" is in use", disk.root());
-        return SqlError::new(sqlstate::OBJECT_IN_USE, message)
-            .detail(error.to_string())
-            .hint("Stop the other node first, or use another directory.");
-    }
-    disk_error(error)
-}
-
 fn read_identity(disk: &dyn Disk) -> Result<Identity> {
     let bytes = disk.read(IDENTITY).map_err(|error| disk_error(&error))?;
     serde_json::from_slice(&bytes).map_err(|error| {
@@ -151,14 +139,7 @@ fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identit
     if disk.exists(IDENTITY).map_err(|error| disk_error(&error))? {
         return check_identity(read_identity(disk)?, disk, shape);
     }
-    // A first start that was cut short leaves its half of a file.
-    let ours = |name: &String| name == LOCK || *name == format!("{IDENTITY}.new");
-    let foreign = disk.list("").map_err(|error| disk_error(&error))?.into_iter().find(|name| !ours(name));
-    if let Some(name) = foreign {
-        let message = format!("directory \"{}\" is neither empty nor a Tuplix data directory", disk.root());
-        let detail = format!("It has \"{name}\" but no \"{IDENTITY}\".");
-        return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail));
-    }
+    directory::refuse_foreign(disk)?;
     let identity =
         Identity { version: DIRECTORY_VERSION, node_id: machine.random_u64(), buckets: shape.buckets };
     let bytes = serde_json::to_vec(&identity).map_err(|error| SqlError::internal(error.to_string()))?;

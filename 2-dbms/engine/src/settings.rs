@@ -35,7 +35,7 @@ const fn setting(name: &'static str, default: &'static str, reported: bool, kind
 }
 
 /// The version in `server_version`: the dialect is PostgreSQL 15's.
-pub const SERVER_VERSION: &str = "15.18";
+pub use tuplix_functions::SERVER_VERSION;
 
 const INTERVAL_STYLES: &[&str] = &["postgres", "postgres_verbose", "sql_standard", "iso_8601"];
 

@@ -73,14 +73,20 @@ impl Tuplix {
     /// Opens a node.
     ///
     /// # Errors
-    /// 55006 when another process has the directory open; XX001 when its checkpoints and log are damaged; 22023 when the
+    /// 55006 when another process has the directory open; 55000 when it is none of data, or has a database that is to be opened
+    /// without its log; XX001 when its checkpoints and log are damaged; 22023 when the
     /// options are out of bounds or not the directory's; 58030 and 53100 when the disk fails or is full.
     pub fn open_with(options: &Options) -> Result<Tuplix> {
         let machine = options.machine.clone().unwrap_or_else(Machine::linux);
         let shape = options.shape(&machine);
         let in_memory = options.dir.is_none() || options.log == LogMode::Off;
         if in_memory {
-            let node = tuplix_engine::open_in_memory(&machine, &shape)?;
+            let node = match &options.dir {
+                Some(dir) => {
+                    tuplix_engine::open_without_log(&machine, &*options.disk(&machine, dir)?, &shape)?
+                }
+                None => tuplix_engine::open_in_memory(&machine, &shape)?,
+            };
             return Ok(Tuplix { engine: Engine::Embedded { node, report: Arc::default() } });
         }
         let dir = options.dir.as_deref().unwrap_or(Path::new("."));

@@ -32,7 +32,8 @@ pub enum LogMode {
     /// To the data directory; each session's `synchronous_commit` says whether replies wait for the disk.
     #[default]
     On,
-    /// Not at all: nothing survives the node, the data directory is not touched.
+    /// Not at all: nothing survives the node. A data directory, where there is one, is locked nevertheless: it is where a program
+    /// puts the node's socket. One that has a database is refused.
     Off,
 }
 

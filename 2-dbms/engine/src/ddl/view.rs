@@ -92,7 +92,7 @@ impl Work<'_, '_> {
     }
 
     /// The kept text must mean what was written.
-    fn check_text(&self, view: &TableDef) -> Result<()> {
+    pub(super) fn check_text(&self, view: &TableDef) -> Result<()> {
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutTable(view.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };

@@ -16,7 +16,7 @@ mod functions;
 mod index;
 mod information;
 mod information_routines;
-mod names;
+pub(crate) mod names;
 mod own;
 mod privileges;
 mod relation;

@@ -11,8 +11,18 @@ use super::{Scalars, Sets};
 use crate::CallContext;
 use crate::registry::SetRows;
 
+macro_rules! server_version {
+    () => {
+        "15.18"
+    };
+}
+
+/// The PostgreSQL whose dialect this is: what `server_version` shows.
+pub const SERVER_VERSION: &str = server_version!();
+
 /// What `version()` answers: clients read the number after the first word.
-pub const VERSION: &str = concat!("PostgreSQL 15.0 (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
+pub const VERSION: &str =
+    concat!("PostgreSQL ", server_version!(), " (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
 
 fn setting(context: &CallContext<'_>, name: &str, missing_ok: bool) -> Result<Value> {
     match context.session.setting(name) {

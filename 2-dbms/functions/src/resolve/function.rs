@@ -5,7 +5,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::polymorphic::any_polymorphic;
 use super::select::Signature;
 use super::{CallShape, Callee, Candidate, ResolvedCall, Resolver};
-use crate::registry::{CastContext, CastMethod, Function, FunctionKind, functions_named};
+use crate::registry::{CastContext, CastMethod, Function, FunctionKind, functions_named, is_left_out};
 
 /// A function of the called name, its parameters arranged for this call's arguments.
 struct Fitted<'c> {
@@ -106,6 +106,10 @@ impl Resolver<'_> {
         }
         let matching = self.matching(call.args, &fitted);
         match matching[..] {
+            // Not where a user has functions of this name: one of those was meant.
+            [] if extra.is_empty() && is_left_out(name) => {
+                Err(SqlError::unsupported(format_args!("function {name}")))
+            }
             [] => Err(self.no_function(name, call)),
             [only] => self.finish(only, call),
             _ => match self.select(call.args, matching) {

@@ -30,7 +30,7 @@ impl Analyzer<'_> {
                 return Err(SqlError::new(sqlstate::DUPLICATE_ALIAS, message).at(position));
             }
             if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
-                return Err(self.unsupported("SEARCH and CYCLE clauses", cte.location));
+                return Err(self.unsupported("a SEARCH or CYCLE clause", cte.location));
             }
             ctes.push(self.common_table(cte, clause.recursive)?);
         }

@@ -188,6 +188,10 @@ pub struct Like {
     pub indexes: bool,
     /// INCLUDING COMMENTS
     pub comments: bool,
+    /// INCLUDING GENERATED
+    pub generated: bool,
+    /// INCLUDING IDENTITY
+    pub identity: bool,
 }
 
 /// CREATE TABLE AS, SELECT INTO

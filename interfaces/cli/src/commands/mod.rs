@@ -9,6 +9,7 @@ mod follow;
 mod interrupt;
 mod log;
 mod logs;
+mod parked;
 mod progress;
 mod ps;
 mod recovery;
@@ -130,6 +131,12 @@ impl DataDirectory {
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
+}
+
+/// A number with its noun: `1 task`, `2 tasks`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tuplix::{Durability, LogMode, Options, RecoveryReport, Tuplix};
+use tuplix::{Durability, LogMode, Options, RecoveryReport, Tuplix, sqlstate};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
-use super::{DataDirectory, explain};
+use super::{DataDirectory, counted, explain};
 use crate::graph::units::{size, time};
 
 /// Ports looked at when the wanted one is taken.
@@ -28,6 +28,9 @@ const LEASE: Duration = Duration::from_secs(300);
 
 /// Where tasks have their private folders, in the data directory.
 const WORK_FOLDER: &str = "work";
+
+/// What to do about a full disk.
+const FREE_SPACE: &str = "Free space on the disk of the data directory, then start the node again.";
 
 /// Arguments of `up`.
 #[derive(Args)]
@@ -51,7 +54,7 @@ pub(crate) struct Up {
     /// Partitions that run transactions side by side; 0 takes one for each core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     partitions: usize,
-    /// Whether changes are logged to disk.
+    /// Whether changes are logged to disk; off begins empty, and is refused on a directory that has a database.
     #[arg(long, value_enum, default_value_t = Log::On)]
     log: Log,
     /// Write a checkpoint when the log has grown by so much; 0: only when asked to, and at the end.
@@ -176,9 +179,11 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
 
 /// Makes the data directory and returns its absolute path.
 fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(directory)
-        .and_then(|()| directory.canonicalize())
-        .with_context(|| format!("cannot use {} as data directory", directory.display()))
+    std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize()).map_err(|error| {
+        let full = error.kind() == std::io::ErrorKind::StorageFull;
+        let hint = if full { format!("\n  {FREE_SPACE}") } else { String::new() };
+        anyhow::anyhow!("cannot use {} as data directory: {error}{hint}", directory.display())
+    })
 }
 
 fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
@@ -198,7 +203,10 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
         ..Options::default()
     };
     Tuplix::open_with(&options)
-        .map_err(|error| explain(&error))
+        .map_err(|error| match (error.sqlstate(), &error.fields().hint) {
+            (sqlstate::DISK_FULL, None) => explain(&error.hint(FREE_SPACE)),
+            _ => explain(&error),
+        })
         .with_context(|| format!("cannot open the data directory {}", directory.display()))
 }
 
@@ -227,9 +235,36 @@ fn in_use(address: SocketAddr) -> String {
     let first = address.port().saturating_add(1);
     let free = |port: &u16| TcpListener::bind((address.ip(), *port)).is_ok();
     if let Some(port) = (first..first.saturating_add(PORTS_TRIED)).find(free) {
-        text.push_str(&format!("\n  The next free one is {port}: tuplix up --port {port}"));
+        let again = again(std::env::args().skip(1), port);
+        text.push_str(&format!("\n  The next free one is {port}: tuplix {again}"));
     }
     text
+}
+
+/// The same arguments with another port, as a shell takes them.
+fn again(arguments: impl Iterator<Item = String>, port: u16) -> String {
+    let mut words = Vec::new();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        if argument == "--port" {
+            // Its number goes too.
+            arguments.next();
+        } else if !argument.starts_with("--port=") {
+            words.push(quoted(argument));
+        }
+    }
+    words.push(format!("--port {port}"));
+    words.join(" ")
+}
+
+/// A word that a shell reads as this text.
+fn quoted(text: String) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// Says what was recovered, what listens where and how to get in.
@@ -339,11 +374,6 @@ fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::R
     Ok(())
 }
 
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
-}
-
 /// Completes at the first SIGTERM or SIGINT.
 async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
@@ -362,6 +392,22 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let text = in_use(taken.local_addr().unwrap());
         assert!(text.contains("is in use"), "{text}");
-        assert!(text.contains("tuplix up --port"), "{text}");
+        assert!(text.contains(" --port "), "{text}");
+    }
+
+    /// Without the data directory it would be another node.
+    #[test]
+    fn another_port_keeps_all_other_options() {
+        for (given, expected) in [
+            ("up", "up --port 7"),
+            ("up --port 5433 --data /srv/t", "up --data /srv/t --port 7"),
+            ("up --port=5433 --log off", "up --log off --port 7"),
+        ] {
+            assert_eq!(again(given.split(' ').map(str::to_owned), 7), expected);
+        }
+        assert_eq!(
+            again(["up", "--data", "a 'b"].map(str::to_owned).into_iter(), 7),
+            "up --data 'a '\\''b' --port 7"
+        );
     }
 }
