@@ -5,6 +5,7 @@
 //! map clones. Every object is plain data that serialises to JSON, the form in which the log carries it;
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
+mod export;
 mod objects;
 mod relationships;
 mod sequence;
@@ -15,6 +16,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use export::Export;
 pub use objects::*;
 pub use relationships::*;
 pub use sequence::*;

@@ -12,6 +12,7 @@ use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_storage::Memory;
 use tuplix_types::{SqlError, sqlstate};
 
+use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
@@ -70,12 +71,24 @@ pub struct Node {
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
+    /// `None` without a log.
+    pub(crate) checkpointer: Option<Arc<Checkpointer>>,
+    /// Given back after everything else has ended.
     pub(crate) directory: Option<Box<dyn DirectoryLock>>,
     /// Calls that may wait for one partition.
     waiting_max: AtomicU64,
     memory: Arc<Memory>,
     /// What each table has of it.
     table_memory: Mutex<BTreeMap<TableId, Weak<Memory>>>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            // Who wants to know how it ended calls `close`.
+            let _ = checkpointer.stop();
+        }
+    }
 }
 
 /// All domains. The log visits them to take their redo.
@@ -187,6 +200,7 @@ impl Node {
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),
+            checkpointer: None,
             directory,
             waiting_max: AtomicU64::new(WAITING_MAX),
             memory: Arc::default(),

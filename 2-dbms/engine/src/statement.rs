@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub given: Vec<TypeId>,
     pub search_path: Vec<String>,
     pub bound: Bound,
+    /// The version under which `bound` may run: its own, or 0 once there is a better plan.
+    pub version: std::sync::atomic::AtomicU64,
     pub counter: Counter,
     pub registration: Option<Registration>,
 }

@@ -46,10 +46,6 @@ pub trait SessionInfo {
     fn search_path(&self) -> Vec<EcoString> {
         vec![EcoString::from("public")]
     }
-    /// Seconds east of UTC of a named time zone at a `timestamptz`; `None` leaves it to [`TimeZone::parse`](tuplix_types::datetime::TimeZone::parse).
-    fn zone_offset_s(&self, _zone: &str, _timestamptz_us: i64) -> Option<i32> {
-        None
-    }
     /// The value of a setting as `SHOW` would print it.
     fn setting(&self, _name: &str) -> Option<EcoString> {
         None

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tuplix_types::{TypeId, Value};
 
-use crate::column::{Column, Columns, OwnColumn, RowBits};
+use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
 use crate::schema::CHUNK_ROWS;
 
 /// Places in a chunk when its first row comes; only a fragment's first chunk starts this small.
@@ -64,6 +64,22 @@ impl Chunk {
             shared: AtomicU64::new(0),
             bounds: OnceLock::new(),
         }
+    }
+
+    /// A chunk of these columns, each with `capacity` places.
+    pub(crate) fn loaded(
+        live: RowBits,
+        columns: impl Iterator<Item = (ColumnData, Option<Box<RowBits>>)>,
+        capacity: usize,
+    ) -> Chunk {
+        let columns = columns.map(|(data, nulls)| Column::loaded(data, nulls)).collect();
+        // Whether others have a vector too is looked at before the first write.
+        Chunk { columns, live, capacity, shared: AtomicU64::new(u64::MAX), bounds: OnceLock::new() }
+    }
+
+    /// How many places there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// The columns.

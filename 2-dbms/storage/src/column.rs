@@ -105,6 +105,11 @@ impl ColumnData {
         with_vector!(self, vector => width_of(vector))
     }
 
+    /// How many places the vector has.
+    pub(crate) fn places(&self) -> usize {
+        with_vector!(self, vector => vector.len())
+    }
+
     /// Whether the vector can hold the value.
     #[inline]
     pub(crate) fn accepts(&self, value: &Value) -> bool {
@@ -149,6 +154,11 @@ impl Column {
     /// A column without rows.
     pub(crate) fn new(type_id: TypeId) -> Column {
         Column { nulls: None, data: ColumnData::new(type_id) }
+    }
+
+    /// A column with these values.
+    pub(crate) fn loaded(data: ColumnData, nulls: Option<Box<RowBits>>) -> Column {
+        Column { nulls, data }
     }
 
     /// Makes place for `capacity` rows.

@@ -106,6 +106,16 @@ impl Directory {
         }
     }
 
+    /// Adds a chunk behind the others.
+    pub(crate) fn push(&mut self, chunk: Chunk) {
+        if self.len().is_multiple_of(NODE_CHUNKS) {
+            self.nodes.push(Arc::default());
+        }
+        if let Some(node) = self.nodes.last_mut() {
+            Arc::make_mut(node).chunks.push(Arc::new(chunk));
+        }
+    }
+
     /// All chunks, in row order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.nodes.iter().flat_map(|node| &node.chunks)

@@ -180,6 +180,53 @@ impl Fragment {
         self.indexes.get(number).and_then(Option::as_ref).map_or(0, Index::memory_bytes)
     }
 
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// How many numbers indexes have.
+    pub(crate) fn index_count(&self) -> usize {
+        self.indexes.len()
+    }
+
+    /// The index of this number.
+    pub(crate) fn index_at(&self, number: usize) -> Option<&Index> {
+        self.indexes.get(number)?.as_ref()
+    }
+
+    /// Damages an index.
+    #[cfg(test)]
+    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+        if let Some(Some(index)) = self.indexes.get_mut(number) {
+            index.remove(&self.directory, row);
+        }
+    }
+
+    /// Slots from here on never held a row.
+    pub(crate) fn next_free_slot(&self) -> u32 {
+        self.next_slot
+    }
+
+    /// Bytes that values have on the heap.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Puts a chunk behind all others. Nobody has its slots, and there are no indexes.
+    pub(crate) fn put_chunk(&mut self, number: usize, chunk: Chunk) {
+        assert!(self.indexes.is_empty(), "indexes are built when all rows are there");
+        let first = (number * CHUNK_ROWS) as u32;
+        self.directory.grow(number, &self.types);
+        self.chunk_bytes += chunk.capacity() * self.row_bytes;
+        for place in chunk.live_places() {
+            self.heap_bytes += chunk.heap_bytes(place);
+            self.take_slot(RowId(first + place as u32));
+        }
+        self.directory.push(chunk);
+        self.settle();
+    }
+
     /// The rows as they are now. Costs one pointer for each 131,072 rows.
     pub fn snapshot(&self) -> FragmentSnapshot {
         FragmentSnapshot::new(self.directory.clone(), self.rows, self.version)

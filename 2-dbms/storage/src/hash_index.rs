@@ -293,6 +293,21 @@ impl HashIndex {
         self.directory[start..start + half].fill(ones);
     }
 
+    /// All tags with their rows, sorted: what two indexes over the same rows agree in.
+    pub(crate) fn contents(&self) -> Vec<(u32, u32)> {
+        let mut all = Vec::new();
+        for entry in self.segments.iter().flat_map(Segment::entries) {
+            let (tag, target) = (tag_of(entry), target_of(entry));
+            if target & LIST == 0 {
+                all.push((tag, target));
+            } else {
+                all.extend(self.lists[(target & !LIST) as usize].iter().map(|row| (tag, *row)));
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
     /// Forgets all rows.
     pub(crate) fn clear(&mut self) {
         let charge = self.charge.another();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tuplix_engine::Shape;
+use tuplix_engine::{Durability, Shape};
 use tuplix_machine::{Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
@@ -25,6 +25,8 @@ pub struct Options {
     pub memory: Option<u64>,
     /// One-shot calls that may wait for one partition; one more is refused with 53300.
     pub waiting_max: u64,
+    /// Checkpoints, and how much log is kept.
+    pub durability: Durability,
     /// The machine to run on; `None` for this computer.
     pub machine: Option<Machine>,
 }
@@ -35,7 +37,8 @@ pub enum LogMode {
     /// To the data directory; each session's `synchronous_commit` says whether replies wait for the disk.
     #[default]
     On,
-    /// Not at all: nothing survives the node, the data directory is not touched.
+    /// Not at all: nothing survives the node. A data directory, where there is one, is locked nevertheless: it is where a program
+    /// puts the node's socket. One that has a database is refused.
     Off,
 }
 
@@ -49,6 +52,7 @@ impl Default for Options {
             log: LogMode::On,
             memory: None,
             waiting_max: tuplix_engine::WAITING_MAX,
+            durability: Durability::default(),
             machine: None,
         }
     }

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use tuplix::Session;
-use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{self, IoContext};
 use tuplix_types::{Result, Rows, SqlError, TypeId, Value, binary_io, sqlstate};
 
@@ -142,11 +141,7 @@ pub(crate) fn argument(
 }
 
 fn context(session: &Session) -> Result<IoContext> {
-    let zone = match session.setting("TimeZone") {
-        Some(name) => TimeZone::parse(&name)?,
-        None => TimeZone::UTC,
-    };
-    Ok(IoContext { zone, ..IoContext::default() })
+    Ok(IoContext::of_settings(|name| session.setting(name)))
 }
 
 /// Microseconds since 2000-01-01 00:00 UTC, for arguments such as `now` and `today`.

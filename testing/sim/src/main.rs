@@ -15,6 +15,7 @@ use tuplix_sim::{kill, run as seed_run};
 ///   tuplix-sim --seed 7 --trace            one seed, with what its clients did
 ///   tuplix-sim --seed 1000 --seeds 500     many seeds
 ///   tuplix-sim kill --rounds 20            kill -9 of real processes
+///   tuplix-sim fuzz --seconds 60           bytes and SQL that nobody wrote
 ///   tuplix-sim histories --minutes 10      histories of many threads, checked for strict serializability
 #[derive(Debug, Parser)]
 #[command(name = "tuplix-sim", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
@@ -51,6 +52,18 @@ enum Command {
         /// How often
         #[arg(long, default_value_t = 20)]
         rounds: u64,
+    },
+    /// Changes files and SQL texts at random: nothing may panic
+    Fuzz {
+        /// Seconds for each of log, checkpoint and SQL
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The first case
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// One case of each, the first
+        #[arg(long)]
+        one: bool,
     },
     /// Concurrent histories, replayed in their commit order and shown to adya
     Histories {
@@ -95,6 +108,7 @@ fn execute(arguments: &Arguments) -> Result<bool> {
         Some(Command::Child { directory, seed, first }) => {
             kill::child(directory, *seed, *first).map(|()| true)
         }
+        Some(Command::Fuzz { seconds, seed, one }) => fuzz(*seconds, *seed, *one),
         Some(Command::Histories { seed, minutes, clients, transactions }) => {
             histories(*seed, *minutes, *clients, *transactions)
         }
@@ -112,6 +126,20 @@ fn execute(arguments: &Arguments) -> Result<bool> {
             Ok(true)
         }
     }
+}
+
+fn fuzz(seconds: u64, seed: u64, one: bool) -> Result<bool> {
+    let machine = tuplix::Machine::linux();
+    for target in tuplix_sim::fuzz::TARGETS {
+        let end = machine.monotonic_ns() + seconds * 1_000_000_000;
+        let more = |summary: &tuplix_sim::fuzz::Summary| match one {
+            true => summary.cases == 0,
+            false => machine.monotonic_ns() < end,
+        };
+        let summary = tuplix_sim::fuzz::run(target, seed, more)?;
+        writeln!(std::io::stdout(), "{target:?}: {} cases, {} accepted", summary.cases, summary.accepted)?;
+    }
+    Ok(true)
 }
 
 /// Each seed on real threads with a log and on simulated ones, at all levels and at the serializable ones.

@@ -52,6 +52,9 @@ impl Work<'_, '_> {
             },
         };
         self.refuse_altering_view(&old, actions)?;
+        if !actions.iter().all(only_names) {
+            self.refuse_in_use(&old, "ALTER TABLE")?;
+        }
         super::types::refuse_used_rows(&self.catalog, &old, actions)?;
         self.tx.lock_for_ddl(&[old.id])?;
         let old = TableDef::clone(&old);
@@ -68,19 +71,22 @@ impl Work<'_, '_> {
         ordered.sort_by_key(|action| pass(action));
         let mut later: Vec<&Constraint> = Vec::new();
         for action in ordered {
-            if pass(action) == Pass::Constraints {
-                self.add_later(&mut change, &mut later)?;
+            if pass(action) >= Pass::Constraints {
+                self.add_later(&mut change, &mut later, pass(action))?;
             }
             self.alter(&mut change, action, &mut later)?;
         }
-        self.add_later(&mut change, &mut later)?;
+        self.add_later(&mut change, &mut later, Pass::Rest)?;
         self.finish_alteration(change)?;
         Ok("ALTER TABLE")
     }
 
     /// The constraints of new columns come when all columns are there.
-    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>) -> Result<()> {
-        std::mem::take(later).into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
+    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>, now: Pass) -> Result<()> {
+        let (due, others): (Vec<_>, Vec<_>) =
+            std::mem::take(later).into_iter().partition(|constraint| constraint_pass(constraint) <= now);
+        *later = others;
+        due.into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
     }
 
     fn alter<'a>(
@@ -269,7 +275,16 @@ enum Pass {
     Add,
     Attributes,
     Constraints,
+    /// They may refer to keys of the same statement.
+    ForeignKeys,
     Rest,
+}
+
+fn constraint_pass(constraint: &Constraint) -> Pass {
+    match constraint.kind {
+        ConstraintKind::ForeignKey(_) => Pass::ForeignKeys,
+        _ => Pass::Constraints,
+    }
 }
 
 fn pass(action: &AlterTable) -> Pass {
@@ -283,13 +298,24 @@ fn pass(action: &AlterTable) -> Pass {
         AlterTable::SetType { .. } => Pass::Type,
         AlterTable::AddColumn { .. } => Pass::Add,
         AlterTable::SetNotNull { .. } | AlterTable::SetDefault { .. } => Pass::Attributes,
-        AlterTable::AddConstraint(_) => Pass::Constraints,
+        AlterTable::AddConstraint(constraint) => constraint_pass(constraint),
         AlterTable::Validate(_)
         | AlterTable::Rename(_)
         | AlterTable::RenameColumn { .. }
         | AlterTable::RenameConstraint { .. }
         | AlterTable::SetSchema(_) => Pass::Rest,
     }
+}
+
+/// Whether an action changes nothing but names.
+fn only_names(action: &AlterTable) -> bool {
+    matches!(
+        action,
+        AlterTable::Rename(_)
+            | AlterTable::RenameColumn { .. }
+            | AlterTable::RenameConstraint { .. }
+            | AlterTable::SetSchema(_)
+    )
 }
 
 /// A column that makes its own values has no default to set.
@@ -357,12 +383,20 @@ fn validate(change: &mut Alteration, name: &str) -> Result<()> {
     Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
 }
 
+/// Names that no column can have.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"];
+
 fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
     let position = column_of(table, from)?;
     if table.column(to).is_some() {
         let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
         return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
     }
+    if SYSTEM_COLUMNS.contains(&to) {
+        let message = format!("column name \"{to}\" conflicts with a system column name");
+        return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+    }
+    super::rename::refuse_conditions(table)?;
     super::rename::in_expressions(table, from, to)?;
     let ColumnDef { name, .. } = &mut table.columns[position];
     to.clone_into(name);

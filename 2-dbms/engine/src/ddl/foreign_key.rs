@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tuplix_catalog::{
-    Catalog, CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, ReferentialAction, TableDef,
-    TableId,
+    Catalog, CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, OnCommit, ReferentialAction,
+    TableDef, TableId,
 };
 use tuplix_sql::plan::{Constraint, ForeignKey};
 use tuplix_types::{Result, Severity, SqlError, TypeId, Value, sqlstate};
@@ -24,10 +24,14 @@ impl Work<'_, '_> {
         constraint: &Constraint,
         key: &ForeignKey,
     ) -> Result<()> {
-        let own = key.parent.name == table.name
-            && key.parent.schema.as_ref().is_none_or(|schema| *schema == table.schema)
-            && self.catalog.table(table.id).is_none();
-        let parent = if own { Arc::new(table.clone()) } else { self.find_table(&key.parent)? };
+        let is_new = self.catalog.table(table.id).is_none();
+        let own = is_new
+            && key.parent.name == table.name
+            && key.parent.schema.as_ref().is_none_or(|schema| *schema == table.schema);
+        let found = if own { None } else { Some(self.find_table(&key.parent)?) };
+        // As it is to be, when it refers to itself.
+        let parent = found.filter(|found| found.id != table.id).unwrap_or_else(|| Arc::new(table.clone()));
+        refuse_persistence(table, &parent)?;
         let column = |of: &TableDef, name: &String| {
             of.column(name).ok_or_else(|| {
                 let message =
@@ -307,6 +311,21 @@ fn comparable(child: TypeId, parent: TypeId) -> bool {
     child == parent
         || integer(child) && (integer(parent) || parent == TypeId::NUMERIC)
         || text(child) && text(parent)
+}
+
+/// Temporary tables refer to temporary ones, and permanent ones to permanent ones.
+fn refuse_persistence(child: &TableDef, parent: &TableDef) -> Result<()> {
+    let message = match (child.temporary, parent.temporary) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => "constraints on permanent tables may reference only permanent tables",
+        (Some(_), None) => "constraints on temporary tables may reference only temporary tables",
+        (Some(child), Some(OnCommit::Delete)) if child != OnCommit::Delete => {
+            let message = "unsupported ON COMMIT and foreign key combination";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        (Some(_), Some(_)) => return Ok(()),
+    };
+    Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message))
 }
 
 fn refuse_generated(table: &TableDef, key: &ForeignKeyDef) -> Result<()> {

@@ -12,6 +12,7 @@ mod create_table_as;
 mod drop_type;
 mod foreign_key;
 mod function;
+mod function_uses;
 mod generation;
 mod index;
 mod like;
@@ -22,6 +23,7 @@ mod sequence;
 mod set_type;
 mod table;
 mod temporary;
+mod texts;
 mod trigger;
 mod types;
 mod view;
@@ -219,6 +221,24 @@ impl<'w, 'n> Work<'w, 'n> {
             SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
                 .at(name.position)
         })
+    }
+
+    /// Refuses to change a table whose triggers run, or wait.
+    ///
+    /// # Errors
+    /// 55006
+    fn refuse_in_use(&self, table: &TableDef, command: &str) -> Result<()> {
+        if self.services.firing.borrow().contains(&table.id) {
+            let message = format!(
+                "cannot {command} \"{}\" because it is being used by active queries in this session",
+                table.name
+            );
+            return Err(SqlError::new(sqlstate::OBJECT_IN_USE, message));
+        }
+        // Those that SET CONSTRAINTS has made immediate were checked then.
+        let modes = self.services.constraint_modes.borrow();
+        let waiting = self.tx.waiting_checks().filter(|check| modes.is_deferred(check.key()));
+        crate::exec::refuse_pending(waiting, table, command)
     }
 
     /// The table of this name.

@@ -68,6 +68,11 @@ impl Work<'_, '_> {
             .filter(|table| table.schema == schema && goes(table.temporary))
             .map(|table| table.id)
             .collect();
+        let mut tables = tables;
+        let views: Vec<TableId> = self.dependents(&tables, &[]).iter().map(|(view, _)| view.id).collect();
+        tables.extend(views);
+        tables.sort_unstable();
+        tables.dedup();
         self.tx.lock_for_ddl(&tables)?;
         tables.into_iter().for_each(|id| self.remove_table(id));
         if all && self.catalog.schema(schema).is_some() {

@@ -16,7 +16,6 @@ use super::code::Code;
 use super::compare::comparison_of;
 use super::cost::{Estimate, Method};
 use super::join::{HashJoin, Keep, LeftLoop, NestedLoop};
-use super::join_order::JoinOrder;
 use super::rows::{Filter, OneRow, RowsBox};
 use super::walk::{self, Facts};
 
@@ -87,7 +86,7 @@ impl Builder<'_> {
         items.iter_mut().for_each(|item| item.reads.retain(|relation| all.contains(relation)));
         let mut conditions: Vec<Condition<'p>> =
             nodes.into_iter().map(|node| condition(node, &all)).collect();
-        let JoinOrder { order, .. } = self.join_order(&items, &conditions, wish)?;
+        let order = self.join_order(&items, &conditions, wish)?;
         let mut bound = BTreeSet::new();
         let mut plan: Option<RowsBox> = None;
         let mut plan_items: Vec<&From> = Vec::new();

@@ -2,8 +2,7 @@
 
 use tuplix_catalog::FunctionId;
 use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
-use tuplix_types::datetime::TimeZone;
-use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
+use tuplix_types::text_io::{IoContext, parse_text};
 use tuplix_types::{Array, Result, SqlError, TypeId, Value};
 
 use super::frame::Exec;
@@ -87,14 +86,9 @@ fn prepare_io(exec: &mut Exec<'_, '_>) {
 /// What reading and writing the text form of values depends on.
 #[cold]
 fn io_context(exec: &Exec<'_, '_>) -> IoContext {
-    let zone = exec
-        .services
-        .setting("TimeZone")
-        .and_then(|name| TimeZone::parse(&name).ok())
-        .unwrap_or(TimeZone::UTC);
-    let bytea_escape = exec.services.setting("bytea_output").is_some_and(|output| output == "escape");
     let labels = Some(exec.services.schema() as std::sync::Arc<dyn tuplix_types::EnumLabels>);
-    IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape, labels }
+    let settings = IoContext::of_settings(|name| exec.services.setting(name).map(String::from));
+    IoContext { now: exec.tx.now_us(), labels, ..settings }
 }
 
 /// The text form of a value; the names of tables and other objects for their ids.

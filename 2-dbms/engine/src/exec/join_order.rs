@@ -14,36 +14,27 @@ use super::cost::{
 };
 use super::from::{Condition, Item, RelationWish, hash_key};
 
-/// The order of items with how each is joined, and rows and cost of the whole.
-pub(crate) struct JoinOrder {
-    pub order: Vec<(usize, Method)>,
-    /// Rows and cost, where they were estimated.
-    pub rows: f64,
-}
-
 impl Builder<'_> {
-    /// In which order items are joined.
+    /// In which order items are joined, and how each.
     pub(crate) fn join_order(
         &self,
         items: &[Item<'_>],
         conditions: &[Condition<'_>],
         wish: &RelationWish,
-    ) -> Result<JoinOrder> {
+    ) -> Result<Vec<(usize, Method)>> {
         let by_rules = self.order_by_rules(items, conditions)?;
         let methods = |order: &[usize]| order.iter().map(|item| (*item, Method::Loop)).collect();
         if items.len() < 2 || self.locks_rows {
-            return Ok(JoinOrder { order: methods(&by_rules), rows: 1.0 });
+            return Ok(methods(&by_rules));
         }
         let problem = Joins { builder: self, items, conditions, wish, joined: RefCell::default() };
         let ruled = cost_of(&problem, &by_rules);
         let best = best_order(&problem);
         Ok(match (ruled, best) {
-            (Some(ruled), Some(best)) if best.0 < ruled.0 * WORTH_IT => {
-                JoinOrder { order: best.2, rows: best.1 }
-            }
-            (Some(ruled), _) => JoinOrder { order: ruled.2, rows: ruled.1 },
-            (None, Some(best)) => JoinOrder { order: best.2, rows: best.1 },
-            (None, None) => JoinOrder { order: methods(&by_rules), rows: 1.0 },
+            (Some(ruled), Some(best)) if best.0 < ruled.0 * WORTH_IT => best.1,
+            (Some(ruled), _) => ruled.1,
+            (None, Some(best)) => best.1,
+            (None, None) => methods(&by_rules),
         })
     }
 

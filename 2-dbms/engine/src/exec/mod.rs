@@ -41,6 +41,7 @@ mod join;
 mod join_order;
 mod kept;
 mod measured;
+mod numbers;
 mod ordered_set;
 mod populate;
 mod procedure;
@@ -66,17 +67,19 @@ use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
-pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
+pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred, refuse_pending, run_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
 pub(crate) use frame::{RowSet, discard};
 pub(crate) use host::{argument, from_text};
-pub(crate) use procedure::Source;
-pub use procedure::{CompiledProcedure, compile_procedure};
+pub use procedure::CompiledProcedure;
+pub(crate) use procedure::{Source, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
+#[cfg(test)]
+pub(crate) use cost::Planned;
 use explain::Explain;
 pub(crate) use explain::PlanNode;
 use frame::Flow;
@@ -141,6 +144,8 @@ pub struct CompiledStatement {
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
+    /// What its plan was chosen for.
+    pub(crate) planned: cost::Planned,
 }
 
 enum StatementCode {
@@ -168,6 +173,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             tag: Tag::Select,
             writes: true,
             locked_by: None,
+            planned: cost::Planned::default(),
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -190,6 +196,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         tag: tag_of(&query.body),
         writes: walk::writes(query),
         locked_by: builder.locked_by.get(),
+        planned: builder.asked.planned(context.layout),
     })
 }
 

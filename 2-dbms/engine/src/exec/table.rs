@@ -83,7 +83,9 @@ impl Builder<'_> {
             .filter_map(|(column, slot)| slot.map(|slot| (column, slot)))
             .collect();
         if let Some(estimate) = &mut estimate {
-            estimate.width = columns.iter().map(|(column, _)| self.estimator().width(&access, *column)).sum();
+            let widths = columns.iter().map(|(column, _)| self.estimator().width(&access, *column));
+            // The sum of no floats is -0.
+            estimate.width = widths.fold(0.0, |sum, width| sum + width);
             self.estimate = *estimate;
         }
         let scan = TableScan {

@@ -385,11 +385,9 @@ impl ChangeRows {
 impl ChangeRows {
     /// With what fires once a statement.
     fn run_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let around = exec.events.enter();
         hooks.begin(exec)?;
         let flow = self.run_rows(exec, next)?;
         hooks.end(exec);
-        exec.events.statement = around;
         Ok(flow)
     }
 

@@ -89,6 +89,8 @@ struct Savepoint {
     notifications: usize,
     /// Cursors opened before.
     portals: u64,
+    /// What SET CONSTRAINTS had said.
+    constraints: crate::exec::ConstraintModes,
 }
 
 /// One client's session. See the module.

@@ -90,7 +90,7 @@ impl Options {
     ) {
         if self.format != Format::Text {
             let mut at = 0;
-            let mut whole = vec![("Plan".to_owned(), self.object(nodes, &mut at))];
+            let mut whole = vec![("Plan".to_owned(), self.object(nodes, &mut at, None))];
             if self.summary {
                 whole.push(("Planning Time".to_owned(), Item::Plain(format!("{planning_ms:.3}"))));
             }
@@ -126,11 +126,15 @@ impl Options {
             };
             line.push_str(&self.figures(node));
             lines.push(line);
-            for (of, said) in nodes.iter().flat_map(|node| node.notes.iter().map(move |said| (node, said))) {
-                if said.0 == number + 1 {
-                    lines.push(format!("{:indent$}{}", "", said.1, indent = of.depth * 6 + 2));
-                }
-            }
+            // The source has said all before the operator over it says more.
+            let said = nodes.iter().flat_map(|node| node.notes.iter().map(move |said| (node.depth, said)));
+            let mut said: Vec<(usize, &(usize, String))> =
+                said.filter(|(_, (behind, _))| *behind == number + 1).collect();
+            said.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+            lines.extend(
+                said.into_iter()
+                    .map(|(depth, (_, text))| format!("{:indent$}{text}", "", indent = depth * 6 + 2)),
+            );
         }
         lines
     }
@@ -156,10 +160,19 @@ impl Options {
     }
 
     /// The operator at `at` with its sources; `at` is behind them then.
-    fn object(&self, nodes: &[PlanNode], at: &mut usize) -> Item {
+    fn object(&self, nodes: &[PlanNode], at: &mut usize, place: Option<usize>) -> Item {
         let Some(node) = nodes.get(*at) else { return Item::Object(Vec::new()) };
         *at += 1;
         let mut items = described(&node.line);
+        let side = place.map(|place| if place == 0 { "Outer" } else { "Inner" });
+        let behind = items.iter().position(|(name, _)| name != "Node Type" && name != "Operation");
+        let behind = behind.unwrap_or(items.len());
+        let flag = |name: &str| (name.to_owned(), Item::Plain("false".to_owned()));
+        items.insert(behind, flag("Async Capable"));
+        items.insert(behind, flag("Parallel Aware"));
+        if let Some(side) = side {
+            items.insert(behind, ("Parent Relationship".to_owned(), Item::Text(side.to_owned())));
+        }
         let mut number = |name: &str, value: String| items.push((name.to_owned(), Item::Plain(value)));
         if let Some(e) = node.estimate.filter(|_| self.costs) {
             number("Startup Cost", format!("{:.2}", e.startup.min(e.cost) / 1e3));
@@ -181,7 +194,7 @@ impl Options {
         }
         let mut sources = Vec::new();
         while nodes.get(*at).is_some_and(|source| source.depth > node.depth) {
-            sources.push(self.object(nodes, at));
+            sources.push(self.object(nodes, at, Some(sources.len())));
         }
         if !sources.is_empty() {
             items.push(("Plans".to_owned(), Item::List(sources)));

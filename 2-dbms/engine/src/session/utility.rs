@@ -90,6 +90,10 @@ impl Session {
                 return self.call_procedure(*function, &Given::Row(row, arguments.to_vec()), out);
             }
             StatementKind::Do { body } => return self.run_do(body, out),
+            StatementKind::Checkpoint => {
+                self.node.checkpoint()?;
+                out.tag = tag("CHECKPOINT");
+            }
             StatementKind::Listen(channel) => {
                 self.node.listeners.listen(self.id(), channel);
                 out.tag = tag("LISTEN");

@@ -67,6 +67,11 @@ impl Live {
         Live { machine: machine.clone(), domains, buckets, tables: Mutex::new(machine, BTreeMap::new()) }
     }
 
+    /// The clock.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.machine.monotonic_ns()
+    }
+
     /// How large a table is, or was when nobody held its latches; `None` when that was never seen.
     pub(crate) fn size(&self, access: &TableAccess) -> Option<Size> {
         let mut size = Size::default();

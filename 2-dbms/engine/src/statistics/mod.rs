@@ -10,6 +10,8 @@
 mod column;
 mod live;
 mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ mod functions;
 mod index;
 mod information;
 mod information_routines;
-mod names;
+pub(crate) mod names;
 mod own;
 mod privileges;
 mod relation;
@@ -128,6 +128,8 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_authid" | "pg_roles") => server::roles,
         ("pg_catalog", "pg_user" | "pg_shadow") => server::users,
         ("pg_catalog", "pg_settings") => server::settings,
+        ("pg_catalog", "pg_timezone_names") => server::timezone_names,
+        ("pg_catalog", "pg_timezone_abbrevs") => server::timezone_abbreviations,
         ("pg_catalog", "pg_stat_activity") => server::activity,
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
         ("pg_catalog", "pg_stats") => statistics::columns,

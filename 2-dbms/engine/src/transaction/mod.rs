@@ -533,6 +533,12 @@ impl<'n> Transaction<'n> {
         }
     }
 
+    /// The checks that wait, of a block or a one-shot.
+    pub(crate) fn waiting_checks(&self) -> impl Iterator<Item = &crate::exec::Deferred> {
+        let block = self.interactive.as_deref().map(|interactive| interactive.overlay.deferred());
+        block.into_iter().flatten().chain(&self.scratch.deferred)
+    }
+
     /// Whether a one-shot has put checks off.
     #[inline]
     pub(crate) fn has_deferred(&self) -> bool {

@@ -61,10 +61,7 @@ impl Analyzer<'_> {
         let mut columns: Vec<OutputColumn> = Vec::with_capacity(table.columns.len());
         for node in &stmt.attlist {
             let name = nodes::string(node).ok_or_else(nodes::missing)?;
-            let index = table.column(name).ok_or_else(|| {
-                let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
-                SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
-            })?;
+            let index = table.column(name).ok_or_else(|| no_column(table, name))?;
             if table.columns[index].generated.is_some() {
                 let message = format!("column \"{name}\" is a generated column");
                 return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
@@ -84,7 +81,7 @@ impl Analyzer<'_> {
     }
 
     fn copy_from(&mut self, stmt: &CopyStmt, table: TableDef, columns: Vec<OutputColumn>) -> Result<Copy> {
-        let format = self.copy_format(stmt, CopyDirection::From, &columns)?;
+        let format = self.copy_format(stmt, CopyDirection::From, &columns, Some(&table))?;
         let list = names(&columns);
         let list = if list.is_empty() { list } else { format!("({list}) OVERRIDING SYSTEM VALUE") };
         let star = if columns.is_empty() { "" } else { "*" };
@@ -114,7 +111,7 @@ impl Analyzer<'_> {
         let schema = quote_ident(&table.schema);
         let text = format!("SELECT {} FROM {schema}.{}", names(&columns), quote_ident(&table.name));
         let query = self.query(&parsed(&text)?)?;
-        self.copy_to(stmt, query)
+        self.copy_to(stmt, query, Some(&table))
     }
 
     fn copy_query(&mut self, stmt: &CopyStmt) -> Result<Copy> {
@@ -133,12 +130,12 @@ impl Analyzer<'_> {
             return refuse("COPY query must have a RETURNING clause");
         }
         let query = self.query(node)?;
-        self.copy_to(stmt, query)
+        self.copy_to(stmt, query, None)
     }
 
-    fn copy_to(&mut self, stmt: &CopyStmt, query: Query) -> Result<Copy> {
+    fn copy_to(&mut self, stmt: &CopyStmt, query: Query, table: Option<&TableDef>) -> Result<Copy> {
         let columns = query.columns.clone();
-        let format = self.copy_format(stmt, CopyDirection::To, &columns)?;
+        let format = self.copy_format(stmt, CopyDirection::To, &columns, table)?;
         let statement = self.inner_statement(query)?;
         let rows = CopyRows { direction: CopyDirection::To, format, columns };
         Ok(Copy { rows, statement, table: String::new() })
@@ -157,9 +154,15 @@ impl Analyzer<'_> {
         stmt: &CopyStmt,
         direction: CopyDirection,
         columns: &[OutputColumn],
+        table: Option<&TableDef>,
     ) -> Result<CopyFormat> {
-        super::copy_options::format(stmt, direction, columns, &|location| self.at(location))
+        super::copy_options::format(stmt, direction, columns, table, &|location| self.at(location))
     }
+}
+
+pub(super) fn no_column(table: &TableDef, name: &str) -> SqlError {
+    let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
+    SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
 }
 
 fn names(columns: &[OutputColumn]) -> String {

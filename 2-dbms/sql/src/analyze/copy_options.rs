@@ -2,6 +2,7 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{CopyStmt, DefElem, Node};
+use tuplix_catalog::TableDef;
 use tuplix_types::copy::{CopyDirection, CopyFormat, CopyHeader, CopyKind};
 use tuplix_types::{Result, SqlError, sqlstate};
 
@@ -35,54 +36,49 @@ pub(super) fn format(
     stmt: &CopyStmt,
     direction: CopyDirection,
     columns: &[OutputColumn],
+    table: Option<&TableDef>,
     at: &dyn Fn(i32) -> Option<u32>,
 ) -> Result<CopyFormat> {
     let mut options = Options::default();
     for node in &stmt.options {
         let NodeEnum::DefElem(option) = nodes::inner(node)? else { return Err(nodes::missing()) };
-        let place = at(option.location);
-        options.read(option, direction).map_err(|error| {
-            if error.sqlstate() == sqlstate::SYNTAX_ERROR
-                || error.sqlstate() == sqlstate::INVALID_PARAMETER_VALUE
-            {
-                error.at(place)
-            } else {
-                error
-            }
-        })?;
+        options.read(option, direction, at(option.location))?;
     }
     let format = options.checked(direction)?;
     Ok(CopyFormat {
-        force_quote: flags(options.force_quote.as_ref(), columns, "FORCE_QUOTE")?,
-        force_not_null: flags(options.force_not_null.as_ref(), columns, "FORCE_NOT_NULL")?,
-        force_null: flags(options.force_null.as_ref(), columns, "FORCE_NULL")?,
+        force_quote: flags(options.force_quote.as_ref(), columns, table, "FORCE_QUOTE")?,
+        force_not_null: flags(options.force_not_null.as_ref(), columns, table, "FORCE_NOT_NULL")?,
+        force_null: flags(options.force_null.as_ref(), columns, table, "FORCE_NULL")?,
         ..format
     })
 }
 
 /// Sets an option that must not be there yet.
-fn once<T>(place: &mut Option<T>, value: T) -> Result<()> {
+fn once<T>(place: &mut Option<T>, value: T, at: Option<u32>) -> Result<()> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "conflicting or redundant options")),
+        Some(_) => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "conflicting or redundant options").at(at)),
     }
 }
 
 impl<'a> Options<'a> {
-    fn read(&mut self, option: &'a DefElem, direction: CopyDirection) -> Result<()> {
+    fn read(&mut self, option: &'a DefElem, direction: CopyDirection, at: Option<u32>) -> Result<()> {
         match option.defname.as_str() {
-            "format" => once(&mut self.kind, kind(option)?),
-            "freeze" => once(&mut self.freeze, flag(option)?),
-            "delimiter" => once(&mut self.delimiter, text(option)?),
-            "null" => once(&mut self.null, text(option)?),
-            "header" => once(&mut self.header, header(option, direction)?),
-            "quote" => once(&mut self.quote, text(option)?),
-            "escape" => once(&mut self.escape, text(option)?),
-            "force_quote" => once(&mut self.force_quote, listed(option, true)?),
-            "force_not_null" => once(&mut self.force_not_null, listed(option, false)?),
-            "force_null" => once(&mut self.force_null, listed(option, false)?),
-            "encoding" => once(&mut self.encoding, text(option)?),
-            other => Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("option \"{other}\" not recognized"))),
+            "format" => once(&mut self.kind, kind(option, at)?, at),
+            "freeze" => once(&mut self.freeze, flag(option)?, at),
+            "delimiter" => once(&mut self.delimiter, text(option)?, at),
+            "null" => once(&mut self.null, text(option)?, at),
+            "header" => once(&mut self.header, header(option, direction)?, at),
+            "quote" => once(&mut self.quote, text(option)?, at),
+            "escape" => once(&mut self.escape, text(option)?, at),
+            "force_quote" => once(&mut self.force_quote, listed(option, true, at)?, at),
+            "force_not_null" => once(&mut self.force_not_null, listed(option, false, at)?, at),
+            "force_null" => once(&mut self.force_null, listed(option, false, at)?, at),
+            "encoding" => once(&mut self.encoding, text(option)?, at),
+            other => {
+                Err(SqlError::new(sqlstate::SYNTAX_ERROR, format!("option \"{other}\" not recognized"))
+                    .at(at))
+            }
         }
     }
 
@@ -190,7 +186,12 @@ fn check_encoding(encoding: Option<&str>) -> Result<()> {
 }
 
 /// The columns of an option as flags, a column each.
-fn flags(columns: Option<&Columns<'_>>, all: &[OutputColumn], option: &str) -> Result<Vec<bool>> {
+fn flags(
+    columns: Option<&Columns<'_>>,
+    all: &[OutputColumn],
+    table: Option<&TableDef>,
+    option: &str,
+) -> Result<Vec<bool>> {
     let names = match columns {
         None => return Ok(Vec::new()),
         Some(Columns::All) => return Ok(vec![true; all.len()]),
@@ -198,21 +199,25 @@ fn flags(columns: Option<&Columns<'_>>, all: &[OutputColumn], option: &str) -> R
     };
     let mut flags = vec![false; all.len()];
     for name in names {
-        let column = all.iter().position(|column| column.name == *name).ok_or_else(|| {
-            let message = format!("{option} column \"{name}\" not referenced by COPY");
-            SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
+        let column = all.iter().position(|column| column.name == *name).ok_or_else(|| match table {
+            Some(table) if table.column(name).is_none() => super::copy::no_column(table, name),
+            None => SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")),
+            Some(_) => {
+                let message = format!("{option} column \"{name}\" not referenced by COPY");
+                SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
+            }
         })?;
         flags[column] = true;
     }
     Ok(flags)
 }
 
-fn kind(option: &DefElem) -> Result<CopyKind> {
+fn kind(option: &DefElem, at: Option<u32>) -> Result<CopyKind> {
     match text(option)? {
         "text" => Ok(CopyKind::Text),
         "csv" => Ok(CopyKind::Csv),
         "binary" => Ok(CopyKind::Binary),
-        other => Err(invalid(&format!("COPY format \"{other}\" not recognized"))),
+        other => Err(invalid(&format!("COPY format \"{other}\" not recognized")).at(at)),
     }
 }
 
@@ -270,7 +275,7 @@ fn text(option: &DefElem) -> Result<&str> {
 }
 
 /// A list of columns, or `*` where that may stand.
-fn listed(option: &DefElem, or_all: bool) -> Result<Columns<'_>> {
+fn listed(option: &DefElem, or_all: bool, at: Option<u32>) -> Result<Columns<'_>> {
     let name = |node: &'_ Node| nodes::string(node).is_some();
     match argument(option) {
         Some(NodeEnum::AStar(_)) if or_all => Ok(Columns::All),
@@ -279,7 +284,7 @@ fn listed(option: &DefElem, or_all: bool) -> Result<Columns<'_>> {
         }
         _ => {
             let message = format!("argument to option \"{}\" must be a list of column names", option.defname);
-            Err(invalid(&message))
+            Err(invalid(&message).at(at))
         }
     }
 }

@@ -36,6 +36,7 @@ impl Analyzer<'_> {
                 let names = (!names.is_empty()).then_some(names);
                 StatementKind::SetConstraints { names, deferred: stmt.deferred }
             }
+            NodeEnum::CheckPointStmt(_) => StatementKind::Checkpoint,
             NodeEnum::ListenStmt(stmt) => StatementKind::Listen(stmt.conditionname.clone()),
             NodeEnum::UnlistenStmt(stmt) => {
                 StatementKind::Unlisten(nodes::non_empty(&stmt.conditionname).map(str::to_owned))

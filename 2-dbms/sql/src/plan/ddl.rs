@@ -188,6 +188,10 @@ pub struct Like {
     pub indexes: bool,
     /// INCLUDING COMMENTS
     pub comments: bool,
+    /// INCLUDING GENERATED
+    pub generated: bool,
+    /// INCLUDING IDENTITY
+    pub identity: bool,
 }
 
 /// CREATE TABLE AS, SELECT INTO
@@ -310,6 +314,8 @@ pub struct CreateView {
     pub name: QualifiedName,
     /// OR REPLACE
     pub or_replace: bool,
+    /// TEMPORARY; a view of a temporary table is one anyway.
+    pub temporary: bool,
     /// Its columns.
     pub columns: Vec<super::OutputColumn>,
     /// Its query and what that names.

@@ -79,6 +79,8 @@ pub enum StatementKind {
         /// DEFERRED rather than IMMEDIATE.
         deferred: bool,
     },
+    /// CHECKPOINT
+    Checkpoint,
     /// LISTEN channel.
     Listen(String),
     /// UNLISTEN channel, `None` for `*`.

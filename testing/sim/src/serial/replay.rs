@@ -5,8 +5,8 @@
 //! several that do change something may come next, they are tried by the time of their return, and taken back when no order
 //! goes on from there; a place that led nowhere is remembered by who has come and what the model held.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
 use super::model::{Model, Undo};
@@ -46,7 +46,7 @@ struct Search<'a> {
     model: Model,
     undo: Vec<Undo>,
     taken: Vec<Taken>,
-    dead: HashSet<u64>,
+    dead: BTreeSet<u64>,
     steps_back: usize,
     /// The furthest it came, and why nobody could come next.
     furthest: usize,
@@ -74,7 +74,7 @@ pub fn replay(history: &[Transaction]) -> Result<Replayed, String> {
         model: Model::default(),
         undo: Vec::new(),
         taken: Vec::new(),
-        dead: HashSet::new(),
+        dead: BTreeSet::new(),
         steps_back: 0,
         furthest: 0,
         complaint: String::new(),

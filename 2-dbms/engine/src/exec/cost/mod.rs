@@ -12,6 +12,7 @@
 mod guess;
 mod order;
 mod path;
+mod planned;
 mod selectivity;
 
 use std::cell::RefCell;
@@ -25,8 +26,9 @@ use tuplix_types::TypeId;
 pub(crate) use guess::limited;
 pub(crate) use order::{JoinItem, Method, Ordering, best_order, cost_of};
 pub(crate) use path::Pricing;
+pub(crate) use planned::Planned;
 
-use crate::layout::TableAccess;
+use crate::layout::{Layout, TableAccess};
 use crate::statistics::{Known, Statistics};
 
 /// A row of a chunk that is tested by storage and does not pass.
@@ -88,6 +90,14 @@ pub(crate) struct Estimator<'e> {
     /// The tables of the relations.
     pub tables: &'e BTreeMap<RelationId, TableId>,
     pub asked: &'e Asked,
+}
+
+impl Asked {
+    /// What a plan was made for that asked this.
+    pub(crate) fn planned(&self, layout: &Layout) -> Planned {
+        let tables = self.rows.borrow().keys().filter_map(|id| layout.table(*id).cloned()).collect();
+        Planned::new(layout, tables)
+    }
 }
 
 impl<'e> Estimator<'e> {

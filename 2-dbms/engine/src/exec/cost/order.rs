@@ -73,7 +73,7 @@ fn joined(before: &Best, item: &JoinItem) -> (f64, f64, Method) {
 }
 
 /// What a given order costs, each join by its better method; `None` when it is not possible.
-pub(crate) fn cost_of(problem: &dyn Ordering, order: &[usize]) -> Option<(f64, f64, Vec<(usize, Method)>)> {
+pub(crate) fn cost_of(problem: &dyn Ordering, order: &[usize]) -> Option<(f64, Vec<(usize, Method)>)> {
     let (first, rest) = order.split_first()?;
     let (rows, cost, in_order) = problem.first(*first);
     let ordered = in_order.is_some();
@@ -86,11 +86,11 @@ pub(crate) fn cost_of(problem: &dyn Ordering, order: &[usize]) -> Option<(f64, f
         best.order.push((*item, method));
         set |= 1 << item;
     }
-    Some((problem.finish(best.rows, best.cost, ordered), best.rows, best.order))
+    Some((problem.finish(best.rows, best.cost, ordered), best.order))
 }
 
 /// The cheapest order with its methods and its cost; `None` for too many items.
-pub(crate) fn best_order(problem: &dyn Ordering) -> Option<(f64, f64, Vec<(usize, Method)>)> {
+pub(crate) fn best_order(problem: &dyn Ordering) -> Option<(f64, Vec<(usize, Method)>)> {
     let count = problem.items();
     if count > RELATIONS_MAX {
         return None;
@@ -136,7 +136,7 @@ pub(crate) fn best_order(problem: &dyn Ordering) -> Option<(f64, f64, Vec<(usize
     let all = best.pop()?;
     let ends = all.into_iter().enumerate().filter_map(|(kept_order, best)| {
         let best = best?;
-        Some((problem.finish(best.rows, best.cost, kept_order == 1), best.rows, best.order))
+        Some((problem.finish(best.rows, best.cost, kept_order == 1), best.order))
     });
     ends.min_by(|left, right| left.0.total_cmp(&right.0))
 }
@@ -163,10 +163,11 @@ mod tests {
 
         fn join(&self, set: u32, item: usize) -> Option<JoinItem> {
             let connected = [item.wrapping_sub(1), item + 1].iter().any(|n| *n < 3 && set & (1 << n) != 0);
-            let share = self.filtered[item] / self.rows[item];
+            // Ten values in each join column.
+            let share = self.filtered[item] / 10.0;
             Some(JoinItem {
                 matches: if connected { share } else { self.filtered[item] },
-                looped: connected.then_some(100.0),
+                looped: connected.then_some(100.0 + share * 50.0),
                 stored: Some((self.rows[item], self.filtered[item])),
                 hashed: connected,
                 connected,
@@ -179,14 +180,14 @@ mod tests {
     }
 
     fn order(rows: [f64; 3], filtered: [f64; 3]) -> Vec<(usize, Method)> {
-        best_order(&Chain { rows, filtered }).unwrap().2
+        best_order(&Chain { rows, filtered }).unwrap().1
     }
 
     #[test]
     fn the_most_selective_end_comes_first() {
-        let few = order([1e6, 1e6, 1e6], [10.0, 1e6, 1e6]);
-        assert_eq!(few, [(0, Method::Loop), (1, Method::Loop), (2, Method::Loop)]);
-        let other = order([1e6, 1e6, 1e6], [1e6, 1e6, 10.0]);
+        let few = order([1e3, 1e3, 1e3], [10.0, 1e3, 1e3]);
+        assert_eq!(few.iter().map(|(item, _)| *item).collect::<Vec<_>>(), [0, 1, 2]);
+        let other = order([1e3, 1e3, 1e3], [1e3, 1e3, 10.0]);
         assert_eq!(other.iter().map(|(item, _)| *item).collect::<Vec<_>>(), [2, 1, 0]);
     }
 

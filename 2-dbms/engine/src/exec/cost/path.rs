@@ -7,7 +7,7 @@ use super::super::scan::storage_tests;
 use super::selectivity::constant;
 use super::{
     BUCKET, COMPARE, DESCEND, EMIT_ROW, Estimate, Estimator, FETCH_ROW, FILTER, LOOK_UP, ROWS_OF_LIMIT,
-    SCAN_ROW,
+    ROWS_UNKNOWN, SCAN_ROW,
 };
 use crate::layout::{Placement, TableAccess};
 
@@ -96,7 +96,9 @@ impl Pricing<'_, '_> {
             Placement::Hash { .. } if one_bucket => f64::from(access.buckets),
             _ => 1.0,
         };
-        let visited = (total / spread).max(rows);
+        // One bucket of a table that nobody has analysed may become as large as a whole one.
+        let least = if self.estimator.statistics.is_analyzed(access) { rows } else { ROWS_UNKNOWN };
+        let visited = (total / spread).max(least);
         let buckets = f64::from(access.buckets) / spread;
         let (tested, other): (Vec<&Expr>, Vec<&Expr>) =
             self.conditions.iter().partition(|node| self.is_tested_by_storage(access, indexes, node));

@@ -11,7 +11,7 @@ create temp table wanted (name) as select unnest(string_to_array(
   'pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences pg_settings '
   'pg_shadow pg_shdepend pg_shdescription pg_shseclabel pg_stat_activity pg_stat_all_tables pg_stat_user_tables pg_statistic_ext pg_stats pg_subscription pg_subscription_rel '
   'pg_tables pg_tablespace pg_transform pg_trigger pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type '
-  'pg_cursors pg_prepared_statements pg_user pg_user_mapping pg_user_mappings pg_views '
+  'pg_cursors pg_prepared_statements pg_timezone_abbrevs pg_timezone_names pg_user pg_user_mapping pg_user_mappings pg_views '
   'information_schema_catalog_name schemata tables columns table_constraints key_column_usage constraint_column_usage '
   'constraint_table_usage referential_constraints check_constraints views routines parameters sequences triggers domains '
   'domain_constraints enabled_roles applicable_roles element_types table_privileges user_defined_types view_column_usage '
