@@ -10,8 +10,10 @@ ROWS ?= 10000000
 # Minutes that the generator runs, and its first seed.
 MINUTES ?= 10
 SEED ?= 0
+# Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint bench growth generate loc install
+.PHONY: help demo test lint bench growth generate soak fuzz loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +39,8 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) ycsb
 	$(BENCH) scan --rows $(ROWS)
 	$(BENCH) snapshot
+	$(BENCH) checkpoint
+	$(BENCH) recovery
 	$(BENCH) growth --rows $(ROWS)
 
 growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)
@@ -46,6 +50,15 @@ growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)
 generate: ## Random statements on the engine and on PostgreSQL (MINUTES=10 SEED=0)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-generate -- --minutes $(MINUTES) --seed $(SEED)
+
+soak: ## The simulator's seeds, killed processes and concurrent histories, MINUTES=10 of the first and last (SEED=0)
+	timeout --preserve-status $(MINUTES)m cargo run --release --locked -p tuplix-sim -- --seed $(SEED) --seeds 1000000000 || test $$? = 143
+	cargo run --release --locked -p tuplix-sim -- kill --seed $(SEED) --rounds 100
+	cargo run --release --locked -p tuplix-sim -- histories --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: ## Changed bytes of log and checkpoints, mixed SQL: nothing may panic (FUZZ_SECONDS=60 for each, SEED=0)
+	@scripts/install-dependencies.sh
+	cargo run --release --locked -p tuplix-sim -- fuzz --seconds $(FUZZ_SECONDS) --seed $(SEED)
 
 loc: ## Lines of SQL and Rust of each service
 	@scripts/loc.sh

@@ -3,6 +3,7 @@ SELECT create_distributed_function('os.create_file(int, text, text, int, bool, i
 SELECT create_distributed_function('os.make_directory(int, text, text, int, bool, bigint)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.remove_file(int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.remove_directory(int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
+SELECT create_distributed_function('os.remove_tree(int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.rename_file(int, text, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.stat_file(int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.list_directory(int, text)', 'p', colocate_with => 'os.counter', force_delegation => true);

@@ -16,4 +16,5 @@ SELECT create_distributed_function('os.cancel_task(int, bigint, text)', 'p', col
 SELECT create_distributed_function('os.cancel_graph(int, bigint, text)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.join_worker(int, bigint, int, bigint, text, int)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.leave_worker(int, bigint)', 'p', colocate_with => 'os.counter', force_delegation => true);
+SELECT create_distributed_function('os.sweep_tasks(int, int)', 'p', colocate_with => 'os.counter', force_delegation => true);
 SELECT create_distributed_function('os.tick_scheduler(int)', 'p', colocate_with => 'os.counter', force_delegation => true);

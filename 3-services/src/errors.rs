@@ -19,6 +19,8 @@ errors! {
     UNKNOWN_BUCKET = b"TXO01";
     /// No user can have this name or bucket.
     INVALID_USER = b"TXO02";
+    /// Nothing reads a setting of this name.
+    UNKNOWN_SETTING = b"TXO03";
     /// There is no such task.
     UNKNOWN_TASK = b"TXS01";
     /// Who calls does not hold the running attempt of the task (any more).

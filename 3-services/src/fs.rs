@@ -24,12 +24,14 @@ pub const SERVICE: Service = service!(
         "make_directory",
         "cut_blocks",
         "drop_entry",
+        "check_home",
         "remove_file",
         "remove_directory",
         "rename_file",
         "stat_file",
         "list_directory",
         "list_tree",
+        "remove_tree",
         "touch_file",
         "write_blocks",
         "read_blocks",
@@ -181,6 +183,7 @@ pub struct Fs {
     make_directory: Procedure,
     remove_file: Procedure,
     remove_directory: Procedure,
+    remove_tree: Procedure,
     rename: Procedure,
     stat: Procedure,
     list: Procedure,
@@ -209,6 +212,7 @@ impl Fs {
             make_directory: prepare("SELECT os.make_directory($1, $2, $3, $4, $5, $6)")?,
             remove_file: prepare("SELECT os.remove_file($1, $2)")?,
             remove_directory: prepare("SELECT os.remove_directory($1, $2)")?,
+            remove_tree: prepare("SELECT os.remove_tree($1, $2)")?,
             rename: prepare("SELECT os.rename_file($1, $2, $3)")?,
             stat: prepare(
                 "SELECT file_id, kind, f_size, block_size, version, mode, f_owner, links, created_at, modified_at, changed_at,
@@ -304,6 +308,14 @@ impl Fs {
     /// `TXF39` when it is not empty, those of walking a path.
     pub fn remove_directory(&self, session: &mut Session, bucket: Bucket, path: &str) -> Result<()> {
         self.remove_directory.call(session, &[bucket.value(), text(path)]).map(drop)
+    }
+
+    /// Removes a file, or a directory with all below it; how many names. Nothing there is no error.
+    ///
+    /// # Errors
+    /// `TXF22` for the root and home directories, those of walking a path but `TXF02` and `TXF20`.
+    pub fn remove_tree(&self, session: &mut Session, bucket: Bucket, path: &str) -> Result<i64> {
+        self.remove_tree.call_row(session, &[bucket.value(), text(path)], |row| row.int(0))
     }
 
     /// Renames a file, or a directory with all below it, over what has the new name, at once for everybody.

@@ -71,6 +71,57 @@ mod tests {
         }
     }
 
+    /// A README's `call(parameters)` can be written with `=>`: these are the parameters' names, in their order.
+    #[test]
+    fn readmes_name_parameters_as_they_are() {
+        let mut calls = 0;
+        for service in SERVICES {
+            let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join(service.name).join("README.md");
+            let readme = std::fs::read_to_string(readme).unwrap();
+            let rows = readme.lines().filter(|line| line.starts_with("| `"));
+            let cells = rows.map(|line| line.split(" | ").next().unwrap());
+            for call in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+                let Some((name, written)) = call.trim_end_matches(')').split_once('(') else { continue };
+                let name = name.trim_start_matches("os.");
+                let (_, text) = service.procedures.iter().find(|(procedure, _)| *procedure == name).unwrap();
+                let word = |part: &str| part.split_whitespace().next().unwrap_or_default().replace("[]", "");
+                let written: Vec<String> = written.split(',').map(word).collect();
+                // One of its definitions; parameters left out are at the end, or stand behind "...".
+                let fits = text.split(&format!("FUNCTION os.{name}(")).skip(1).any(|head| {
+                    let (head, _) =
+                        head.split_once(")\nRETURNS").or(head.split_once(") RETURNS")).unwrap_or((head, ""));
+                    let names: Vec<String> = head.split(',').map(word).collect();
+                    let mut rest = names.iter();
+                    written.iter().all(|name| name == "..." || rest.any(|other| other == name))
+                });
+                assert!(fits, "{}: {call}", service.name);
+                calls += 1;
+            }
+        }
+        assert!(calls > 40, "{calls}");
+    }
+
+    /// What a procedure reads can be set, and what can be set is read.
+    #[test]
+    fn settings_are_known() {
+        let texts = || SERVICES.iter().flat_map(|service| service.procedures);
+        let mut read: Vec<&str> = texts()
+            .flat_map(|(_, text)| text.split("os.setting('").skip(1))
+            .map(|rest| rest.split('\'').next().unwrap())
+            .collect();
+        read.sort_unstable();
+        read.dedup();
+        let (_, text) = texts().find(|(name, _)| *name == "set_setting").unwrap();
+        let list = text.split("ARRAY[").nth(1).unwrap().split(']').next().unwrap();
+        let known: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('\'')).collect();
+        assert_eq!(read, known);
+        for name in known {
+            let (service, _) = name.split_once('.').unwrap();
+            let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join(service).join("README.md");
+            assert!(std::fs::read_to_string(readme).unwrap().contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
     /// The portable shape: a statement on a distributed table names its bucket, a LIMIT has an order.
     #[test]
     fn procedures_keep_the_portable_shape() {

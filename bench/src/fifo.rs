@@ -27,7 +27,9 @@ const POSTGRES_CLIENTS: usize = 8;
 /// What a system reports.
 pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     if plan.wants("tuplix") {
-        for (partitions, draws) in [(1, Draws::Own), (2, Draws::Own), (2, Draws::Any)] {
+        let doubled = std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n < plan.clients);
+        let own = doubled.chain([plan.clients]).map(|partitions| (partitions, Draws::Own));
+        for (partitions, draws) in own.chain([(plan.clients, Draws::Any)]) {
             for log in ["off", "async", "sync"] {
                 tuplix(plan, report, partitions, draws, log)?;
             }

@@ -34,6 +34,9 @@ struct Arguments {
     /// Runs of each case; the median is the one to quote.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
+    /// Clients of Tuplix in `fifo` and `ycsb`, each with a core of its own; fifo goes there from 1 by doubling.
+    #[arg(long, global = true, default_value_t = 2)]
+    clients: usize,
     /// One JSON object a line.
     #[arg(long, global = true)]
     json: bool,
@@ -47,6 +50,9 @@ struct Arguments {
     #[arg(long, global = true, value_name = "NAME[:LOG]")]
     case: Option<String>,
 }
+
+/// Both suites have 64 buckets; each client of `fifo` wants one of its own.
+const CLIENTS_MAX: usize = 64;
 
 #[derive(Subcommand)]
 enum Suite {
@@ -82,6 +88,8 @@ pub struct Plan {
     pub run: Duration,
     /// Number of runs.
     pub runs: usize,
+    /// Clients of Tuplix at most.
+    pub clients: usize,
     /// Where data directories go.
     pub dir: std::path::PathBuf,
     system: Option<String>,
@@ -121,9 +129,14 @@ fn main() -> anyhow::Result<()> {
         "--seconds must be more than 0"
     );
     anyhow::ensure!(arguments.runs > 0, "--runs must be more than 0");
+    anyhow::ensure!(
+        (1..=CLIENTS_MAX).contains(&arguments.clients),
+        "--clients must be between 1 and {CLIENTS_MAX}"
+    );
     let plan = Plan {
         run: Duration::from_secs_f64(arguments.seconds),
         runs: arguments.runs,
+        clients: arguments.clients,
         dir: arguments.dir.unwrap_or_else(std::env::temp_dir),
         system: arguments.system,
         case: arguments.case,

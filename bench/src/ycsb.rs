@@ -15,9 +15,8 @@ use crate::report::Report;
 
 const SCHEMA: &str = include_str!("../sql/ycsb.sql");
 const BUCKETS: u64 = 64;
-/// Partitions of Tuplix: more than cores, so that two transactions seldom meet.
-const PARTITIONS: usize = 8;
-const CLIENTS: usize = 2;
+/// Partitions of Tuplix a client: more than one, so that two transactions seldom meet.
+const PARTITIONS_A_CLIENT: usize = 4;
 const POSTGRES_CLIENTS: usize = 8;
 const FIELDS: usize = 10;
 const FIELD_BYTES: usize = 100;
@@ -134,7 +133,7 @@ fn open(plan: &Plan, log: &str) -> anyhow::Result<(Tuplix, tempfile::TempDir)> {
     let folder = tempfile::tempdir_in(&plan.dir)?;
     let node = Tuplix::open_with(&Options {
         dir: Some(folder.path().to_owned()),
-        partitions: PARTITIONS,
+        partitions: (PARTITIONS_A_CLIENT * plan.clients).min(BUCKETS as usize),
         log: if log == "off" { LogMode::Off } else { LogMode::On },
         ..Options::default()
     })?;
@@ -148,14 +147,14 @@ fn tuplix(plan: &Plan, report: &mut Report, workload: Workload, zipf: &Arc<Zipf>
             case: format!("{}/single", workload.name),
             system: "tuplix",
             log,
-            clients: CLIENTS,
+            clients: plan.clients,
         };
         if !plan.wants_case(&case.case, log) {
             continue;
         }
         let (node, _folder) = open(plan, log)?;
         load(&mut node.session(&SessionOptions::default())?, zipf.items)?;
-        measure(plan, report, &case, || clients(&node, CLIENTS, workload, zipf))?;
+        measure(plan, report, &case, || clients(&node, plan.clients, workload, zipf))?;
         node.close()?;
     }
     Ok(())
@@ -270,7 +269,7 @@ fn transactions(plan: &Plan, report: &mut Report, zipf: &Arc<Zipf>) -> anyhow::R
                 case: format!("transaction/{across}%"),
                 system,
                 log: "async",
-                clients: CLIENTS,
+                clients: plan.clients,
             };
             if !plan.wants_case(&case.case, case.log) {
                 continue;
@@ -278,7 +277,9 @@ fn transactions(plan: &Plan, report: &mut Report, zipf: &Arc<Zipf>) -> anyhow::R
             let (node, _folder) = open(plan, case.log)?;
             load(&mut node.session(&SessionOptions::default())?, zipf.items)?;
             measure(plan, report, &case, || {
-                (0..CLIENTS).map(|number| transaction_client(&node, number, function, across, zipf)).collect()
+                (0..plan.clients)
+                    .map(|number| transaction_client(&node, number, function, across, zipf))
+                    .collect()
             })?;
             node.close()?;
         }

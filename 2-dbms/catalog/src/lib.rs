@@ -5,20 +5,24 @@
 //! map clones. Every object is plain data that serialises to JSON, the form in which the log carries it;
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
+mod export;
 mod objects;
 mod relationships;
 mod sequence;
 mod special;
+mod statistics;
 mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use export::Export;
 pub use objects::*;
 pub use relationships::*;
 pub use sequence::*;
 pub use special::SPECIAL_FUNCTIONS_MAX;
 use special::Specials;
+pub use statistics::*;
 use tuplix_types::TypeId;
 pub use types::*;
 
@@ -39,6 +43,7 @@ pub struct Catalog {
     type_names: BTreeMap<(String, String), TypeId>,
     specials: Arc<Specials>,
     comments: BTreeMap<Described, Arc<str>>,
+    statistics: BTreeMap<TableId, Arc<TableStatistics>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -85,6 +90,8 @@ pub enum CatalogChange {
         /// The comment.
         text: Option<String>,
     },
+    /// ANALYZE has looked at a table: all that is known of it now.
+    PutStatistics(TableStatistics),
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -129,6 +136,7 @@ impl Catalog {
             type_names: BTreeMap::new(),
             specials: Arc::new(Specials::new(1)),
             comments: BTreeMap::new(),
+            statistics: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -170,6 +178,10 @@ impl Catalog {
                 let objects = indexes.iter().map(|index| index.id.0).chain([id.0]);
                 objects.for_each(|object| self.forget_comments(CLASS_RELATION, object));
                 self.remove_table(id);
+                self.statistics.remove(&id);
+            }
+            CatalogChange::PutStatistics(statistics) => {
+                self.statistics.insert(statistics.table, Arc::new(statistics));
             }
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
@@ -210,6 +222,12 @@ impl Catalog {
     }
 
     fn put_table(&mut self, table: TableDef) {
+        if let (Some(old), Some(known)) = (self.tables.get(&table.id), self.statistics.get(&table.id))
+            && old.columns != table.columns
+        {
+            let carried = known.carried(&old.columns, &table.columns);
+            self.statistics.insert(table.id, Arc::new(carried));
+        }
         self.remove_table(table.id);
         self.saw_oid(table.id.0);
         table.foreign_keys.iter().for_each(|key| self.saw_oid(key.id));
@@ -313,6 +331,11 @@ impl Catalog {
     /// The table with this id.
     pub fn table(&self, id: TableId) -> Option<&Arc<TableDef>> {
         self.tables.get(&id)
+    }
+
+    /// What ANALYZE has found out about a table.
+    pub fn statistics(&self, id: TableId) -> Option<&Arc<TableStatistics>> {
+        self.statistics.get(&id)
     }
 
     /// The table of this name in this schema.

@@ -35,7 +35,7 @@ pub struct SchemaDef {
     pub name: String,
 }
 
-/// Where the rows of a table live (DESIGN D2, in Citus's words).
+/// Where the rows of a table live in Citus's words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
@@ -144,6 +144,9 @@ pub struct ColumnDef {
     /// GENERATED ALWAYS AS (expression) STORED, as SQL text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
+    /// ALTER COLUMN SET STATISTICS: how many common values and bounds ANALYZE looks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_target: Option<u32>,
 }
 
 /// A CHECK constraint.
@@ -297,7 +300,16 @@ impl ColumnDef {
     /// A column that may be NULL and has no default.
     pub fn new(name: impl Into<String>, ty: TypeId, typmod: i32) -> ColumnDef {
         let name = name.into();
-        ColumnDef { name, ty, typmod, not_null: false, default: None, identity: None, generated: None }
+        ColumnDef {
+            name,
+            ty,
+            typmod,
+            not_null: false,
+            default: None,
+            identity: None,
+            generated: None,
+            statistics_target: None,
+        }
     }
 }
 

@@ -27,7 +27,11 @@ pub(crate) fn call(
         "pg_advisory_xact_lock_shared" => (LockStrength::Share, true),
         "pg_try_advisory_xact_lock" => (LockStrength::Update, false),
         "pg_try_advisory_xact_lock_shared" => (LockStrength::Share, false),
-        name => return Err(SqlError::unsupported(format_args!("function {name}")).into()),
+        _ => {
+            // By the name that users know it by.
+            let name = tuplix_functions::find_symbol(symbol).map_or(symbol, |function| function.name);
+            return Err(SqlError::unsupported(format_args!("function {name}")).into());
+        }
     };
     let taken = tx.advisory_lock(domain_of(tx, args), key_of(args), strength, waits)?;
     Ok(if waits { Value::Null } else { Value::Bool(taken) })

@@ -12,6 +12,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use crate::exec::{CompileContext, CompiledStatement, compile_statement};
 use crate::node::Schema;
+use crate::statistics::Statistics;
 use crate::system::SystemTables;
 
 /// Binds text under one catalogue and search path.
@@ -19,12 +20,13 @@ pub struct Binder<'a> {
     schema: &'a Schema,
     search_path: &'a [String],
     system: &'a dyn SystemRelations,
+    automatic: bool,
 }
 
 impl<'a> Binder<'a> {
     /// A binder.
     pub fn new(schema: &'a Schema, search_path: &'a [String]) -> Binder<'a> {
-        Binder { schema, search_path, system: &SystemTables }
+        Binder { schema, search_path, system: &SystemTables, automatic: true }
     }
 
     /// A binder that knows other relations than those of the catalogue and the system.
@@ -33,7 +35,12 @@ impl<'a> Binder<'a> {
         search_path: &'a [String],
         system: &'a dyn SystemRelations,
     ) -> Binder<'a> {
-        Binder { schema, search_path, system }
+        Binder { schema, search_path, system, automatic: true }
+    }
+
+    /// Whether columns are sampled that nobody has analysed.
+    pub(crate) fn automatic_statistics(self, automatic: bool) -> Binder<'a> {
+        Binder { automatic, ..self }
     }
 
     /// What the analyzer takes.
@@ -73,6 +80,11 @@ impl<'a> Binder<'a> {
             layout: &self.schema.layout,
             bind_expression: &bind,
             bind_condition: &condition,
+            statistics: Statistics {
+                catalog: &self.schema.catalog,
+                layout: &self.schema.layout,
+                automatic: self.automatic,
+            },
             measure,
         })
     }

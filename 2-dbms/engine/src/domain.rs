@@ -37,12 +37,19 @@ pub struct TableData {
     pub schema: Arc<FragmentSchema>,
     /// Fragments by bucket; `None` until a row comes.
     pub fragments: Vec<Option<Box<Fragment>>>,
+    /// During recovery fragments have no indexes: they are built when all rows are there.
+    pub bare: bool,
 }
 
 impl TableData {
     /// A table without rows.
     pub fn new(schema: Arc<FragmentSchema>, buckets: usize) -> TableData {
-        TableData { schema, fragments: std::iter::repeat_with(|| None).take(buckets).collect() }
+        TableData { schema, fragments: std::iter::repeat_with(|| None).take(buckets).collect(), bare: false }
+    }
+
+    /// A table whose rows recovery brings.
+    pub fn bare(schema: Arc<FragmentSchema>, buckets: usize) -> TableData {
+        TableData { bare: true, ..TableData::new(schema, buckets) }
     }
 
     /// Takes over a changed definition: adds and drops indexes so that they are those of `schema`, in its order.
@@ -54,7 +61,7 @@ impl TableData {
             .zip(&schema.indexes)
             .take_while(|(old, new)| same_index(old, new))
             .count();
-        for fragment in self.fragments.iter_mut().flatten() {
+        for fragment in self.fragments.iter_mut().flatten().filter(|_| !self.bare) {
             for number in (kept..self.schema.indexes.len()).rev() {
                 fragment.drop_index(number);
             }
@@ -69,9 +76,18 @@ impl TableData {
     /// The fragment of `bucket`, made when it is not there yet.
     #[inline]
     pub fn fragment_mut(&mut self, bucket: u16) -> &mut Fragment {
-        let schema = &self.schema;
-        self.fragments[usize::from(bucket)].get_or_insert_with(|| Box::new(Fragment::new(schema)))
+        let (schema, bare) = (&self.schema, self.bare);
+        self.fragments[usize::from(bucket)].get_or_insert_with(|| match bare {
+            false => Box::new(Fragment::new(schema)),
+            true => Box::new(bare_fragment(schema)),
+        })
     }
+}
+
+/// A fragment without indexes.
+#[cold]
+pub(crate) fn bare_fragment(schema: &FragmentSchema) -> Fragment {
+    Fragment::new(&FragmentSchema { columns: schema.columns.clone(), indexes: Vec::new() })
 }
 
 /// Whether two indexes have the same keys.

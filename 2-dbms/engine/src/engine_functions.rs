@@ -33,6 +33,7 @@ pub(crate) fn call(
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),
         "create_distributed_function" => create_distributed_function(args, tx),
+        "tuplix_damaged_indexes" => damaged_indexes(services, args, tx),
         "pg_notify" => notify(args, tx),
         _ => match crate::system::call(services, symbol, args, tx)? {
             Some(value) => Ok(value),
@@ -177,6 +178,16 @@ fn argument_position(function: &tuplix_catalog::FunctionDef, argument: &str) -> 
         SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message)
             .hint("Give the name of an argument, or $1, $2, ...")
     })
+}
+
+/// `tuplix_damaged_indexes(table regclass)`: the names of the indexes that do not say what the rows say; NULL when all do.
+fn damaged_indexes(services: &Services, args: &[Value], tx: &mut Transaction<'_>) -> Run<Value> {
+    let Some(Value::Oid(oid)) = args.first() else { return Ok(Value::Null) };
+    let access = services.with_layout(|layout| layout.table(TableId(*oid)).cloned());
+    let Some(access) = access else { return Ok(Value::Null) };
+    let damaged = tx.damaged_indexes(&access)?;
+    let names: Vec<&str> = damaged.iter().map(|number| access.table.indexes[*number].name.as_str()).collect();
+    Ok(if names.is_empty() { Value::Null } else { Value::text(names.join(", ")) })
 }
 
 fn notify(args: &[Value], tx: &mut Transaction<'_>) -> Run<Value> {

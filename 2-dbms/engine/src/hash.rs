@@ -1,4 +1,4 @@
-//! A hasher without a random seed, so that a run can be repeated (DESIGN D8). Keys are our own ids, not client data.
+//! A hasher without a random seed, so that a run can be repeated (ARCHITECTURE.md, invariants). Keys are our own ids, not client data.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -11,6 +11,7 @@ use crate::computed_index::{Computed, computed_of};
 use crate::sequences::{SequenceAccess, SequenceState};
 
 use crate::lock_table::TransactionId;
+use crate::statistics::Live;
 
 /// A set of rows guarded by one latch: a partition of the buckets, or one undistributed table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,8 @@ pub struct TableAccess {
 pub struct Layout {
     tables: BTreeMap<TableId, TableAccess>,
     sequences: BTreeMap<SequenceId, SequenceAccess>,
+    /// Sizes of now; none in a layout that no node has.
+    live: Option<Arc<Live>>,
 }
 
 impl Layout {
@@ -98,7 +101,17 @@ impl Layout {
             };
             (def.id, SequenceAccess { def: def.clone(), state })
         });
-        Ok(Layout { tables, sequences: sequences.collect() })
+        Ok(Layout { tables, sequences: sequences.collect(), live: before.live.clone() })
+    }
+
+    /// The layout of a node without tables.
+    pub(crate) fn with_live(live: Arc<Live>) -> Layout {
+        Layout { live: Some(live), ..Layout::default() }
+    }
+
+    /// Sizes of now.
+    pub(crate) fn live(&self) -> Option<&Arc<Live>> {
+        self.live.as_ref()
     }
 
     /// Puts a sequence elsewhere in this layout alone.

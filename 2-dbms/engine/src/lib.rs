@@ -4,14 +4,20 @@
 //!   session      a client's settings, prepared statements, transaction state
 //!   exec         plans and procedures as closures; reads and writes rows through ...
 //!   transaction  ... one door: latched partitions, undo, private overlay, locks, redo
-//!   partition    rows (storage::Fragment per table and bucket) behind one latch
-//!   node         the partitions, the catalogue, the log; recovery
+//!   domain       rows behind one latch (storage::Fragment per table and bucket): a partition, a table that nobody
+//!                distributed, or the reference tables
+//!   ddl          changes of the catalogue, and of rows with it
+//!   system       pg_catalog, information_schema and the tuplix schema, computed
+//!   node         the domains, the catalogue, sequences, the log
+//!   checkpoint   all of it in a file, in the background; recovery: file and log back to a node
 //! ```
 
 mod advisory;
 mod bind;
+mod checkpoint;
 mod computed_index;
 mod ddl;
+mod directory;
 mod domain;
 mod engine_functions;
 pub mod exec;
@@ -23,6 +29,7 @@ mod notify;
 mod open;
 mod plans;
 mod portal;
+mod recovery;
 mod redo;
 mod sequences;
 mod services;
@@ -30,20 +37,24 @@ mod session;
 mod settings;
 mod snapshot;
 mod statement;
+mod statistics;
 mod stop;
 mod system;
 mod text;
 pub mod transaction;
 mod user_types;
 
+pub use checkpoint::{CheckpointDone, Durability, Events, NodeEvent};
+pub use directory::open_without_log;
 pub use layout::{Domain, Layout, Placement, TableAccess};
 pub use node::{Node, Shape};
 pub use notify::{Notification, Waker};
-pub use open::{Opened, close, open, open_in_memory};
+pub use open::{Opened, close, inspect, open, open_in_memory};
+pub use recovery::{CheckpointRead, RecoveryReport};
 pub use services::Services;
 pub use session::{Session, SessionOptions, TransactionStatus};
 pub use settings::SERVER_VERSION;
 pub use snapshot::Snapshot;
 pub use statement::{Commit, Parsed, Prepared};
 pub use stop::{Run, Stop};
-pub use tuplix_log::{CutTail, RecoveryReport};
+pub use tuplix_log::CutTail;

@@ -11,12 +11,14 @@ use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_types::{SqlError, sqlstate};
 
+use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
 use crate::plans::Plans;
+use crate::statistics::Live;
 
 pub(crate) use homes::{Home, Homes, StorageAccess};
 
@@ -66,16 +68,35 @@ pub struct Node {
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
+    /// `None` without a log.
+    pub(crate) checkpointer: Option<Arc<Checkpointer>>,
+    /// Given back after everything else has ended.
     pub(crate) directory: Option<Box<dyn DirectoryLock>>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            // Who wants to know how it ended calls `close`.
+            let _ = checkpointer.stop();
+        }
+    }
 }
 
 /// All domains. The log visits them to take their redo.
 #[derive(Debug)]
-struct Domains {
+pub(crate) struct Domains {
     cells: Box<[OnceLock<Box<DomainCell>>]>,
     count: AtomicU32,
     /// The lane of sequences: no rows, and latched last of all.
     sequences: DomainCell,
+}
+
+impl Domains {
+    /// A domain, `None` when there is none of this number.
+    pub(crate) fn cell(&self, domain: Domain) -> Option<&DomainCell> {
+        self.cells.get(domain.0 as usize)?.get().map(|cell| &**cell)
+    }
 }
 
 impl Lanes for Domains {
@@ -144,8 +165,7 @@ impl Node {
     ) -> Result<Node, SqlError> {
         shape.check()?;
         let catalog = Catalog::new();
-        let schema = Schema { layout: Layout::default(), version: 1, catalog };
-        let bucket_domains = (0..shape.buckets)
+        let bucket_domains: Box<[Domain]> = (0..shape.buckets)
             .map(|bucket| Domain(1 + u32::from(bucket) % shape.partitions as u32))
             .collect();
         let cells: Vec<OnceLock<Box<DomainCell>>> =
@@ -153,6 +173,8 @@ impl Node {
         let sequences = DomainCell::new(&machine, log.lane(SEQUENCES.0));
         let domains = Domains { cells: cells.into_boxed_slice(), count: AtomicU32::new(0), sequences };
         let domains = Arc::new(domains);
+        let live = Live::new(&machine, domains.clone(), bucket_domains.clone());
+        let schema = Schema { layout: Layout::with_live(Arc::new(live)), version: 1, catalog };
         let node = Node {
             log,
             domains,
@@ -170,6 +192,7 @@ impl Node {
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),
+            checkpointer: None,
             directory,
             machine,
         };

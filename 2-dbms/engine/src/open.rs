@@ -1,22 +1,17 @@
-//! Opening a node: the directory's lock, recovery from the log, the log's start; and closing it.
+//! Opening a node: the directory's lock, recovery, the start of log and checkpoints; and closing it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tuplix_catalog::{CatalogChange, TableId};
-use tuplix_log::{Change, Config, Log, Record, Recovery, RecoveryReport};
-use tuplix_machine::{Disk, Machine};
-use tuplix_storage::RowId;
+use tuplix_log::{Config, Log};
+use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
-use crate::layout::{Placement, TableAccess};
-use crate::node::{Node, Schema, Shape};
-use crate::redo::CATALOG_CHANGE;
+use crate::checkpoint::{CHECKPOINTS, Checkpointer, Durability, Events, disk_error};
+use crate::directory::{self, IDENTITY};
+use crate::node::{Node, Shape};
+use crate::recovery::{Recovered, RecoveryReport, Source};
 
-/// The file that says what the directory is.
-const IDENTITY: &str = "node.json";
-/// The file that `Disk::lock` makes in the directory it locks.
-const LOCK: &str = "lock";
 /// The folder of the log.
 const LOG: &str = "log";
 /// The version of the directory's layout.
@@ -51,73 +46,104 @@ pub fn open_in_memory(machine: &Machine, shape: &Shape) -> Result<Arc<Node>> {
 /// Opens the node in a directory, which is made a data directory when it is empty.
 ///
 /// # Errors
-/// 55006 when another process has it open; XX001 when the log is damaged in the middle; 22023 when the shape is not
+/// 55006 when another process has it open; XX001 when checkpoint or log are damaged; 22023 when the shape is not
 /// the directory's; I/O errors with path and operation.
-pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape) -> Result<Opened> {
-    let lock = disk.lock("").map_err(|error| directory_in_use(&*disk, &error))?;
+pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Durability) -> Result<Opened> {
+    directory::refuse_foreign(&*disk)?;
+    let lock = directory::lock(&*disk)?;
     let identity = identify(machine, &*disk, shape)?;
-    let config =
-        Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() };
-    disk.create_dir(LOG).map_err(|error| io_error(&error))?;
-    let log_disk = machine.disk(&format!("{}/{LOG}", disk.root()));
-    let mut recovery = Recovery::start(machine, log_disk, config)?;
-    let replay = Node::new(machine.clone(), shape, Log::off(machine), None)?;
-    let mut last_commit = 0;
-    while let Some(epoch) = recovery.next_epoch()? {
-        // They come in the order of their timestamps, in which their transactions depended on each other.
-        for record in epoch.records() {
-            let record = record?;
-            last_commit = last_commit.max(record.header.commit_ts);
-            apply(&replay, &record)?;
+    make_folders(&*disk).map_err(|error| disk_error(&error))?;
+    let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
+    let source = Source {
+        machine,
+        checkpoints: &*checkpoints,
+        log: machine.disk(&format!("{}/{LOG}", disk.root())),
+        config: config(&identity, shape),
+        shape,
+        events: settings.events.clone(),
+    };
+    let Recovered { node, log, last_commit, report, damaged } = source.recover()?;
+    // What a checkpoint left that was interrupted.
+    tuplix_checkpoint::remove_unfinished(&*checkpoints).map_err(|error| disk_error(&error))?;
+    let epochs = tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))?;
+    let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id);
+    let wake = log.alarm().clone();
+    let checkpointer = Checkpointer::new(machine, checkpoints, identity.node_id, settings, kept, wake);
+    let mut node = node.adopt(log, lock, last_commit);
+    let checkpointer = Arc::new(checkpointer);
+    node.checkpointer = Some(checkpointer.clone());
+    let node = Arc::new(node);
+    node.start_log();
+    checkpointer.start(&node, report.bytes);
+    Ok(Opened { node, report })
+}
+
+/// Makes the folders where they are missing. Files in them are durable only as far as the folders' own names are.
+fn make_folders(disk: &dyn Disk) -> DiskResult<()> {
+    let mut made = false;
+    for folder in [LOG, CHECKPOINTS] {
+        if !disk.exists(folder)? {
+            disk.create_dir(folder)?;
+            made = true;
         }
     }
-    let (log, report) = recovery.finish()?;
-    let node = replay.adopt(log, lock, last_commit);
+    if made { disk.sync_dir("") } else { Ok(()) }
+}
+
+fn config(identity: &Identity, shape: &Shape) -> Config {
+    Config { node_id: identity.node_id, segment_bytes: shape.log_segment_bytes, ..Config::default() }
+}
+
+/// Reads a data directory into a node in memory; nothing in the directory changes but the process in its lock file.
+///
+/// # Errors
+/// As [`open`], and 55000 when the directory is none of data.
+pub fn inspect(machine: &Machine, disk: Arc<dyn Disk>, events: Option<Events>) -> Result<Opened> {
+    if !disk.exists(IDENTITY).map_err(|error| disk_error(&error))? {
+        let message = format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", disk.root());
+        return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+    }
+    let lock = directory::lock(&*disk)?;
+    let identity = read_identity(&*disk)?;
+    let buckets = identity.buckets;
+    let partitions = machine.cores().clamp(1, usize::from(buckets).max(1));
+    let shape = Shape { partitions, buckets, log_segment_bytes: Config::default().segment_bytes };
+    let identity = check_identity(identity, &*disk, &shape)?;
+    let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
+    let source = Source {
+        machine,
+        checkpoints: &*checkpoints,
+        log: machine.disk(&format!("{}/{LOG}", disk.root())),
+        config: config(&identity, &shape),
+        shape: &shape,
+        events,
+    };
+    let (mut node, report) = source.recover_in_memory()?;
+    node.directory = Some(lock);
     let node = Arc::new(node);
     node.start_log();
     Ok(Opened { node, report })
 }
 
-fn directory_in_use(disk: &dyn Disk, error: &tuplix_machine::DiskError) -> SqlError {
-    if error.kind() == std::io::ErrorKind::WouldBlock {
-        let message = format!("data directory \"{}\" is in use", disk.root());
-        return SqlError::new(sqlstate::OBJECT_IN_USE, message)
+fn read_identity(disk: &dyn Disk) -> Result<Identity> {
+    let bytes = disk.read(IDENTITY).map_err(|error| disk_error(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("\"{}/{IDENTITY}\" is damaged", disk.root());
+        SqlError::new(sqlstate::DATA_CORRUPTED, message)
             .detail(error.to_string())
-            .hint("Stop the other node first, or use another directory.");
-    }
-    io_error(error)
-}
-
-fn io_error(error: &tuplix_machine::DiskError) -> SqlError {
-    let state = if error.is_disk_full() { sqlstate::DISK_FULL } else { sqlstate::IO_ERROR };
-    SqlError::new(state, error.to_string())
+            .hint("Restore the directory from a backup with \"tuplix restore\".")
+    })
 }
 
 fn identify(machine: &Machine, disk: &dyn Disk, shape: &Shape) -> Result<Identity> {
-    let damaged = |detail: String| {
-        let message = format!("\"{}/{IDENTITY}\" is damaged", disk.root());
-        SqlError::new(sqlstate::DATA_CORRUPTED, message)
-            .detail(detail)
-            .hint("Restore the directory from a backup.")
-    };
-    if disk.exists(IDENTITY).map_err(|error| io_error(&error))? {
-        let bytes = disk.read(IDENTITY).map_err(|error| io_error(&error))?;
-        let identity: Identity =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        return check_identity(identity, disk, shape);
+    if disk.exists(IDENTITY).map_err(|error| disk_error(&error))? {
+        return check_identity(read_identity(disk)?, disk, shape);
     }
-    // A first start that was cut short leaves its half of a file.
-    let ours = |name: &String| name == LOCK || *name == format!("{IDENTITY}.new");
-    let foreign = disk.list("").map_err(|error| io_error(&error))?.into_iter().find(|name| !ours(name));
-    if let Some(name) = foreign {
-        let message = format!("directory \"{}\" is neither empty nor a Tuplix data directory", disk.root());
-        let detail = format!("It has \"{name}\" but no \"{IDENTITY}\".");
-        return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail));
-    }
+    directory::refuse_foreign(disk)?;
     let identity =
         Identity { version: DIRECTORY_VERSION, node_id: machine.random_u64(), buckets: shape.buckets };
     let bytes = serde_json::to_vec(&identity).map_err(|error| SqlError::internal(error.to_string()))?;
-    disk.write_atomically(IDENTITY, &bytes).map_err(|error| io_error(&error))?;
+    disk.write_atomically(IDENTITY, &bytes).map_err(|error| disk_error(&error))?;
     Ok(identity)
 }
 
@@ -140,94 +166,6 @@ fn check_identity(identity: Identity, disk: &dyn Disk, shape: &Shape) -> Result<
     Ok(identity)
 }
 
-fn apply(node: &Node, record: &Record<'_>) -> Result<()> {
-    let mut changes = record.changes();
-    while let Some(change) = changes.next().map_err(|error| unreadable(&error.to_string()))? {
-        match change {
-            Change::Catalog { kind: CATALOG_CHANGE, json } => {
-                let change: CatalogChange =
-                    serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
-                node.replay(change)?;
-            }
-            Change::Catalog { kind, .. } => {
-                return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));
-            }
-            Change::Insert { table, bucket, slot, values } => {
-                with_fragment(node, table, bucket, |fragment| {
-                    check_width(fragment, values.len())?;
-                    let row = row_id(slot)?;
-                    if fragment.is_live(row) {
-                        return Err(unreadable(&format!("row slot {slot} has a row already")));
-                    }
-                    fragment.insert_at(row, values).map_err(SqlError::from)
-                })?
-            }
-            Change::Update { table, bucket, slot, columns, values } => {
-                with_fragment(node, table, bucket, |fragment| {
-                    check_width(fragment, columns.last().map_or(0, |last| usize::from(*last) + 1))?;
-                    let changes: Vec<_> =
-                        columns.iter().map(|column| usize::from(*column)).zip(values.drain(..)).collect();
-                    fragment.update(live(fragment, row_id(slot)?)?, &changes);
-                    Ok(())
-                })?
-            }
-            Change::Delete { table, bucket, slot, .. } => with_fragment(node, table, bucket, |fragment| {
-                fragment.delete(live(fragment, row_id(slot)?)?);
-                fragment.release_deleted();
-                Ok(())
-            })?,
-        }
-    }
-    Ok(())
-}
-
-/// An insert has all columns, an update none beyond the last.
-fn check_width(fragment: &tuplix_storage::Fragment, columns: usize) -> Result<()> {
-    if columns > fragment.column_types().len() {
-        return Err(unreadable(&format!("a row of {columns} columns")));
-    }
-    Ok(())
-}
-
-fn row_id(slot: u64) -> Result<RowId> {
-    u32::try_from(slot).map(RowId).map_err(|_| unreadable(&format!("row slot {slot}")))
-}
-
-fn live(fragment: &tuplix_storage::Fragment, row: RowId) -> Result<RowId> {
-    if fragment.is_live(row) { Ok(row) } else { Err(unreadable(&format!("row slot {} has no row", row.0))) }
-}
-
-fn unreadable(what: &str) -> SqlError {
-    SqlError::new(sqlstate::DATA_CORRUPTED, format!("the log does not fit the data: {what}"))
-        .hint("Restore the data directory from a backup.")
-}
-
-fn with_fragment(
-    node: &Node,
-    table: u32,
-    bucket: u16,
-    change: impl FnOnce(&mut tuplix_storage::Fragment) -> Result<()>,
-) -> Result<()> {
-    let schema: Arc<Schema> = node.schema();
-    let Some(access) = schema.layout.table(TableId(table)) else {
-        return Err(unreadable(&format!("table {table} does not exist")));
-    };
-    if bucket >= access.buckets {
-        return Err(unreadable(&format!("bucket {bucket} of table {}", access.table.qualified_name())));
-    }
-    let domain = home(node, access, bucket);
-    change(node.domain(domain).lock(domain).fragment_mut(access.slot, bucket))
-}
-
-fn home(node: &Node, access: &TableAccess, bucket: u16) -> crate::layout::Domain {
-    match access.placement {
-        Placement::Local(domain) => domain,
-        Placement::Reference => crate::layout::Domain::REFERENCE,
-        Placement::Hash { .. } => node.domain_of_bucket(bucket),
-        Placement::Locked(_) => unreachable!("nobody locks tables during recovery"),
-    }
-}
-
 /// Ends a node: no new sessions, everything committed goes to disk.
 ///
 /// # Errors
@@ -238,5 +176,6 @@ pub fn close(node: &Node) -> Result<()> {
         flags.cancel.store(true, Ordering::Relaxed);
     }
     node.waits.wake_all();
-    node.log.close()
+    let stopped = node.checkpointer.as_ref().map_or(Ok(()), |checkpointer| checkpointer.stop());
+    node.log.close().and(stopped)
 }

@@ -194,12 +194,16 @@ fn procedure(code: &Code) -> Option<u32> {
 
 /// Which partitions code goes to, as its plan says.
 fn partitions(code: &Code) -> String {
-    let Code::Query(query) = code else { return "as the procedure finds".to_owned() };
-    let lines = query.explain();
-    let mut buckets = lines.iter().filter_map(|line| {
-        let line = line.trim_start();
-        line.strip_prefix("Buckets: ").or_else(|| line.strip_prefix("Bucket: "))
-    });
+    let query = match code {
+        Code::Query(query) => query,
+        Code::Copy(copy) => &copy.statement,
+        Code::Call(_) | Code::Utility(_) => return "as the procedure finds".to_owned(),
+    };
+    let nodes = query.explain();
+    let mut buckets = nodes
+        .iter()
+        .flat_map(|node| &node.notes)
+        .filter_map(|(_, line)| line.strip_prefix("Buckets: ").or_else(|| line.strip_prefix("Bucket: ")));
     match buckets.next() {
         None => "none".to_owned(),
         Some(first) => match buckets.find(|other| *other != first) {

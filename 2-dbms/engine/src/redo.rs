@@ -50,8 +50,9 @@ pub fn update(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row
 /// A row goes; it is still there.
 pub fn delete(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef) {
     let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
-    let key: Vec<Value> = key.iter().map(|column| fragment.read(row.row, column.column)).collect();
-    RecordWriter::new(redo).delete(access.table.id.0, row.bucket, u64::from(row.row.0), &key);
+    let Some(view) = fragment.row(row.row) else { panic!("the row to delete is not there: {row:?}") };
+    let key = key.iter().map(|column| view.value(column.column));
+    RecordWriter::new(redo).delete(access.table.id.0, row.bucket, u64::from(row.row.0), key);
 }
 
 /// The catalogue changes.

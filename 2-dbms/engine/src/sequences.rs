@@ -23,6 +23,9 @@ const LOGGED_AHEAD: i64 = 32;
 #[derive(Debug)]
 pub struct SequenceState {
     place: Mutex<Place>,
+    /// What the log says of it: how far it may have gone, and whether that value was given. Written while the log's lane of sequences
+    /// is latched, so that a checkpoint says the same as the log.
+    logged: Mutex<(i64, bool)>,
 }
 
 /// The row of a sequence as a relation, and the epoch of its last record.
@@ -44,7 +47,7 @@ impl SequenceState {
     /// A sequence that nobody else knows yet: where it stands is logged when its transaction commits.
     pub fn private(machine: &Machine, last: i64, called: bool) -> SequenceState {
         let place = Place { last, log_count: 0, called, epoch: 0, private: true };
-        SequenceState { place: Mutex::new(machine, place) }
+        SequenceState { place: Mutex::new(machine, place), logged: Mutex::new(machine, (last, called)) }
     }
 
     /// Everybody knows it from now on; the log has where it stands.
@@ -52,6 +55,7 @@ impl SequenceState {
         let mut place = self.place.lock();
         if std::mem::take(&mut place.private) {
             place.log_count = 0;
+            *self.logged.lock() = (place.last, place.called);
         }
     }
 
@@ -69,6 +73,17 @@ impl SequenceState {
     pub fn set(&self, last: i64, called: bool) {
         let mut place = self.place.lock();
         (place.last, place.log_count, place.called) = (last, 0, called);
+        *self.logged.lock() = (last, called);
+    }
+
+    /// What the log says of it.
+    pub(crate) fn logged(&self) -> (i64, bool) {
+        *self.logged.lock()
+    }
+
+    /// Notes what the log says of it from now on. The caller holds the lane of sequences.
+    pub(crate) fn note_logged(&self, value: i64, called: bool) {
+        *self.logged.lock() = (value, called);
     }
 }
 
@@ -205,7 +220,7 @@ fn take_values(sequence: &SequenceAccess, tx: &mut Transaction<'_>) -> Run<(i64,
     }
     log -= fetch;
     if writes && !place.private {
-        place.epoch = tx.log_sequence(def.id, next, true)?;
+        place.epoch = tx.log_sequence(sequence, next, true)?;
     }
     tx.saw_epoch(place.epoch);
     (place.last, place.called, place.log_count) = (last, true, log);
@@ -264,7 +279,7 @@ fn set_value(services: &Services, args: &[Value], called: bool, tx: &mut Transac
     }
     let mut place = sequence.state.place.lock();
     if !place.private {
-        place.epoch = tx.log_sequence(def.id, value, called)?;
+        place.epoch = tx.log_sequence(&sequence, value, called)?;
     }
     tx.saw_epoch(place.epoch);
     (place.last, place.called, place.log_count) = (value, called, 0);

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ecow::EcoString;
-use tuplix_catalog::{Catalog, FunctionId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
 use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
-use crate::exec::{CompiledProcedure, CompiledStatement, Source, compile_procedure};
+use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::layout::Layout;
 use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
 use crate::settings::Settings;
@@ -41,8 +41,8 @@ pub struct Services {
     private_base: Cell<u64>,
     /// Functions compiled under it.
     private_procedures: RefCell<ProcedureCache>,
-    /// The DO block that runs, compiled under it.
-    private_do: RefCell<Option<(u64, Arc<CompiledProcedure>)>>,
+    /// DO blocks, triggers' functions and functions that are no longer there, all of them running, compiled under it.
+    private_sources: RefCell<Vec<Recompiled>>,
     pub(crate) flags: Arc<SessionFlags>,
     /// When the running statement is to be ended.
     pub(crate) deadline_ns: Cell<Option<u64>>,
@@ -53,10 +53,21 @@ pub struct Services {
     pub(crate) sequences: RefCell<crate::sequences::UsedSequences>,
     /// Transition tables of the triggers under way, innermost last.
     pub(crate) transitions: RefCell<Vec<Vec<crate::exec::Transition>>>,
+    /// The tables whose triggers run, innermost last.
+    pub(crate) firing: RefCell<Vec<tuplix_catalog::TableId>>,
+    /// The client's rows, for the COPY FROM under way.
+    pub(crate) copied: RefCell<Option<Vec<Vec<tuplix_types::Value>>>>,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+}
+
+/// A body that was compiled again.
+struct Recompiled {
+    version: u64,
+    source: Source,
+    compiled: Arc<CompiledProcedure>,
 }
 
 /// A statement of PREPARE.
@@ -88,13 +99,15 @@ impl Services {
             schema: RefCell::new(schema),
             private_base: Cell::new(0),
             private_procedures: RefCell::default(),
-            private_do: RefCell::default(),
+            private_sources: RefCell::default(),
             flags,
             deadline_ns: Cell::new(None),
             dynamic: RefCell::new(BTreeMap::new()),
             prepared: RefCell::new(BTreeMap::new()),
             sequences: RefCell::default(),
             transitions: RefCell::default(),
+            firing: RefCell::default(),
+            copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
         }
@@ -159,7 +172,7 @@ impl Services {
     pub(crate) fn use_shared(&self) {
         self.private_base.set(0);
         self.private_procedures.borrow_mut().clear();
-        self.private_do.borrow_mut().take();
+        self.private_sources.borrow_mut().clear();
         self.refresh();
     }
 
@@ -187,6 +200,11 @@ impl Services {
         self.with_temporary(self.settings.borrow().search_path(&self.user))
     }
 
+    /// Whether columns are sampled for plans that nobody has analysed.
+    pub(crate) fn automatic_statistics(&self) -> bool {
+        self.settings.borrow().automatic_statistics()
+    }
+
     /// The schema of the session's temporary tables, whether it is there or not.
     pub(crate) fn temporary_schema(&self) -> String {
         format!("{TEMPORARY_SCHEMA}{}", self.session_id)
@@ -211,6 +229,12 @@ impl Services {
         if let Some(compiled) = self.kept_function(id, schema.version) {
             return Ok(compiled);
         }
+        if id.is_special()
+            && schema.catalog.function(id).is_none()
+            && let Some(again) = self.special_again(id)
+        {
+            return again;
+        }
         let domain = || crate::user_types::domain_function(&schema.catalog, id).map(Arc::new);
         let Some(function) = schema.catalog.function(id).cloned().or_else(domain) else {
             let message = format!("function with OID {} does not exist", id.0);
@@ -220,12 +244,7 @@ impl Services {
             let message = "trigger functions can only be called as triggers";
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
-        let path = self.search_path();
-        let binder = Binder::new(&schema, &path);
-        let procedure = analyze_procedure(&binder.context(), &function)?;
-        let compiled = Arc::new(
-            binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))?,
-        );
+        let compiled = self.compile_function(&schema, &function, None)?;
         let entry = (schema.version, compiled.clone());
         if self.private_base.get() == 0 {
             self.node.procedures.lock().insert(id, entry);
@@ -233,6 +252,39 @@ impl Services {
             self.private_procedures.borrow_mut().insert(id, entry);
         }
         Ok(compiled)
+    }
+
+    fn compile_function(
+        &self,
+        schema: &Schema,
+        function: &FunctionDef,
+        source: Option<Source>,
+    ) -> Result<Arc<CompiledProcedure>> {
+        let path = self.search_path();
+        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
+        let procedure = analyze_procedure(&binder.context(), function)?;
+        let compile =
+            |compiler: &CompileContext<'_>| compile_procedure(compiler, &procedure, schema.version, source);
+        Ok(Arc::new(binder.with_compiler(compile)?))
+    }
+
+    /// A function made for a kind of call, also when the catalogue has another version than the call.
+    ///
+    /// # Errors
+    /// As [`Services::compiled_function`].
+    pub(crate) fn compiled_special(&self, id: FunctionId, source: &Source) -> Result<Arc<CompiledProcedure>> {
+        let is_known = self.schema().catalog.function(id).is_some();
+        if is_known { self.compiled_function(id) } else { self.recompiled(source) }
+    }
+
+    /// A function made for a kind of call, which the catalogue has forgotten since the call was compiled.
+    fn special_again(&self, id: FunctionId) -> Option<Result<Arc<CompiledProcedure>>> {
+        let of = |procedures: &ProcedureCache| {
+            procedures.get(&id).and_then(|(_, compiled)| compiled.source().cloned())
+        };
+        let own = of(&self.private_procedures.borrow());
+        let source = own.or_else(|| of(&self.node.procedures.lock()))?;
+        Some(self.recompiled(&source))
     }
 
     /// A trigger's function, compiled for its table.
@@ -249,12 +301,27 @@ impl Services {
             let message = format!("function with OID {} does not exist", trigger.function.0);
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         };
+        self.compile_trigger_of(&schema, function, trigger, table)
+    }
+
+    fn compile_trigger_of(
+        &self,
+        schema: &Schema,
+        function: &FunctionDef,
+        trigger: &tuplix_catalog::TriggerDef,
+        table: &tuplix_catalog::TableDef,
+    ) -> Result<CompiledProcedure> {
         let path = self.search_path();
         let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
         let system = crate::system::WithTransitions::new(names, table);
-        let binder = Binder::with_system(&schema, &path, &system);
+        let binder =
+            Binder::with_system(schema, &path, &system).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_trigger(&binder.context(), function, table)?;
-        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, None))
+        let source = Source::Trigger(Arc::new((function.clone(), trigger.clone(), table.id)));
+        let compile = |compiler: &CompileContext<'_>| {
+            compile_procedure(compiler, &procedure, schema.version, Some(source))
+        };
+        binder.with_compiler(compile)
     }
 
     /// A body as the transaction's own catalogue makes it now.
@@ -262,18 +329,39 @@ impl Services {
     /// # Errors
     /// As [`Services::compiled_function`].
     pub(crate) fn recompiled(&self, source: &Source) -> Result<Arc<CompiledProcedure>> {
-        let text = match source {
-            Source::Function(id) => return self.compiled_function(*id),
-            Source::Do(text) => text,
-        };
         let schema = self.schema();
-        if let Some((version, compiled)) = &*self.private_do.borrow()
-            && *version == schema.version
-        {
-            return Ok(compiled.clone());
+        if let Source::Function { definition, is_special } = source {
+            if *is_special && let Some(id) = schema.catalog.specialise(FunctionDef::clone(definition)) {
+                return self.compiled_function(id);
+            }
+            let now = schema.catalog.function(definition.id);
+            if now.is_some_and(|now| now.version == definition.version) {
+                return self.compiled_function(definition.id);
+            }
         }
-        let compiled = Arc::new(self.compile_do(&schema, text)?);
-        *self.private_do.borrow_mut() = Some((schema.version, compiled.clone()));
+        let known = |entry: &&Recompiled| entry.version == schema.version && entry.source.is(source);
+        if let Some(entry) = self.private_sources.borrow().iter().find(known) {
+            return Ok(entry.compiled.clone());
+        }
+        let compiled = match source {
+            Source::Function { definition, .. } => {
+                self.compile_function(&schema, definition, Some(source.clone()))?
+            }
+            Source::Trigger(made) => {
+                let (function, trigger, table) = &**made;
+                let Some(table) = schema.catalog.table(*table) else {
+                    let message = format!("relation with OID {} does not exist", table.0);
+                    return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+                };
+                Arc::new(self.compile_trigger_of(&schema, function, trigger, table)?)
+            }
+            Source::Do(text) => Arc::new(self.compile_do(&schema, text)?),
+        };
+        let mut sources = self.private_sources.borrow_mut();
+        sources.retain(|entry| entry.version == schema.version);
+        let entry =
+            Recompiled { version: schema.version, source: source.clone(), compiled: compiled.clone() };
+        sources.push(entry);
         Ok(compiled)
     }
 
@@ -283,9 +371,10 @@ impl Services {
     /// What analysing and compiling find.
     pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path);
+        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
         let procedure = analyze_do(&binder.context(), text)?;
-        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, Some(text)))
+        let source = Some(Source::Do(text.into()));
+        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, source))
     }
 
     fn kept_function(&self, id: FunctionId, version: u64) -> Option<Arc<CompiledProcedure>> {

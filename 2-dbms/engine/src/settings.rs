@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tuplix_sql::plan::Isolation;
-use tuplix_types::datetime::TimeZone;
+use tuplix_types::datetime::{DateStyle, TimeZone};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 /// One setting: its name, default, whether clients are told of changes, and how values are checked.
@@ -22,6 +22,8 @@ enum Kind {
     Integer,
     OneOf(&'static [&'static str]),
     TimeZone,
+    /// Style and order, of which a value may name one alone.
+    DateStyle,
     ReadOnly,
 }
 
@@ -33,21 +35,24 @@ const fn setting(name: &'static str, default: &'static str, reported: bool, kind
 }
 
 /// The version in `server_version`: the dialect is PostgreSQL 15's.
-pub const SERVER_VERSION: &str = "15.18";
+pub use tuplix_functions::SERVER_VERSION;
+
+const INTERVAL_STYLES: &[&str] = &["postgres", "postgres_verbose", "sql_standard", "iso_8601"];
 
 const DEFINITIONS: &[Definition] = &[
     setting("application_name", "", true, Kind::Text),
-    setting("bytea_output", "hex", false, Kind::OneOf(&["hex"])),
+    setting("bytea_output", "hex", false, Kind::OneOf(&["hex", "escape"])),
     setting("client_encoding", "UTF8", true, Kind::OneOf(&["UTF8", "UNICODE", "utf8", "utf-8", "UTF-8"])),
     setting("client_min_messages", "notice", false, Kind::Text),
-    setting("DateStyle", "ISO, MDY", true, Kind::OneOf(&["ISO, MDY", "ISO", "ISO,MDY", "iso, mdy", "iso"])),
+    setting("DateStyle", "ISO, MDY", true, Kind::DateStyle),
+    setting("default_statistics_target", "100", false, Kind::Integer),
     setting("default_transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
     setting("default_transaction_read_only", "off", true, Kind::Bool),
     setting("extra_float_digits", "1", false, Kind::Integer),
     setting("idle_in_transaction_session_timeout", "0", false, Kind::Milliseconds),
     setting("in_hot_standby", "off", true, Kind::ReadOnly),
     setting("integer_datetimes", "on", true, Kind::ReadOnly),
-    setting("IntervalStyle", "postgres", true, Kind::OneOf(&["postgres"])),
+    setting("IntervalStyle", "postgres", true, Kind::OneOf(INTERVAL_STYLES)),
     setting("is_superuser", "on", true, Kind::ReadOnly),
     setting("lock_timeout", "0", false, Kind::Milliseconds),
     setting("max_identifier_length", "63", false, Kind::ReadOnly),
@@ -62,20 +67,29 @@ const DEFINITIONS: &[Definition] = &[
     setting("TimeZone", "UTC", true, Kind::TimeZone),
     setting("transaction_isolation", "read committed", false, Kind::OneOf(ISOLATION)),
     setting("transaction_read_only", "off", false, Kind::Bool),
+    setting("tuplix.automatic_statistics", "on", false, Kind::Bool),
     setting("tuplix.executor", "row", false, Kind::OneOf(&["row"])),
 ];
 
 /// Settings of PostgreSQL's planner, memory and storage that scripts and dumps set: accepted, checked for their type, shown, and
 /// without effect.
 const WITHOUT_EFFECT: &[Definition] = &[
+    setting("allow_system_table_mods", "off", false, Kind::Bool),
+    setting("backend_flush_after", "0", false, Kind::Text),
     setting("check_function_bodies", "on", false, Kind::Bool),
+    setting("client_connection_check_interval", "0", false, Kind::Milliseconds),
+    setting("compute_query_id", "auto", false, Kind::Text),
     setting("constraint_exclusion", "partition", false, Kind::Text),
     setting("cpu_index_tuple_cost", "0.005", false, Kind::Text),
     setting("cpu_operator_cost", "0.0025", false, Kind::Text),
     setting("cpu_tuple_cost", "0.01", false, Kind::Text),
+    setting("debug_print_plan", "off", false, Kind::Bool),
     setting("default_table_access_method", "heap", false, Kind::Text),
     setting("default_tablespace", "", false, Kind::Text),
+    setting("default_toast_compression", "pglz", false, Kind::Text),
+    setting("default_transaction_deferrable", "off", false, Kind::Bool),
     setting("effective_cache_size", "4GB", false, Kind::Text),
+    setting("enable_async_append", "on", false, Kind::Bool),
     setting("enable_bitmapscan", "on", false, Kind::Bool),
     setting("enable_gathermerge", "on", false, Kind::Bool),
     setting("enable_hashagg", "on", false, Kind::Bool),
@@ -89,18 +103,34 @@ const WITHOUT_EFFECT: &[Definition] = &[
     setting("enable_nestloop", "on", false, Kind::Bool),
     setting("enable_parallel_append", "on", false, Kind::Bool),
     setting("enable_parallel_hash", "on", false, Kind::Bool),
+    setting("enable_partition_pruning", "on", false, Kind::Bool),
     setting("enable_partitionwise_aggregate", "off", false, Kind::Bool),
     setting("enable_partitionwise_join", "off", false, Kind::Bool),
     setting("enable_seqscan", "on", false, Kind::Bool),
     setting("enable_sort", "on", false, Kind::Bool),
     setting("enable_tidscan", "on", false, Kind::Bool),
+    setting("escape_string_warning", "on", false, Kind::Bool),
+    setting("force_parallel_mode", "off", false, Kind::Text),
     setting("from_collapse_limit", "8", false, Kind::Integer),
     setting("geqo", "on", false, Kind::Bool),
+    setting("geqo_threshold", "12", false, Kind::Integer),
+    setting("gin_pending_list_limit", "4MB", false, Kind::Text),
     setting("hash_mem_multiplier", "2", false, Kind::Text),
     setting("jit", "on", false, Kind::Bool),
+    setting("jit_above_cost", "100000", false, Kind::Integer),
+    setting("jit_inline_above_cost", "500000", false, Kind::Integer),
+    setting("jit_optimize_above_cost", "500000", false, Kind::Integer),
     setting("join_collapse_limit", "8", false, Kind::Integer),
+    setting("lc_messages", "C", false, Kind::OneOf(&["C", "POSIX"])),
+    setting("lc_monetary", "C", false, Kind::OneOf(&["C", "POSIX"])),
+    setting("lc_numeric", "C", false, Kind::OneOf(&["C", "POSIX"])),
+    setting("lc_time", "C", false, Kind::OneOf(&["C", "POSIX"])),
+    setting("log_statement", "none", false, Kind::Text),
     setting("maintenance_work_mem", "64MB", false, Kind::Text),
+    setting("max_parallel_maintenance_workers", "2", false, Kind::Integer),
+    setting("max_parallel_workers", "8", false, Kind::Integer),
     setting("max_parallel_workers_per_gather", "2", false, Kind::Integer),
+    setting("max_stack_depth", "2MB", false, Kind::Text),
     setting("min_parallel_index_scan_size", "512kB", false, Kind::Text),
     setting("min_parallel_table_scan_size", "8MB", false, Kind::Text),
     setting("parallel_leader_participation", "on", false, Kind::Bool),
@@ -110,7 +140,12 @@ const WITHOUT_EFFECT: &[Definition] = &[
     setting("random_page_cost", "4", false, Kind::Text),
     setting("row_security", "on", false, Kind::Bool),
     setting("seq_page_cost", "1", false, Kind::Text),
+    setting("tcp_keepalives_idle", "0", false, Kind::Integer),
     setting("temp_buffers", "8MB", false, Kind::Text),
+    setting("track_functions", "none", false, Kind::Text),
+    setting("track_io_timing", "off", false, Kind::Bool),
+    setting("transaction_deferrable", "off", false, Kind::Bool),
+    setting("vacuum_cost_delay", "0", false, Kind::Text),
     setting("work_mem", "4MB", false, Kind::Text),
     setting("xmloption", "content", false, Kind::Text),
 ];
@@ -185,7 +220,7 @@ impl Settings {
             let (kind, options) = match definition.kind {
                 Kind::ReadOnly if matches!(definition.default, "on" | "off") => ("bool", None),
                 Kind::ReadOnly if definition.default.bytes().all(|b| b.is_ascii_digit()) => ("integer", None),
-                Kind::Text | Kind::TimeZone | Kind::ReadOnly => ("string", None),
+                Kind::Text | Kind::TimeZone | Kind::DateStyle | Kind::ReadOnly => ("string", None),
                 Kind::Bool => ("bool", None),
                 Kind::Milliseconds | Kind::Integer => ("integer", None),
                 Kind::OneOf(options) => ("enum", Some(options)),
@@ -226,7 +261,7 @@ impl Settings {
     /// 42704 for a name that is neither known nor of the form `prefix.name`; 22023 for a value that does not fit; 55P02
     /// for a read-only one.
     pub fn set(&mut self, name: &str, value: &str, local: bool, in_transaction: bool) -> Result<()> {
-        let value = check(name, value)?;
+        let value = check(name, value, self.get(name))?;
         self.put(name, Some(value), local, in_transaction);
         Ok(())
     }
@@ -297,6 +332,17 @@ impl Settings {
         (milliseconds > 0).then_some(milliseconds.saturating_mul(1_000_000))
     }
 
+    /// An integer's value.
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.get(name)?.trim().parse().ok()
+    }
+
+    /// Whether columns are sampled for plans that nobody has analysed.
+    pub(crate) fn automatic_statistics(&self) -> bool {
+        self.get("tuplix.automatic_statistics")
+            .is_none_or(|value| matches!(value, "on" | "true" | "yes" | "1"))
+    }
+
     /// Whether a reply waits for the disk.
     pub fn synchronous_commit(&self) -> bool {
         self.get("synchronous_commit") != Some("off")
@@ -332,7 +378,8 @@ fn unknown(name: &str) -> SqlError {
     SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-fn check(name: &str, value: &str) -> Result<String> {
+/// The value as it is shown, `before` being the one until now.
+fn check(name: &str, value: &str, before: Option<&str>) -> Result<String> {
     let Some(definition) = definition(name) else {
         return if name.contains('.') { Ok(value.to_owned()) } else { Err(unknown(name)) };
     };
@@ -342,7 +389,12 @@ fn check(name: &str, value: &str) -> Result<String> {
     };
     match definition.kind {
         Kind::Text => Ok(value.to_owned()),
-        Kind::TimeZone => TimeZone::parse(value).map(|_| value.to_owned()),
+        Kind::TimeZone => TimeZone::parse(value).map(|zone| zone.to_string()),
+        Kind::DateStyle => {
+            let before = before.and_then(|before| DateStyle::parse(before, Default::default()));
+            let style = DateStyle::parse(value, before.unwrap_or_default());
+            style.map(|(style, order)| style.show(order)).ok_or_else(bad)
+        }
         Kind::Bool => parse_bool(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(bad),
         Kind::Milliseconds => parse_milliseconds(value).map(show_milliseconds).ok_or_else(bad),
         Kind::Integer => value.parse::<i64>().map(|number| number.to_string()).map_err(|_| bad()),

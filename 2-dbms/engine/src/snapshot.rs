@@ -12,12 +12,15 @@ use tuplix_storage::FragmentSnapshot;
 use crate::domain::Guard;
 use crate::node::{Home, Node, Schema};
 
+/// Fragments by bucket.
+pub(crate) type Fragments = Vec<(u16, FragmentSnapshot)>;
+
 /// See the module. Chunks that were written since it was taken stay in memory until it is dropped.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     schema: Arc<Schema>,
     /// Fragments by bucket, those that ever had a row.
-    tables: BTreeMap<TableId, Vec<(u16, FragmentSnapshot)>>,
+    tables: BTreeMap<TableId, Fragments>,
 }
 
 impl Snapshot {
@@ -31,6 +34,11 @@ impl Snapshot {
         self.tables.get(&table).map_or(&[], Vec::as_slice)
     }
 
+    /// The catalogue and the rows, to be let go of one by one.
+    pub(crate) fn into_parts(self) -> (Arc<Schema>, BTreeMap<TableId, Fragments>) {
+        (self.schema, self.tables)
+    }
+
     /// How many rows all its tables have.
     pub fn row_count(&self) -> usize {
         self.tables.values().flatten().map(|(_, fragment)| fragment.row_count()).sum()
@@ -40,21 +48,31 @@ impl Snapshot {
 impl Node {
     /// Takes a snapshot. Transactions wait for as long as that takes, which depends on the number of fragments.
     pub fn snapshot(&self) -> Snapshot {
+        let guards = self.hold_all_domains();
+        self.snapshot_under(&guards)
+    }
+
+    /// Latches everything: no transaction is in the middle of something.
+    pub(crate) fn hold_all_domains(&self) -> Vec<Guard<'_>> {
         let mut guards: Vec<Guard<'_>> = Vec::new();
         // A domain that is new since the count was read comes behind the others, in latching order.
         while let Some(domain) = self.all_domains().get(guards.len()).copied() {
             guards.push(self.domain(domain).lock(domain));
         }
+        guards
+    }
+
+    /// The snapshot of this moment, under all latches.
+    pub(crate) fn snapshot_under(&self, guards: &[Guard<'_>]) -> Snapshot {
         // The catalogue and the homes change under all latches: these are the ones that the rows belong to. A table that a
         // transaction is changing still has its rows where they were.
         let schema = self.schema();
         let homes = self.homes();
-        let tables = homes.iter().map(|(id, home)| (*id, self.snapshot_of(home, &guards))).collect();
-        drop(guards);
+        let tables = homes.iter().map(|(id, home)| (*id, self.snapshot_of(home, guards))).collect();
         Snapshot { schema, tables }
     }
 
-    fn snapshot_of(&self, home: &Home, guards: &[Guard<'_>]) -> Vec<(u16, FragmentSnapshot)> {
+    fn snapshot_of(&self, home: &Home, guards: &[Guard<'_>]) -> Fragments {
         let fragment = |bucket: u16| {
             let domain = match home.distribution {
                 Distribution::Hash { .. } => self.domain_of_bucket(bucket),

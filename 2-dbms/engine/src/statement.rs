@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tuplix_log::Log;
 use tuplix_sql::parser::ParsedStatement;
 use tuplix_sql::plan::{OutputColumn, Statement, StatementKind};
+use tuplix_types::copy::CopyRows;
 use tuplix_types::{Result, TypeId};
 
 use crate::exec::{CompiledProcedure, CompiledStatement};
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub given: Vec<TypeId>,
     pub search_path: Vec<String>,
     pub bound: Bound,
+    /// The version under which `bound` may run: its own, or 0 once there is a better plan.
+    pub version: std::sync::atomic::AtomicU64,
     pub counter: Counter,
     pub registration: Option<Registration>,
 }
@@ -64,6 +67,8 @@ pub(crate) enum Code {
     Query(Arc<CompiledStatement>),
     /// `SELECT f($1, $2)`: calls a procedure with the parameters as they are.
     Call(Arc<ProcedureCall>),
+    /// COPY: a query, or rows that [`crate::Session::copy_in`] takes.
+    Copy(Arc<crate::session::CopyCode>),
     /// Anything else is interpreted.
     Utility(Arc<Statement>),
 }
@@ -91,6 +96,14 @@ impl Prepared {
     /// The statement's text.
     pub fn text(&self) -> &str {
         self.inner.parsed.text()
+    }
+
+    /// Which way the rows of COPY go, in which format, and of which columns; `None` for other statements.
+    pub fn copy(&self) -> Option<&CopyRows> {
+        match &self.inner.bound.code {
+            Code::Copy(code) => Some(&code.copy.rows),
+            _ => None,
+        }
     }
 
     /// Whether it is BEGIN, COMMIT, ROLLBACK or their kin: allowed in a failed transaction.

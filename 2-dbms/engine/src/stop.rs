@@ -8,7 +8,7 @@ pub enum Stop {
     /// An SQL error: PL/pgSQL may catch it, the client sees it.
     Error(SqlError),
     /// The transaction (one-shot) or statement (interactive) undoes itself, waits for or latches what it met, and runs
-    /// again (DESIGN's restart rule). Nothing catches it but the transaction's driver.
+    /// again (docs/adr/0003). Nothing catches it but the transaction's driver.
     Restart,
 }
 

@@ -1,6 +1,6 @@
 //! What a function may ask of its surroundings: the clock, randomness and the session.
 //!
-//! A function is pure except for what it reads here (D8), so a procedure can be replayed and the
+//! A function is pure except for what it reads here (docs/adr/0003), so a procedure can be replayed and the
 //! simulator decides every answer.
 
 use ecow::EcoString;
@@ -45,10 +45,6 @@ pub trait SessionInfo {
     /// `current_schemas(false)`: the schemas of the search path that exist, first one first.
     fn search_path(&self) -> Vec<EcoString> {
         vec![EcoString::from("public")]
-    }
-    /// Seconds east of UTC of a named time zone at a `timestamptz`; `None` leaves it to [`TimeZone::parse`](tuplix_types::datetime::TimeZone::parse).
-    fn zone_offset_s(&self, _zone: &str, _timestamptz_us: i64) -> Option<i32> {
-        None
     }
     /// The value of a setting as `SHOW` would print it.
     fn setting(&self, _name: &str) -> Option<EcoString> {

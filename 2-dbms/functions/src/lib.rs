@@ -18,12 +18,13 @@ mod context;
 mod registry;
 mod resolve;
 mod type_info;
+mod variadic;
 
 pub use aggregate::{
     Aggregate, AggregateState, FinishFn, OrderedSet, RemoveFn, Sliding, StepFn, find_aggregate, ordered_set,
     sliding,
 };
-pub use builtin::{VERSION, hash, quote_ident, quote_literal};
+pub use builtin::{SERVER_VERSION, VERSION, hash, quote_ident, quote_literal};
 pub use cast::{from_text, to_text};
 pub use context::{CallContext, NoSession, SessionInfo};
 pub use registry::{

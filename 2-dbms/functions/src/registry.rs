@@ -48,6 +48,7 @@ pub enum FunctionKind {
 }
 
 /// A built-in function.
+#[derive(Clone)]
 pub struct Function {
     /// `pg_proc.oid`
     pub oid: u32,
@@ -188,6 +189,11 @@ static BY_NAME: LazyLock<BTreeMap<&'static str, Vec<&'static Function>>> = LazyL
     }
     map
 });
+
+/// Whether PostgreSQL has functions of this name, and Tuplix none: they speak in types that are not there.
+pub(crate) fn is_left_out(name: &str) -> bool {
+    include_str!("../catalog/left_out.txt").lines().any(|line| line == name)
+}
 
 static BY_SYMBOL: LazyLock<BTreeMap<&'static str, &'static Function>> =
     LazyLock::new(|| FUNCTIONS.iter().rev().map(|function| (function.symbol, function)).collect());

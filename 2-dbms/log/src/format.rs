@@ -6,7 +6,7 @@
 //! section:  lane, records, length | records of that lane in commit order
 //! ```
 //!
-//! Every checksum is a CRC-32C that starts from the segment's salt, so that bytes of other logs (recycled blocks, a log
+//! Checksums are CRC-32C; those of frames start from the segment's salt (its header's from 0), so that bytes of other logs (recycled blocks, a log
 //! stored as data in a table) are never taken for frames of this one.
 
 use tuplix_types::SqlError;
@@ -20,6 +20,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"TUPLXLOG";
 /// Length of a segment's header.
 pub(crate) const SEGMENT_HEADER: usize = 64;
+/// The same, of the file.
+pub const SEGMENT_HEADER_BYTES: u64 = SEGMENT_HEADER as u64;
 /// First bytes of an epoch frame.
 pub(crate) const FRAME_MAGIC: [u8; 4] = *b"EPOC";
 /// Length of a frame's header.
@@ -61,7 +63,7 @@ pub(crate) struct FrameHeader {
 }
 
 /// The name of a segment's file.
-pub(crate) fn segment_name(first_epoch: u64) -> String {
+pub fn segment_name(first_epoch: u64) -> String {
     format!("{first_epoch:020}.log")
 }
 

@@ -1,4 +1,4 @@
-//! The redo log (DESIGN D6): one per node, cut into epochs.
+//! The redo log (docs/formats/log.md): one per node, cut into epochs.
 //!
 //! Commits append records to their partition's [`Lane`] under the latches they hold anyway. A flusher closes the epoch
 //! every few milliseconds, or at once when somebody waits, and writes it as one checksummed frame with one fsync. A reply
@@ -51,13 +51,17 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod scan;
 mod writer;
 
 pub use context::{Context, SessionContext};
 pub use dump::dump;
-pub use format::{FORMAT_VERSION, SegmentHeader};
+pub use format::{FORMAT_VERSION, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 pub use lane::{Lane, MAX_RECORD_BYTES};
-pub use log::{Config, DurableCallback, Lanes, Log, LogStatistics};
+pub use log::{Closing, Config, DurableCallback, Lanes, Log, LogStatistics};
 pub use reader::{CutTail, Epoch, LogReader, Records};
-pub use record::{Change, MAX_COLUMNS, Record, RecordHeader, RecordReader, RecordWriter};
+pub use record::{
+    Change, MAX_COLUMNS, RawChange, RawChanges, Record, RecordHeader, RecordReader, RecordWriter,
+};
 pub use recovery::{Recovery, RecoveryReport};
+pub use scan::{EpochPlace, SegmentScan, scan_segment, segments_after};

@@ -112,6 +112,37 @@ struct Inner {
     epochs: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    /// When this many bytes were written, `alarm` is signalled.
+    alarm_at: AtomicU64,
+    alarm: Arc<Event>,
+}
+
+/// An epoch that is being closed while one thread has all latches; see [`Log::at_boundary`].
+#[derive(Debug)]
+pub struct Closing<'w> {
+    shared: &'w Shared,
+    /// `None` when the log is off.
+    writer: Option<&'w mut Writer>,
+    epoch: Option<u64>,
+}
+
+impl Closing<'_> {
+    /// From here on commits join the next epoch. All latches are held.
+    pub fn close(&mut self) {
+        assert!(self.epoch.is_none(), "an epoch is closed once");
+        let epoch = self.shared.epoch.load(Ordering::SeqCst);
+        self.shared.announced.store(false, Ordering::SeqCst);
+        self.shared.epoch.store(epoch + 1, Ordering::SeqCst);
+        self.epoch = Some(epoch);
+    }
+
+    /// Takes the records of a lane, whose latch is held.
+    pub fn take(&mut self, lane: &mut Lane) {
+        let Some(epoch) = self.epoch else { panic!("the epoch is closed before lanes are taken") };
+        if let Some(writer) = &mut self.writer {
+            writer.take(lane, epoch);
+        }
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -169,6 +200,8 @@ impl Log {
             epochs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            alarm_at: AtomicU64::new(u64::MAX),
+            alarm: Arc::new(Event::new(machine)),
         };
         Log { inner: Arc::new(inner), flusher: Mutex::new(machine, None) }
     }
@@ -260,6 +293,31 @@ impl Log {
         self.inner.flush()
     }
 
+    /// Closes the current epoch at one moment at which `hold` has every lane's latch, writes it, and returns what `hold` did with the
+    /// last epoch that was ever written: what lies behind the latches at that moment is exactly what all epochs up to that one say.
+    ///
+    /// `hold` takes all latches, calls [`Closing::close`] once, then [`Closing::take`] for every lane, and may do more before it releases
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Log::check`].
+    pub fn at_boundary<T>(&self, hold: impl FnOnce(&mut Closing<'_>) -> T) -> Result<(u64, T)> {
+        self.inner.at_boundary(hold)
+    }
+
+    /// Signals [`Log::alarm`] once so many bytes were written since the log was opened; replaces the number before.
+    pub fn alarm_at(&self, bytes: u64) {
+        self.inner.alarm_at.store(bytes, Ordering::SeqCst);
+        if self.inner.bytes.load(Ordering::SeqCst) >= bytes {
+            self.inner.alarm.signal();
+        }
+    }
+
+    /// Signalled as [`Log::alarm_at`] says, and when the log stops.
+    pub fn alarm(&self) -> &Arc<Event> {
+        &self.inner.alarm
+    }
+
     /// Removes segments whose every epoch is before `epoch`: a checkpoint has them, retention allows it.
     ///
     /// # Errors
@@ -327,6 +385,7 @@ impl Inner {
     fn tell_stopped(&self) {
         self.durable_event.signal();
         self.room.signal();
+        self.alarm.signal();
         self.call_back();
     }
 
@@ -376,14 +435,48 @@ impl Inner {
         self.shared.epoch.store(epoch + 1, Ordering::SeqCst);
         self.machine.yield_point("epoch closes");
         lanes.visit(&mut |lane| writer.take(lane, epoch));
+        self.write_taken(writer, epoch, guard)
+    }
+
+    fn at_boundary<T>(&self, hold: impl FnOnce(&mut Closing<'_>) -> T) -> Result<(u64, T)> {
+        let Some(writer) = &self.writer else {
+            let mut closing = Closing { shared: &self.shared, writer: None, epoch: None };
+            return Ok((0, hold(&mut closing)));
+        };
+        // Before the latches, as the flusher does: nobody waits for the disk behind them.
+        let mut writer = writer.lock();
+        if self.shared.stopped.load(Ordering::SeqCst) {
+            return Err(self.error());
+        }
+        let guard = UnwindGuard(self);
+        let mut closing = Closing { shared: &self.shared, writer: Some(&mut *writer), epoch: None };
+        let value = hold(&mut closing);
+        let Some(epoch) = closing.epoch else { panic!("the epoch was not closed") };
+        self.take_retired(&mut writer, epoch);
+        let last = if writer.has_taken() { epoch } else { writer.previous_epoch() };
+        self.write_taken(writer, epoch, guard)?;
+        Ok((last, value))
+    }
+
+    /// Writes what was taken of `epoch`, and lets everybody know.
+    fn write_taken(
+        &self,
+        mut writer: MutexGuard<'_, Writer>,
+        epoch: u64,
+        guard: UnwindGuard<'_>,
+    ) -> Result<()> {
         self.take_retired(&mut writer, epoch);
         if writer.has_taken() {
             match writer.write(epoch, &self.dictionary) {
                 Ok(written) => {
                     self.epochs.fetch_add(1, Ordering::Relaxed);
                     self.records.fetch_add(written.records, Ordering::Relaxed);
-                    self.bytes.fetch_add(written.bytes, Ordering::Relaxed);
+                    let before = self.bytes.fetch_add(written.bytes, Ordering::SeqCst);
                     self.shared.buffered.fetch_sub(written.reported, Ordering::SeqCst);
+                    let alarm_at = self.alarm_at.load(Ordering::SeqCst);
+                    if before < alarm_at && before + written.bytes >= alarm_at {
+                        self.alarm.signal();
+                    }
                 }
                 Err(error) => {
                     self.refuse(error::stopped(&error));
@@ -499,9 +592,8 @@ impl Inner {
     }
 
     fn remove_before(&self, epoch: u64) -> Result<u64> {
-        let (Some(disk), Some(writer)) = (&self.disk, &self.writer) else { return Ok(0) };
-        // No segment is made meanwhile.
-        let writer = writer.lock();
+        let Some(disk) = &self.disk else { return Ok(0) };
+        // Segments that are made meanwhile are behind all of these, so nobody who commits has to wait.
         let remove = || {
             let mut names = disk.list("")?;
             names.retain(|name| parse_segment_name(name).is_some());
@@ -519,9 +611,7 @@ impl Inner {
             }
             Ok(removed)
         };
-        let removed = remove().map_err(|error| error::disk(&error));
-        drop(writer);
-        removed
+        remove().map_err(|error| error::disk(&error))
     }
 }
 

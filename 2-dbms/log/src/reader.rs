@@ -50,7 +50,8 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     path: String,
     pub(crate) header: SegmentHeader,
-    bytes: Vec<u8>,
+    /// Shared with who applies records on other threads.
+    bytes: Arc<Vec<u8>>,
     /// Where the next frame begins.
     pub(crate) offset: usize,
     is_last: bool,
@@ -126,7 +127,8 @@ impl LogReader {
                 if self.ended {
                     return Ok(None);
                 }
-                self.spare = self.segment.take().map(|segment| segment.bytes).unwrap_or_default();
+                let bytes = self.segment.take().and_then(|segment| Arc::into_inner(segment.bytes));
+                self.spare = bytes.unwrap_or_default();
                 continue;
             }
             // A checkpoint has these already; their definitions of contexts still count.
@@ -137,6 +139,21 @@ impl LogReader {
             }
         }
         self.epoch().map(Some)
+    }
+
+    /// Bytes of all segments from the first one to be read on, as they are on the disk.
+    ///
+    /// # Errors
+    /// 58030 when the disk fails.
+    pub fn total_bytes(&self) -> Result<u64> {
+        let length = |name: &String| self.disk.open(name, OpenMode::Read)?.len();
+        let first = self.next.min(self.names.len());
+        self.names[first..].iter().map(length).sum::<DiskResult<u64>>().map_err(|error| error::disk(&error))
+    }
+
+    /// How many segments the folder has.
+    pub fn segment_count(&self) -> usize {
+        self.names.len()
     }
 
     /// The interrupted write that the log ends in, known once [`LogReader::next_epoch`] has returned `None`.
@@ -190,6 +207,7 @@ impl LogReader {
         self.is_first = false;
         let contexts = BTreeMap::new();
         self.last_epoch = header.previous_epoch;
+        let bytes = Arc::new(bytes);
         self.segment = Some(Segment { name, path, header, bytes, offset: SEGMENT_HEADER, is_last, contexts });
         Ok(true)
     }
@@ -319,7 +337,7 @@ fn written(bytes: &[u8]) -> u64 {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }
 
-fn whole_frame_follows(bytes: &[u8], salt: u32) -> bool {
+pub(crate) fn whole_frame_follows(bytes: &[u8], salt: u32) -> bool {
     let mut from = 0;
     while let Some(found) = bytes[from..].iter().position(|byte| *byte == FRAME_MAGIC[0]) {
         let at = from + found;
@@ -387,6 +405,22 @@ impl<'a> Epoch<'a> {
     /// The context that records of this epoch name by `id`.
     pub fn context(&self, id: u32) -> Option<&'a SessionContext> {
         self.segment.contexts.get(&id)
+    }
+
+    /// The bytes of its segment, which other threads may share.
+    pub fn segment_bytes(&self) -> &'a Arc<Vec<u8>> {
+        &self.segment.bytes
+    }
+
+    /// Where bytes of one of its records lie in [`Epoch::segment_bytes`].
+    ///
+    /// # Panics
+    /// When they are not of this epoch.
+    pub fn range_of(&self, bytes: &[u8]) -> std::ops::Range<usize> {
+        let start = bytes.as_ptr().addr().wrapping_sub(self.segment.bytes.as_ptr().addr());
+        let end = start.saturating_add(bytes.len());
+        assert!(end <= self.segment.bytes.len(), "the bytes are of this epoch's segment");
+        start..end
     }
 
     /// Its records by commit timestamp and lane: an order in which the transactions ran.

@@ -15,7 +15,9 @@
 use std::borrow::Borrow;
 
 use tuplix_types::Value;
-use tuplix_types::encoding::{DecodeError, decode, encode, put_bytes, put_varint, take_bytes, take_varint};
+use tuplix_types::encoding::{
+    DecodeError, decode, encode, put_bytes, put_varint, skip, take_bytes, take_varint,
+};
 
 /// Columns of a table that an update can name (PostgreSQL's limit is 1,600).
 pub const MAX_COLUMNS: usize = 2048;
@@ -137,13 +139,13 @@ impl<'a> RecordWriter<'a> {
 
     /// A row went: the values of its key, for readers of the log; recovery needs only the slot.
     #[inline]
-    pub fn delete<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
+    pub fn delete<V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
     where
-        V: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
+        V: IntoIterator<Item: Borrow<Value>, IntoIter: ExactSizeIterator>,
     {
         let key = key.into_iter();
         self.row(DELETE, table, bucket, slot, Some(key.len()));
-        key.for_each(|value| encode(value, self.bytes));
+        key.for_each(|value| encode(value.borrow(), self.bytes));
     }
 
     /// The catalogue changed; what the kinds and bytes mean is the engine's.
@@ -365,6 +367,68 @@ impl<'a> RecordReader<'a> {
     }
 }
 
+/// A change as it lies in the log, for [`RecordReader::new`].
+#[derive(Clone, Copy, Debug)]
+pub struct RawChange<'a> {
+    /// Table and bucket of the row; `None`: the catalogue changed.
+    pub place: Option<(u32, u16)>,
+    /// All of it.
+    pub bytes: &'a [u8],
+}
+
+/// Finds where changes begin and end, without making their values.
+#[derive(Debug)]
+pub struct RawChanges<'a> {
+    bytes: &'a [u8],
+    columns: Vec<u16>,
+}
+
+impl<'a> RawChanges<'a> {
+    /// The changes in `bytes`.
+    pub fn new(bytes: &'a [u8]) -> RawChanges<'a> {
+        RawChanges { bytes, columns: Vec::new() }
+    }
+
+    /// The next change, `None` at the end.
+    ///
+    /// # Errors
+    /// When the bytes are no change; reading on then makes no sense.
+    #[expect(clippy::should_implement_trait, reason = "as RecordReader")]
+    pub fn next(&mut self) -> Result<Option<RawChange<'a>>, DecodeError> {
+        let start = self.bytes;
+        let Some((&kind, rest)) = start.split_first() else { return Ok(None) };
+        let mut rest = rest;
+        let place = if kind == CATALOG {
+            take_u32(&mut rest)?;
+            take_bytes(&mut rest)?;
+            None
+        } else {
+            Some(self.skip_row(kind, &mut rest)?)
+        };
+        self.bytes = rest;
+        Ok(Some(RawChange { place, bytes: &start[..start.len() - rest.len()] }))
+    }
+
+    fn skip_row(&mut self, kind: u8, bytes: &mut &[u8]) -> Result<(u32, u16), DecodeError> {
+        if !matches!(kind, INSERT | UPDATE | DELETE) {
+            return Err(DecodeError::UnknownTag(kind));
+        }
+        let table = take_u32(bytes)?;
+        let bucket = u16::try_from(take_varint(bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
+        take_varint(bytes)?;
+        let count = if kind == UPDATE {
+            take_columns(bytes, &mut self.columns)?;
+            self.columns.len() as u64
+        } else {
+            take_varint(bytes)?
+        };
+        for _ in 0..count {
+            skip(bytes)?;
+        }
+        Ok((table, bucket))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -418,6 +482,25 @@ mod tests {
         assert!(rest.is_empty());
         assert_eq!((record.lane, record.header), (3, header));
         assert_eq!(record.bytes(), written());
+    }
+
+    /// Cut where they are cut, changes read one by one are those that are read in a row.
+    #[test]
+    fn raw_changes_are_the_same_ones() {
+        let bytes = written();
+        let mut raw = RawChanges::new(&bytes);
+        let mut lines = Vec::new();
+        let mut places = Vec::new();
+        while let Some(change) = raw.next().unwrap() {
+            places.push(change.place);
+            lines.extend(show(&mut RecordReader::new(change.bytes)).unwrap());
+        }
+        assert_eq!(lines, show(&mut RecordReader::new(&bytes)).unwrap());
+        assert_eq!(places, [Some((16384, 63)), Some((1, 0)), Some((1, 0)), Some((2, 9)), None]);
+        for end in 0..bytes.len() {
+            let mut raw = RawChanges::new(&bytes[..end]);
+            while let Ok(Some(_)) = raw.next() {}
+        }
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Recovery {
         Ok(Recovery { machine: machine.clone(), disk, config, reader, report: RecoveryReport::default() })
     }
 
+    /// What is being read.
+    pub fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
     /// The next whole epoch, `None` at the log's end.
     ///
     /// # Errors
@@ -64,6 +69,15 @@ impl Recovery {
         Ok(next)
     }
 
+    /// What was found, once [`Recovery::next_epoch`] has returned `None`.
+    pub fn found(&self) -> RecoveryReport {
+        RecoveryReport {
+            last_epoch: self.reader.last_epoch.max(self.config.recover_after),
+            cut: self.reader.cut().cloned(),
+            ..self.report.clone()
+        }
+    }
+
     /// Reads what was not read yet, cuts an interrupted write off the end, and opens the log for commits, in a segment of
     /// its own.
     ///
@@ -71,8 +85,7 @@ impl Recovery {
     /// As [`Recovery::next_epoch`], and 58030 or 53100 when the disk fails; opening again is safe.
     pub fn finish(mut self) -> Result<(Log, RecoveryReport)> {
         while self.next_epoch()?.is_some() {}
-        self.report.last_epoch = self.reader.last_epoch.max(self.config.recover_after);
-        self.report.cut = self.reader.cut().cloned();
+        self.report = self.found();
         self.put_end_in_order().map_err(|error| error::disk(&error))?;
         let mut writer =
             Writer::new(&self.machine, self.disk.clone(), self.config.clone(), self.report.last_epoch);

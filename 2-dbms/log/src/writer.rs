@@ -81,6 +81,11 @@ impl Writer {
         self.taken.push((lane, buffer));
     }
 
+    /// The last epoch that was written, 0 for none.
+    pub(crate) fn previous_epoch(&self) -> u64 {
+        self.previous_epoch
+    }
+
     /// Whether there is anything to write.
     pub(crate) fn has_taken(&self) -> bool {
         !self.taken.is_empty()

@@ -64,10 +64,7 @@ pub(crate) struct Connection {
 
 /// 08006: the connection is gone.
 pub(crate) fn lost(why: impl std::fmt::Display) -> SqlError {
-    SqlError::new(
-        sqlstate::CONNECTION_FAILURE,
-        format!("connection to the PostgreSQL server was lost: {why}"),
-    )
+    SqlError::new(sqlstate::CONNECTION_FAILURE, format!("the connection to the server was lost: {why}"))
 }
 
 /// 08P01: the server sent what it must not send here.
@@ -237,7 +234,7 @@ impl Connection {
             Stream::Unix(stream) => stream.read(&mut self.chunk),
         };
         match read {
-            Ok(0) => Err(self.fail("the server closed it")),
+            Ok(0) => Err(self.fail("it closed it")),
             Ok(length) => {
                 self.input.extend_from_slice(&self.chunk[..length]);
                 Ok(())

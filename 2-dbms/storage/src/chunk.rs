@@ -1,10 +1,11 @@
 //! A chunk: up to [`CHUNK_ROWS`] rows as typed columns, shared with snapshots until it is written again.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tuplix_types::{TypeId, Value};
 
-use crate::column::{Column, Columns, RowBits};
+use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
 use crate::schema::CHUNK_ROWS;
 
 /// Places in a chunk when its first row comes; only a fragment's first chunk starts this small.
@@ -14,26 +15,43 @@ const FIRST_CAPACITY: usize = 8;
 pub(crate) type Bounds = Option<(i64, i64)>;
 
 /// Rows of one table, column by column.
+///
+/// What each write looks at lies next to the reference counts in front, mostly in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Chunk {
-    pub(crate) columns: Columns,
-    /// Which places hold a row.
-    pub(crate) live: RowBits,
-    capacity: usize,
+    /// The columns whose vectors other versions of the chunk may share, a bit each, the last for all from 63 on. Where the
+    /// bit is clear, this chunk alone has the vector: only [`Chunk::clone`] makes other references, and sets all bits in both.
+    shared: AtomicU64,
     /// Smallest and largest value of each column, computed when first asked for and forgotten at a write.
     bounds: OnceLock<Box<[Bounds]>>,
+    capacity: usize,
+    /// Which places hold a row.
+    pub(crate) live: RowBits,
+    columns: Columns,
 }
 
 impl Clone for Chunk {
-    /// The copy that a write makes of a chunk that a snapshot holds; its bounds are about to change.
+    /// The copy that a write makes of a chunk that a snapshot holds. It shares the columns' vectors until it writes them.
     fn clone(&self) -> Chunk {
+        // Counting a reference waits for its cache line, one after the other; looking at all first, they come together.
+        std::hint::black_box(self.columns.iter().map(Column::references).sum::<usize>());
+        // Who gets to write this chunk after others have dropped it sees this: their dropping it comes in between.
+        self.shared.store(u64::MAX, Ordering::Relaxed);
         Chunk {
             live: self.live,
             columns: self.columns.clone(),
             capacity: self.capacity,
+            shared: AtomicU64::new(u64::MAX),
             bounds: OnceLock::new(),
         }
     }
+}
+
+/// The bit of a column in `Chunk::shared`.
+#[inline]
+fn shared_bit(column: usize) -> u64 {
+    1 << column.min(63)
 }
 
 impl Chunk {
@@ -43,7 +61,71 @@ impl Chunk {
             columns: types.iter().map(|type_id| Column::new(*type_id)).collect(),
             live: RowBits::default(),
             capacity: 0,
+            shared: AtomicU64::new(0),
             bounds: OnceLock::new(),
+        }
+    }
+
+    /// A chunk of these columns, each with `capacity` places.
+    pub(crate) fn loaded(
+        live: RowBits,
+        columns: impl Iterator<Item = (ColumnData, Option<Box<RowBits>>)>,
+        capacity: usize,
+    ) -> Chunk {
+        let columns = columns.map(|(data, nulls)| Column::loaded(data, nulls)).collect();
+        // Whether others have a vector too is looked at before the first write.
+        Chunk { columns, live, capacity, shared: AtomicU64::new(u64::MAX), bounds: OnceLock::new() }
+    }
+
+    /// How many places there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The columns.
+    #[inline]
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// A column for writing: copied first if a version of the chunk in a snapshot shares it.
+    #[inline]
+    pub(crate) fn own(&mut self, column: usize) -> OwnColumn<'_> {
+        if *self.shared.get_mut() & shared_bit(column) != 0 {
+            self.make_own(column);
+        }
+        // SAFETY: the vector was just made the column's own, or its bit says that it is; see the field.
+        unsafe { OwnColumn::new(&mut self.columns[column]) }
+    }
+
+    /// Writes a value into each column, and says by how much the bytes on the heap change.
+    ///
+    /// # Panics
+    /// If a value is not of its column's type.
+    #[inline]
+    pub(crate) fn write_row(&mut self, place: usize, values: &[Value]) -> isize {
+        if *self.shared.get_mut() != 0 {
+            self.make_all_own();
+        }
+        let mut heap = 0;
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            // SAFETY: no bit is set, so each vector is its column's own; see the field.
+            heap += unsafe { OwnColumn::new(column) }.write(place, value);
+        }
+        heap
+    }
+
+    #[cold]
+    fn make_all_own(&mut self) {
+        self.columns.iter_mut().for_each(Column::make_own);
+        *self.shared.get_mut() = 0;
+    }
+
+    #[cold]
+    fn make_own(&mut self, column: usize) {
+        self.columns[column].make_own();
+        if column < 63 {
+            *self.shared.get_mut() &= !shared_bit(column);
         }
     }
 
@@ -56,10 +138,12 @@ impl Chunk {
     pub(crate) fn add_column(&mut self, type_id: TypeId, value: &Value) -> isize {
         let mut column = Column::new(type_id);
         column.resize(self.capacity);
-        let heap = (0..self.capacity).map(|place| column.write(place, value)).sum();
-        self.columns = self.columns.iter().cloned().chain([column]).collect();
+        let mut columns = std::mem::take(&mut self.columns).into_vec();
+        columns.push(column);
+        self.columns = columns.into_iter().collect();
         self.bounds = OnceLock::new();
-        heap
+        let last = self.columns.len() - 1;
+        (0..self.capacity).map(|place| self.own(last).write(place, value)).sum()
     }
 
     /// Makes `place` exist, and says by how many places the chunk grew.

@@ -1,5 +1,7 @@
 //! One column of a chunk: a typed vector and a bitmap of NULLs.
 
+mod own;
+
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -7,44 +9,46 @@ use ecow::EcoString;
 use tuplix_types::{TypeId, Value};
 
 use crate::schema::CHUNK_ROWS;
+use crate::vector::Vector;
+pub(crate) use own::OwnColumn;
 
 /// Bits for a chunk's rows.
 pub type RowBits = [u64; CHUNK_ROWS / 64];
 
 /// The values of one column in one chunk, by their type.
 ///
-/// A vector is as long as the chunk's capacity; places that are NULL or hold no live row contain
+/// Versions of a chunk share a vector until one of them writes it. A vector is as long as the chunk's capacity; places that are NULL or hold no live row contain
 /// leftovers that mean nothing.
 #[derive(Clone, Debug)]
 pub enum ColumnData {
     /// `boolean`
-    Bool(Box<[bool]>),
+    Bool(Vector<bool>),
     /// `smallint`
-    Int2(Box<[i16]>),
+    Int2(Vector<i16>),
     /// `integer`
-    Int4(Box<[i32]>),
+    Int4(Vector<i32>),
     /// `bigint`
-    Int8(Box<[i64]>),
+    Int8(Vector<i64>),
     /// `real`
-    Float4(Box<[f32]>),
+    Float4(Vector<f32>),
     /// `double precision`
-    Float8(Box<[f64]>),
+    Float8(Vector<f64>),
     /// `oid` and its aliases
-    Oid(Box<[u32]>),
+    Oid(Vector<u32>),
     /// `date`
-    Date(Box<[i32]>),
+    Date(Vector<i32>),
     /// `time`
-    Time(Box<[i64]>),
+    Time(Vector<i64>),
     /// `timestamp`
-    Timestamp(Box<[i64]>),
+    Timestamp(Vector<i64>),
     /// `timestamptz`
-    Timestamptz(Box<[i64]>),
+    Timestamptz(Vector<i64>),
     /// Everything kept as text.
-    Text(Box<[EcoString]>),
+    Text(Vector<EcoString>),
     /// `bytea`; each value is a reference-counted block of its own.
-    Bytea(Box<[Option<Arc<[u8]>>]>),
+    Bytea(Vector<Option<Arc<[u8]>>>),
     /// Every other type.
-    Other(Box<[Value]>),
+    Other(Vector<Value>),
 }
 
 /// Runs `$body` with `$vector` bound to the vector of any variant.
@@ -72,24 +76,24 @@ impl ColumnData {
     /// An empty vector for values of the type.
     pub(crate) fn new(type_id: TypeId) -> ColumnData {
         match type_id {
-            TypeId::BOOL => ColumnData::Bool(Box::default()),
-            TypeId::INT2 => ColumnData::Int2(Box::default()),
-            TypeId::INT4 => ColumnData::Int4(Box::default()),
-            TypeId::INT8 => ColumnData::Int8(Box::default()),
-            TypeId::FLOAT4 => ColumnData::Float4(Box::default()),
-            TypeId::FLOAT8 => ColumnData::Float8(Box::default()),
+            TypeId::BOOL => ColumnData::Bool(Vector::default()),
+            TypeId::INT2 => ColumnData::Int2(Vector::default()),
+            TypeId::INT4 => ColumnData::Int4(Vector::default()),
+            TypeId::INT8 => ColumnData::Int8(Vector::default()),
+            TypeId::FLOAT4 => ColumnData::Float4(Vector::default()),
+            TypeId::FLOAT8 => ColumnData::Float8(Vector::default()),
             TypeId::OID | TypeId::REGPROC | TypeId::REGCLASS | TypeId::REGTYPE | TypeId::REGNAMESPACE => {
-                ColumnData::Oid(Box::default())
+                ColumnData::Oid(Vector::default())
             }
-            TypeId::DATE => ColumnData::Date(Box::default()),
-            TypeId::TIME => ColumnData::Time(Box::default()),
-            TypeId::TIMESTAMP => ColumnData::Timestamp(Box::default()),
-            TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Box::default()),
+            TypeId::DATE => ColumnData::Date(Vector::default()),
+            TypeId::TIME => ColumnData::Time(Vector::default()),
+            TypeId::TIMESTAMP => ColumnData::Timestamp(Vector::default()),
+            TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Vector::default()),
             TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON => {
-                ColumnData::Text(Box::default())
+                ColumnData::Text(Vector::default())
             }
-            TypeId::BYTEA => ColumnData::Bytea(Box::default()),
-            _ => ColumnData::Other(Box::default()),
+            TypeId::BYTEA => ColumnData::Bytea(Vector::default()),
+            _ => ColumnData::Other(Vector::default()),
         }
     }
 
@@ -99,6 +103,11 @@ impl ColumnData {
             size_of::<T>()
         }
         with_vector!(self, vector => width_of(vector))
+    }
+
+    /// How many places the vector has.
+    pub(crate) fn places(&self) -> usize {
+        with_vector!(self, vector => vector.len())
     }
 
     /// Whether the vector can hold the value.
@@ -125,13 +134,11 @@ impl ColumnData {
     }
 
     fn resize(&mut self, capacity: usize) {
-        fn grow<T: Clone + Default>(vector: &mut Box<[T]>, capacity: usize) {
-            let mut values = std::mem::take(vector).into_vec();
-            values.reserve_exact(capacity.saturating_sub(values.len()));
-            values.resize(capacity, T::default());
-            *vector = values.into_boxed_slice();
-        }
-        with_vector!(self, vector => grow(vector, capacity));
+        with_vector!(self, vector => vector.resize(capacity));
+    }
+
+    fn make_own(&mut self) {
+        with_vector!(self, vector => vector.make_own());
     }
 }
 
@@ -149,9 +156,19 @@ impl Column {
         Column { nulls: None, data: ColumnData::new(type_id) }
     }
 
+    /// A column with these values.
+    pub(crate) fn loaded(data: ColumnData, nulls: Option<Box<RowBits>>) -> Column {
+        Column { nulls, data }
+    }
+
     /// Makes place for `capacity` rows.
     pub(crate) fn resize(&mut self, capacity: usize) {
         self.data.resize(capacity);
+    }
+
+    /// How many versions of a chunk have the vector.
+    pub(crate) fn references(&self) -> usize {
+        with_vector!(&self.data, vector => vector.references())
     }
 
     pub(crate) fn data(&self) -> &ColumnData {
@@ -180,12 +197,6 @@ impl Column {
             None => false,
             Some(bits) => bits[place / 64] >> (place % 64) & 1 == 1,
         }
-    }
-
-    #[inline]
-    fn set_null(&mut self, place: usize) {
-        let bits = self.nulls.get_or_insert_with(Default::default);
-        bits[place / 64] |= 1 << (place % 64);
     }
 
     /// The value at a place.
@@ -230,59 +241,9 @@ impl Column {
         }
     }
 
-    /// Writes a value, and says by how much the bytes on the heap change.
-    ///
-    /// # Panics
-    /// If the value is not of the column's type.
-    #[inline]
-    pub(crate) fn write(&mut self, place: usize, value: &Value) -> isize {
-        if let Some(nulls) = &mut self.nulls {
-            nulls[place / 64] &= !(1 << (place % 64));
-        }
-        match (&mut self.data, value) {
-            (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => v[place] = *x,
-            (ColumnData::Int8(v), Value::Int8(x))
-            | (ColumnData::Time(v), Value::Time(x))
-            | (ColumnData::Timestamp(v), Value::Timestamp(x))
-            | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => v[place] = *x,
-            (ColumnData::Bool(v), Value::Bool(x)) => v[place] = *x,
-            (ColumnData::Int2(v), Value::Int2(x)) => v[place] = *x,
-            (ColumnData::Float4(v), Value::Float4(x)) => v[place] = *x,
-            (ColumnData::Float8(v), Value::Float8(x)) => v[place] = *x,
-            (ColumnData::Oid(v), Value::Oid(x)) => v[place] = *x,
-            (_, Value::Null) => return self.write_null(place),
-            (_, value) => return self.write_heap(place, value),
-        }
-        0
-    }
-
-    fn write_null(&mut self, place: usize) -> isize {
-        let before = self.heap_bytes(place);
-        self.set_null(place);
-        self.drop_value(place);
-        -before.cast_signed()
-    }
-
-    /// Writes a value that may have bytes on the heap.
-    fn write_heap(&mut self, place: usize, value: &Value) -> isize {
-        let before = self.heap_bytes(place);
-        match (&mut self.data, value) {
-            (ColumnData::Text(v), Value::Text(x)) => v[place].clone_from(x),
-            (ColumnData::Bytea(v), Value::Bytea(x)) => v[place] = Some(Arc::clone(x)),
-            (ColumnData::Other(v), x) => v[place].clone_from(x),
-            _ => panic!("a value of the column's type, not {value:?}"),
-        }
-        self.heap_bytes(place).cast_signed() - before.cast_signed()
-    }
-
-    /// Lets go of what the value at a place has on the heap.
-    pub(crate) fn drop_value(&mut self, place: usize) {
-        match &mut self.data {
-            ColumnData::Text(v) => v[place] = EcoString::new(),
-            ColumnData::Bytea(v) => v[place] = None,
-            ColumnData::Other(v) => v[place] = Value::Null,
-            _ => {}
-        }
+    /// Makes the vector the column's own. A copy of a column shares it.
+    pub(crate) fn make_own(&mut self) {
+        self.data.make_own();
     }
 
     /// Bytes that the value at a place has on the heap, shared or not.
@@ -335,6 +296,22 @@ impl FromIterator<Column> for Columns {
         match columns.len() {
             0..=8 => Columns::Few(columns.into_iter().collect()),
             _ => Columns::Many(columns.into()),
+        }
+    }
+}
+
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns::Few(ArrayVec::new())
+    }
+}
+
+impl Columns {
+    /// Its columns in a vector.
+    pub(crate) fn into_vec(self) -> Vec<Column> {
+        match self {
+            Columns::Few(columns) => columns.into_iter().collect(),
+            Columns::Many(columns) => columns.into_vec(),
         }
     }
 }

@@ -34,9 +34,29 @@ fn make_mut<T: Clone>(shared: &mut Arc<T>) -> &mut T {
     unsafe { &mut *Arc::as_ptr(shared).cast_mut() }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Node {
     chunks: Vec<Arc<Chunk>>,
+}
+
+impl Clone for Node {
+    fn clone(&self) -> Node {
+        self.touch();
+        Node { chunks: self.chunks.clone() }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.touch();
+    }
+}
+
+impl Node {
+    /// Counting a reference waits for its cache line, one after the other; looking at all first, they come together.
+    fn touch(&self) {
+        std::hint::black_box(self.chunks.iter().map(Arc::strong_count).sum::<usize>());
+    }
 }
 
 /// All chunks of a fragment or of a snapshot of it.
@@ -83,6 +103,16 @@ impl Directory {
             if let Some(node) = self.nodes.last_mut() {
                 Arc::make_mut(node).chunks.push(Arc::new(Chunk::new(types)));
             }
+        }
+    }
+
+    /// Adds a chunk behind the others.
+    pub(crate) fn push(&mut self, chunk: Chunk) {
+        if self.len().is_multiple_of(NODE_CHUNKS) {
+            self.nodes.push(Arc::default());
+        }
+        if let Some(node) = self.nodes.last_mut() {
+            Arc::make_mut(node).chunks.push(Arc::new(chunk));
         }
     }
 

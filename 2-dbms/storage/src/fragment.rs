@@ -4,16 +4,21 @@ mod indexes;
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use tuplix_types::{TypeId, Value, equal};
 
 use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
+use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
-use crate::schema::{FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, RowId};
+use crate::schema::{CHUNK_ROWS, FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, Refused, RowId};
 use crate::snapshot::{ChunkView, FragmentSnapshot};
+
+/// Unique hash indexes whose keys an insert hashes once; those beyond are looked into and written one after the other.
+const PROBED: usize = 4;
 
 /// The rows of one table in one bucket, with their indexes.
 ///
@@ -117,6 +122,52 @@ impl Fragment {
         self.indexes.get(number).and_then(Option::as_ref).map_or(0, Index::memory_bytes)
     }
 
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// How many numbers indexes have.
+    pub(crate) fn index_count(&self) -> usize {
+        self.indexes.len()
+    }
+
+    /// The index of this number.
+    pub(crate) fn index_at(&self, number: usize) -> Option<&Index> {
+        self.indexes.get(number)?.as_ref()
+    }
+
+    /// Damages an index.
+    #[cfg(test)]
+    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+        if let Some(Some(index)) = self.indexes.get_mut(number) {
+            index.remove(&self.directory, row);
+        }
+    }
+
+    /// Slots from here on never held a row.
+    pub(crate) fn next_free_slot(&self) -> u32 {
+        self.next_slot
+    }
+
+    /// Bytes that values have on the heap.
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Puts a chunk behind all others. Nobody has its slots, and there are no indexes.
+    pub(crate) fn put_chunk(&mut self, number: usize, chunk: Chunk) {
+        assert!(self.indexes.is_empty(), "indexes are built when all rows are there");
+        let first = (number * CHUNK_ROWS) as u32;
+        self.directory.grow(number, &self.types);
+        self.chunk_bytes += chunk.capacity() * self.row_bytes;
+        for place in chunk.live_places() {
+            self.heap_bytes += chunk.heap_bytes(place);
+            self.take_slot(RowId(first + place as u32));
+        }
+        self.directory.push(chunk);
+    }
+
     /// The rows as they are now. Costs one pointer for each 131,072 rows.
     pub fn snapshot(&self) -> FragmentSnapshot {
         FragmentSnapshot::new(self.directory.clone(), self.rows, self.version)
@@ -136,6 +187,46 @@ impl Fragment {
         Ok(row)
     }
 
+    /// As [`Fragment::insert`], unless a live row has its key in a unique index over columns. Each key is hashed once for
+    /// looking and inserting. Unique indexes with computed keys are not looked into.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing has changed then.
+    #[inline]
+    pub fn insert_unless_taken(&mut self, values: &[Value]) -> Result<RowId, Refused> {
+        let mut vacancies: ArrayVec<(usize, Vacancy), PROBED> = ArrayVec::new();
+        let mut others = u64::MAX;
+        for (number, index) in self.indexes.iter().enumerate() {
+            let taken = match index {
+                Some(Index::Hash(_, hash)) if hash.is_probed() && !vacancies.is_full() => {
+                    match hash.probe(&self.directory, values) {
+                        Probe::Taken(row) => Some(row),
+                        Probe::NoKey => None,
+                        Probe::Vacant(vacancy) => {
+                            vacancies.push((number, vacancy));
+                            others &= !(1 << number);
+                            None
+                        }
+                    }
+                }
+                Some(index) if index.is_unique_of_columns() => index.lookup_like(&self.directory, values),
+                _ => None,
+            };
+            if let Some(row) = taken {
+                return Err(Refused::Taken { index: number, row });
+            }
+        }
+        let row = RowId(self.free.first().unwrap_or(self.next_slot));
+        self.put(row, values).map_err(Refused::Full)?;
+        for (number, vacancy) in vacancies {
+            if let Some(Index::Hash(_, hash)) = &mut self.indexes[number] {
+                hash.fill(vacancy, row);
+            }
+        }
+        self.add_to_indexes(row, others);
+        Ok(row)
+    }
+
     /// Adds a row in this slot, as recovery does.
     ///
     /// # Errors
@@ -144,6 +235,14 @@ impl Fragment {
     /// # Panics
     /// If a live row has the slot.
     pub fn insert_at(&mut self, row: RowId, values: &[Value]) -> Result<(), Full> {
+        self.put(row, values)?;
+        self.add_to_indexes(row, u64::MAX);
+        Ok(())
+    }
+
+    /// Writes a row into a free slot, without its index entries.
+    #[inline]
+    fn put(&mut self, row: RowId, values: &[Value]) -> Result<(), Full> {
         if row.0 >= MAX_ROWS {
             return Err(Full);
         }
@@ -155,16 +254,12 @@ impl Fragment {
         let place = row.place();
         assert!(!chunk.is_live(place), "the slot is free");
         let new_places = chunk.ensure_place(place, row.chunk() == 0);
-        let mut heap = 0;
-        for (column, value) in values.iter().enumerate() {
-            heap += chunk.columns[column].write(place, value);
-        }
+        let heap = chunk.write_row(place, values);
         chunk.set_live(place, true);
         chunk.forget_bounds();
         self.chunk_bytes += new_places * self.row_bytes;
         self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
         self.take_slot(row);
-        self.add_to_indexes(row, u64::MAX);
         Ok(())
     }
 
@@ -191,7 +286,7 @@ impl Fragment {
         let chunk = self.live_chunk_mut(row);
         let mut heap = 0;
         for (column, value) in changes {
-            heap += chunk.columns[*column].write(row.place(), value);
+            heap += chunk.own(*column).write(row.place(), value);
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);
@@ -200,18 +295,35 @@ impl Fragment {
     /// Changes columns of a row and leaves the old values in `changes`: calling it again undoes it.
     #[inline]
     pub fn exchange(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
+        if changes.iter().all(|(column, _)| self.indexes_of_column[*column] == 0) {
+            return self.exchange_beside_indexes(row, changes);
+        }
         let indexes = self.indexes_changed(row, changes);
         self.remove_from_indexes(row, indexes);
         let chunk = self.live_chunk_mut(row);
         let mut heap = 0;
         for (column, value) in changes {
-            let column = &mut chunk.columns[*column];
-            let old = column.read(row.place());
-            heap += column.write(row.place(), value);
-            *value = old;
+            heap += chunk.own(*column).exchange(row.place(), value);
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);
+    }
+
+    /// As [`Fragment::exchange`], of columns that no index depends on: the chunk is looked up once.
+    #[inline]
+    fn exchange_beside_indexes(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
+        let chunk = self.directory.chunk_mut(row).filter(|chunk| chunk.is_live(row.place()));
+        let chunk = chunk.expect("a live row has the slot");
+        if changes.len() > 1 {
+            // One alone is checked where it is written.
+            changes.iter().for_each(|(column, value)| chunk.columns()[*column].check(value));
+        }
+        chunk.forget_bounds();
+        let mut heap = 0;
+        for (column, value) in changes {
+            heap += chunk.own(*column).exchange(row.place(), value);
+        }
+        self.written(heap);
     }
 
     /// Checks changes and returns the indexes whose keys may change by them.
@@ -220,9 +332,9 @@ impl Fragment {
         let chunk = self.live_chunk(row);
         let mut indexes = 0;
         for (column, value) in changes {
-            chunk.columns[*column].check(value);
+            chunk.columns()[*column].check(value);
             let depending = self.indexes_of_column[*column];
-            if depending & !indexes != 0 && !equal(&chunk.columns[*column].read(row.place()), value) {
+            if depending & !indexes != 0 && !equal(&chunk.columns()[*column].read(row.place()), value) {
                 indexes |= depending;
             }
         }
@@ -283,8 +395,13 @@ impl Fragment {
         self.free.insert(row.0);
         let has_heap = self.directory.chunk(row).is_some_and(|chunk| chunk.heap_bytes(row.place()) > 0);
         if has_heap && let Some(chunk) = self.directory.chunk_mut(row) {
-            self.heap_bytes -= chunk.heap_bytes(row.place());
-            chunk.columns.iter_mut().for_each(|column| column.drop_value(row.place()));
+            for column in 0..self.types.len() {
+                let bytes = chunk.columns()[column].heap_bytes(row.place());
+                if bytes > 0 {
+                    self.heap_bytes -= bytes;
+                    chunk.own(column).drop_value(row.place());
+                }
+            }
         }
     }
 
@@ -378,13 +495,13 @@ impl Fragment {
     /// One column of a row.
     #[inline]
     pub fn read(&self, row: RowId, column: usize) -> Value {
-        self.live_chunk(row).columns[column].read(row.place())
+        self.live_chunk(row).columns()[column].read(row.place())
     }
 
     /// An integer, date, time or oid of a row; `None` for NULL and columns of other types.
     #[inline]
     pub fn read_integer(&self, row: RowId, column: usize) -> Option<i64> {
-        self.live_chunk(row).columns[column].integer(row.place())
+        self.live_chunk(row).columns()[column].integer(row.place())
     }
 
     /// Some columns of a row, `out[i]` becoming the value of `columns[i]`.
@@ -392,7 +509,7 @@ impl Fragment {
     pub fn read_columns(&self, row: RowId, columns: &[usize], out: &mut [Value]) {
         let chunk = self.live_chunk(row);
         for (column, out) in columns.iter().zip(out) {
-            *out = chunk.columns[*column].read(row.place());
+            *out = chunk.columns()[*column].read(row.place());
         }
     }
 

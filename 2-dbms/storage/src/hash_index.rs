@@ -48,6 +48,25 @@ pub(crate) struct HashIndex {
     listed_rows: usize,
 }
 
+/// Where the entry of a row that is not there yet belongs, until the index changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vacancy {
+    tag: u32,
+    segment: u32,
+    slot: u32,
+}
+
+/// What [`HashIndex::probe`] finds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Probe {
+    /// A row has the key.
+    Taken(RowId),
+    /// No row has it.
+    Vacant(Vacancy),
+    /// The key has a NULL: it is in no row's way and in no index.
+    NoKey,
+}
+
 #[inline]
 fn entry(tag: u32, target: u32) -> u64 {
     u64::from(tag) << 32 | u64::from(target)
@@ -90,6 +109,37 @@ impl HashIndex {
         let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
         if self.unique || !self.join_list(directory, tag, row) {
             self.insert_entry(entry(tag, row.0));
+        }
+    }
+
+    /// Whether it is [probed](HashIndex::probe): one of columns in which rows do not share entries.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.unique && !matches!(self.source, KeySource::Computed(_))
+    }
+
+    /// Looks for a row with the key of these values, one for each column of the table.
+    #[inline]
+    pub(crate) fn probe(&self, directory: &Directory, values: &[Value]) -> Probe {
+        let Some(tag) = self.source.hash_values(values) else { return Probe::NoKey };
+        let segment = self.segment_of(tag);
+        let found = self.segments[segment].probe(tag, |entry| {
+            let row = RowId(target_of(entry));
+            directory.chunk(row).is_some_and(|chunk| self.source.row_has_values(chunk, row.place(), values))
+        });
+        match found {
+            Ok((_, entry)) => Probe::Taken(RowId(target_of(entry))),
+            Err(slot) => Probe::Vacant(Vacancy { tag, segment: segment as u32, slot: slot as u32 }),
+        }
+    }
+
+    /// Adds a row whose values were probed since the last change: its key is neither hashed nor looked for again.
+    #[inline]
+    pub(crate) fn fill(&mut self, vacancy: Vacancy, row: RowId) {
+        let segment = &mut self.segments[vacancy.segment as usize];
+        if segment.is_full() {
+            self.insert_entry(entry(vacancy.tag, row.0));
+        } else {
+            segment.fill(vacancy.slot as usize, entry(vacancy.tag, row.0));
         }
     }
 
@@ -221,6 +271,21 @@ impl HashIndex {
         let half = 1usize << (self.depth - depth - 1);
         let start = (2 * prefix + 1) * half;
         self.directory[start..start + half].fill(ones);
+    }
+
+    /// All tags with their rows, sorted: what two indexes over the same rows agree in.
+    pub(crate) fn contents(&self) -> Vec<(u32, u32)> {
+        let mut all = Vec::new();
+        for entry in self.segments.iter().flat_map(Segment::entries) {
+            let (tag, target) = (tag_of(entry), target_of(entry));
+            if target & LIST == 0 {
+                all.push((tag, target));
+            } else {
+                all.extend(self.lists[(target & !LIST) as usize].iter().map(|row| (tag, *row)));
+            }
+        }
+        all.sort_unstable();
+        all
     }
 
     /// Forgets all rows.

@@ -72,6 +72,13 @@ impl Index {
         }
     }
 
+    /// Whether no two rows may have the same key, which is one of columns.
+    #[inline]
+    pub(crate) fn is_unique_of_columns(&self) -> bool {
+        let schema = self.schema();
+        schema.unique && schema.computed.is_none()
+    }
+
     /// A row with the key of the row of these values, one for each column of the table; none where it has a NULL.
     #[inline]
     pub(crate) fn lookup_like(&self, directory: &Directory, values: &[Value]) -> Option<RowId> {

@@ -71,7 +71,7 @@ impl KeySource {
     /// The hash of a row's key, `None` when the row has a NULL in it or is not in the index.
     #[inline]
     pub(crate) fn hash_row(&self, chunk: &Chunk, place: usize) -> Option<u32> {
-        let columns = &chunk.columns;
+        let columns = chunk.columns();
         match self {
             KeySource::Integer(a) => Some(hash_group(0, columns[*a].integer(place)?)),
             KeySource::IntegerPair(a, b) => {
@@ -105,19 +105,52 @@ impl KeySource {
     #[inline]
     pub(crate) fn row_has_key(&self, chunk: &Chunk, place: usize, key: &[Value]) -> bool {
         match self {
-            KeySource::Integer(a) => same_integer(&chunk.columns[*a], place, &key[0]),
+            KeySource::Integer(a) => same_integer(&chunk.columns()[*a], place, &key[0]),
             KeySource::IntegerPair(a, b) => {
-                same_integer(&chunk.columns[*b], place, &key[1])
-                    && same_integer(&chunk.columns[*a], place, &key[0])
+                same_integer(&chunk.columns()[*b], place, &key[1])
+                    && same_integer(&chunk.columns()[*a], place, &key[0])
             }
             KeySource::Columns(columns) => columns
                 .iter()
                 .zip(key)
-                .all(|((c, type_id), value)| same_value(&chunk.columns[*c], *type_id, place, value)),
+                .all(|((c, type_id), value)| same_value(&chunk.columns()[*c], *type_id, place, value)),
             KeySource::Computed(_) => self.computed_key(chunk, place).is_some_and(|row_key| {
                 row_key.len() == key.len()
                     && row_key.iter().zip(key).all(|(a, b)| !a.is_null() && equal(a, b))
             }),
+        }
+    }
+
+    /// The hash of the key of a row of these values, one for each column of the table: as [`KeySource::hash_row`] once the
+    /// row is there. The key must be one of columns.
+    #[inline]
+    pub(crate) fn hash_values(&self, values: &[Value]) -> Option<u32> {
+        match self {
+            KeySource::Integer(a) => Some(hash_group(0, integer_of(&values[*a])?)),
+            KeySource::IntegerPair(a, b) => {
+                Some(hash_group(hash_int(integer_of(&values[*a])?), integer_of(&values[*b])?))
+            }
+            KeySource::Columns(columns) => combine(columns.iter().map(|(column, type_id)| {
+                let value = &values[*column];
+                (!value.is_null()).then(|| hash_typed(*type_id, value))
+            })),
+            KeySource::Computed(_) => None,
+        }
+    }
+
+    /// Whether a row has the key of these values, one for each column of the table.
+    #[inline]
+    pub(crate) fn row_has_values(&self, chunk: &Chunk, place: usize, values: &[Value]) -> bool {
+        match self {
+            KeySource::Integer(a) => same_integer(&chunk.columns()[*a], place, &values[*a]),
+            KeySource::IntegerPair(a, b) => {
+                same_integer(&chunk.columns()[*b], place, &values[*b])
+                    && same_integer(&chunk.columns()[*a], place, &values[*a])
+            }
+            KeySource::Columns(columns) => columns
+                .iter()
+                .all(|(c, type_id)| same_value(&chunk.columns()[*c], *type_id, place, &values[*c])),
+            KeySource::Computed(_) => false,
         }
     }
 
@@ -126,7 +159,7 @@ impl KeySource {
         let (Some(chunk), Some(other)) = (directory.chunk(a), directory.chunk(b)) else { return false };
         let key: Option<Vec<Value>> = match self {
             KeySource::Computed(_) => self.computed_key(chunk, a.place()),
-            _ => Some(self.columns().iter().map(|column| chunk.columns[*column].read(a.place())).collect()),
+            _ => Some(self.columns().iter().map(|column| chunk.columns()[*column].read(a.place())).collect()),
         };
         key.is_some_and(|key| self.row_has_key(other, b.place(), &key))
     }
@@ -152,7 +185,7 @@ impl KeySource {
         } else {
             for column in order {
                 let OrderColumn { column, type_id, descending, nulls_first } = *column;
-                let value = chunk.columns[column].read(place);
+                let value = chunk.columns()[column].read(place);
                 match type_id {
                     Some(type_id) => encode_key_typed(type_id, &value, descending, nulls_first, out),
                     None => encode_key(&value, descending, nulls_first, out),

@@ -1,4 +1,4 @@
-//! Rows in typed column chunks copied on write, and the indexes over them (DESIGN D4).
+//! Rows in typed column chunks copied on write, and the indexes over them (docs/adr/0002).
 //!
 //! A [`Fragment`] holds the rows of one table in one bucket:
 //!
@@ -15,14 +15,15 @@
 //! | to | call |
 //! |---|---|
 //! | make one | [`Fragment::new`] with a [`FragmentSchema`]; [`add_index`](Fragment::add_index), [`drop_index`](Fragment::drop_index), [`add_column`](Fragment::add_column), [`clear`](Fragment::clear) |
-//! | write | [`insert`](Fragment::insert), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
+//! | write | [`insert`](Fragment::insert), [`insert_unless_taken`](Fragment::insert_unless_taken), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
 //! | end a transaction | [`release_deleted`](Fragment::release_deleted): slots of its deleted rows become free |
 //! | undo | [`exchange`](Fragment::exchange) again, [`undo_insert`](Fragment::undo_insert), [`undelete`](Fragment::undelete), in reverse order |
-//! | recover | [`insert_at`](Fragment::insert_at) the logged slot |
+//! | recover | [`load_chunk`](Fragment::load_chunk) of a checkpoint, then [`insert_at`](Fragment::insert_at) the logged slot |
 //! | read a row | [`read`](Fragment::read), [`read_integer`](Fragment::read_integer), [`read_columns`](Fragment::read_columns), [`row`](Fragment::row) for a [`RowView`] |
 //! | find by key | [`find_conflict`](Fragment::find_conflict), [`lookup`](Fragment::lookup), [`lookup_all`](Fragment::lookup_all) |
 //! | find by order | [`range`](Fragment::range), then [`range_batch`](Fragment::range_batch) until [`RangeCursor::is_done`] |
 //! | find by scanning | [`scan_batch`](Fragment::scan_batch), [`next_match`](Fragment::next_match) for a few, with [`SimplePredicate`]s |
+//! | check | [`damaged_indexes`](Fragment::damaged_indexes) |
 //! | share | [`snapshot`](Fragment::snapshot): a [`FragmentSnapshot`] of [`ChunkView`]s |
 //!
 //! ```
@@ -46,6 +47,7 @@
 //! # }
 //! ```
 
+mod check;
 mod chunk;
 mod column;
 mod directory;
@@ -54,20 +56,24 @@ mod free_slots;
 mod hash_index;
 mod index;
 mod key;
+mod load;
 mod ordered_index;
 mod read;
 mod scan;
 mod schema;
 mod segment;
 mod snapshot;
+mod vector;
 
 pub use column::{ColumnData, RowBits};
 pub use fragment::Fragment;
+pub use load::{BadChunk, LoadedChunk, LoadedColumn};
 pub use ordered_index::RangeCursor;
 pub use read::RowView;
 pub use scan::{BATCH_ROWS, Comparison, RowBatch, ScanCursor, SimplePredicate, Test};
 pub use schema::{
     CHUNK_ROWS, FragmentSchema, Full, IndexColumn, IndexKeys, IndexKind, IndexSchema, MAX_INDEXES, MAX_ROWS,
-    RowId, TooManyIndexes,
+    Refused, RowId, TooManyIndexes,
 };
 pub use snapshot::{ChunkView, FragmentSnapshot, SharedChunk};
+pub use vector::Vector;

@@ -119,6 +119,15 @@ pub(crate) struct OrderedIndex {
 }
 
 impl OrderedIndex {
+    /// Whether both have the same keys and rows.
+    pub(crate) fn has_the_entries_of(&self, other: &OrderedIndex) -> bool {
+        match (&self.tree, &other.tree) {
+            (Tree::Short(own), Tree::Short(other)) => own == other,
+            (Tree::Long(own), Tree::Long(other)) => own == other,
+            _ => false,
+        }
+    }
+
     pub(crate) fn new(source: KeySource, schema: &IndexSchema, types: &[TypeId]) -> OrderedIndex {
         let is_computed = schema.computed.is_some();
         let order: Box<[_]> =

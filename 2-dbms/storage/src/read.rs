@@ -23,25 +23,25 @@ impl<'a> RowView<'a> {
     /// Here and below: if there is no such column.
     #[inline]
     pub fn value(&self, column: usize) -> Value {
-        self.chunk.columns[column].read(self.place)
+        self.chunk.columns()[column].read(self.place)
     }
 
     /// Whether a column is NULL.
     #[inline]
     pub fn is_null(&self, column: usize) -> bool {
-        self.chunk.columns[column].is_null(self.place)
+        self.chunk.columns()[column].is_null(self.place)
     }
 
     /// An integer, date, time or oid of any width; `None` for NULL and for columns of other types.
     #[inline]
     pub fn integer(&self, column: usize) -> Option<i64> {
-        self.chunk.columns[column].integer(self.place)
+        self.chunk.columns()[column].integer(self.place)
     }
 
     /// The text of a text column, without a copy; `None` for NULL and for columns of other types.
     #[inline]
     pub fn text(&self, column: usize) -> Option<&'a str> {
-        let column = &self.chunk.columns[column];
+        let column = &self.chunk.columns()[column];
         match column.data() {
             ColumnData::Text(v) if !column.is_null(self.place) => Some(&v[self.place]),
             _ => None,
@@ -51,7 +51,7 @@ impl<'a> RowView<'a> {
     /// The bytes of a `bytea` column, without a copy; `None` for NULL and for columns of other types.
     #[inline]
     pub fn bytes(&self, column: usize) -> Option<&'a [u8]> {
-        let column = &self.chunk.columns[column];
+        let column = &self.chunk.columns()[column];
         match column.data() {
             ColumnData::Bytea(v) if !column.is_null(self.place) => v[self.place].as_deref(),
             _ => None,
@@ -61,6 +61,6 @@ impl<'a> RowView<'a> {
     /// All columns.
     pub fn values(&self) -> impl Iterator<Item = Value> + use<'a> {
         let place = self.place;
-        self.chunk.columns.iter().map(move |column| column.read(place))
+        self.chunk.columns().iter().map(move |column| column.read(place))
     }
 }

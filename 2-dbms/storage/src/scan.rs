@@ -177,7 +177,7 @@ pub(crate) fn select(chunk: &Chunk, predicates: &[SimplePredicate]) -> RowBits {
 #[inline]
 fn test_row(chunk: &Chunk, place: usize, predicate: &SimplePredicate) -> bool {
     if let Test::Integer(comparison, constant) = predicate.test {
-        let value = chunk.columns[predicate.column].integer(place);
+        let value = chunk.columns()[predicate.column].integer(place);
         return value.is_some_and(|value| match comparison {
             Comparison::Equal => value == constant,
             Comparison::NotEqual => value != constant,
@@ -193,7 +193,7 @@ fn test_row(chunk: &Chunk, place: usize, predicate: &SimplePredicate) -> bool {
 
 /// The rows of a word that pass, as far as `bits` asks; its other bits mean nothing.
 fn test_word(chunk: &Chunk, word: usize, bits: u64, predicate: &SimplePredicate) -> u64 {
-    let column = &chunk.columns[predicate.column];
+    let column = &chunk.columns()[predicate.column];
     let nulls = column.nulls().map_or(0, |nulls| nulls[word]);
     let start = word * 64;
     match &predicate.test {

@@ -144,6 +144,20 @@ impl From<Full> for SqlError {
     }
 }
 
+/// Why a row was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No slot is left.
+    Full(Full),
+    /// A row has its key.
+    Taken {
+        /// In the index of this number.
+        index: usize,
+        /// The row.
+        row: RowId,
+    },
+}
+
 /// The table has [`MAX_INDEXES`] indexes already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyIndexes;

@@ -67,22 +67,36 @@ impl Segment {
 
     /// The first entry with this tag for which `is_it`, with its slot.
     #[inline]
-    pub(crate) fn find(&self, tag: u32, mut is_it: impl FnMut(u64) -> bool) -> Option<(usize, u64)> {
+    pub(crate) fn find(&self, tag: u32, is_it: impl FnMut(u64) -> bool) -> Option<(usize, u64)> {
+        self.probe(tag, is_it).ok()
+    }
+
+    /// As [`Segment::find`]; if there is none, the slot in which another entry with this tag belongs.
+    #[inline]
+    pub(crate) fn probe(&self, tag: u32, mut is_it: impl FnMut(u64) -> bool) -> Result<(usize, u64), usize> {
         if self.lines.is_empty() {
-            return None;
+            return Err(0);
         }
         let mask = self.slots() - 1;
         let mut slot = tag as usize & mask;
         loop {
             let entry = self.slot(slot);
             if tag_of(entry) == tag && entry != EMPTY && is_it(entry) {
-                return Some((slot, entry));
+                return Ok((slot, entry));
             }
             if entry == EMPTY {
-                return None;
+                return Err(slot);
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Puts an entry into the slot that [`Segment::probe`] gave; the segment must not be full.
+    #[inline]
+    pub(crate) fn fill(&mut self, slot: usize, entry: u64) {
+        debug_assert!(!self.is_full() && self.slot(slot) == EMPTY);
+        self.set(slot, entry);
+        self.len += 1;
     }
 
     /// Adds an entry; the segment must not be full.

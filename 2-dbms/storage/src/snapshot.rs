@@ -119,12 +119,12 @@ impl<'a> ChunkView<'a> {
 
     /// A column's values by place. Vectors may be shorter than 512: no place beyond holds a row.
     pub fn column(&self, column: usize) -> &'a ColumnData {
-        self.chunk.columns[column].data()
+        self.chunk.columns()[column].data()
     }
 
     /// A bit for each place where the column is NULL, `None` when there is no NULL.
     pub fn nulls(&self, column: usize) -> Option<&'a [u64]> {
-        self.chunk.columns[column].nulls().map(RowBits::as_slice)
+        self.chunk.columns()[column].nulls().map(RowBits::as_slice)
     }
 
     /// Smallest and largest value of an integer, date, time or oid column, computed once a chunk;

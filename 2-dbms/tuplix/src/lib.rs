@@ -28,6 +28,7 @@
 //!
 //! [`Tuplix::connect`] reaches a PostgreSQL server through the same interface; the services run unchanged on it.
 
+pub mod check;
 mod commit;
 mod options;
 mod session;
@@ -39,7 +40,8 @@ pub use commit::Commit;
 pub use options::{LogMode, Options};
 pub use session::{Parsed, Prepared, Session};
 pub use tuplix_engine::{
-    CutTail, Notification, RecoveryReport, SERVER_VERSION, SessionOptions, Snapshot, TransactionStatus, Waker,
+    CheckpointDone, CheckpointRead, CutTail, Durability, Events, NodeEvent, Notification, RecoveryReport,
+    SERVER_VERSION, SessionOptions, Snapshot, TransactionStatus, Waker,
 };
 pub use tuplix_machine::Machine;
 pub use tuplix_types::{
@@ -71,19 +73,40 @@ impl Tuplix {
     /// Opens a node.
     ///
     /// # Errors
-    /// 55006 when another process has the directory open; XX001 when its log is damaged in the middle; 22023 when the
+    /// 55006 when another process has the directory open; 55000 when it is none of data, or has a database that is to be opened
+    /// without its log; XX001 when its checkpoints and log are damaged; 22023 when the
     /// options are out of bounds or not the directory's; 58030 and 53100 when the disk fails or is full.
     pub fn open_with(options: &Options) -> Result<Tuplix> {
         let machine = options.machine.clone().unwrap_or_else(Machine::linux);
         let shape = options.shape(&machine);
         let in_memory = options.dir.is_none() || options.log == LogMode::Off;
         if in_memory {
-            let node = tuplix_engine::open_in_memory(&machine, &shape)?;
+            let node = match &options.dir {
+                Some(dir) => {
+                    tuplix_engine::open_without_log(&machine, &*options.disk(&machine, dir)?, &shape)?
+                }
+                None => tuplix_engine::open_in_memory(&machine, &shape)?,
+            };
             return Ok(Tuplix { engine: Engine::Embedded { node, report: Arc::default() } });
         }
         let dir = options.dir.as_deref().unwrap_or(Path::new("."));
         let disk = options.disk(&machine, dir)?;
-        let opened = tuplix_engine::open(&machine, disk, &shape)?;
+        let opened = tuplix_engine::open(&machine, disk, &shape, &options.durability)?;
+        Ok(Tuplix { engine: Engine::Embedded { node: opened.node, report: Arc::new(opened.report) } })
+    }
+
+    /// Reads the data directory of a node that does not run into memory, to look at it: nothing in it changes, and nothing that is
+    /// written to this node is kept.
+    ///
+    /// # Errors
+    /// As [`Tuplix::open_with`]; 55000 when `dir` is no data directory.
+    pub fn inspect(dir: impl AsRef<Path>, events: Option<Events>) -> Result<Tuplix> {
+        let machine = Machine::linux();
+        let name = dir.as_ref().to_str().ok_or_else(|| {
+            let message = format!("the path {} is not UTF-8", dir.as_ref().display());
+            SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+        })?;
+        let opened = tuplix_engine::inspect(&machine, machine.disk(name), events)?;
         Ok(Tuplix { engine: Engine::Embedded { node: opened.node, report: Arc::new(opened.report) } })
     }
 
@@ -154,6 +177,21 @@ impl Tuplix {
         match &self.engine {
             Engine::Embedded { node, .. } => node.durable_epoch(),
             Engine::Postgres(_) => 0,
+        }
+    }
+
+    /// Writes a checkpoint and waits for it, so that a start replays only the log that comes after. A node without a log has nothing to
+    /// write; PostgreSQL makes one of its own.
+    ///
+    /// # Errors
+    /// 58030 or 53100 when the disk fails or is full: earlier checkpoints and the log are as they were, and the node goes on.
+    pub fn checkpoint(&self) -> Result<CheckpointDone> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.checkpoint(),
+            Engine::Postgres(_) => {
+                self.session(&SessionOptions::default())?.execute("CHECKPOINT")?;
+                Ok(CheckpointDone::default())
+            }
         }
     }
 

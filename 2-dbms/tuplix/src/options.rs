@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tuplix_engine::Shape;
+use tuplix_engine::{Durability, Shape};
 use tuplix_machine::{Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
@@ -20,6 +20,8 @@ pub struct Options {
     pub log_segment_bytes: u64,
     /// Whether commits are logged.
     pub log: LogMode,
+    /// Checkpoints, and how much log is kept.
+    pub durability: Durability,
     /// The machine to run on; `None` for this computer.
     pub machine: Option<Machine>,
 }
@@ -30,7 +32,8 @@ pub enum LogMode {
     /// To the data directory; each session's `synchronous_commit` says whether replies wait for the disk.
     #[default]
     On,
-    /// Not at all: nothing survives the node, the data directory is not touched.
+    /// Not at all: nothing survives the node. A data directory, where there is one, is locked nevertheless: it is where a program
+    /// puts the node's socket. One that has a database is refused.
     Off,
 }
 
@@ -42,6 +45,7 @@ impl Default for Options {
             buckets: 64,
             log_segment_bytes: 64 << 20,
             log: LogMode::On,
+            durability: Durability::default(),
             machine: None,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tuplix_engine::{Notification, TransactionStatus, Waker};
 use tuplix_machine::Event;
+use tuplix_types::copy::CopyRows;
 use tuplix_types::{OutputColumn, Result, Rows, SqlError, TypeId, Value};
 
 use crate::commit::Commit;
@@ -78,6 +79,15 @@ impl Prepared {
         match &self.kind {
             PreparedKind::Embedded(prepared) => prepared.text(),
             PreparedKind::Postgres(prepared) => prepared.text(),
+        }
+    }
+
+    /// Which way the rows of COPY go, in which format, and of which columns; `None` for other statements, and on PostgreSQL,
+    /// whose sessions do not copy.
+    pub fn copy(&self) -> Option<&CopyRows> {
+        match &self.kind {
+            PreparedKind::Embedded(prepared) => prepared.copy(),
+            PreparedKind::Postgres(_) => None,
         }
     }
 
@@ -190,6 +200,32 @@ impl Session {
                 Ok(Commit::done())
             }
             _ => Err(foreign()),
+        }
+    }
+
+    /// Executes COPY ... FROM STDIN with all of its data, in the statement's format. The commit may still be on its way to the
+    /// disk.
+    ///
+    /// # Errors
+    /// 22P04 and the types' own errors for what cannot be read, with its line as context; those of INSERT. Nothing of it
+    /// remains then. 0A000 on PostgreSQL.
+    pub fn copy_in(&mut self, statement: &Prepared, data: &[u8], out: &mut Rows) -> Result<Commit> {
+        match (&mut self.engine, &statement.kind) {
+            (Engine::Embedded(session), PreparedKind::Embedded(statement)) => {
+                let epoch = session.copy_in(statement, data, out)?.epoch();
+                Ok(Commit::embedded(session.node(), epoch))
+            }
+            (Engine::Postgres(_), PreparedKind::Postgres(_)) => {
+                Err(SqlError::unsupported("COPY through a session of PostgreSQL"))
+            }
+            _ => Err(foreign()),
+        }
+    }
+
+    /// Fails the open transaction, if there is one: the data of its COPY will not come.
+    pub fn fail_transaction(&mut self) {
+        if let Engine::Embedded(session) = &mut self.engine {
+            session.fail_transaction();
         }
     }
 

@@ -338,6 +338,34 @@ pub fn decode(bytes: &mut &[u8]) -> Result<Value> {
     decode_nested(bytes, 0)
 }
 
+/// Takes a value from the front of `bytes` without making it: a reader who looks for what comes behind it. Bytes that are no value may
+/// pass; [`decode`] finds them.
+///
+/// # Errors
+/// When the bytes end, or begin with an unknown tag.
+#[inline]
+pub fn skip(bytes: &mut &[u8]) -> Result<()> {
+    let (&tag, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
+    match tag {
+        0..=2 => *bytes = rest,
+        3..=5 | 8 | 9 => {
+            *bytes = rest;
+            take_varint(bytes)?;
+        }
+        0x0a..=0x0c | 7 => *bytes = rest.get(8..).ok_or(DecodeError::Truncated)?,
+        6 => *bytes = rest.get(4..).ok_or(DecodeError::Truncated)?,
+        0x10 | 0x11 => {
+            *bytes = rest;
+            take_bytes(bytes)?;
+        }
+        // Rare and nested ones.
+        _ => {
+            decode(bytes)?;
+        }
+    }
+    Ok(())
+}
+
 #[inline]
 fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T> {
     T::try_from(value).map_err(|_| DecodeError::IntegerOutOfRange)

@@ -11,6 +11,7 @@
 
 pub mod binary_io;
 pub mod compare;
+pub mod copy;
 pub mod datetime;
 pub mod encoding;
 mod error;

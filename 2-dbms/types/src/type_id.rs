@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// bits 28-29 1 enum, 2 domain, 3 row type (a composite type, or the rows of a table)
 /// bits 0-27  the object's id; of a table's row type the table's
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TypeId(pub u32);
 
 macro_rules! built_in_types {

@@ -17,6 +17,9 @@ BEGIN
     IF home <> 0 THEN
         -- So that bucket 0, where / and /home are read, shows it too.
         all_homes := os.make_directory(0, '/home', 'root', 493, true);
+        -- Of a home that an earlier version let go.
+        UPDATE os.directory e SET file_id = home_directory
+         WHERE e.p_key = 0 AND e.directory_id = all_homes AND e.d_name = name AND e.file_id <> home_directory;
         INSERT INTO os.directory (p_key, directory_id, d_name, file_id, kind)
         VALUES (0, all_homes, name, home_directory, 'directory') ON CONFLICT DO NOTHING;
         IF FOUND THEN

@@ -16,6 +16,7 @@ BEGIN
     IF place.directory IS NULL THEN
         RAISE EXCEPTION 'the root, and what ends in .., cannot be removed' USING ERRCODE = 'TXF22';
     END IF;
+    PERFORM os.check_home(p, place.directory, place.last_name);
     SELECT f.entries INTO inside FROM os.file f WHERE f.p_key = p AND f.file_id = place.file;
     IF inside > 0 THEN
         RAISE EXCEPTION 'the directory "%" is not empty', path USING ERRCODE = 'TXF39';

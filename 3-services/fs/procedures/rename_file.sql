@@ -19,6 +19,7 @@ BEGIN
     IF new.file = old.file THEN
         RETURN;
     END IF;
+    PERFORM os.check_home(p, old.directory, old.last_name);
     IF old.file_kind = 'directory' THEN
         -- A directory cannot go below itself.
         above := new.directory;
@@ -38,6 +39,7 @@ BEGIN
         IF new.file_kind <> 'directory' AND old.file_kind = 'directory' THEN
             RAISE EXCEPTION '"%" is not a directory', new_path USING ERRCODE = 'TXF20';
         END IF;
+        PERFORM os.check_home(p, new.directory, new.last_name);
         SELECT f.entries INTO inside FROM os.file f WHERE f.p_key = p AND f.file_id = new.file;
         IF inside > 0 THEN
             RAISE EXCEPTION 'the directory "%" is not empty', new_path USING ERRCODE = 'TXF39';

@@ -17,6 +17,8 @@ BEGIN
                           coalesce((e ->> 'max_attempts')::int, 1), coalesce((e ->> 'backoff_ms')::int, 1000),
                           (e ->> 'timeout_ms')::int, answer_to, p)
        FROM jsonb_array_elements(description -> 'tasks') e;
+    PERFORM os.check_policy(x.policy) FROM (SELECT DISTINCT coalesce(e ->> 'policy', 'fifo') AS policy
+                                              FROM jsonb_array_elements(description -> 'tasks') e) x;
     graph := os.next_ids(p, 'graph', 1);
     first_id := os.next_ids(p, 'task', how_many);
     INSERT INTO os.graph (p_key, graph_id, owner, name, state, first_task_id, tasks)

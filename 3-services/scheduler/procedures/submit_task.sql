@@ -13,6 +13,9 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     PERFORM os.check_spec(name, program, cores, memory, max_attempts, backoff_ms, timeout_ms, reply_to, p);
+    IF policy <> 'fifo' THEN
+        PERFORM os.check_policy(policy);
+    END IF;
     task := os.next_ids(p, 'task', 1);
     INSERT INTO os.task_spec VALUES (p, task, owner, name, kind, program, arguments, environment, inputs, outputs, cores,
                                      memory, priority, policy, max_attempts, backoff_ms, timeout_ms, reply_to, 0);

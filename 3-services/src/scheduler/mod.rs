@@ -35,6 +35,7 @@ pub const SERVICE: Service = service!(
         "tell_ended",
         "settle_task",
         "check_spec",
+        "check_policy",
         "check_queue",
         "submit_task",
         "check_graph",
@@ -55,6 +56,7 @@ pub const SERVICE: Service = service!(
         "cancel_task",
         "cancel_graph",
         "retry_task",
+        "sweep_tasks",
     ]
 );
 
@@ -79,6 +81,7 @@ pub struct Scheduler {
     join_worker: Procedure,
     leave_worker: Procedure,
     tick: Procedure,
+    sweep_tasks: Procedure,
 }
 
 impl Scheduler {
@@ -114,6 +117,7 @@ impl Scheduler {
             join_worker: prepare("SELECT os.join_worker($1, $2, $3, $4, $5, $6)")?,
             leave_worker: prepare("SELECT os.leave_worker($1, $2)")?,
             tick: prepare("SELECT os.tick_scheduler($1)")?,
+            sweep_tasks: prepare("SELECT task_id, owner FROM os.sweep_tasks($1, $2)")?,
         })
     }
 
@@ -290,6 +294,22 @@ impl Scheduler {
     pub fn cancel_graph(&self, session: &mut Session, graph: GraphId, why: &str) -> Result<i32> {
         let arguments = [graph.bucket().value(), graph.value(), text(why)];
         self.cancel_graph.call_row(session, &arguments, |row| row.int4(0))
+    }
+
+    /// Forgets tasks and graphs of a bucket that ended longer ago than the setting `scheduler.history_ms`, about `count` of them: the
+    /// tasks and their owners, for those of the caller that it keeps beside them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn sweep_tasks(
+        &self,
+        session: &mut Session,
+        bucket: Bucket,
+        count: i32,
+    ) -> Result<Vec<(TaskId, Option<String>)>> {
+        self.sweep_tasks.call_rows(session, &[bucket.value(), Value::Int4(count)], |row| {
+            Ok((TaskId(row.int(0)?), row.text_or_null(1)))
+        })
     }
 
     /// A worker begins, or begins anew, to serve a bucket; until when its lease holds. What it held there before is lost.

@@ -302,3 +302,47 @@ fn users_have_homes() {
         assert_eq!(names(&fs.list(session, Bucket(7), "/home/bob").unwrap()), ["f"]);
     });
 }
+
+/// Bucket 0 has an entry for each home, which would point to nothing.
+#[test]
+fn homes_stay() {
+    both(|_, session| {
+        let fs = Fs::new(session).unwrap();
+        for (user, bucket) in [("alice", 7), ("bob", 7), ("root", 0)] {
+            fs.add_user(session, user, Some(Bucket(bucket))).unwrap();
+        }
+        for (bucket, path) in [(7, "/home/bob"), (7, "/home"), (0, "/home"), (0, "/home/root")] {
+            refused(fs.remove_directory(session, Bucket(bucket), path), errors::INVALID);
+            refused(fs.rename(session, Bucket(bucket), path, "/elsewhere"), errors::INVALID);
+        }
+        // Nor does another directory take the place of one.
+        refused(fs.rename(session, Bucket(7), "/home/alice", "/home/bob"), errors::INVALID);
+        fs.make_directory(session, Bucket(7), "/home/alice/new", ALICE, false).unwrap();
+        refused(fs.rename(session, Bucket(7), "/home/alice/new", "/home/bob"), errors::INVALID);
+        // What is nobody's goes, and so does what is in a home.
+        fs.make_directory(session, Bucket(7), "/home/carol", ALICE, false).unwrap();
+        fs.remove_directory(session, Bucket(7), "/home/carol").unwrap();
+        fs.rename(session, Bucket(7), "/home/alice/new", "/home/bob/new").unwrap();
+        fs.remove_directory(session, Bucket(7), "/home/bob/new").unwrap();
+    });
+}
+
+/// What an earlier version let happen: the home is gone, its entry in bucket 0 is not.
+#[test]
+fn a_lost_home_is_made_again() {
+    both(|_, session| {
+        let fs = Fs::new(session).unwrap();
+        fs.add_user(session, "bob", Some(Bucket(7))).unwrap();
+        session
+            .execute(
+                "DELETE FROM os.file WHERE p_key = 7 AND parent_id = (SELECT file_id FROM os.directory WHERE p_key = 7 AND d_name = 'home');
+                 DELETE FROM os.directory WHERE p_key = 7 AND d_name = 'bob';
+                 UPDATE os.file SET entries = entries - 1
+                  WHERE p_key = 7 AND file_id = (SELECT file_id FROM os.directory WHERE p_key = 7 AND d_name = 'home')",
+            )
+            .unwrap();
+        assert!(!tuplix_services::check(session).unwrap().is_empty());
+        fs.add_user(session, "bob", None).unwrap();
+        assert_eq!(names(&fs.list(session, Bucket(0), "/home").unwrap()), ["bob"]);
+    });
+}

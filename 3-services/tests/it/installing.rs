@@ -1,6 +1,6 @@
 //! Installing, again, after a crash in the middle, and over a newer version.
 
-use tuplix_services::{Installed, SERVICES, check, install};
+use tuplix_services::{Installed, SERVICES, check, errors, install, os};
 
 use crate::engines::{bare, both, refused, rows};
 
@@ -70,6 +70,22 @@ fn sql_and_rust_agree_on_buckets_and_addresses() {
             let address = tuplix_services::ReceiverId::of_name(name);
             assert_eq!(rows(session, &sql), [format!("{bucket}|{address}")], "{name}");
         }
+    });
+}
+
+#[test]
+fn a_setting_that_nothing_reads_is_refused() {
+    both(|_, session| {
+        let error = refused(os::set(session, "ipc.mesages_max", 1), errors::UNKNOWN_SETTING);
+        assert!(error.message().contains("ipc.mesages_max"), "{error}");
+        os::set(session, "ipc.messages_max", 1).unwrap();
+        os::set(session, "ipc.messages_max", 2).unwrap();
+        session.execute("INSERT INTO os.setting VALUES ('mine.x', 1, 'for a policy of my own')").unwrap();
+        os::set(session, "mine.x", 3).unwrap();
+        assert_eq!(
+            rows(session, "SELECT name, value FROM os.setting ORDER BY name"),
+            ["ipc.messages_max|2", "mine.x|3"]
+        );
     });
 }
 

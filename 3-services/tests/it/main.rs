@@ -4,6 +4,7 @@
 mod engines;
 mod files;
 mod graphs;
+mod history;
 mod installing;
 mod messages;
 mod tasks;

@@ -83,7 +83,16 @@ fn a_user_brings_a_policy() {
         scheduler.submit_task(session, HOME, &last).unwrap();
         assert_eq!(rows(session, "SELECT worker_id FROM os.task"), ["133"]);
         last.policy = "nosuch".to_owned();
-        refused(scheduler.submit_task(session, HOME, &last), tuplix::sqlstate::UNDEFINED_FUNCTION);
+        // With nothing before it, and behind a task that waits: it would stop the queue when its turn comes.
+        for before in ["nothing", "a task"] {
+            let error = refused(scheduler.submit_task(session, HOME, &last), errors::INVALID_TASK);
+            assert!(error.message().contains("no policy \"nosuch\""), "{before}: {error}");
+            let graph = serde_json::json!({"tasks": [{"name": "a", "program": "x", "policy": "nosuch"}]});
+            refused(scheduler.submit_graph(session, HOME, "alice", &graph, None), errors::INVALID_TASK);
+            let mut waits = spec("waits");
+            waits.cores = 2;
+            scheduler.submit_task(session, HOME, &waits).unwrap();
+        }
     });
 }
 

@@ -20,6 +20,7 @@ mod outcome;
 mod pulse;
 mod room;
 mod runner;
+mod sweep;
 mod task_thread;
 mod worker;
 

@@ -27,5 +27,10 @@ impl Stream {
 /// The path in the Tuplix file system of what an attempt of a task wrote: `/home/OWNER/.tasks/TASK/ATTEMPT/stdout`. The file is
 /// there once the attempt is over, also when it failed.
 pub fn log_path(owner: &str, task: TaskId, attempt: i32, stream: Stream) -> String {
-    format!("/home/{owner}/.tasks/{task}/{attempt}/{}", stream.name())
+    format!("{}/{attempt}/{}", logs_of(owner, task), stream.name())
+}
+
+/// The folder of all that a task wrote.
+pub(crate) fn logs_of(owner: &str, task: TaskId) -> String {
+    format!("/home/{owner}/.tasks/{task}")
 }

@@ -27,6 +27,9 @@ pub struct WorkerOptions {
     /// Whether it lives in the node's own process. Then what it says need not be on disk before it goes on: a crash that forgets
     /// that an attempt began or ended ends the attempt too, and nobody else has seen more than the disk has.
     pub dies_with_node: bool,
+    /// In what time it looks through all its buckets for received messages and tasks that are old enough to be forgotten (the
+    /// settings `ipc.history_ms` and `scheduler.history_ms`). An hour unless changed.
+    pub sweep_every: Duration,
     /// Where its tasks have their working directories, which are removed afterwards.
     pub work_directory: PathBuf,
     /// What starts its helper processes.
@@ -66,6 +69,7 @@ impl WorkerOptions {
             host: host_name(),
             lease: Duration::from_secs(60),
             dies_with_node: false,
+            sweep_every: Duration::from_secs(3600),
             work_directory: work_directory.as_ref().to_owned(),
             runner: RunnerCommand::default(),
             isolation: Isolation::Auto,

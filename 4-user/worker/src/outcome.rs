@@ -58,7 +58,8 @@ pub(crate) fn verdict(
     let over_memory =
         memory.filter(|_| report.out_of_memory && report.bound != Bound::None).map(too_much_memory);
     match (&report.end, over_memory) {
-        (End::Exited(0), _) => Verdict::Done(usage),
+        (End::Exited(0), None) => Verdict::Done(usage),
+        // Also with status 0: the shell of `a | b` does not tell that `a` was ended, and what it wrote is cut.
         (End::Exited(code), Some(error)) => fail(error, Some(*code)),
         (End::Signalled(signal), Some(error)) => fail(error, Some(128 + signal)),
         (End::Exited(code), None) => {

@@ -12,8 +12,9 @@ use tuplix::{Notification, Result, Session};
 use tuplix_services::scheduler::Scheduler;
 use tuplix_services::{Bucket, TaskId, Timestamp, errors};
 
-use crate::errors::is_transient;
+use crate::errors::{is_transient, text_of};
 use crate::room::Ending;
+use crate::sweep::Sweeper;
 use crate::worker::{Context, offer};
 
 /// Heartbeats in the time of a lease.
@@ -32,9 +33,13 @@ pub(crate) struct Pulse {
     context: Arc<Context>,
     session: Session,
     scheduler: Scheduler,
+    sweeper: Sweeper,
     /// When each bucket has something due, in [`tuplix_machine::Machine::monotonic_ns`].
     due: BTreeMap<Bucket, u64>,
     next_beat: u64,
+    /// When the next bucket is swept, and which of the worker's buckets that is.
+    next_sweep: u64,
+    swept: usize,
 }
 
 impl Pulse {
@@ -45,12 +50,22 @@ impl Pulse {
         session.execute(&format!("LISTEN os_worker_{}; LISTEN {TIMER}", context.options.id))?;
         // A lease that is forgotten by a crash is one that a crash ends.
         session.set("synchronous_commit", "off")?;
-        let mut pulse =
-            Pulse { context: context.clone(), session, scheduler, due: BTreeMap::new(), next_beat: 0 };
+        let sweeper = Sweeper::new(&mut session)?;
+        let mut pulse = Pulse {
+            context: context.clone(),
+            session,
+            scheduler,
+            sweeper,
+            due: BTreeMap::new(),
+            next_beat: 0,
+            next_sweep: 0,
+            swept: 0,
+        };
         for bucket in &context.options.buckets {
             pulse.join_bucket(*bucket)?;
         }
         pulse.next_beat = pulse.now() + pulse.beat_every();
+        pulse.next_sweep = pulse.now() + pulse.sweep_pause();
         Ok(pulse)
     }
 
@@ -77,7 +92,16 @@ impl Pulse {
         for bucket in due {
             self.live_and_tick(bucket)?;
         }
-        let next = self.due.values().copied().chain([self.next_beat]).min().unwrap_or(self.next_beat);
+        if now >= self.next_sweep {
+            self.sweep();
+        }
+        let next = self
+            .due
+            .values()
+            .copied()
+            .chain([self.next_beat, self.next_sweep])
+            .min()
+            .unwrap_or(self.next_beat);
         let pause = Duration::from_nanos(next.saturating_sub(self.now()));
         for notification in self.session.wait_notifications(pause)? {
             self.heard(&notification)?;
@@ -170,6 +194,25 @@ impl Pulse {
         Ok(())
     }
 
+    /// Forgets what is old in the bucket whose turn it is. It can wait: what is in the way is said, and tried again in the next round.
+    fn sweep(&mut self) {
+        let buckets = &self.context.options.buckets;
+        let Some(bucket) = buckets.get(self.swept % buckets.len().max(1)).copied() else { return };
+        let swept = self.sweeper.sweep(&mut self.session, &self.scheduler, bucket);
+        if matches!(swept, Ok(true)) {
+            // Once more, after what is due meanwhile.
+            self.next_sweep = self.now() + PAUSE_NS;
+            return;
+        }
+        if let Err(error) = swept
+            && !is_transient(&error)
+        {
+            tracing::warn!("cannot forget old tasks and messages of bucket {bucket}: {}", text_of(&error));
+        }
+        self.swept += 1;
+        self.next_sweep = self.now() + self.sweep_pause();
+    }
+
     /// A time of the database by this machine's steady clock; later than now.
     fn moment(&self, time: Timestamp) -> u64 {
         let machine = &self.context.machine;
@@ -179,6 +222,11 @@ impl Pulse {
 
     fn now(&self) -> u64 {
         self.context.machine.monotonic_ns()
+    }
+
+    fn sweep_pause(&self) -> u64 {
+        let buckets = u32::try_from(self.context.options.buckets.len()).unwrap_or(u32::MAX).max(1);
+        u64::try_from((self.context.options.sweep_every / buckets).as_nanos()).unwrap_or(u64::MAX / 2)
     }
 
     fn beat_every(&self) -> u64 {

@@ -31,7 +31,10 @@ Examples:
   psql -h \"$PWD/tuplix-data\" -p 5433         the same with PostgreSQL's client
   tuplix log dump tuplix-data                what the log holds
 
-Exit status: 0 done, 1 failed, 2 wrong arguments."
+Files, tasks and messages are those of the user in USER or LOGNAME, else of the account; `tuplix` where that is no name
+of a user (a to z, 0 to 9, _ . -).
+
+Exit status: 0 done, 1 failed, 2 wrong arguments, 130 ended by Ctrl-C."
 )]
 struct Arguments {
     #[command(subcommand)]

@@ -34,16 +34,31 @@ pub(crate) struct Node {
 }
 
 impl Target {
-    /// Where the node listens.
-    pub(crate) fn place(&self) -> Place {
-        if self.host.is_none()
-            && self.port.is_none()
-            && let Some(socket) = crate::client::find_socket(self.data.path())
-        {
-            return Place::Socket(socket);
+    /// Where the node listens. A directory without a socket is never another node's: whoever listens on the usual port may be
+    /// anybody's.
+    ///
+    /// # Errors
+    /// There is no socket in the data directory, and neither host nor port are given.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        if self.host.is_some() || self.port.is_some() {
+            let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
+            return Ok(Place::Tcp(host, self.port.unwrap_or(tuplix_wire::DEFAULT_PORT)));
         }
-        let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
-        Place::Tcp(host, self.port.unwrap_or(tuplix_wire::DEFAULT_PORT))
+        let directory = self.data.path();
+        let socket = crate::client::find_socket(directory).map(Place::Socket);
+        socket.with_context(|| {
+            format!(
+                "no node runs on {0}: it has no socket\n  Start one: tuplix up --data {0}\n  \
+                 Or name the node's directory with --data or TUPLIX_DATA, or its port with --port.",
+                directory.display()
+            )
+        })
+    }
+
+    /// The data directory, unless the node is named by host or port.
+    pub(crate) fn directory(&self) -> Option<&std::path::Path> {
+        let path = self.data.path();
+        (self.host.is_none() && self.port.is_none() && path.is_dir()).then_some(path)
     }
 
     /// Opens a session.
@@ -51,7 +66,7 @@ impl Target {
     /// # Errors
     /// Where nobody answers, and how to start a node.
     pub(crate) fn connect(&self) -> anyhow::Result<Node> {
-        let place = self.place();
+        let place = self.place()?;
         let user = user();
         let url = url(&place, &user)?;
         let reached = Tuplix::at(&url).and_then(|node| {
@@ -78,7 +93,7 @@ impl Target {
     /// # Errors
     /// As [`Target::connect`].
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let place = self.place();
+        let place = self.place()?;
         Client::connect(&place).map_err(|error| match error {
             ClientError::Unreachable(why) => self.unreachable(&place, &why.to_string()),
             other => other.into(),
@@ -108,15 +123,40 @@ impl Node {
     }
 }
 
+/// The address of the node that runs on a data directory; `None` when none does.
+pub(crate) fn running(directory: &std::path::Path) -> anyhow::Result<Option<String>> {
+    match crate::client::find_socket(directory) {
+        Some(socket) if std::os::unix::net::UnixStream::connect(&socket).is_ok() => {
+            url(&Place::Socket(socket), &user()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Who runs the command, as a name that a user of Tuplix can have.
 pub(crate) fn user() -> String {
-    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).or_else(account);
     let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
     named
         .map(|name| name.to_ascii_lowercase())
         .filter(|name| name.len() <= 63 && name.bytes().all(valid))
         .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_'))
         .unwrap_or_else(|| "tuplix".to_owned())
+}
+
+/// The name of the account that the command runs under, as this machine's own list has it.
+fn account() -> Option<String> {
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    account_of(&list, rustix::process::getuid().as_raw())
+}
+
+/// name:password:number:...
+fn account_of(list: &str, number: u32) -> Option<String> {
+    list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    })
 }
 
 /// libpq's form, which takes any path.
@@ -139,4 +179,16 @@ fn url(place: &Place, user: &str) -> anyhow::Result<String> {
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.
 pub(crate) fn explain(error: SqlError) -> anyhow::Error {
     crate::commands::explain(&error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::account_of;
+
+    #[test]
+    fn accounts_have_names() {
+        let list = "root:x:0:0:root:/root:/bin/bash\nodd line\nada:x:1000:1000:Ada,,,:/home/ada:/bin/sh\n";
+        assert_eq!(account_of(list, 1000).as_deref(), Some("ada"));
+        assert_eq!(account_of(list, 7), None);
+    }
 }

@@ -125,6 +125,13 @@ fn patch_length(buffer: &mut BytesMut, at: usize, from: usize) {
     buffer[at..at + 4].copy_from_slice(&length.to_be_bytes());
 }
 
+/// Appends data of COPY.
+pub(crate) fn copy_data(buffer: &mut BytesMut, data: &[u8]) {
+    buffer.put_u8(b'd');
+    buffer.put_u32(data.len() as u32 + 4);
+    buffer.extend_from_slice(data);
+}
+
 /// The fields of an error or notice, manual chapter 55.8.
 fn fields(error: &SqlError) -> Vec<(u8, String)> {
     let fields = error.fields();

@@ -96,8 +96,12 @@ pub(crate) enum Message<'a> {
     Flush,
     /// The client leaves.
     Terminate,
-    /// `COPY` data outside a COPY: skipped, as PostgreSQL does.
-    Copy,
+    /// Data of COPY.
+    CopyData(&'a [u8]),
+    /// The data are complete.
+    CopyDone,
+    /// The client has given up, for this reason.
+    CopyFail(&'a str),
     /// The old function call interface, refused.
     FunctionCall,
     /// A password nobody asked for.
@@ -147,7 +151,9 @@ impl<'a> Message<'a> {
             b'X' => Message::Terminate,
             b'F' => return Ok(Message::FunctionCall),
             b'p' => return Ok(Message::Password),
-            _ => return Ok(Message::Copy),
+            b'd' => return Ok(Message::CopyData(body.rest)),
+            b'f' => Message::CopyFail(body.text()?),
+            _ => Message::CopyDone,
         };
         if !body.rest.is_empty() {
             return Err(violation("invalid message format"));

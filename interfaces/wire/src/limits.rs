@@ -26,6 +26,9 @@ pub const PENDING_COMMITS_MAX: usize = 4_096;
 /// How much is read from a connection at a time.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// Most data of one COPY FROM STDIN, which are kept until they are complete: 54000.
+pub const COPY_BYTES_MAX: usize = 1 << 30;
+
 /// Longest path of a local socket (`sun_path` has 108 bytes with its end mark).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use tuplix::Session;
-use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{self, IoContext};
 use tuplix_types::{Result, Rows, SqlError, TypeId, Value, binary_io, sqlstate};
 
@@ -98,23 +97,27 @@ impl Formatter {
 
     /// Appends a value that is not NULL, without its length.
     pub(crate) fn put(&mut self, buffer: &mut BytesMut, value: &Value, ty: TypeId, format: Format) {
+        buffer.extend_from_slice(self.bytes(value, ty, format));
+    }
+
+    /// The bytes of a value that is not NULL.
+    pub(crate) fn bytes(&mut self, value: &Value, ty: TypeId, format: Format) -> &[u8] {
         match format {
             Format::Text => {
                 if let Value::Oid(oid) = value
                     && ty.is_object_name()
                     && let Some(name) = self.names.get(&(ty, *oid))
                 {
-                    buffer.extend_from_slice(name.as_bytes());
-                    return;
+                    return name.as_bytes();
                 }
                 self.text.clear();
                 text_io::format_text(ty, value, &self.context, &mut self.text);
-                buffer.extend_from_slice(self.text.as_bytes());
+                self.text.as_bytes()
             }
             Format::Binary => {
                 self.binary.clear();
                 binary_io::send(ty, value, &mut self.binary);
-                buffer.extend_from_slice(&self.binary);
+                &self.binary
             }
         }
     }
@@ -138,11 +141,7 @@ pub(crate) fn argument(
 }
 
 fn context(session: &Session) -> Result<IoContext> {
-    let zone = match session.setting("TimeZone") {
-        Some(name) => TimeZone::parse(&name)?,
-        None => TimeZone::UTC,
-    };
-    Ok(IoContext { zone, ..IoContext::default() })
+    Ok(IoContext::of_settings(|name| session.setting(name)))
 }
 
 /// Microseconds since 2000-01-01 00:00 UTC, for arguments such as `now` and `today`.

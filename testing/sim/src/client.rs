@@ -37,6 +37,10 @@ pub struct Habits {
     pub lock_timeout: bool,
     /// Makes and drops indexes meanwhile.
     pub changes_schema: bool,
+    /// Asks for checkpoints meanwhile.
+    pub checkpoints: bool,
+    /// Disk operations fail: a checkpoint may.
+    pub disk_fails: bool,
 }
 
 /// A client of a node.
@@ -147,6 +151,7 @@ impl Client {
             0..=9 => self.one_shot(),
             10 => self.two_statements(),
             11 if self.habits.changes_schema => self.change_schema(),
+            12 if self.habits.checkpoints => self.checkpoint(),
             _ => self.interactive(),
         }
     }
@@ -260,6 +265,18 @@ impl Client {
                 matches!(running.level, Level::RepeatableRead | Level::Serializable)
             }
             _ => false,
+        }
+    }
+
+    /// One that fails does no harm: whether the node goes on shows with the next transaction.
+    fn checkpoint(&mut self) -> std::result::Result<(), Stop> {
+        let outcome = self.session.execute("CHECKPOINT");
+        self.still_alive();
+        self.note(format!("CHECKPOINT -> {:?}", outcome.as_ref().err().map(ToString::to_string)));
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) if self.habits.disk_fails && is_stop(error.sqlstate()) => Ok(()),
+            Err(error) => Err(Stop::Wrong(format!("client {}: CHECKPOINT: {error:?}", self.index))),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use tuplix::{Machine, Tuplix};
+use tuplix::{Durability, Machine, Options, Tuplix};
 
 use crate::check::{Round, State};
 use crate::client::{Client, Habits, Recorder, Stop};
@@ -38,6 +38,8 @@ pub struct Summary {
     pub unknown: u64,
     /// Torn tails that were cut.
     pub cuts: u64,
+    /// Starts that began with a checkpoint.
+    pub checkpoints: u64,
 }
 
 struct Output {
@@ -59,19 +61,36 @@ impl Recorder for Output {
     }
 }
 
+/// Checkpoints all the time, so that many kills hit one; small segments, so that the log is cut short often.
+fn options(directory: &Path) -> Options {
+    let durability = Durability { checkpoint_log_bytes: 20_000, ..Durability::default() };
+    Options {
+        dir: Some(directory.to_owned()),
+        log_segment_bytes: 256 << 10,
+        durability,
+        ..Options::default()
+    }
+}
+
 /// The child: works until it is killed, or its parent is gone.
 ///
 /// # Errors
 /// When the node does not open, or a reply is wrong.
 pub fn child(directory: &Path, seed: u64, first: u64) -> Result<()> {
     let machine = Machine::linux();
-    let node = Tuplix::open(directory)?;
+    let node = Tuplix::open_with(&options(directory))?;
     let output = Arc::new(Output { number: AtomicU64::new(first), broken: AtomicBool::new(false) });
     writeln!(std::io::stdout(), "{READY}")?;
     std::io::stdout().flush()?;
     let mut threads = Vec::new();
     for index in 0..CLIENTS {
-        let habits = Habits { synchronous: index > 0, lock_timeout: false, changes_schema: index == 1 };
+        let habits = Habits {
+            synchronous: index > 0,
+            lock_timeout: false,
+            changes_schema: index == 1,
+            checkpoints: index == 2,
+            disk_fails: false,
+        };
         let random = Random::new(seed, u64::from(index));
         let mut client = Client::new(index, &node, &machine, random, output.clone(), habits)?;
         let output = output.clone();
@@ -190,11 +209,13 @@ pub fn kill_rounds(program: &Path, directory: &Path, seed: u64, rounds: u64) -> 
         let mut random = Random::new(seed, round);
         let working = Working::start(program, directory, mix(seed ^ round), round * NUMBERS + 1)?;
         let history = working.kill_after(random.below(1500))?;
-        let (after, cut) = look(directory).with_context(|| format!("after kill {round} of seed {seed}"))?;
+        let (after, cut, checkpoint) =
+            look(directory).with_context(|| format!("after kill {round} of seed {seed}"))?;
         let judged = Round { before: &before, history: &history, after: &after, closed: false }.check();
         judged.map_err(|what| anyhow!("kill {round} of seed {seed}: {what}\n{}", history.story(60)))?;
         summary.kills += 1;
         summary.cuts += u64::from(cut);
+        summary.checkpoints += u64::from(checkpoint);
         for transaction in history.transactions.values() {
             summary.committed += u64::from(transaction.outcome == Outcome::Committed);
             summary.unknown += u64::from(transaction.outcome == Outcome::Unknown);
@@ -204,13 +225,14 @@ pub fn kill_rounds(program: &Path, directory: &Path, seed: u64, rounds: u64) -> 
     Ok(summary)
 }
 
-/// What is in the directory, and whether a torn tail was cut.
-fn look(directory: &Path) -> Result<(State, bool)> {
-    let node = Tuplix::open(directory)?;
-    let cut = node.recovery_report().cut.is_some();
+/// What is in the directory, whether a torn tail was cut, and whether the start began with a checkpoint.
+fn look(directory: &Path) -> Result<(State, bool, bool)> {
+    let node = Tuplix::open_with(&options(directory))?;
+    let report = node.recovery_report();
+    ensure!(report.damaged.is_empty(), "a checkpoint is damaged: {:?}", report.damaged);
     let mut session = node.session(&Default::default())?;
     let state = schema::read_state(&mut session)?;
     drop(session);
     node.close()?;
-    Ok((state, cut))
+    Ok((state, report.cut.is_some(), report.checkpoint.is_some()))
 }

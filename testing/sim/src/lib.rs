@@ -9,10 +9,13 @@
 //!         checkers: history + rows before + rows after -> right or wrong
 //! ```
 //!
-//! `docs/simulation.md` says what is checked and how to replay a seed.
+//! [`serial`] runs without faults, and checks every answer for strict serializability.
+//!
+//! `docs/testing.md` says what is checked and how to replay a seed.
 
 pub mod check;
 mod client;
+pub mod fuzz;
 pub mod history;
 mod interactive;
 pub mod kill;
@@ -23,3 +26,4 @@ pub mod plan;
 pub mod random;
 pub mod run;
 pub mod schema;
+pub mod serial;

@@ -41,6 +41,8 @@ pub struct Known {
     pub wrong: Option<String>,
     /// Bytes that recovery cut from the log's end.
     pub cut: bool,
+    /// The epoch of the checkpoint that recovery began with; 0 for none.
+    pub checkpoint: u64,
 }
 
 impl Shared {
@@ -153,6 +155,7 @@ fn open(machine: &Machine, plan: &Plan) -> Result<Tuplix> {
         dir: Some(DIRECTORY.into()),
         partitions: plan.partitions,
         log_segment_bytes: plan.log_segment_bytes,
+        durability: plan.durability.clone(),
         machine: Some(machine.clone()),
         ..Options::default()
     })
@@ -192,7 +195,12 @@ fn work(machine: &Machine, seed: u64, plan: &Plan, shared: &Arc<Shared>) -> Resu
     {
         let mut known = shared.known();
         known.recovered = Some(state);
-        known.cut = node.recovery_report().cut.is_some();
+        let report = node.recovery_report();
+        known.cut = report.cut.is_some();
+        known.checkpoint = report.checkpoint.map_or(0, |checkpoint| checkpoint.epoch);
+        if let Some(what) = report.damaged.first() {
+            known.wrong.get_or_insert(format!("a checkpoint is damaged: {what}"));
+        }
     }
     drop(session);
     let mut clients = Vec::new();

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use tuplix_sim::{kill, run};
+use tuplix_sim::serial::run::{Levels, Settings, check, run, simulate};
+use tuplix_sim::{kill, run as seed_run};
 
 /// Runs the whole node on a simulated machine with a faulty disk, and checks what it answers and recovers.
 ///
@@ -14,6 +15,8 @@ use tuplix_sim::{kill, run};
 ///   tuplix-sim --seed 7 --trace            one seed, with what its clients did
 ///   tuplix-sim --seed 1000 --seeds 500     many seeds
 ///   tuplix-sim kill --rounds 20            kill -9 of real processes
+///   tuplix-sim fuzz --seconds 60           bytes and SQL that nobody wrote
+///   tuplix-sim histories --minutes 10      histories of many threads, checked for strict serializability
 #[derive(Debug, Parser)]
 #[command(name = "tuplix-sim", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -26,7 +29,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Machines with faults for each seed
-    #[arg(long, default_value_t = run::ROUNDS)]
+    #[arg(long, default_value_t = seed_run::ROUNDS)]
     rounds: u64,
     /// When a seed fails, show all events of the failing machine instead of the last ones
     #[arg(long)]
@@ -49,6 +52,33 @@ enum Command {
         /// How often
         #[arg(long, default_value_t = 20)]
         rounds: u64,
+    },
+    /// Changes files and SQL texts at random: nothing may panic
+    Fuzz {
+        /// Seconds for each of log, checkpoint and SQL
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The first case
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// One case of each, the first
+        #[arg(long)]
+        one: bool,
+    },
+    /// Concurrent histories, replayed in their commit order and shown to adya
+    Histories {
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// For how long
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+        /// Threads
+        #[arg(long, default_value_t = 8)]
+        clients: u64,
+        /// Transactions of a history
+        #[arg(long, default_value_t = 5000)]
+        transactions: u64,
     },
     /// Works on a directory until killed
     #[command(hide = true)]
@@ -78,6 +108,10 @@ fn execute(arguments: &Arguments) -> Result<bool> {
         Some(Command::Child { directory, seed, first }) => {
             kill::child(directory, *seed, *first).map(|()| true)
         }
+        Some(Command::Fuzz { seconds, seed, one }) => fuzz(*seconds, *seed, *one),
+        Some(Command::Histories { seed, minutes, clients, transactions }) => {
+            histories(*seed, *minutes, *clients, *transactions)
+        }
         Some(Command::Kill { directory, seed, rounds }) => {
             let program = std::env::current_exe().context("where is this program?")?;
             let given = directory.clone();
@@ -94,11 +128,56 @@ fn execute(arguments: &Arguments) -> Result<bool> {
     }
 }
 
+fn fuzz(seconds: u64, seed: u64, one: bool) -> Result<bool> {
+    let machine = tuplix::Machine::linux();
+    for target in tuplix_sim::fuzz::TARGETS {
+        let end = machine.monotonic_ns() + seconds * 1_000_000_000;
+        let more = |summary: &tuplix_sim::fuzz::Summary| match one {
+            true => summary.cases == 0,
+            false => machine.monotonic_ns() < end,
+        };
+        let summary = tuplix_sim::fuzz::run(target, seed, more)?;
+        writeln!(std::io::stdout(), "{target:?}: {} cases, {} accepted", summary.cases, summary.accepted)?;
+    }
+    Ok(true)
+}
+
+/// Each seed on real threads with a log and on simulated ones, at all levels and at the serializable ones.
+fn histories(first: u64, minutes: f64, clients: u64, transactions: u64) -> Result<bool> {
+    let machine = tuplix::Machine::linux();
+    let end = machine.monotonic_ns() + (minutes * 60e9) as u64;
+    let directory = std::env::temp_dir().join(format!("tuplix-histories-{}", std::process::id()));
+    for seed in first.. {
+        if seed > first && machine.monotonic_ns() > end {
+            break;
+        }
+        for levels in [Levels::Serializable, Levels::All, Levels::ReadCommitted] {
+            let partitions = 1 + (seed % 5) as usize;
+            let dir = Some(directory.clone());
+            let real = Settings { seed, clients, transactions, partitions, levels, dir };
+            let simulated = Settings { dir: None, transactions: transactions / 10, ..real.clone() };
+            for (kind, history) in [("real", run(&real)), ("simulated", simulate(&simulated))] {
+                match history.and_then(|history| check(&history, levels)) {
+                    Ok(summary) => {
+                        writeln!(std::io::stdout(), "seed {seed}, {kind}, {levels:?}: {summary:?}")?
+                    }
+                    Err(what) => {
+                        writeln!(std::io::stdout(), "FAILED seed {seed}, {kind}, {levels:?}: {what}")?;
+                        return Ok(false);
+                    }
+                }
+            }
+            std::fs::remove_dir_all(&directory)?;
+        }
+    }
+    Ok(true)
+}
+
 fn seeds(arguments: &Arguments) -> Result<bool> {
     let lines = if arguments.trace { usize::MAX } else { 60 };
     let mut all_right = true;
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
-        let run = if arguments.once { run::run_seed } else { run::check_seed };
+        let run = if arguments.once { seed_run::run_seed } else { seed_run::check_seed };
         match run(seed, arguments.rounds, lines) {
             Ok(report) => writeln!(std::io::stdout(), "{}", report.line())?,
             Err(failure) => {

@@ -1,5 +1,6 @@
 //! What a seed means: for each round the faults, the clients and the end.
 
+use tuplix::Durability;
 use tuplix_machine::Faults;
 
 use crate::client::Habits;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub partitions: usize,
     /// Small ones, so that the log moves on to the next often.
     pub log_segment_bytes: u64,
+    /// Checkpoints by themselves, from none to all the time, as fast as it goes or slowly.
+    pub durability: Durability,
     /// A client for each.
     pub habits: Vec<Habits>,
     /// Transactions until the end.
@@ -47,7 +50,7 @@ impl Plan {
     pub fn of(seed: u64, round: u64) -> Plan {
         let mut random = Random::new(seed, 1000 + round);
         let clients = 2 + random.below(4);
-        let habits = (0..clients).map(|_| habits(&mut random)).collect();
+        let mut habits: Vec<Habits> = (0..clients).map(|_| habits(&mut random)).collect();
         let transactions = 20 + random.below(60);
         let endings = [
             Ending::PowerLoss,
@@ -61,21 +64,23 @@ impl Plan {
         let abrupt = random.chance(3, 4);
         let partitions = 1 + random.below(4) as usize;
         let log_segment_bytes = random.pick(&[2 << 10, 16 << 10, 256 << 10]);
-        Plan {
-            faults: faults(&mut random),
-            partitions,
-            log_segment_bytes,
-            habits,
-            transactions,
-            ending,
-            abrupt,
+        let faults = faults(&mut random);
+        let durability = durability(&mut random);
+        let asks = random.chance(1, 2);
+        for habits in &mut habits {
+            habits.checkpoints = asks;
+            habits.disk_fails = faults.fail_io.is_some();
         }
+        Plan { faults, partitions, log_segment_bytes, durability, habits, transactions, ending, abrupt }
     }
 
     /// The last round but one: nothing fails, so all clients get through.
     pub fn calm(seed: u64) -> Plan {
         let plan = Plan::of(seed, 10_000);
-        Plan { faults: Faults::none(), transactions: 80, ending: Ending::Close, abrupt: false, ..plan }
+        let mut calm =
+            Plan { faults: Faults::none(), transactions: 80, ending: Ending::Close, abrupt: false, ..plan };
+        calm.habits.iter_mut().for_each(|habits| habits.disk_fails = false);
+        calm
     }
 
     /// The last round: only a look.
@@ -89,6 +94,17 @@ fn habits(random: &mut Random) -> Habits {
         synchronous: random.chance(3, 5),
         lock_timeout: random.chance(1, 4),
         changes_schema: random.chance(1, 3),
+        checkpoints: false,
+        disk_fails: false,
+    }
+}
+
+fn durability(random: &mut Random) -> Durability {
+    Durability {
+        checkpoint_log_bytes: random.pick(&[0, 600, 4 << 10, 32 << 10]),
+        checkpoint_bytes_per_second: random.pick(&[0, 200_000, 20_000_000]),
+        log_retention_us: random.pick(&[0, 0, 100_000, i64::MAX / 2]),
+        events: None,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Report {
     pub faults: u64,
     /// Recoveries that cut a torn tail.
     pub cuts: u64,
+    /// Recoveries that began with a checkpoint.
+    pub checkpoints: u64,
     /// Transactions that were acknowledged.
     pub committed: u64,
     /// Transactions that were rolled back.
@@ -42,10 +44,22 @@ pub struct Report {
 impl Report {
     /// It in one line.
     pub fn line(&self) -> String {
-        let Report { seed, hash, machines, crashes, faults, cuts, committed, aborted, unknown, .. } = self;
+        let Report {
+            seed,
+            hash,
+            machines,
+            crashes,
+            faults,
+            cuts,
+            checkpoints,
+            committed,
+            aborted,
+            unknown,
+            ..
+        } = self;
         format!(
             "seed {seed}: {hash:016x}, {machines} machines, {crashes} crashes, {faults} disk faults, {cuts} torn tails, \
-             {committed} committed, {aborted} rolled back, {unknown} unknown"
+             {checkpoints} checkpoints read, {committed} committed, {aborted} rolled back, {unknown} unknown"
         )
     }
 }
@@ -104,6 +118,7 @@ pub fn run_seed(seed: u64, rounds: u64, story_lines: usize) -> Result<Report, Bo
         crashes: 0,
         faults: 0,
         cuts: 0,
+        checkpoints: 0,
         committed: 0,
         aborted: 0,
         unknown: 0,
@@ -185,6 +200,7 @@ impl Run {
         self.report.disk = left.disk;
         let Some(state) = left.known.recovered else { return Ok(()) };
         self.report.cuts += u64::from(left.known.cut);
+        self.report.checkpoints += u64::from(left.known.checkpoint > 0);
         self.judge(round, plan, state)?;
         for transaction in left.known.history.transactions.values() {
             match transaction.outcome {

@@ -8,7 +8,6 @@ use sqllogictest::{DB, DBOutput};
 use tuplix::{SessionOptions, Tuplix};
 use tuplix_postgres::Server;
 use tuplix_support::PostgresCluster;
-use tuplix_types::datetime::TimeZone;
 use tuplix_types::text_io::{self, IoContext};
 use tuplix_types::{OutputColumn, SqlError, Tag};
 
@@ -182,10 +181,7 @@ impl Client {
                 let run = AssertUnwindSafe(|| session.execute(sql));
                 let mut results = std::panic::catch_unwind(run)
                     .unwrap_or_else(|_| Err(SqlError::internal("the engine panicked")))?;
-                let zone = session.setting("TimeZone").and_then(|name| TimeZone::parse(&name).ok());
-                let bytea_escape = session.setting("bytea_output").as_deref() == Some("escape");
-                let zone = zone.unwrap_or(TimeZone::UTC);
-                let text = IoContext { zone, bytea_escape, ..IoContext::default() };
+                let text = IoContext::of_settings(|name| session.setting(name));
                 Ok(results.pop().map(|rows| {
                     let columns = rows.columns.to_vec();
                     let cell = |(value, column): (&tuplix::Value, &OutputColumn)| match value {

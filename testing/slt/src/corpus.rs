@@ -3,6 +3,9 @@
 //! A script is what psql reads. Lines that are psql's own (`\d`, `\set`) are left out, as is the data after `COPY ... FROM
 //! stdin`, and EXPLAIN, whose text is nobody's promise. Each statement runs on both; it agrees when both give the same rows (in any order, unless it says ORDER BY) or
 //! both fail with the same SQLSTATE.
+//!
+//! A file whose name ends in `.test` has the records of SQLite's sqllogictest. Of a record only the statement is taken, and whether
+//! its rows have an order: what it has to answer, PostgreSQL says. `skipif` and `onlyif` are read as PostgreSQL reads them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,20 +100,58 @@ pub fn run(engine: &Host, postgres: &Host, before: &[&Path], script: &Path) -> R
         }
     }
     let mut outcome = Outcome::default();
-    for statement in statements(script)? {
+    for (statement, ordered) in records(script)? {
         let [ours, theirs] = &mut clients;
         let (ours, theirs) = (ours.run(&statement), theirs.run(&statement));
-        outcome.add(verdict(&statement, &ours, &theirs), &statement, &ours, &theirs);
+        outcome.add(verdict(ordered, &ours, &theirs), &statement, &ours, &theirs);
     }
     Ok(outcome)
 }
 
-fn verdict(statement: &str, ours: &Answer, theirs: &Answer) -> Verdict {
+/// The statements of a script, each with whether its rows have an order.
+fn records(script: &Path) -> Result<Vec<(String, bool)>> {
+    if script.extension().is_some_and(|extension| extension == "test") {
+        let text = std::fs::read_to_string(script)
+            .with_context(|| format!("{} cannot be read", script.display()))?;
+        return Ok(sqlite_records(&text));
+    }
+    let ordered = |statement: &str| statement.to_ascii_uppercase().contains("ORDER BY");
+    Ok(statements(script)?.into_iter().map(|statement| (statement.clone(), ordered(&statement))).collect())
+}
+
+/// The records of SQLite's format that PostgreSQL is to run: blocks of lines, the first of which says what they are.
+fn sqlite_records(text: &str) -> Vec<(String, bool)> {
+    let text = text.replace('\r', "");
+    let mut records = Vec::new();
+    for block in text.split("\n\n") {
+        let mut lines =
+            block.lines().filter(|line| !line.starts_with('#')).skip_while(|line| line.is_empty());
+        let mut taken = true;
+        let head = loop {
+            let Some(line) = lines.next() else { break "" };
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("skipif"), database) => taken &= database != Some("postgresql"),
+                (Some("onlyif"), database) => taken &= database == Some("postgresql"),
+                _ => break line,
+            }
+        };
+        if head.starts_with("halt") && taken {
+            break;
+        }
+        if taken && (head.starts_with("statement") || head.starts_with("query")) {
+            let statement: Vec<&str> = lines.take_while(|line| !line.starts_with("----")).collect();
+            records.push((statement.join("\n"), head.contains("nosort")));
+        }
+    }
+    records
+}
+
+fn verdict(ordered: bool, ours: &Answer, theirs: &Answer) -> Verdict {
     let same = match (ours, theirs) {
         (Err(ours), Err(theirs)) => ours.sqlstate() == theirs.sqlstate(),
         (Ok(DBOutput::StatementComplete(ours)), Ok(DBOutput::StatementComplete(theirs))) => ours == theirs,
         (Ok(DBOutput::Rows { rows: ours, .. }), Ok(DBOutput::Rows { rows: theirs, .. })) => {
-            let ordered = statement.to_ascii_uppercase().contains("ORDER BY");
             ours == theirs || (!ordered && sorted(ours) == sorted(theirs))
         }
         _ => false,
@@ -180,4 +221,22 @@ fn is_command(line: &str, at: usize) -> bool {
     quotes.is_multiple_of(2)
         && follows
         && (before.trim().is_empty() || line[at..].starts_with("\\g") || line[at..].starts_with("\\;"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sqlite_records;
+
+    #[test]
+    fn sqlite_format() {
+        let text = "# a comment\nhash-threshold 8\n\nstatement ok\nCREATE TABLE t(a)\n\nskipif postgresql\nstatement ok\nno\n\n\
+                    onlyif mysql # why\nquery I rowsort\nno\n----\n1\n\nskipif mysql\nquery II nosort label-1\nSELECT a\nFROM t ORDER BY 1\n----\n\
+                    8 values hashing to 1\n\nonlyif mysql\nhalt\n\nstatement error\nSELECT\n\nhalt\n\nstatement ok\nno\n";
+        let expected =
+            [("CREATE TABLE t(a)", false), ("SELECT a\nFROM t ORDER BY 1", true), ("SELECT", false)];
+        assert_eq!(
+            sqlite_records(text),
+            expected.map(|(statement, ordered)| (statement.to_owned(), ordered))
+        );
+    }
 }

@@ -6,23 +6,32 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tuplix_slt::backend::{Backend, Host};
 use tuplix_slt::known::Known;
 
-fn main() -> Result<()> {
+const USAGE: &str = "usage: tuplix-slt complete|bless [FILE...] | run engine|wire|postgres [FILE...] | known | corpus [--log FILE] [--before FILE]... FILE...";
+
+fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
-        [command @ ("complete" | "bless"), ref files @ ..] => complete(&paths(files)?, command == "bless"),
-        ["run", backend, ref files @ ..] => run(backend, &paths(files)?),
-        ["known"] => known(),
-        ["corpus", ref rest @ ..] if !rest.is_empty() => corpus(rest),
-        _ => bail!(
-            "usage: tuplix-slt complete|bless [FILE...] | run engine|wire|postgres [FILE...] | known | corpus [--log FILE] [--before FILE]... FILE..."
-        ),
+    if words.iter().any(|word| matches!(*word, "--help" | "-h")) {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
     }
+    match words[..] {
+        [command @ ("complete" | "bless"), ref files @ ..] => complete(&paths(files)?, command == "bless")?,
+        ["run", backend, ref files @ ..] => run(backend, &paths(files)?)?,
+        ["known"] => known()?,
+        ["corpus", ref rest @ ..] if !rest.is_empty() => corpus(rest)?,
+        _ => {
+            eprintln!("{USAGE}");
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn paths(words: &[&str]) -> Result<Vec<PathBuf>> {

@@ -11,14 +11,16 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 /// Folders from the lowest level up; a crate may depend on those of smaller numbers only.
-const LEVELS: [(&str, u32); 15] = [
+const LEVELS: [(&str, u32); 17] = [
     ("1-machine", 10),
     ("2-dbms/types", 20),
     ("2-dbms/functions", 21),
     ("2-dbms/catalog", 21),
     ("2-dbms/storage", 21),
     ("2-dbms/log", 21),
+    ("2-dbms/checkpoint", 22),
     ("2-dbms/sql", 22),
+    ("2-dbms/backup", 23),
     ("2-dbms/engine", 23),
     ("2-dbms/postgres", 23),
     ("2-dbms/tuplix", 24),

@@ -1,6 +1,8 @@
 //! ALTER TABLE. All actions of a statement are one change: rows are read once.
 
-use tuplix_catalog::{CatalogChange, ColumnDef, TableDef};
+use std::collections::BTreeSet;
+
+use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -27,6 +29,8 @@ pub(super) struct Alteration {
     pub checks: Vec<String>,
     /// New foreign keys by object id, and whether rows that are there are checked.
     pub foreign_keys: Vec<(u32, bool)>,
+    /// Foreign keys to the table, with their tables, that its rows are to be checked against anew.
+    pub referring: Vec<(TableId, u32)>,
 }
 
 impl Work<'_, '_> {
@@ -48,6 +52,9 @@ impl Work<'_, '_> {
             },
         };
         self.refuse_altering_view(&old, actions)?;
+        if !actions.iter().all(only_names) {
+            self.refuse_in_use(&old, "ALTER TABLE")?;
+        }
         super::types::refuse_used_rows(&self.catalog, &old, actions)?;
         self.tx.lock_for_ddl(&[old.id])?;
         let old = TableDef::clone(&old);
@@ -58,24 +65,28 @@ impl Work<'_, '_> {
             not_null: Vec::new(),
             checks: Vec::new(),
             foreign_keys: Vec::new(),
+            referring: Vec::new(),
         };
         let mut ordered: Vec<&AlterTable> = actions.iter().collect();
         ordered.sort_by_key(|action| pass(action));
         let mut later: Vec<&Constraint> = Vec::new();
         for action in ordered {
-            if pass(action) == Pass::Constraints {
-                self.add_later(&mut change, &mut later)?;
+            if pass(action) >= Pass::Constraints {
+                self.add_later(&mut change, &mut later, pass(action))?;
             }
             self.alter(&mut change, action, &mut later)?;
         }
-        self.add_later(&mut change, &mut later)?;
+        self.add_later(&mut change, &mut later, Pass::Rest)?;
         self.finish_alteration(change)?;
         Ok("ALTER TABLE")
     }
 
     /// The constraints of new columns come when all columns are there.
-    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>) -> Result<()> {
-        std::mem::take(later).into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
+    fn add_later(&mut self, change: &mut Alteration, later: &mut Vec<&Constraint>, now: Pass) -> Result<()> {
+        let (due, others): (Vec<_>, Vec<_>) =
+            std::mem::take(later).into_iter().partition(|constraint| constraint_pass(constraint) <= now);
+        *later = others;
+        due.into_iter().try_for_each(|constraint| self.alter_constraint(change, constraint))
     }
 
     fn alter<'a>(
@@ -99,6 +110,11 @@ impl Work<'_, '_> {
             }
             AlterTable::Validate(name) => validate(change, name),
             AlterTable::SetNotNull { column, not_null } => set_not_null(change, column, *not_null),
+            AlterTable::SetStatistics { column, target } => {
+                let position = column_of(table, column)?;
+                table.columns[position].statistics_target = self.statistics_target(*target)?;
+                Ok(())
+            }
             AlterTable::SetDefault { column, default } => {
                 let position = column_of(table, column)?;
                 refuse_default(table, position, default.is_some())?;
@@ -167,10 +183,14 @@ impl Work<'_, '_> {
 
     /// Makes the new definition the table's, and its rows what they become; then new foreign keys are checked.
     fn finish_alteration(&mut self, change: Alteration) -> Run<()> {
-        let (id, keys) = (change.table.id, change.foreign_keys.clone());
+        let own = change.foreign_keys.iter().map(|(key, checks)| (change.table.id, *key, *checks));
+        let others = change.referring.iter().map(|(child, key)| (*child, *key, true));
+        let keys: BTreeSet<(TableId, u32, bool)> = own.chain(others).collect();
+        self.check_types_of_keys(&change)?;
         self.finish_rows(change)?;
-        for (key, checks) in keys {
-            let Some(table) = self.catalog.table(id).cloned() else { continue };
+        for (child, key, checks) in keys {
+            self.tx.lock_for_ddl(&[child])?;
+            let Some(table) = self.catalog.table(child).cloned() else { continue };
             let Some(key) = table.foreign_keys.iter().find(|other| other.id == key) else { continue };
             // Who is deleting rows of the referenced table is waited for.
             self.tx.lock_for_ddl(&[key.parent])?;
@@ -255,27 +275,47 @@ enum Pass {
     Add,
     Attributes,
     Constraints,
+    /// They may refer to keys of the same statement.
+    ForeignKeys,
     Rest,
+}
+
+fn constraint_pass(constraint: &Constraint) -> Pass {
+    match constraint.kind {
+        ConstraintKind::ForeignKey(_) => Pass::ForeignKeys,
+        _ => Pass::Constraints,
+    }
 }
 
 fn pass(action: &AlterTable) -> Pass {
     match action {
         AlterTable::DropColumn { .. } | AlterTable::DropConstraint { .. } => Pass::Drop,
         AlterTable::Identity { .. } | AlterTable::DropExpression { .. } => Pass::Attributes,
-        AlterTable::EnableTrigger { .. } => Pass::Rest,
+        AlterTable::EnableTrigger { .. } | AlterTable::SetStatistics { .. } => Pass::Rest,
         AlterTable::SetNotNull { not_null: false, .. } | AlterTable::SetDefault { default: None, .. } => {
             Pass::Drop
         }
         AlterTable::SetType { .. } => Pass::Type,
         AlterTable::AddColumn { .. } => Pass::Add,
         AlterTable::SetNotNull { .. } | AlterTable::SetDefault { .. } => Pass::Attributes,
-        AlterTable::AddConstraint(_) => Pass::Constraints,
+        AlterTable::AddConstraint(constraint) => constraint_pass(constraint),
         AlterTable::Validate(_)
         | AlterTable::Rename(_)
         | AlterTable::RenameColumn { .. }
         | AlterTable::RenameConstraint { .. }
         | AlterTable::SetSchema(_) => Pass::Rest,
     }
+}
+
+/// Whether an action changes nothing but names.
+fn only_names(action: &AlterTable) -> bool {
+    matches!(
+        action,
+        AlterTable::Rename(_)
+            | AlterTable::RenameColumn { .. }
+            | AlterTable::RenameConstraint { .. }
+            | AlterTable::SetSchema(_)
+    )
 }
 
 /// A column that makes its own values has no default to set.
@@ -343,12 +383,20 @@ fn validate(change: &mut Alteration, name: &str) -> Result<()> {
     Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
 }
 
+/// Names that no column can have.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"];
+
 fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
     let position = column_of(table, from)?;
     if table.column(to).is_some() {
         let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);
         return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
     }
+    if SYSTEM_COLUMNS.contains(&to) {
+        let message = format!("column name \"{to}\" conflicts with a system column name");
+        return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
+    }
+    super::rename::refuse_conditions(table)?;
     super::rename::in_expressions(table, from, to)?;
     let ColumnDef { name, .. } = &mut table.columns[position];
     to.clone_into(name);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use tuplix_catalog::{CLASS_RELATION, CatalogChange, ColumnDef, Described, Distribution, TableDef};
 use tuplix_sql::analyze::TableExpression;
-use tuplix_sql::parser::quote_ident;
 use tuplix_sql::plan::{ColumnSequence, Expr, ExprKind};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -72,7 +71,7 @@ impl Work<'_, '_> {
     }
 
     /// An expression over the columns of `over`, bound where the catalogue has `table`.
-    fn bind_over(
+    pub(super) fn bind_over(
         &self,
         table: &TableDef,
         over: &TableDef,
@@ -139,55 +138,9 @@ impl Work<'_, '_> {
         }
         Ok(())
     }
-
-    /// ALTER COLUMN TYPE
-    pub(super) fn set_type(
-        &mut self,
-        change: &mut Alteration,
-        name: &str,
-        (ty, typmod): (TypeId, i32),
-        using: Option<&str>,
-    ) -> Result<()> {
-        let position = column_of(&change.table, name)?;
-        let column = column_of(&change.old, name)?;
-        refuse_distribution_column(&change.table, position)?;
-        self.refuse_type_of_viewed(&change.table, position)?;
-        let by_itself = quote_ident(name);
-        let purpose = TableExpression::Type { column, ty, typmod, using: using.is_some() };
-        let text = using.unwrap_or(&by_itself);
-        let value = self.bind_over(&change.old, &change.old, text, purpose)?;
-        let table = &mut change.table;
-        table.columns[position].ty = ty;
-        table.columns[position].typmod = typmod;
-        self.check_default_type(change, position)?;
-        change.sources[position] = ColumnSource::Compute(value);
-        change.checks.extend(change.table.checks.iter().map(|check| check.name.clone()));
-        Ok(())
-    }
-
-    /// A default is a value of the old type; it stays when the new type takes those without being told how.
-    fn check_default_type(&self, change: &Alteration, position: usize) -> Result<()> {
-        let column = &change.table.columns[position];
-        if column.default.is_none() {
-            return Ok(());
-        }
-        let old = column_of(&change.old, &column.name)?;
-        let purpose =
-            TableExpression::Type { column: old, ty: column.ty, typmod: column.typmod, using: false };
-        match self.bind_over(&change.old, &change.old, &quote_ident(&column.name), purpose) {
-            Err(error) if error.sqlstate() == sqlstate::DATATYPE_MISMATCH => {
-                let message = format!(
-                    "default for column \"{}\" cannot be cast automatically to type {}",
-                    column.name, column.ty
-                );
-                Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message))
-            }
-            other => other.map(|_| ()),
-        }
-    }
 }
 
-fn refuse_distribution_column(table: &TableDef, position: usize) -> Result<()> {
+pub(super) fn refuse_distribution_column(table: &TableDef, position: usize) -> Result<()> {
     match table.distribution {
         Distribution::Hash { column } if column == position => {
             let message = "cannot execute ALTER TABLE command involving partition column";

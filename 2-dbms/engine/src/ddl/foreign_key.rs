@@ -1,9 +1,11 @@
 //! FOREIGN KEY constraints: what they may refer to, whether the rows that are there keep them, and what depends on them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tuplix_catalog::{
-    CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, ReferentialAction, TableDef, TableId,
+    Catalog, CatalogChange, Distribution, ForeignKeyDef, IndexDef, IndexId, OnCommit, ReferentialAction,
+    TableDef, TableId,
 };
 use tuplix_sql::plan::{Constraint, ForeignKey};
 use tuplix_types::{Result, Severity, SqlError, TypeId, Value, sqlstate};
@@ -22,10 +24,14 @@ impl Work<'_, '_> {
         constraint: &Constraint,
         key: &ForeignKey,
     ) -> Result<()> {
-        let own = key.parent.name == table.name
-            && key.parent.schema.as_ref().is_none_or(|schema| *schema == table.schema)
-            && self.catalog.table(table.id).is_none();
-        let parent = if own { Arc::new(table.clone()) } else { self.find_table(&key.parent)? };
+        let is_new = self.catalog.table(table.id).is_none();
+        let own = is_new
+            && key.parent.name == table.name
+            && key.parent.schema.as_ref().is_none_or(|schema| *schema == table.schema);
+        let found = if own { None } else { Some(self.find_table(&key.parent)?) };
+        // As it is to be, when it refers to itself.
+        let parent = found.filter(|found| found.id != table.id).unwrap_or_else(|| Arc::new(table.clone()));
+        refuse_persistence(table, &parent)?;
         let column = |of: &TableDef, name: &String| {
             of.column(name).ok_or_else(|| {
                 let message =
@@ -51,17 +57,6 @@ impl Work<'_, '_> {
             let message = "number of referencing and referenced columns for foreign key disagree";
             return Err(SqlError::new(INVALID_FOREIGN_KEY, message));
         }
-        for (child, referenced) in columns.iter().zip(&parent_columns) {
-            let (child, referenced) = (&table.columns[*child], &parent.columns[*referenced]);
-            if !comparable(child.ty, referenced.ty) {
-                let message = format!("foreign key constraint \"{name}\" cannot be implemented");
-                let detail = format!(
-                    "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
-                    child.name, referenced.name, child.ty, referenced.ty
-                );
-                return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).detail(detail));
-            }
-        }
         let made = ForeignKeyDef {
             id: self.catalog.allocate_oid(),
             name,
@@ -76,6 +71,7 @@ impl Work<'_, '_> {
             deferrable: key.deferrable,
             deferred: key.deferred,
         };
+        check_key_types(&self.catalog, table, &made, &parent)?;
         refuse_generated(table, &made)?;
         check_places(table, &made, &parent)?;
         table.foreign_keys.push(made);
@@ -111,9 +107,8 @@ impl Work<'_, '_> {
     /// # Errors
     /// 23503 for the first that does not.
     pub(super) fn check_foreign_rows(&mut self, table: &TableDef, key: &ForeignKeyDef) -> Run<()> {
-        let schema = self.services.schema();
-        let Some(access) = schema.layout.table(table.id).cloned() else { return Ok(()) };
-        let parent = schema.layout.table(key.parent).cloned();
+        let Some(access) = self.access(table.id)? else { return Ok(()) };
+        let parent = self.access(key.parent)?;
         let mut batch = RowBatch::new();
         for bucket in 0..access.buckets {
             let mut scan = Scan::default();
@@ -276,6 +271,39 @@ fn referenced_index(parent: &TableDef, key: &ForeignKey) -> Result<(IndexId, Vec
     }
 }
 
+/// Whether the columns of a key can be compared with those that they refer to.
+///
+/// # Errors
+/// 42804
+pub(super) fn check_key_types(
+    catalog: &Catalog,
+    child: &TableDef,
+    key: &ForeignKeyDef,
+    parent: &TableDef,
+) -> Result<()> {
+    for (column, referenced) in key.columns.iter().zip(&key.parent_columns) {
+        let (column, referenced) = (&child.columns[*column], &parent.columns[*referenced]);
+        let same = base_type(catalog, column.ty) == base_type(catalog, referenced.ty);
+        if !same && !comparable(column.ty, referenced.ty) {
+            let message = format!("foreign key constraint \"{}\" cannot be implemented", key.name);
+            let detail = format!(
+                "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                column.name, referenced.name, column.ty, referenced.ty
+            );
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).detail(detail));
+        }
+    }
+    Ok(())
+}
+
+/// What a domain's values are.
+fn base_type(catalog: &Catalog, ty: TypeId) -> TypeId {
+    match catalog.user_type(ty).and_then(|found| found.domain()) {
+        Some(domain) => base_type(catalog, domain.base),
+        None => ty,
+    }
+}
+
 /// Whether values of the two types are compared as they are, or as integers of another width.
 fn comparable(child: TypeId, parent: TypeId) -> bool {
     let integer = |ty| matches!(ty, TypeId::INT2 | TypeId::INT4 | TypeId::INT8);
@@ -283,6 +311,21 @@ fn comparable(child: TypeId, parent: TypeId) -> bool {
     child == parent
         || integer(child) && (integer(parent) || parent == TypeId::NUMERIC)
         || text(child) && text(parent)
+}
+
+/// Temporary tables refer to temporary ones, and permanent ones to permanent ones.
+fn refuse_persistence(child: &TableDef, parent: &TableDef) -> Result<()> {
+    let message = match (child.temporary, parent.temporary) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => "constraints on permanent tables may reference only permanent tables",
+        (Some(_), None) => "constraints on temporary tables may reference only temporary tables",
+        (Some(child), Some(OnCommit::Delete)) if child != OnCommit::Delete => {
+            let message = "unsupported ON COMMIT and foreign key combination";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        (Some(_), Some(_)) => return Ok(()),
+    };
+    Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message))
 }
 
 fn refuse_generated(table: &TableDef, key: &ForeignKeyDef) -> Result<()> {
@@ -397,7 +440,8 @@ impl Work<'_, '_> {
             trigger.columns.retain(|column| *column != position);
             trigger.columns.iter_mut().for_each(shift);
         }
-        let children: Vec<TableId> = self
+        // A table with several keys comes several times.
+        let children: BTreeSet<TableId> = self
             .catalog
             .references_to(own)
             .filter(|(child, _)| child.id != own)

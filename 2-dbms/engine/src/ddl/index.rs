@@ -19,6 +19,7 @@ impl Work<'_, '_> {
                 .detail("This operation is not supported for views.")
                 .into());
         }
+        self.refuse_in_use(&old, "CREATE INDEX")?;
         let names: Vec<String> = create
             .columns
             .iter()

@@ -1,11 +1,13 @@
 //! CREATE TABLE (LIKE ...): a copy of another table's columns, and what INCLUDING names.
 
-use tuplix_catalog::{CLASS_RELATION, CatalogChange, CheckDef, Described, IndexDef, IndexId, TableDef};
-use tuplix_sql::plan::{CreateTable, Like};
+use tuplix_catalog::{
+    CLASS_RELATION, CatalogChange, CheckDef, Described, IndexColumn, IndexDef, IndexId, TableDef,
+};
+use tuplix_sql::plan::{ColumnSequence, CreateTable, Like, SequenceOption};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Work;
-use super::names::{object_name, relation_exists, unused};
+use super::names::{called_function, object_name, relation_exists, unused};
 
 /// A LIKE clause: the position of its first column in the new table, and the table that it copies.
 type Source = (usize, Like, TableDef);
@@ -24,6 +26,11 @@ impl Work<'_, '_> {
                 if !like.defaults {
                     column.default = None;
                 }
+                if !like.generated {
+                    column.generated = None;
+                }
+                // The sequence is made by copy_like.
+                column.identity = None;
                 if whole.columns.iter().any(|other| other.name == column.name) {
                     let message = format!("column \"{}\" specified more than once", column.name);
                     return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
@@ -44,11 +51,15 @@ impl Work<'_, '_> {
         like: &Like,
         source: &TableDef,
     ) -> Result<()> {
+        if like.identity {
+            self.copy_identity(table, first, source)?;
+        }
         if like.constraints {
             let checks = source.checks.iter().map(|check| CheckDef { valid: true, ..check.clone() });
             table.checks.extend(checks);
             // They may name the table that they come from.
-            super::rename::in_expressions(table, "", "")?;
+            let new = table.name.clone();
+            super::rename::in_whole_rows(table, &source.name, &new)?;
         }
         if like.indexes {
             for index in &source.indexes {
@@ -72,6 +83,29 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// Identity columns get sequences of their own, which begin as those of the source did.
+    fn copy_identity(&mut self, table: &mut TableDef, first: usize, source: &TableDef) -> Result<()> {
+        for (position, column) in source.columns.iter().enumerate() {
+            let Some(identity) = column.identity else { continue };
+            let Some(sequence) = self.catalog.identity_sequence(source.id, position).cloned() else {
+                continue;
+            };
+            let options = vec![
+                SequenceOption::As(sequence.ty),
+                SequenceOption::Increment(sequence.increment),
+                SequenceOption::Min(Some(sequence.min)),
+                SequenceOption::Max(Some(sequence.max)),
+                SequenceOption::Start(sequence.start),
+                SequenceOption::Cache(sequence.cache),
+                SequenceOption::Cycle(sequence.cycle),
+            ];
+            let column = table.columns[first + position].name.clone();
+            let wanted = ColumnSequence { column, name: None, options, identity: Some(identity) };
+            self.create_column_sequence(table, &wanted)?;
+        }
+        Ok(())
+    }
+
     fn copy_index(
         &mut self,
         table: &mut TableDef,
@@ -79,8 +113,11 @@ impl Work<'_, '_> {
         index: &IndexDef,
         source: &TableDef,
     ) -> IndexDef {
-        let names: Vec<&str> =
-            index.columns.iter().map(|part| source.columns[part.column].name.as_str()).collect();
+        let name = |part: &IndexColumn| match &part.expression {
+            Some(text) => called_function(text).unwrap_or_else(|| "expr".to_owned()),
+            None => source.columns[part.column].name.clone(),
+        };
+        let names: Vec<String> = index.columns.iter().map(name).collect();
         let joined = names.join("_");
         let (columns, suffix) = match index {
             IndexDef { primary: true, .. } => (None, "pkey"),
@@ -94,6 +131,9 @@ impl Work<'_, '_> {
         });
         let mut copy = IndexDef { id: IndexId(self.catalog.allocate_oid()), name, ..index.clone() };
         for part in &mut copy.columns {
+            if part.expression.is_some() {
+                continue;
+            }
             part.column += first;
             if copy.primary {
                 table.columns[part.column].not_null = true;

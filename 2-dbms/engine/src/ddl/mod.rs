@@ -6,11 +6,13 @@
 mod alter;
 mod alter_columns;
 mod alter_domain;
+mod analyze;
 mod comment;
 mod create_table_as;
 mod drop_type;
 mod foreign_key;
 mod function;
+mod function_uses;
 mod generation;
 mod index;
 mod like;
@@ -18,8 +20,10 @@ pub(crate) mod names;
 mod remove;
 mod rename;
 mod sequence;
+mod set_type;
 mod table;
 mod temporary;
+mod texts;
 mod trigger;
 mod types;
 mod view;
@@ -94,6 +98,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
         Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
+        Ddl::Analyze(statement) => work.analyze(statement),
         Ddl::CreateTableAs(_) => Err(SqlError::internal("CREATE TABLE AS was not executed as such").into()),
     }?;
     work.show()?;
@@ -216,6 +221,24 @@ impl<'w, 'n> Work<'w, 'n> {
             SqlError::new(sqlstate::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
                 .at(name.position)
         })
+    }
+
+    /// Refuses to change a table whose triggers run, or wait.
+    ///
+    /// # Errors
+    /// 55006
+    fn refuse_in_use(&self, table: &TableDef, command: &str) -> Result<()> {
+        if self.services.firing.borrow().contains(&table.id) {
+            let message = format!(
+                "cannot {command} \"{}\" because it is being used by active queries in this session",
+                table.name
+            );
+            return Err(SqlError::new(sqlstate::OBJECT_IN_USE, message));
+        }
+        // Those that SET CONSTRAINTS has made immediate were checked then.
+        let modes = self.services.constraint_modes.borrow();
+        let waiting = self.tx.waiting_checks().filter(|check| modes.is_deferred(check.key()));
+        crate::exec::refuse_pending(waiting, table, command)
     }
 
     /// The table of this name.

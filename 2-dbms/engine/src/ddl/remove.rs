@@ -57,6 +57,7 @@ impl Work<'_, '_> {
         match self.find_table(name) {
             Ok(table) => {
                 self.refuse_view(&table, "a table", Some("Use DROP VIEW to remove a view."))?;
+                self.refuse_in_use(&table, "DROP TABLE")?;
                 self.drop_relation_dependents(drop.cascade, &table)?;
                 self.drop_uses_of_rows(&table, drop.cascade)?;
                 let what = format!("table {}", table.name);
@@ -111,6 +112,7 @@ impl Work<'_, '_> {
             let message = format!("index \"{}\" does not exist", name.name);
             return Ok(self.missing(drop, SqlError::new(sqlstate::UNDEFINED_OBJECT, message))?);
         };
+        self.refuse_in_use(&table, "DROP INDEX")?;
         let mut table = TableDef::clone(&table);
         if let Some(index) = table.indexes.iter().find(|index| index.name == name.name && index.constraint) {
             let message = format!(
@@ -188,6 +190,7 @@ impl Work<'_, '_> {
         self.drop_defaults_with(&what, &sequences, &[], true)?;
         for function in &functions {
             self.drop_triggers_of(function, true)?;
+            self.drop_function_uses(function, true)?;
         }
         tables.iter().for_each(|table| self.remove_table(table.id));
         let going = owned.iter().chain(&sequences);
@@ -200,18 +203,19 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Result<()> {
+    fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Run<()> {
         match self.find_function(name, types, drop.kind) {
             Ok(id) => {
                 self.drop_function_dependents(drop.cascade, id)?;
                 if let Some(function) = self.catalog.function(id).cloned() {
                     self.drop_triggers_of(&function, drop.cascade)?;
+                    self.drop_function_uses(&function, drop.cascade)?;
                 }
                 self.change(CatalogChange::DropFunction(id));
                 Ok(())
             }
-            Err(error) if error.sqlstate() == sqlstate::UNDEFINED_FUNCTION => self.missing(drop, error),
-            Err(error) => Err(error),
+            Err(error) if error.sqlstate() == sqlstate::UNDEFINED_FUNCTION => Ok(self.missing(drop, error)?),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -295,6 +299,9 @@ impl Work<'_, '_> {
                 self.skip(sqlstate::SUCCESSFUL_COMPLETION, message);
                 tables.push(child.id);
             }
+        }
+        for table in tables.iter().filter_map(|id| self.catalog.table(*id)) {
+            self.refuse_in_use(table, "TRUNCATE")?;
         }
         self.tx.lock_for_ddl(&tables)?;
         for id in tables {

@@ -1,9 +1,9 @@
 //! RENAME and SET SCHEMA.
 
-use tuplix_catalog::{CatalogChange, FunctionDef, SchemaDef, TableDef, TableId};
+use tuplix_catalog::{CatalogChange, FunctionDef, SchemaDef, SequenceDef, SequenceId, TableDef, TableId};
 use tuplix_sql::parser;
 use tuplix_sql::plan::{AlterTable, QualifiedName};
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::names::relation_exists;
 use super::{Work, undefined_table};
@@ -25,7 +25,18 @@ pub(super) fn in_expressions(table: &mut TableDef, from: &str, to: &str) -> Resu
             *text = parser::rename_column(text, from, to)?;
         }
     }
-    if !from.is_empty() && table.triggers.iter().any(|trigger| trigger.when.is_some()) {
+    Ok(())
+}
+
+/// The same where the table itself is called otherwise: rows as a whole have its name.
+pub(super) fn in_whole_rows(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
+    let is_column = table.column(from).is_some() || table.column(to).is_some();
+    in_expressions(table, if is_column { "" } else { from }, to)
+}
+
+/// Refuses another name for a column that conditions of triggers may name.
+pub(super) fn refuse_conditions(table: &TableDef) -> Result<()> {
+    if table.triggers.iter().any(|trigger| trigger.when.is_some()) {
         let what = "renaming a column of a table with conditional triggers";
         return Err(SqlError::unsupported(what).hint("Drop the triggers first and create them again."));
     }
@@ -52,7 +63,8 @@ impl Work<'_, '_> {
 
     pub(super) fn rename_table(&mut self, table: &mut TableDef, name: &str) -> Result<()> {
         self.refuse_name(&table.schema, name)?;
-        in_expressions(table, "", "")?;
+        let old = table.name.clone();
+        in_whole_rows(table, &old, name)?;
         name.clone_into(&mut table.name);
         Ok(())
     }
@@ -94,7 +106,8 @@ impl Work<'_, '_> {
 
     pub(super) fn rename_constraint(&mut self, table: &mut TableDef, from: &str, to: &str) -> Result<()> {
         let taken = table.checks.iter().any(|check| check.name == to)
-            || table.indexes.iter().any(|index| index.constraint && index.name == to);
+            || table.indexes.iter().any(|index| index.constraint && index.name == to)
+            || table.foreign_keys.iter().any(|key| key.name == to);
         if let Some(check) = table.checks.iter_mut().find(|check| check.name == from) {
             if taken {
                 return Err(duplicate_constraint(to, &table.name));
@@ -111,7 +124,7 @@ impl Work<'_, '_> {
             return Ok(());
         }
         if table.foreign_keys.iter().any(|key| key.name == from) {
-            if taken || table.foreign_keys.iter().any(|key| key.name == to) {
+            if taken {
                 return Err(duplicate_constraint(to, &table.name));
             }
             for key in table.foreign_keys.iter_mut().filter(|key| key.name == from) {
@@ -162,24 +175,59 @@ impl Work<'_, '_> {
             let message = format!("permission denied to rename schema {from}");
             return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).into());
         }
-        let tables: Vec<_> = self.catalog.tables().filter(|table| table.schema == from).cloned().collect();
+        let before = self.catalog.clone();
+        let tables: Vec<_> = before.tables().filter(|table| table.schema == from).cloned().collect();
         let ids: Vec<TableId> = tables.iter().map(|table| table.id).collect();
         self.tx.lock_for_ddl(&ids)?;
-        let functions: Vec<_> = self.catalog.functions().filter(|f| f.schema == from).cloned().collect();
+        let functions: Vec<_> = before.functions().filter(|f| f.schema == from).cloned().collect();
+        let sequences: Vec<_> = before.sequences().filter(|s| s.schema == from).cloned().collect();
+        let defaults = self.defaults_in(from, to);
+        let types = self.moved_types(from, to);
         self.change(CatalogChange::PutSchema(SchemaDef { name: to.to_owned(), ..old }));
-        for table in tables {
+        types.into_iter().for_each(|ty| self.change(CatalogChange::PutType(ty)));
+        for sequence in sequences {
+            let moved = SequenceDef { schema: to.to_owned(), ..SequenceDef::clone(&sequence) };
+            self.change(CatalogChange::PutSequence(moved));
+        }
+        defaults.into_iter().for_each(|table| self.change(CatalogChange::PutTable(table)));
+        for table in ids.iter().filter_map(|id| self.catalog.table(*id).cloned()).collect::<Vec<_>>() {
             let mut table = TableDef::clone(&table);
             in_expressions(&mut table, "", "")?;
             to.clone_into(&mut table.schema);
-            self.put_table(table)?;
+            match table.view {
+                Some(_) => self.change(CatalogChange::PutTable(table)),
+                None => self.put_table(table)?,
+            }
         }
         for function in functions {
             let mut function = FunctionDef::clone(&function);
             to.clone_into(&mut function.schema);
             self.change(CatalogChange::PutFunction(function));
         }
+        self.search_path.iter_mut().filter(|name| *name == from).for_each(|name| to.clone_into(name));
         self.change(CatalogChange::DropSchema(from.to_owned()));
+        let what = "renaming a schema that a view, default, CHECK, index or trigger names";
+        self.check_texts(&before, TypeId::UNKNOWN, what)?;
         Ok("ALTER SCHEMA")
+    }
+
+    /// The tables whose defaults draw from sequences of a schema, which has another name there.
+    fn defaults_in(&self, from: &str, to: &str) -> Vec<TableDef> {
+        let renamed = |id: SequenceId| {
+            let sequence = self.catalog.sequence(id).filter(|sequence| sequence.schema == from)?;
+            Some(format!("{}.{}", parser::quote_ident(to), parser::quote_ident(&sequence.name)))
+        };
+        let mut changed = Vec::new();
+        for table in self.catalog.tables() {
+            let mut copy = TableDef::clone(table);
+            for default in copy.columns.iter_mut().filter_map(|column| column.default.as_mut()) {
+                *default = self.default_with(default, &renamed);
+            }
+            if copy != **table {
+                changed.push(copy);
+            }
+        }
+        changed
     }
 }
 

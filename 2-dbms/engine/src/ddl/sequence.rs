@@ -62,7 +62,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn find_sequence(&self, name: &QualifiedName) -> Result<Arc<SequenceDef>> {
+    pub(super) fn find_sequence(&self, name: &QualifiedName) -> Result<Arc<SequenceDef>> {
         let path = match &name.schema {
             Some(schema) => std::slice::from_ref(schema),
             None => &self.search_path[..],
@@ -105,7 +105,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn change_sequence(
+    pub(super) fn change_sequence(
         &mut self,
         found: &SequenceDef,
         options: &[SequenceOption],
@@ -148,19 +148,18 @@ impl Work<'_, '_> {
             let message = format!("relation \"{to}\" already exists");
             return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
         }
-        let users = self.defaults_with(found.id);
-        self.change(CatalogChange::PutSequence(SequenceDef { name: to.to_owned(), ..(*found).clone() }));
-        for (id, column) in users {
+        let moved = SequenceDef { name: to.to_owned(), ..(*found).clone() };
+        let new = format!("{}.{}", quote_ident(&moved.schema), quote_ident(&moved.name));
+        let renamed = |id: SequenceId| (id == found.id).then(|| new.clone());
+        for (id, column) in self.defaults_with(found.id) {
             let Some(table) = self.catalog.table(id) else { continue };
             let mut table = TableDef::clone(table);
             if let Some(default) = &mut table.columns[column].default {
-                let quoted = |name: &str| tuplix_functions::quote_literal(&quote_ident(name));
-                *default = default
-                    .replace(&quoted(&found.name), &quoted(to))
-                    .replace(&qualified(&found.schema, &found.name), &qualified(&found.schema, to));
+                *default = self.default_with(default, &renamed);
             }
             self.change(CatalogChange::PutTable(table));
         }
+        self.change(CatalogChange::PutSequence(moved));
         Ok("ALTER SEQUENCE")
     }
 

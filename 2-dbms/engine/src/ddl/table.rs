@@ -1,17 +1,22 @@
 //! CREATE TABLE and constraints.
 
 use tuplix_catalog::{
-    CatalogChange, CheckDef, Distribution, IndexColumn, IndexDef, IndexId, IndexMethod, TableDef, TableId,
+    Catalog, CatalogChange, CheckDef, ColumnDef, Distribution, IndexColumn, IndexDef, IndexId, IndexMethod,
+    SequenceId, TableDef, TableId,
 };
 use tuplix_sql::analyze::TableExpression;
-use tuplix_sql::plan::{Constraint, ConstraintKind, CreateTable};
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_sql::plan::{Constraint, ConstraintKind, CreateTable, Expr, ExprKind};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Work;
 use super::names::{object_name, relation_exists, unused};
+use super::texts::Text;
 use crate::bind::Binder;
+use crate::computed_index::ComputedKeys;
+use crate::exec::visit_expr;
 use crate::layout::Layout;
 use crate::node::Schema;
+use crate::services::TEMPORARY_SCHEMA;
 use crate::stop::Run;
 
 /// Columns of a table.
@@ -203,25 +208,58 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Binds defaults and checks once, so that what is wrong in them is said now.
+    /// Binds all expressions of a table once, so that what is wrong in them is said now.
     pub(super) fn check_expressions(&self, table: &TableDef) -> Result<()> {
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutTable(table.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };
         let binder = Binder::new(&schema, &self.search_path);
-        for (position, column) in table.columns.iter().enumerate() {
-            if let Some(default) = &column.default {
-                binder.table_expression(table, default, TableExpression::Default(position))?;
-            }
-            if let Some(generated) = &column.generated {
-                binder.table_expression(table, generated, TableExpression::Generated(position))?;
+        let mut copy = table.clone();
+        for (kind, text) in super::texts::texts_of(&mut copy) {
+            // Those of indexes are bound under another search path.
+            let of_index =
+                matches!(kind, Text::Expression(TableExpression::Index | TableExpression::IndexPredicate));
+            if !of_index {
+                let expr = self.bind_text(&binder, table, kind, text)?;
+                refuse_temporary_sequence(&schema.catalog, table, &expr)?;
             }
         }
-        for check in &table.checks {
-            binder.table_expression(table, &check.expression, TableExpression::Check)?;
+        for index in &table.indexes {
+            ComputedKeys::of(&schema.catalog, table, index)?;
         }
-        Ok(())
+        refuse_temporary_rows(&schema.catalog, table)
     }
+}
+
+/// A permanent table must not need what goes with the session.
+fn refuse_temporary_rows(catalog: &Catalog, table: &TableDef) -> Result<()> {
+    let of_temporary = |column: &&ColumnDef| {
+        let ty = column.ty.element().unwrap_or(column.ty);
+        catalog.table_of_type(ty).is_some_and(|other| other.temporary.is_some())
+    };
+    if table.temporary.is_none() && table.columns.iter().any(|column| of_temporary(&column)) {
+        return Err(SqlError::unsupported("a column of a temporary table's row type in a permanent table"));
+    }
+    Ok(())
+}
+
+/// The same for the sequences that a default draws from.
+fn refuse_temporary_sequence(catalog: &Catalog, table: &TableDef, expr: &Expr) -> Result<()> {
+    if table.temporary.is_some() {
+        return Ok(());
+    }
+    let mut found = false;
+    visit_expr(expr, &mut |expr| {
+        if let ExprKind::Constant(Value::Oid(oid)) = expr.kind {
+            let sequence = catalog.sequence(SequenceId(oid));
+            found |= expr.ty == TypeId::REGCLASS
+                && sequence.is_some_and(|sequence| sequence.schema.starts_with(TEMPORARY_SCHEMA));
+        }
+    });
+    if found {
+        return Err(SqlError::unsupported("a default of a permanent table that names a temporary sequence"));
+    }
+    Ok(())
 }
 
 /// Citus's rule, which makes a unique key checkable inside one bucket.

@@ -21,6 +21,7 @@ impl Work<'_, '_> {
                 .is_some_and(|sequence| sequence.schema.starts_with(TEMPORARY_SCHEMA)),
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => table.temporary.is_some(),
             CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => temporary(id),
+            CatalogChange::PutStatistics(statistics) => temporary(&statistics.table),
             CatalogChange::Comment { about, .. } if about.class == CLASS_RELATION => {
                 let mut tables = self.catalog.tables().filter(|table| table.temporary.is_some());
                 tables.any(|table| {
@@ -67,6 +68,11 @@ impl Work<'_, '_> {
             .filter(|table| table.schema == schema && goes(table.temporary))
             .map(|table| table.id)
             .collect();
+        let mut tables = tables;
+        let views: Vec<TableId> = self.dependents(&tables, &[]).iter().map(|(view, _)| view.id).collect();
+        tables.extend(views);
+        tables.sort_unstable();
+        tables.dedup();
         self.tx.lock_for_ddl(&tables)?;
         tables.into_iter().for_each(|id| self.remove_table(id));
         if all && self.catalog.schema(schema).is_some() {

@@ -17,8 +17,9 @@ use crate::stop::Run;
 impl Work<'_, '_> {
     pub(super) fn create_trigger(&mut self, create: &CreateTrigger) -> Run<&'static str> {
         let old = self.find_table(&create.table)?;
-        let mut table = TableDef::clone(&old);
         refuse_combination(create)?;
+        self.tx.lock_for_ddl(&[old.id])?;
+        let mut table = TableDef::clone(&old);
         let columns = create.columns.iter().map(|name| super::alter::column_of(&table, name));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         if let Some(repeated) = (1..columns.len()).find(|place| columns[..*place].contains(&columns[*place]))
@@ -95,8 +96,9 @@ impl Work<'_, '_> {
             };
             old |= relation == RelationId(0);
             new |= relation == RelationId(1);
+            let is_generated = |column: usize| table.columns[column].generated.is_some();
             generated |= relation == RelationId(1)
-                && column.is_some_and(|column| table.columns[column].generated.is_some());
+                && column.map_or_else(|| (0..table.columns.len()).any(is_generated), is_generated);
         });
         let refuse = |message: &str| Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message));
         let has = |event| create.events.contains(&event);
@@ -129,6 +131,7 @@ impl Work<'_, '_> {
             }
             Err(error) => return Err(error.into()),
         };
+        self.tx.lock_for_ddl(&[found.id])?;
         let mut def = TableDef::clone(&found);
         match def.triggers.iter().position(|trigger| trigger.name == name) {
             Some(place) => {

@@ -1,13 +1,11 @@
 //! CREATE, ALTER and DROP of types and domains.
 
 use tuplix_catalog::{Catalog, CatalogChange, DomainDef, FieldDef, LabelDef, TableDef, TypeBody, TypeDef};
-use tuplix_sql::analyze::check_domain;
 use tuplix_sql::plan::{AlterField, AlterTable, CreateDomain, QualifiedName, TypeDdl};
 use tuplix_types::{Result, SqlError, TypeId, UserKind, sqlstate};
 
 use super::Work;
 use super::names::{object_name, relation_exists, unused};
-use crate::bind::Binder;
 use crate::layout::Layout;
 use crate::node::Schema;
 use crate::stop::Run;
@@ -116,7 +114,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn find_enum(&self, name: &QualifiedName) -> Result<(TypeDef, Vec<LabelDef>)> {
+    pub(super) fn find_enum(&self, name: &QualifiedName) -> Result<(TypeDef, Vec<LabelDef>)> {
         let found = self.find_type(name)?;
         match &found.body {
             TypeBody::Enum(labels) => {
@@ -171,34 +169,16 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    fn rename_value(&mut self, name: &QualifiedName, from: &str, to: &str) -> Result<()> {
-        let (mut found, mut labels) = self.find_enum(name)?;
-        let taken = labels.iter().any(|known| known.label == to);
-        let Some(label) = labels.iter_mut().find(|known| known.label == from) else {
-            let message = format!("\"{from}\" is not an existing enum label");
-            return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
-        };
-        if taken {
-            let message = format!("enum label \"{to}\" already exists");
-            return Err(SqlError::new(sqlstate::DUPLICATE_OBJECT, message));
-        }
-        to.clone_into(&mut label.label);
-        found.body = TypeBody::Enum(labels);
-        let id = found.id;
-        self.change(CatalogChange::PutType(found));
-        self.check_texts(id, "renaming a label that a default or CHECK names")
-    }
-
     fn rename_type(&mut self, name: &QualifiedName, to: &str, domain: bool) -> Result<()> {
         let mut found = self.find_type(name)?;
         if domain && found.domain().is_none() {
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("{} is not a domain", name.name)));
         }
         self.free_name(&found.schema, to)?;
-        let id = found.id;
+        let (before, id) = (self.catalog.clone(), found.id);
         to.clone_into(&mut found.name);
         self.change(CatalogChange::PutType(found));
-        self.check_texts(id, "renaming a type that a default or CHECK names")
+        self.check_texts(&before, id, "renaming a type that a default, CHECK, index, trigger or view names")
     }
 
     fn set_type_schema(&mut self, name: &QualifiedName, schema: &str, domain: bool) -> Result<()> {
@@ -213,29 +193,10 @@ impl Work<'_, '_> {
             let message = format!("type \"{}\" already exists in schema \"{schema}\"", found.name);
             return Err(SqlError::new(sqlstate::DUPLICATE_OBJECT, message));
         }
-        let id = found.id;
+        let (before, id) = (self.catalog.clone(), found.id);
         schema.clone_into(&mut found.schema);
         self.change(CatalogChange::PutType(found));
-        self.check_texts(id, "moving a type that a default or CHECK names")
-    }
-
-    /// Refuses a change after which a default or CHECK means nothing: they are kept as texts, in which an old
-    /// name may stand.
-    fn check_texts(&self, id: TypeId, what: &str) -> Result<()> {
-        let schema = self.changed_schema();
-        let binder = Binder::new(&schema, &self.search_path);
-        let hint = "Drop the default or constraint first, and add it again afterwards.";
-        let refused =
-            |error: SqlError| SqlError::unsupported(what).detail(error.message().to_owned()).hint(hint);
-        for table in schema.catalog.tables() {
-            self.check_expressions(table).map_err(refused)?;
-        }
-        for other in schema.catalog.user_types().filter(|other| other.id.is_domain() || other.id == id) {
-            if other.domain().is_some() {
-                check_domain(&binder.context(), other.id).map_err(refused)?;
-            }
-        }
-        Ok(())
+        self.check_texts(&before, id, "moving a type that a default, CHECK, index, trigger or view names")
     }
 
     /// The catalogue with the changes so far, for the analyzer.
@@ -281,8 +242,10 @@ impl Work<'_, '_> {
         if moves {
             refuse_used_type(&self.catalog, &found)?;
         }
+        let (before, id) = (self.catalog.clone(), found.id);
         self.change(CatalogChange::PutType(found));
-        Ok(())
+        let what = "renaming an attribute that a default, CHECK, index, trigger or view names";
+        self.check_texts(&before, id, what)
     }
 
     fn skipped_field(&mut self, notice: Option<String>) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, ColumnDef, Dependency, FunctionId, TableDef, TableId, ViewDef};
+use tuplix_catalog::{
+    CatalogChange, ColumnDef, Dependency, FunctionId, OnCommit, TableDef, TableId, ViewDef,
+};
 use tuplix_sql::plan::{AlterTable, CreateView, Drop, OutputColumn, QualifiedName};
 use tuplix_types::{Result, Severity, SqlError, sqlstate, typmod};
 
@@ -15,8 +17,23 @@ use crate::stop::Run;
 
 impl Work<'_, '_> {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Run<&'static str> {
-        let schema = self.target_schema(&create.name)?;
         let name = &create.name.name;
+        let temporary = create.temporary || self.reads_temporary(&create.definition);
+        let schema = match temporary {
+            true => {
+                let named = create.name.schema.as_deref();
+                if named.is_some_and(|schema| !schema.starts_with("pg_temp")) {
+                    let message = "cannot create temporary relation in non-temporary schema";
+                    return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message).into());
+                }
+                if !create.temporary {
+                    let message = format!("view \"{name}\" will be a temporary view");
+                    self.skip(sqlstate::SUCCESSFUL_COMPLETION, message);
+                }
+                self.temporary_schema()
+            }
+            false => self.target_schema(&create.name)?,
+        };
         self.check_still_there(&create.definition)?;
         let old = self.catalog.table_named(&schema, name).cloned();
         let id = match old {
@@ -38,11 +55,22 @@ impl Work<'_, '_> {
         let columns = create.columns.iter().map(column).collect();
         let view = TableDef {
             view: Some(create.definition.clone()),
+            temporary: temporary.then_some(OnCommit::Preserve),
             ..TableDef::new(id, schema, name.clone(), columns)
         };
         self.check_text(&view)?;
         self.change(CatalogChange::PutTable(view));
         Ok("CREATE VIEW")
+    }
+
+    /// Whether a query reads something temporary.
+    fn reads_temporary(&self, definition: &ViewDef) -> bool {
+        definition.dependencies.iter().any(|dependency| match dependency {
+            Dependency::Relation(id, _) => {
+                self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
+            }
+            Dependency::Function(_) => false,
+        })
     }
 
     /// What the query names may have gone since it was analysed.
@@ -55,16 +83,6 @@ impl Work<'_, '_> {
                     .is_some_and(|table| columns.iter().all(|column| *column < table.columns.len())),
                 Dependency::Function(id) => self.catalog.function(*id).is_some(),
             };
-            if let Dependency::Relation(id, _) = dependency
-                && self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
-            {
-                return Err(SqlError::unsupported("a view that reads a temporary table"));
-            }
-            if let Dependency::Relation(id, _) = dependency
-                && self.catalog.table(*id).is_some_and(|table| table.schema.starts_with("pg_temp"))
-            {
-                return Err(SqlError::unsupported("a view of a temporary table"));
-            }
             if !there {
                 let message = "what the view reads was dropped meanwhile";
                 return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
@@ -74,7 +92,7 @@ impl Work<'_, '_> {
     }
 
     /// The kept text must mean what was written.
-    fn check_text(&self, view: &TableDef) -> Result<()> {
+    pub(super) fn check_text(&self, view: &TableDef) -> Result<()> {
         let mut catalog = self.catalog.clone();
         catalog.apply(CatalogChange::PutTable(view.clone()));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };
@@ -287,7 +305,7 @@ impl Work<'_, '_> {
     }
 
     /// The views that depend on objects, those of views too, each with what it depends on unless that is one of these objects.
-    fn dependents(
+    pub(super) fn dependents(
         &self,
         tables: &[TableId],
         functions: &[FunctionId],

@@ -48,7 +48,11 @@ fn views_survive() {
     let folder = std::env::temp_dir().join(format!("tuplix-views-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let machine = Machine::linux_seeded(1);
-    let open = || crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape()).unwrap().node;
+    let open = || {
+        crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape(), &crate::Durability::default())
+            .unwrap()
+            .node
+    };
     let node = open();
     let setup = "create table t (a int primary key, b text); insert into t values (1, 'x'), (20, 'y');
                  create view small as select * from t where a < 10 with check option;

@@ -11,8 +11,12 @@ use tuplix_types::{Result, TypeId};
 
 use super::builder::CompileContext;
 use super::compare::{comparison_of, is_integer, swapped};
+use super::cost::{Pricing, WORTH_IT};
 use super::walk::{self, Facts};
 use crate::layout::{Placement, TableAccess};
+
+/// The score of a look-up that finds one row at most.
+const UNIQUE: u32 = 1000;
 
 /// The other side of a condition on a column.
 #[derive(Clone, Copy)]
@@ -161,6 +165,16 @@ pub(crate) fn plain_column(node: &Expr, relation: RelationId) -> Option<usize> {
     }
 }
 
+/// Whether a value is known when a statement is compiled.
+fn is_known(value: &Expr) -> bool {
+    match &value.kind {
+        ExprKind::Constant(_) => true,
+        ExprKind::Relabel(inner) => is_known(inner),
+        ExprKind::Array { elements, .. } => elements.iter().all(is_known),
+        _ => false,
+    }
+}
+
 fn keeps_text_order(ty: TypeId) -> bool {
     ty.is_text_like() && ty != TypeId::BPCHAR
 }
@@ -256,23 +270,80 @@ impl Keys<'_> {
         bounds.map(|key| key.condition).collect()
     }
 
-    /// The best way to find the rows.
-    pub(crate) fn choose(&self, access: &TableAccess, indexes: &Indexes<'_>, wish: &Wish) -> Path {
-        let mut best = Path { choice: Choice::Scan, score: 0, ordered: false };
-        let one_bucket = self.one_bucket(access);
-        for (number, index) in indexes.list.iter().enumerate() {
-            if indexes.usable.get(number) == Some(&false) {
-                continue;
-            }
-            for path in
-                [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten()
-            {
-                if path.score > best.score {
-                    best = path;
-                }
+    /// The conditions of the first `columns` columns of an index that are equalities.
+    pub(crate) fn equal_conditions(&self, index: &IndexDef, columns: usize) -> Vec<usize> {
+        let columns = index.columns.iter().take(columns);
+        columns.filter_map(|key| self.equal.get(&key.column)).map(|key| key.condition).collect()
+    }
+
+    /// The bounds of the column behind the first `equal` ones of an index.
+    pub(crate) fn bounds(&self, index: &IndexDef, equal: usize) -> Vec<&Key<'_>> {
+        let Some(next) = index.columns.get(equal) else { return Vec::new() };
+        self.lower.get(&next.column).into_iter().chain(self.upper.get(&next.column)).collect()
+    }
+
+    /// The best way to find the rows. What rules find best stays, unless statistics say that another way is clearly
+    /// cheaper; a unique key and an only way with values that are not known yet are not even compared.
+    pub(crate) fn choose(
+        &self,
+        access: &TableAccess,
+        indexes: &Indexes<'_>,
+        wish: &Wish,
+        pricing: &Pricing<'_, '_>,
+    ) -> Path {
+        let mut paths = self.paths(indexes, wish, self.one_bucket(access));
+        // The first one of equals.
+        let best = (0..paths.len()).rev().max_by_key(|number| paths[*number].score);
+        let Some(best) = best else { return Path { choice: Choice::Scan, score: 0, ordered: false } };
+        let fixed = self.has_constants(indexes, &paths[best].choice);
+        if paths[best].score >= UNIQUE || (paths.len() == 1 && !fixed) {
+            return paths.swap_remove(best);
+        }
+        let cost =
+            |path: &Path| pricing.price(access, indexes, self, (&path.choice, path.ordered), wish).cost;
+        let mut cheapest = (best, cost(&paths[best]) * WORTH_IT);
+        for (number, path) in paths.iter().enumerate().filter(|(number, _)| *number != best) {
+            let cost = cost(path);
+            if cost < cheapest.1 {
+                cheapest = (number, cost);
             }
         }
-        best
+        if fixed {
+            let scan = Path { choice: Choice::Scan, score: 0, ordered: false };
+            if cost(&scan) < cheapest.1 {
+                return scan;
+            }
+        }
+        paths.swap_remove(cheapest.0)
+    }
+
+    /// The score of the path that the rules find best.
+    pub(crate) fn score(&self, access: &TableAccess, indexes: &Indexes<'_>) -> u32 {
+        let paths = self.paths(indexes, &Wish::default(), self.one_bucket(access));
+        paths.iter().map(|path| path.score).max().unwrap_or(0)
+    }
+
+    /// Whether all that a path looks for is known already: then a scan may be better than the path.
+    fn has_constants(&self, indexes: &Indexes<'_>, choice: &Choice) -> bool {
+        let (index, equal) = match choice {
+            Choice::Scan => return true,
+            Choice::Lookup { index, .. } | Choice::Any { index, .. } => (*index, usize::MAX),
+            Choice::Range { index, equal, .. } => (*index, *equal),
+        };
+        let index = indexes.get(index);
+        let keys = index.columns.iter().take(equal).map(|key| key.column);
+        let values = keys.filter_map(|column| self.equal.get(&column).or_else(|| self.any.get(&column)));
+        values.chain(self.bounds(index, equal)).all(|key| is_known(key.value))
+    }
+
+    fn paths(&self, indexes: &Indexes<'_>, wish: &Wish, one_bucket: bool) -> Vec<Path> {
+        let usable = |number: &usize| indexes.usable.get(*number) != Some(&false);
+        let numbers = (0..indexes.list.len()).filter(usable);
+        let of = |number: usize| {
+            let index = &indexes.list[number];
+            [self.exact(number, index), self.range(number, index, wish, one_bucket)].into_iter().flatten()
+        };
+        numbers.flat_map(of).collect()
     }
 
     fn exact(&self, number: usize, index: &IndexDef) -> Option<Path> {
@@ -287,7 +358,7 @@ impl Keys<'_> {
             any = Some(key.column);
         }
         let (choice, score) = match any {
-            None if index.unique => (Choice::Lookup { index: number, unique: true }, 1000),
+            None if index.unique => (Choice::Lookup { index: number, unique: true }, UNIQUE),
             None => (Choice::Lookup { index: number, unique: false }, 600),
             Some(any) => (Choice::Any { index: number, any }, 500),
         };

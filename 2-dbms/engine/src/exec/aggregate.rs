@@ -57,6 +57,13 @@ impl Builder<'_> {
             first_aggregate,
             text,
         };
+        if self.context.measure.is_some() {
+            let groups = match select.group_by.is_empty() {
+                true => 1.0,
+                false => self.estimator().groups(&select.group_by, self.estimate.rows),
+            };
+            self.estimate = self.estimate.grouped(groups);
+        }
         Ok((self.measured(columnar::boxed(rows)), scope))
     }
 

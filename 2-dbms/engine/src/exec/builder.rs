@@ -10,10 +10,12 @@ use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
 use tuplix_types::{Result, SqlError};
 
+use super::cost::{Asked, Estimate, Estimator};
 use super::cte::StoredCte;
 use super::walk::{Facts, Needed, Node};
 use crate::layout::{Layout, Placement, TableAccess};
 use crate::lock_table::TransactionId;
+use crate::statistics::Statistics;
 
 /// Binds SQL text of the catalogue (a CHECK, a default) over a table's columns.
 pub type BindExpression<'a> = dyn Fn(&TableDef, &str, TableExpression) -> Result<(Expr, Vec<Relation>)> + 'a;
@@ -31,7 +33,9 @@ pub struct CompileContext<'a> {
     pub bind_expression: &'a BindExpression<'a>,
     /// Binds a trigger's WHEN: table, SQL text.
     pub bind_condition: &'a BindCondition<'a>,
-    /// The clock by which operators are measured: EXPLAIN ANALYZE.
+    /// What is known of its tables.
+    pub(crate) statistics: Statistics<'a>,
+    /// The clock by which operators are measured: EXPLAIN and EXPLAIN ANALYZE.
     pub measure: Option<&'a Machine>,
 }
 
@@ -104,6 +108,14 @@ pub(crate) struct Builder<'a> {
     pub locked_by: Cell<Option<TransactionId>>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
+    /// The tables of relations, as far as FROM has been looked at.
+    pub tables: BTreeMap<RelationId, TableId>,
+    /// Rows are locked in the order in which they are joined: the rules decide about it.
+    pub locks_rows: bool,
+    /// What the statistics said.
+    pub asked: Asked,
+    /// What the operator built last is estimated to do; kept up for EXPLAIN alone.
+    pub estimate: Estimate,
     next_slot: usize,
     most_slots: usize,
     next_state: usize,
@@ -130,6 +142,10 @@ impl<'a> Builder<'a> {
             kept: BTreeMap::new(),
             locked_by: Cell::new(None),
             names: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            locks_rows: false,
+            estimate: Estimate::default(),
+            asked: Asked::default(),
             next_slot: 0,
             most_slots: 0,
             next_state: 0,
@@ -173,6 +189,7 @@ impl<'a> Builder<'a> {
         let (slots, states) = (self.next_slot, self.next_state);
         let outer_relations = std::mem::take(&mut self.relations);
         let outer_names = std::mem::take(&mut self.names);
+        let outer_tables = std::mem::take(&mut self.tables);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
         self.changes_catalog |= facts.user_calls;
@@ -185,6 +202,7 @@ impl<'a> Builder<'a> {
         (self.next_slot, self.next_state) = (slots, states);
         self.relations = outer_relations;
         self.names = outer_names;
+        self.tables = outer_tables;
         self.ctes = outer_ctes;
         self.needed = outer_needed;
         self.user_calls = outer_calls;
@@ -245,6 +263,11 @@ impl<'a> Builder<'a> {
             self.locked_by.set(Some(*by));
         }
         access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
+    }
+
+    /// The statistics.
+    pub(crate) fn estimator(&self) -> Estimator<'_> {
+        Estimator { statistics: self.context.statistics, tables: &self.tables, asked: &self.asked }
     }
 
     /// What EXPLAIN calls a relation.

@@ -105,6 +105,8 @@ pub(crate) struct BoundCheck {
     expr: Expr,
     /// Columns.
     pub columns: BTreeSet<usize>,
+    /// It reads the row as a whole.
+    pub whole: bool,
 }
 
 /// The columns that an expression over one table reads.
@@ -118,13 +120,23 @@ pub(crate) fn columns_read(expr: &Expr) -> BTreeSet<usize> {
     columns
 }
 
+/// Whether an expression over one table reads a row as a whole.
+fn reads_row(expr: &Expr) -> bool {
+    let mut found = false;
+    walk::expr(expr, &mut |node| {
+        found |= matches!(node, Node::Expr(Expr { kind: ExprKind::WholeRow(_), .. }));
+    });
+    found
+}
+
 impl Builder<'_> {
     /// Binds the CHECKs of a table.
     pub(crate) fn bound_checks(&self, table: &TableDef) -> Result<Vec<BoundCheck>> {
         let bound = table.checks.iter().enumerate().map(|(number, check)| {
             let (expr, _) = (self.context.bind_expression)(table, &check.expression, TableExpression::Check)?;
             let columns = columns_read(&expr);
-            Ok(BoundCheck { number, expr, columns })
+            let whole = reads_row(&expr);
+            Ok(BoundCheck { number, expr, columns, whole })
         });
         bound.collect()
     }
@@ -143,7 +155,11 @@ impl Builder<'_> {
             .filter_map(|(column, _)| slots.get(column).copied().flatten().map(|slot| (column, slot)));
         let not_null = not_null.collect();
         let mut codes = Vec::new();
-        for check in checks.iter().filter(|check| check.columns.iter().any(|column| matters(*column))) {
+        // What reads no column at all holds or does not, whatever is assigned.
+        let tested = |check: &&BoundCheck| {
+            check.whole || check.columns.is_empty() || check.columns.iter().any(|column| matters(*column))
+        };
+        for check in checks.iter().filter(tested) {
             codes.push((
                 check.number,
                 self.over_columns(slots, &check.expr, |builder, expr| builder.expr(expr))?,

@@ -113,7 +113,7 @@ impl StoredCte {
         let rows = Arc::new(match &self.source {
             CteSource::Query(code) => code.collect(exec)?,
             CteSource::Recursive { start, repeat, working, all } => {
-                rounds(exec, start, repeat, *working, *all)?
+                rounds(exec, start, repeat, (*working, *all), &mut |_, _| Ok(Flow::Continue))?
             }
         });
         exec.set_state(self.state, State::Rows(rows.clone()));
@@ -121,12 +121,13 @@ impl StoredCte {
     }
 }
 
+/// Computes round after round, each shown to `each`, which may end them.
 fn rounds(
     exec: &mut Exec<'_, '_>,
     start: &QueryCode,
     repeat: &QueryCode,
-    working: usize,
-    all: bool,
+    (working, all): (usize, bool),
+    each: &mut dyn FnMut(&mut Exec<'_, '_>, &RowSet) -> Run<Flow>,
 ) -> Run<RowSet> {
     let mut seen = Keys::new(&start.types);
     let mut keep = |rows: RowSet| -> RowSet {
@@ -140,6 +141,9 @@ fn rounds(
     let mut round = keep(start.collect(exec)?);
     let mut result = round.clone();
     while round.len > 0 {
+        if each(exec, &round)? == Flow::Stop {
+            break;
+        }
         exec.check_interrupts()?;
         exec.set_state(working, State::Rows(Arc::new(round)));
         round = keep(repeat.collect(exec)?);
@@ -159,13 +163,8 @@ struct CteRows {
     columns: Vec<(usize, usize)>,
 }
 
-impl Rows for CteRows {
-    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let rows = match (&self.source, exec.state(self.state)) {
-            (_, State::Rows(rows)) => rows.clone(),
-            (Some(source), _) => source.rows(exec)?,
-            (None, _) => return Ok(Flow::Continue),
-        };
+impl CteRows {
+    fn give(&self, rows: &RowSet, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         for row in rows.rows() {
             for (column, slot) in &self.columns {
                 exec.set(*slot, row[*column].clone());
@@ -175,6 +174,37 @@ impl Rows for CteRows {
             }
         }
         Ok(Flow::Continue)
+    }
+
+    /// Gives each round's rows before the next round is computed: a LIMIT may end what has no end. Only one that came to its end
+    /// is kept for another reader.
+    fn run_rounds(&self, source: &StoredCte, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let CteSource::Recursive { start, repeat, working, all } = &source.source else {
+            return Ok(Flow::Continue);
+        };
+        let mut flow = Flow::Continue;
+        let result = rounds(exec, start, repeat, (*working, *all), &mut |exec, round| {
+            flow = self.give(round, exec, next)?;
+            Ok(flow)
+        })?;
+        if flow == Flow::Continue {
+            exec.set_state(self.state, State::Rows(Arc::new(result)));
+        }
+        Ok(flow)
+    }
+}
+
+impl Rows for CteRows {
+    fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
+        let rows = match (&self.source, exec.state(self.state)) {
+            (_, State::Rows(rows)) => rows.clone(),
+            (Some(source), _) if matches!(source.source, CteSource::Recursive { .. }) => {
+                return self.run_rounds(source, exec, next);
+            }
+            (Some(source), _) => source.rows(exec)?,
+            (None, _) => return Ok(Flow::Continue),
+        };
+        self.give(&rows, exec, next)
     }
 
     fn explain(&self, out: &mut Explain) {

@@ -6,82 +6,116 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::TriggerEvent;
+use tuplix_catalog::{TableId, TriggerEvent};
 use tuplix_types::Value;
 
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
 use super::hooks::AfterHooks;
+use super::numbers::Numbers;
 use super::rows::{Next, Rows, RowsBox};
 use super::sort::SortColumn;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 
 /// The rows of an event and what of the hooks they set off, as sets of numbers.
 pub(crate) struct Rows2 {
     pub old: Option<Arc<[Value]>>,
     pub new: Option<Arc<[Value]>>,
-    pub references: u64,
-    pub referrers: u64,
-    pub triggers: u64,
+    pub references: Numbers,
+    pub referrers: Numbers,
+    pub triggers: Numbers,
 }
 
 /// A change that has consequences.
 pub(crate) struct Event {
-    pub hooks: Arc<AfterHooks>,
-    pub event: TriggerEvent,
-    /// Which statement made it: rows of one statement share their transition tables.
-    pub statement: u64,
-    /// The row; `None` stands for the whole statement.
-    pub rows: Option<Rows2>,
+    hooks: Arc<AfterHooks>,
+    event: TriggerEvent,
+    /// Whose rows are one transition table, see [`Group`].
+    group: u64,
+    /// The row; `None` stands for the end of a statement.
+    rows: Option<Rows2>,
+    /// A later statement of the group ends for this one too.
+    is_void: bool,
 }
 
-impl Event {
-    /// The end of a statement.
-    pub(crate) fn of_statement(hooks: Arc<AfterHooks>, event: TriggerEvent, statement: u64) -> Event {
-        Event { hooks, event, statement, rows: None }
-    }
+/// What the statements that change one table in one way share in a queue, those of a foreign key's actions for
+/// many rows above all: the triggers for the whole statement fire once, and see the rows of all of them
+/// (`AfterTriggersTableData`).
+struct Group {
+    table: TableId,
+    event: TriggerEvent,
+    number: u64,
+    /// BEFORE STATEMENT triggers have fired.
+    has_begun: bool,
+    /// Where in the queue the end of the statement lies.
+    end: Option<usize>,
+    /// A trigger has seen the rows: later ones are another table.
+    is_closed: bool,
 }
 
 /// The queue of a run.
 #[derive(Default)]
 pub(crate) struct Events {
     queue: Vec<Event>,
-    /// The number of the statement under way.
-    pub statement: u64,
-    /// The last number given.
-    last_statement: u64,
+    groups: Vec<Group>,
+    /// Where the groups of the queue under way begin.
+    level: usize,
+    last_group: u64,
     /// Statements leave their events to the one around them.
     pub holds: bool,
 }
 
 impl Events {
-    /// Begins a statement; gives the number of the one around it, to be put back.
-    pub(crate) fn enter(&mut self) -> u64 {
-        self.last_statement += 1;
-        std::mem::replace(&mut self.statement, self.last_statement)
+    /// The group of a change, by its place.
+    fn group(&mut self, table: TableId, event: TriggerEvent) -> usize {
+        let open = |group: &Group| group.table == table && group.event == event && !group.is_closed;
+        if let Some(place) = self.groups[self.level..].iter().position(open) {
+            return self.level + place;
+        }
+        self.last_group += 1;
+        let number = self.last_group;
+        self.groups.push(Group { table, event, number, has_begun: false, end: None, is_closed: false });
+        self.groups.len() - 1
     }
 
-    pub(crate) fn push(&mut self, event: Event) {
-        self.queue.push(event);
+    /// Whether a statement has to fire its BEFORE STATEMENT triggers.
+    pub(crate) fn begins(&mut self, table: TableId, event: TriggerEvent) -> bool {
+        let place = self.group(table, event);
+        !std::mem::replace(&mut self.groups[place].has_begun, true)
     }
 
-    /// Rows of one change for its transition tables.
-    pub(crate) fn transition(
-        &self,
-        of: &AfterHooks,
-        kind: TriggerEvent,
-        statement: u64,
-        new: bool,
-    ) -> Vec<Arc<[Value]>> {
-        let table = of.access.table.id;
-        let same = self.queue.iter().filter(|event| {
-            event.statement == statement && event.event == kind && event.hooks.access.table.id == table
-        });
+    /// Appends the event of a row.
+    pub(crate) fn push(&mut self, hooks: &Arc<AfterHooks>, event: TriggerEvent, rows: Rows2) {
+        let place = self.group(hooks.access.table.id, event);
+        let group = self.groups[place].number;
+        self.queue.push(Event { hooks: hooks.clone(), event, group, rows: Some(rows), is_void: false });
+    }
+
+    /// Appends the end of a statement; it stands for the ends before it in the group.
+    pub(crate) fn push_end(&mut self, hooks: &Arc<AfterHooks>, event: TriggerEvent) {
+        let place = self.group(hooks.access.table.id, event);
+        let group = &mut self.groups[place];
+        if let Some(before) = group.end.replace(self.queue.len()).and_then(|end| self.queue.get_mut(end)) {
+            before.is_void = true;
+        }
+        let group = group.number;
+        self.queue.push(Event { hooks: hooks.clone(), event, group, rows: None, is_void: false });
+    }
+
+    /// Rows of a group for its transition tables.
+    pub(crate) fn transition(&self, group: u64, new: bool) -> Vec<Arc<[Value]>> {
         let side = |event: &Event| {
             let rows = event.rows.as_ref()?;
             if new { rows.new.clone() } else { rows.old.clone() }
         };
-        same.filter_map(side).collect()
+        self.queue.iter().filter(|event| event.group == group).filter_map(side).collect()
+    }
+
+    /// A trigger has seen the rows of a group.
+    pub(crate) fn close(&mut self, group: u64) {
+        for group in self.groups.iter_mut().filter(|other| other.number == group) {
+            group.is_closed = true;
+        }
     }
 }
 
@@ -99,13 +133,17 @@ impl Fire {
 
 impl Rows for Fire {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let base = exec.events.queue.len();
-        let outcome = self.source.run(exec, next);
-        if exec.events.holds && outcome.is_ok() {
-            return outcome;
+        if exec.events.holds {
+            return self.source.run(exec, next);
         }
+        let base = exec.events.queue.len();
+        let level = std::mem::replace(&mut exec.events.level, exec.events.groups.len());
+        let outcome = self.source.run(exec, next);
         let affected = exec.affected;
         let outcome = outcome.and_then(|flow| work_off(exec, base).map(|()| flow));
+        let groups = exec.events.level;
+        exec.events.groups.truncate(groups);
+        exec.events.level = level;
         exec.events.queue.truncate(base);
         exec.affected = affected;
         outcome
@@ -130,30 +168,35 @@ fn work_off(exec: &mut Exec<'_, '_>, base: usize) -> Run<()> {
     let mut place = base;
     while place < exec.events.queue.len() {
         let event = &exec.events.queue[place];
-        let (hooks, kind, statement) = (event.hooks.clone(), event.event, event.statement);
+        let (hooks, kind, group, is_void) = (event.hooks.clone(), event.event, event.group, event.is_void);
         place += 1;
         let Some(rows) = &event.rows else {
-            for call in &hooks.statement {
-                call.after(exec, kind, (None, None), &hooks, statement)?;
+            for call in hooks.statement.iter().filter(|_| !is_void) {
+                call.after(exec, kind, (None, None), group)?;
             }
             continue;
         };
         let (old, new) = (rows.old.clone(), rows.new.clone());
-        let (references, referrers, triggers) = (rows.references, rows.referrers, rows.triggers);
-        let is_in = |set: u64| move |number: &usize| set >> number & 1 == 1;
-        for number in (0..hooks.referrers.len()).filter(is_in(referrers)) {
+        let (references, referrers) = (rows.references.clone(), rows.referrers.clone());
+        let triggers = rows.triggers.clone();
+        let fire = |exec: &mut Exec<'_, '_>, numbers: std::ops::Range<usize>| {
+            for number in numbers.filter(|number| triggers.contains(*number)) {
+                hooks.rows[number].after(exec, kind, (old.as_ref(), new.as_ref()), group)?;
+            }
+            Ok::<(), Stop>(())
+        };
+        fire(exec, 0..hooks.first_rows)?;
+        for number in (0..hooks.referrers.len()).filter(|number| referrers.contains(*number)) {
             if let Some(old) = &old {
                 hooks.referrers[number].act(exec, old, new.as_deref())?;
             }
         }
-        for number in (0..hooks.references.len()).filter(is_in(references)) {
+        for number in (0..hooks.references.len()).filter(|number| references.contains(*number)) {
             if let Some(new) = &new {
                 hooks.references[number].check(exec, new)?;
             }
         }
-        for number in (0..hooks.rows.len()).filter(is_in(triggers)) {
-            hooks.rows[number].after(exec, kind, (old.as_ref(), new.as_ref()), &hooks, statement)?;
-        }
+        fire(exec, hooks.first_rows..hooks.rows.len())?;
         exec.check_interrupts()?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! EXPLAIN: operators as indented lines, expressions as text.
+//! EXPLAIN: operators as a tree with their estimates and what they really did, expressions as text.
 
 use std::fmt::Display;
 
@@ -7,39 +7,75 @@ use tuplix_sql::plan::{Expr, ExprKind};
 use tuplix_types::{IoContext, Value, text_io};
 
 use super::builder::Builder;
+use super::cost::Estimate;
 use super::rows::Rows;
 
-/// The lines of a plan.
+/// What an operator's runs came to, of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Actual {
+    /// Runs; 0: it was never reached.
+    pub loops: u64,
+    /// Rows.
+    pub rows: f64,
+    /// Milliseconds until the first row.
+    pub first_ms: f64,
+    /// Milliseconds until the last one.
+    pub total_ms: f64,
+}
+
+/// An operator of a plan.
+#[derive(Debug)]
+pub(crate) struct PlanNode {
+    /// How deep it lies.
+    pub depth: usize,
+    /// What it is: `Seq Scan on t`.
+    pub line: String,
+    /// What else there is to say, each `Name: value`, and behind how many nodes it is said.
+    pub notes: Vec<(usize, String)>,
+    /// What it was estimated to do.
+    pub estimate: Option<Estimate>,
+    /// What it did; none before it ran.
+    pub actual: Option<Actual>,
+}
+
+/// The operators of a plan, each before its sources.
 #[derive(Debug, Default)]
 pub(crate) struct Explain {
     depth: usize,
-    lines: Vec<String>,
+    nodes: Vec<PlanNode>,
 }
 
 impl Explain {
-    /// An operator's line.
+    /// An operator.
     pub(crate) fn line(&mut self, text: impl Display) {
-        let line = match self.depth {
-            0 => text.to_string(),
-            depth => format!("{:indent$}->  {text}", "", indent = depth * 6 - 4),
-        };
-        self.lines.push(line);
+        let (depth, line) = (self.depth, text.to_string());
+        self.nodes.push(PlanNode { depth, line, notes: Vec::new(), estimate: None, actual: None });
     }
 
-    /// A line about the operator above.
+    /// Something about the last operator at this depth.
     pub(crate) fn note(&mut self, text: impl Display) {
-        self.lines.push(format!("{:indent$}{text}", "", indent = self.depth * 6 + 2));
+        let (depth, behind) = (self.depth, self.nodes.len());
+        if let Some(node) = self.nodes.iter_mut().rev().find(|node| node.depth == depth) {
+            node.notes.push((behind, text.to_string()));
+        }
     }
 
-    /// The number of the line that comes next.
+    /// The number of the operator that comes next.
     pub(crate) fn next_line(&self) -> usize {
-        self.lines.len()
+        self.nodes.len()
     }
 
-    /// Adds to a line.
-    pub(crate) fn amend(&mut self, line: usize, text: impl Display) {
-        if let Some(line) = self.lines.get_mut(line) {
-            line.push_str(&text.to_string());
+    /// Says what was estimated of an operator.
+    pub(crate) fn estimated(&mut self, node: usize, estimate: Estimate) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.estimate = Some(estimate);
+        }
+    }
+
+    /// Says what an operator did.
+    pub(crate) fn measured(&mut self, node: usize, actual: Actual) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.actual = Some(actual);
         }
     }
 
@@ -50,9 +86,9 @@ impl Explain {
         self.depth -= 1;
     }
 
-    /// All lines.
-    pub(crate) fn finish(self) -> Vec<String> {
-        self.lines
+    /// All operators.
+    pub(crate) fn finish(self) -> Vec<PlanNode> {
+        self.nodes
     }
 }
 

@@ -86,6 +86,9 @@ impl Builder<'_> {
 
     /// Compiles a condition; NULL counts as false.
     pub(crate) fn test(&mut self, node: &Expr) -> Result<TestFn> {
+        if is_null(node) {
+            return Ok(test(|_| Ok(false)));
+        }
         match &node.kind {
             ExprKind::Call { function, arguments } if arguments.len() == 2 && node.ty == TypeId::BOOL => {
                 let (left, right) = (self.expr(&arguments[0])?, self.expr(&arguments[1])?);
@@ -147,6 +150,10 @@ impl Builder<'_> {
 
     /// A test that all conditions hold.
     pub(crate) fn all_of(&mut self, parts: &[&Expr]) -> Result<TestFn> {
+        // As in PostgreSQL: what else stands there is not looked at, so it raises nothing.
+        if parts.iter().any(|part| is_null(part)) {
+            return Ok(test(|_| Ok(false)));
+        }
         let mut tests = parts.iter().map(|part| self.test(part)).collect::<Result<Vec<_>>>()?;
         if tests.len() == 1 {
             return Ok(tests.remove(0));
@@ -257,6 +264,9 @@ impl Builder<'_> {
                 return Ok(Code::Constant(value));
             }
         }
+        if function.strict && codes.iter().any(|code| code.constant().is_some_and(Value::is_null)) {
+            return Ok(Code::Constant(Value::Null));
+        }
         if codes.len() == 2 {
             let (left, right) = pair(&mut codes);
             let fast = fast::comparison_value(function, left, right)
@@ -267,6 +277,17 @@ impl Builder<'_> {
             }
         }
         Ok(general_call(function, types, codes))
+    }
+}
+
+/// Whether an expression is NULL whatever the rows are: a strict function of NULL.
+fn is_null(node: &Expr) -> bool {
+    match &node.kind {
+        ExprKind::Constant(value) => value.is_null(),
+        ExprKind::Call { function, arguments } => {
+            function.strict && !function.returns_set && arguments.iter().any(is_null)
+        }
+        _ => false,
     }
 }
 

@@ -13,6 +13,7 @@ use super::code::{Code, run_all};
 use super::compare::{comparison_of, holds};
 use super::frame::Exec;
 use super::host::{self, CallTypes};
+use super::procedure::Source;
 use crate::stop::Run;
 
 impl Builder<'_> {
@@ -101,6 +102,19 @@ impl Builder<'_> {
         }
         let strict = definition.strict;
         let arguments = self.exprs(arguments)?;
+        if function.is_special()
+            && let Some(source) = Source::function(self.context.catalog, function)
+        {
+            return Ok(Code::new(move |exec| {
+                let mut values = Vec::with_capacity(arguments.len());
+                run_all(&arguments, exec, &mut values)?;
+                if strict && values.iter().any(Value::is_null) {
+                    return Ok(Value::Null);
+                }
+                let code = exec.services.compiled_special(function, &source)?;
+                code.call_scalar(exec, &values)
+            }));
+        }
         Ok(Code::new(move |exec| {
             let mut values = exec.take_buffer();
             run_all(&arguments, exec, &mut values)?;

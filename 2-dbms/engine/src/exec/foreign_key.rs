@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{ForeignKeyDef, ReferentialAction, TableDef};
+use tuplix_catalog::{ForeignKeyDef, ReferentialAction, TableDef, TableId};
 use tuplix_sql::parser::quote_ident;
 use tuplix_sql::plan::{LockStrength, LockWait};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
-use super::builder::CompileContext;
 use super::frame::Exec;
-use crate::layout::{Placement, TableAccess};
+use crate::layout::{Layout, Placement, TableAccess};
 use crate::stop::Run;
 use crate::transaction::bucket_of_value;
 
@@ -85,7 +84,7 @@ pub(crate) fn match_full_error(table: &TableDef, key: &ForeignKeyDef) -> SqlErro
 /// A foreign key of a table whose rows are inserted or updated.
 pub(crate) struct Reference {
     child: Arc<TableDef>,
-    key: ForeignKeyDef,
+    key: Arc<ForeignKeyDef>,
     parent: TableAccess,
     /// Asks whether a row with the referencing values is still there.
     still_there: String,
@@ -93,25 +92,37 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    pub(crate) fn new(
-        context: &CompileContext<'_>,
-        child: &TableAccess,
-        key: &ForeignKeyDef,
-    ) -> Result<Reference> {
-        let parent = context.layout.table(key.parent);
+    pub(crate) fn new(layout: &Layout, child: &TableAccess, key: &ForeignKeyDef) -> Result<Reference> {
+        let parent = layout.table(key.parent);
         let parent = parent.ok_or_else(|| SqlError::internal("a referenced table has no place"))?.clone();
         let types: Vec<TypeId> = key.columns.iter().map(|column| child.table.columns[*column].ty).collect();
         let still_there = format!(
             "SELECT 1 FROM {} x WHERE {} LIMIT 1",
             name_of(&child.table),
-            equalities(&child.table, &key.columns, 1)
+            // A key that is NULL in part is no match of any other, and still its row's.
+            comparisons(
+                &child.table,
+                &key.columns,
+                if key.match_full { "IS NOT DISTINCT FROM" } else { "=" }
+            )
         );
-        Ok(Reference { child: child.table.clone(), key: key.clone(), parent, still_there, types })
+        let key = Arc::new(key.clone());
+        Ok(Reference { child: child.table.clone(), key, parent, still_there, types })
     }
 
     /// The constraint.
     pub(crate) fn key(&self) -> &ForeignKeyDef {
         &self.key
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared_key(&self) -> Arc<ForeignKeyDef> {
+        self.key.clone()
+    }
+
+    /// The table with the key.
+    pub(super) fn child(&self) -> TableId {
+        self.child.id
     }
 
     /// Whether a change has to be checked: the key is new.
@@ -125,18 +136,13 @@ impl Reference {
         self.key.columns.iter().map(|column| row[*column].clone()).collect()
     }
 
-    /// Whether the referenced row is there now; it cannot go before this transaction ends then.
-    ///
-    /// # Errors
-    /// 23503 for a MATCH FULL key that is NULL in part.
+    /// Whether the referenced row is there now; it cannot go before this transaction ends then. A MATCH FULL key that
+    /// is NULL in part refers to none.
     pub(crate) fn holds(&self, exec: &mut Exec<'_, '_>, row: &[Value]) -> Run<bool> {
         let values = self.values(row);
         let nulls = values.iter().filter(|value| value.is_null()).count();
         if nulls > 0 {
-            if self.key.match_full && nulls < values.len() {
-                return Err(match_full_error(&self.child, &self.key).into());
-            }
-            return Ok(true);
+            return Ok(!self.key.match_full || nulls == values.len());
         }
         let Some((index, key)) = parent_key(&self.parent.table, &self.key, &values) else { return Ok(false) };
         let bucket = parent_bucket(&self.parent, index, &key);
@@ -157,6 +163,9 @@ impl Reference {
         if !any_row(exec, &self.still_there, &self.types, &values)? {
             return Ok(());
         }
+        if values.iter().any(Value::is_null) {
+            return Err(match_full_error(&self.child, &self.key).into());
+        }
         Err(child_error(&self.child, &self.key, &self.parent.table.name, &values).into())
     }
 }
@@ -165,7 +174,7 @@ impl Reference {
 pub(crate) struct Referrer {
     parent: TableAccess,
     child: Arc<TableDef>,
-    key: ForeignKeyDef,
+    key: Arc<ForeignKeyDef>,
     types: Vec<TypeId>,
     /// Finds, and locks, a row that refers to a key.
     find: String,
@@ -179,7 +188,7 @@ impl Referrer {
         let types: Vec<TypeId> =
             key.parent_columns.iter().map(|column| parent.table.columns[*column].ty).collect();
         let name = name_of(child);
-        let matches = equalities(child, &key.columns, 1);
+        let matches = comparisons(child, &key.columns, "=");
         let set = |columns: &[usize], value: &dyn Fn(usize) -> String| {
             let one = |(place, column): (usize, &usize)| {
                 format!("{} = {}", quote_ident(&child.columns[*column].name), value(place))
@@ -206,7 +215,7 @@ impl Referrer {
             find: format!("SELECT 1 FROM {name} x WHERE {matches} LIMIT 1 FOR KEY SHARE OF x"),
             on_delete: action(key.on_delete, true),
             on_update: action(key.on_update, false),
-            key: key.clone(),
+            key: Arc::new(key.clone()),
             types,
         }
     }
@@ -214,6 +223,16 @@ impl Referrer {
     /// The constraint.
     pub(crate) fn key(&self) -> &ForeignKeyDef {
         &self.key
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared_key(&self) -> Arc<ForeignKeyDef> {
+        self.key.clone()
+    }
+
+    /// The table with the key.
+    pub(super) fn child(&self) -> TableId {
+        self.child.id
     }
 
     /// Whether the check may wait: actions do not.
@@ -225,8 +244,7 @@ impl Referrer {
     /// Whether rows may refer to what goes: the key is whole, and goes or changes.
     pub(crate) fn is_due(&self, old: &[Value], new: Option<&[Value]>) -> bool {
         let columns = &self.key.parent_columns;
-        let changes =
-            |column: &usize| new.is_none_or(|new| !tuplix_types::equal(&old[*column], &new[*column]));
+        let changes = |column: &usize| new.is_none_or(|new| !is_same(&old[*column], &new[*column]));
         !columns.iter().any(|column| old[*column].is_null()) && columns.iter().any(changes)
     }
 
@@ -289,14 +307,23 @@ impl Referrer {
     }
 }
 
+/// Whether two values of a key are the same, not merely equal: ON UPDATE CASCADE hands 1.0 on that was 1.
+fn is_same(old: &Value, new: &Value) -> bool {
+    tuplix_types::equal(old, new)
+        && match (old, new) {
+            (Value::Numeric(old), Value::Numeric(new)) => old.to_string() == new.to_string(),
+            _ => true,
+        }
+}
+
 fn name_of(table: &TableDef) -> String {
     format!("{}.{}", quote_ident(&table.schema), quote_ident(&table.name))
 }
 
 /// `x.a = $1 AND x.b = $2`
-fn equalities(table: &TableDef, columns: &[usize], first: usize) -> String {
+fn comparisons(table: &TableDef, columns: &[usize], operator: &str) -> String {
     let one = |(place, column): (usize, &usize)| {
-        format!("x.{} = ${}", quote_ident(&table.columns[*column].name), first + place)
+        format!("x.{} {operator} ${}", quote_ident(&table.columns[*column].name), place + 1)
     };
     columns.iter().enumerate().map(one).collect::<Vec<_>>().join(" AND ")
 }

@@ -105,8 +105,8 @@ pub(crate) struct Activation {
 pub(crate) struct Kept {
     /// Rows that RETURN NEXT and RETURN QUERY gave.
     pub rows: RowSet,
-    /// The errors being handled, innermost last.
-    pub errors: Vec<SqlError>,
+    /// The errors being handled, innermost last, and the place of the statement that failed.
+    pub errors: Vec<(SqlError, usize)>,
 }
 
 impl Activation {
@@ -132,7 +132,12 @@ impl Activation {
 
     /// The error being handled.
     pub(crate) fn error(&self) -> Option<&SqlError> {
-        self.kept.as_ref()?.errors.last()
+        Some(&self.kept.as_ref()?.errors.last()?.0)
+    }
+
+    /// Where in this activation the error being handled came up.
+    pub(crate) fn error_place(&self) -> Option<usize> {
+        Some(self.kept.as_ref()?.errors.last()?.1)
     }
 }
 
@@ -471,7 +476,7 @@ fn empty(values: &mut Vec<Value>) {
 fn too_deep() -> Stop {
     let code = SqlState(*b"54001");
     SqlError::new(code, "stack depth limit exceeded")
-        .hint("Increase the configuration parameter \"max_stack_depth\" (currently 1024kB), after ensuring the platform's stack depth limit is adequate.")
+        .hint("Functions call each other without end, or through more levels than the 1024 kB of stack that one session has.")
         .into()
 }
 

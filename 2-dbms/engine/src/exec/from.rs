@@ -1,7 +1,7 @@
 //! Compiles FROM and WHERE: in which order relations are joined and how.
 //!
 //! Inner joins and comma lists are one flat list of items with one list of conditions. Items are joined left
-//! deep, next always the one that the conditions find cheapest given those before; a condition is tested as soon as all it reads is there.
+//! deep, in the order that [`super::join_order`] finds; a condition is tested as soon as all it reads is there.
 //! An outer join is one item, compiled from its own two sides.
 
 use std::collections::BTreeSet;
@@ -10,10 +10,11 @@ use tuplix_sql::plan::{Expr, ExprKind, From, JoinKind, RelationId};
 use tuplix_storage::Comparison;
 use tuplix_types::{Result, TypeId};
 
-use super::access_path::{Indexes, Wish, keys_of};
+use super::access_path::Wish;
 use super::builder::Builder;
 use super::code::Code;
 use super::compare::comparison_of;
+use super::cost::{Estimate, Method};
 use super::join::{HashJoin, Keep, LeftLoop, NestedLoop};
 use super::rows::{Filter, OneRow, RowsBox};
 use super::walk::{self, Facts};
@@ -26,19 +27,19 @@ pub(crate) struct RelationWish {
 }
 
 /// A FROM item to be joined.
-struct Item<'p> {
-    from: &'p From,
+pub(crate) struct Item<'p> {
+    pub from: &'p From,
     /// Relations that it brings.
-    own: BTreeSet<RelationId>,
+    pub own: BTreeSet<RelationId>,
     /// Relations of other items that it reads (LATERAL).
-    reads: BTreeSet<RelationId>,
+    pub reads: BTreeSet<RelationId>,
 }
 
 /// A condition.
-struct Condition<'p> {
-    node: &'p Expr,
-    reads: BTreeSet<RelationId>,
-    volatile: bool,
+pub(crate) struct Condition<'p> {
+    pub node: &'p Expr,
+    pub reads: BTreeSet<RelationId>,
+    pub volatile: bool,
     used: bool,
 }
 
@@ -85,18 +86,19 @@ impl Builder<'_> {
         items.iter_mut().for_each(|item| item.reads.retain(|relation| all.contains(relation)));
         let mut conditions: Vec<Condition<'p>> =
             nodes.into_iter().map(|node| condition(node, &all)).collect();
+        let order = self.join_order(&items, &conditions, wish)?;
         let mut bound = BTreeSet::new();
         let mut plan: Option<RowsBox> = None;
         let mut plan_items: Vec<&From> = Vec::new();
         let mut ordered = false;
-        while !items.is_empty() {
-            let at = self.next_item(&items, &conditions, &bound)?;
-            let item = items.remove(at);
+        let count = order.len();
+        for (number, (at, method)) in order.into_iter().enumerate() {
+            let item = &items[at];
             let after: BTreeSet<RelationId> = bound.union(&item.own).copied().collect();
             let mut here = Vec::new();
             for condition in conditions.iter_mut().filter(|c| !c.used && c.reads.is_subset(&after)) {
                 // A volatile condition is tested once all rows are joined.
-                if !condition.volatile || items.is_empty() {
+                if !condition.volatile || number + 1 == count {
                     condition.used = true;
                     here.push(condition.node);
                 }
@@ -107,7 +109,7 @@ impl Builder<'_> {
                     ordered = in_order;
                     rows
                 }
-                Some(outer) => self.join_item(outer, &plan_items, &item, &here, &bound)?,
+                Some(outer) => self.join_item(outer, &plan_items, item, method, &here, &bound)?,
             });
             plan_items.push(item.from);
             bound = after;
@@ -116,50 +118,11 @@ impl Builder<'_> {
             Some(plan) => Ok((plan, ordered)),
             None => {
                 let nodes: Vec<&Expr> = conditions.iter().map(|condition| condition.node).collect();
-                {
-                    let filter = self.filter(&nodes)?;
-                    Ok((self.operator(OneRow { filter }), true))
-                }
+                let filter = self.filter(&nodes)?;
+                self.estimate = Estimate { rows: 1.0, cost: 10.0, ..Estimate::default() };
+                Ok((self.operator(OneRow { filter }), true))
             }
         }
-    }
-
-    /// The item to join next: the one that its conditions find cheapest, the first one of equals.
-    fn next_item(
-        &self,
-        items: &[Item<'_>],
-        conditions: &[Condition<'_>],
-        bound: &BTreeSet<RelationId>,
-    ) -> Result<usize> {
-        let mut best = (0, 0);
-        for (number, item) in items.iter().enumerate() {
-            if !item.reads.is_subset(bound) {
-                continue;
-            }
-            let after: BTreeSet<RelationId> = bound.union(&item.own).copied().collect();
-            let usable = conditions.iter().filter(|c| !c.used && c.reads.is_subset(&after));
-            let here: Vec<&Expr> = usable.clone().map(|condition| condition.node).collect();
-            let connected =
-                usable.clone().any(|c| !c.reads.is_disjoint(bound) && !c.reads.is_disjoint(&item.own));
-            let score = 1 + match item.from {
-                From::Table { relation, table } if !self.kept.contains_key(relation) => {
-                    let access = self.table(*table)?;
-                    let indexes = Indexes::of(self.context, access, *relation, &here)?;
-                    let keys = keys_of(access, *relation, &here, &indexes);
-                    let bucket = if keys.one_bucket(access) { 20 } else { 0 };
-                    keys.choose(access, &indexes, &Wish::default()).score
-                        + bucket
-                        + 10 * keys.equal.len().min(5) as u32
-                }
-                From::Join { .. } => 0,
-                _ => 15,
-            };
-            let score = if connected { score + 2000 } else { score };
-            if score > best.0 {
-                best = (score, number);
-            }
-        }
-        Ok(best.1)
     }
 
     fn first_item(&mut self, from: &From, here: &[&Expr], wish: &RelationWish) -> Result<(RowsBox, bool)> {
@@ -186,6 +149,9 @@ impl Builder<'_> {
 
     /// An item other than a table or join, its conditions as a filter.
     fn item_rows(&mut self, from: &From, here: &[&Expr]) -> Result<RowsBox> {
+        if self.context.measure.is_some() {
+            self.estimate = self.estimator().leaf(from);
+        }
         let source = match from {
             From::Subquery { relation, query, .. } => self.subquery_rows(*relation, query)?,
             From::Cte { relation, cte } => self.cte_rows(*relation, *cte)?,
@@ -207,7 +173,12 @@ impl Builder<'_> {
     pub(crate) fn filtered(&mut self, source: RowsBox, conditions: &[&Expr]) -> Result<RowsBox> {
         let text: Vec<String> = conditions.iter().map(|condition| self.text(condition)).collect();
         Ok(match self.filter(conditions)? {
-            Some(filter) => self.operator(Filter { source, filter, text: text.join(" AND ") }),
+            Some(filter) => {
+                if self.context.measure.is_some() {
+                    self.estimate = self.estimate.filtered(self.estimator().conjunction(conditions));
+                }
+                self.operator(Filter { source, filter, text: text.join(" AND ") })
+            }
             None => source,
         })
     }
@@ -227,18 +198,25 @@ impl Builder<'_> {
         outer: RowsBox,
         outer_items: &[&From],
         item: &Item<'_>,
+        method: Method,
         here: &[&Expr],
         bound: &BTreeSet<RelationId>,
     ) -> Result<RowsBox> {
         if let From::Table { relation, table } = item.from
+            && method == Method::Loop
             && !self.kept.contains_key(relation)
-            && self.is_keyed_by(*relation, *table, here, bound)?
+            && self.keyed_path(*relation, *table, here, bound)?.is_some()
         {
+            let before = self.estimate;
             let (scan, _) = self.table_scan(*relation, *table, here, &Wish::default())?;
-            return Ok(self.operator(NestedLoop { outer, inner: self.operator(scan) }));
+            let inner = self.operator(scan);
+            self.estimate = before.looped(self.estimate);
+            return Ok(self.operator(NestedLoop { outer, inner }));
         }
         if !item.reads.is_empty() {
+            let before = self.estimate;
             let inner = self.item_rows(item.from, here)?;
+            self.estimate = before.looped(self.estimate);
             return Ok(self.operator(NestedLoop { outer, inner }));
         }
         self.hash_join(outer, outer_items, item.from, &item.own, here, bound, Keep::None)
@@ -269,7 +247,14 @@ impl Builder<'_> {
             }
         }
         let outer_keys = keys.iter().map(|(key, _)| self.expr(key.outer)).collect::<Result<Vec<Code>>>()?;
+        let before = self.estimate;
         let inner_rows = self.item_rows(inner, &inner_only)?;
+        if self.context.measure.is_some() {
+            let of_both: Vec<&Expr> =
+                keys.iter().map(|(_, node)| *node).chain(residual.iter().copied()).collect();
+            let share = self.estimator().conjunction(&of_both);
+            self.estimate = before.hashed(self.estimate, share, !keys.is_empty(), keep != Keep::None);
+        }
         let inner_keys = keys.iter().map(|(key, _)| self.expr(key.inner)).collect::<Result<Vec<Code>>>()?;
         let text: Vec<String> = keys.iter().map(|(_, condition)| self.text(condition)).collect();
         let join = HashJoin {
@@ -312,12 +297,16 @@ impl Builder<'_> {
         let lateral = !right_item.reads.is_disjoint(&left_own);
         let keyed = match right {
             From::Table { relation, table } => {
-                !self.kept.contains_key(relation) && self.is_keyed_by(*relation, *table, on, &left_own)?
+                !self.kept.contains_key(relation)
+                    && self.keyed_path(*relation, *table, on, &left_own)?.is_some()
             }
             _ => false,
         };
         let rows: RowsBox = if kind == JoinKind::Left && (lateral || keyed) {
+            let before = self.estimate;
             let (inner, _) = self.from(&[right], on, &RelationWish::default())?;
+            let looped = before.looped(self.estimate);
+            self.estimate = Estimate { rows: looped.rows.max(before.rows), ..looped };
             self.operator(LeftLoop { outer, inner, inner_slots: self.visible_slots(&[right]) })
         } else {
             let keep = if kind == JoinKind::Left { Keep::Outer } else { Keep::Both };
@@ -339,13 +328,13 @@ fn condition<'p>(node: &'p Expr, local: &BTreeSet<RelationId>) -> Condition<'p> 
 }
 
 /// An equality between two sides of a join.
-struct HashKey<'p> {
+pub(crate) struct HashKey<'p> {
     outer: &'p Expr,
     inner: &'p Expr,
     ty: TypeId,
 }
 
-fn hash_key<'p>(
+pub(crate) fn hash_key<'p>(
     node: &'p Expr,
     bound: &BTreeSet<RelationId>,
     own: &BTreeSet<RelationId>,

@@ -20,9 +20,10 @@ use super::builder::{Builder, RelationSlots};
 use super::code::Code;
 use super::constraint::Constraints;
 use super::deferred::Deferred;
-use super::events::{Event, Rows2};
+use super::events::Rows2;
 use super::foreign_key::{Reference, Referrer};
 use super::frame::Exec;
+use super::numbers::Numbers;
 use super::trigger::TriggerCall;
 use super::walk::{self, Node};
 use crate::layout::TableAccess;
@@ -43,8 +44,10 @@ pub(crate) struct AfterHooks {
     pub references: Vec<Reference>,
     /// Foreign keys to this table.
     pub referrers: Vec<Referrer>,
-    /// AFTER ROW triggers.
+    /// AFTER ROW triggers, in the order of their names.
     pub rows: Vec<Arc<TriggerCall>>,
+    /// How many of them fire before the foreign keys do, whose triggers PostgreSQL calls `RI_ConstraintTrigger`.
+    pub first_rows: usize,
     /// AFTER STATEMENT triggers.
     pub statement: Vec<Arc<TriggerCall>>,
 }
@@ -105,8 +108,9 @@ impl Builder<'_> {
         // A trigger may set what the statement does not.
         let may_set = |columns: &[usize]| !before.is_empty() || columns.iter().any(sets);
         let references = table.foreign_keys.iter().filter(|key| makes_rows && may_set(&key.columns));
-        let references =
-            references.map(|key| Reference::new(self.context, access, key)).collect::<Result<Vec<_>>>()?;
+        let references = references
+            .map(|key| Reference::new(self.context.layout, access, key))
+            .collect::<Result<Vec<_>>>()?;
         let referrers = self.context.catalog.references_to(table.id).filter(|(_, key)| match event {
             TriggerEvent::Delete => true,
             TriggerEvent::Update => may_set(&key.parent_columns),
@@ -142,7 +146,9 @@ impl Builder<'_> {
         let before = before.into_iter().zip(before_when).map(|(call, when)| RowTrigger { call, when });
         let before = before.collect();
         self.fires = true;
-        let after = Arc::new(AfterHooks { access: access.clone(), references, referrers, rows, statement });
+        let first_rows = rows.partition_point(|call| call.def.name.as_str() < "RI_ConstraintTrigger_");
+        let access = access.clone();
+        let after = Arc::new(AfterHooks { access, references, referrers, rows, first_rows, statement });
         Ok(Some(Hooks {
             event,
             width,
@@ -228,6 +234,9 @@ impl Hooks {
 
     /// BEFORE STATEMENT triggers.
     pub(crate) fn begin(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        if self.before_statement.is_empty() || !exec.events.begins(self.after.access.table.id, self.event) {
+            return Ok(());
+        }
         for call in &self.before_statement {
             call.call(exec, self.event, Value::Null, Value::Null, &[])?;
         }
@@ -237,7 +246,7 @@ impl Hooks {
     /// AFTER STATEMENT triggers come when the whole statement ends.
     pub(crate) fn end(&self, exec: &mut Exec<'_, '_>) {
         if !self.after.statement.is_empty() {
-            exec.events.push(Event::of_statement(self.after.clone(), self.event, exec.events.statement));
+            exec.events.push_end(&self.after, self.event);
         }
     }
 
@@ -300,6 +309,10 @@ impl Hooks {
             exec.set(self.new + column, value.clone());
         }
         if !self.before.is_empty() {
+            // They are computed afterwards: the triggers see NULLs.
+            for (column, _) in &self.generated {
+                exec.set(self.new + column, Value::Null);
+            }
             if !self.before_row(exec, Some(&old))? {
                 return Ok(None);
             }
@@ -353,14 +366,15 @@ impl Hooks {
         old: Option<Arc<[Value]>>,
         new: Option<Arc<[Value]>>,
     ) -> Run<()> {
-        let (mut references, mut referrers, mut triggers) = (0_u64, 0_u64, 0_u64);
+        let (mut references, mut referrers) = (Numbers::default(), Numbers::default());
+        let mut triggers = Numbers::default();
         if let Some(new) = &new {
             for (number, reference) in self.after.references.iter().enumerate() {
                 if reference.is_due(old.as_deref(), new) && !reference.holds(exec, new)? {
                     if exec.services.constraint_modes.borrow().is_deferred(reference.key()) {
-                        exec.tx.defer(Deferred::reference(&self.after, number, new));
+                        exec.tx.defer(Deferred::reference(reference, new));
                     } else {
-                        references |= 1 << number;
+                        references.insert(number);
                     }
                 }
             }
@@ -371,9 +385,9 @@ impl Hooks {
                     if referrer.may_wait(new.is_some())
                         && exec.services.constraint_modes.borrow().is_deferred(referrer.key())
                     {
-                        exec.tx.defer(Deferred::referrer(&self.after, number, old, new.as_ref()));
+                        exec.tx.defer(Deferred::referrer(referrer, old, new.as_ref()));
                     } else {
-                        referrers |= 1 << number;
+                        referrers.insert(number);
                     }
                 }
             }
@@ -391,15 +405,13 @@ impl Hooks {
                 Some(when) => when.run(exec)?.as_bool() == Some(true),
                 None => true,
             };
-            triggers |= u64::from(fires) << number;
+            if fires {
+                triggers.insert(number);
+            }
         }
-        if references | referrers | triggers != 0 || self.captures {
-            exec.events.push(Event {
-                hooks: self.after.clone(),
-                event: self.event,
-                statement: exec.events.statement,
-                rows: Some(Rows2 { old, new, references, referrers, triggers }),
-            });
+        let has_consequences = !(references.is_empty() && referrers.is_empty() && triggers.is_empty());
+        if has_consequences || self.captures {
+            exec.events.push(&self.after, self.event, Rows2 { old, new, references, referrers, triggers });
         }
         Ok(())
     }

@@ -2,12 +2,11 @@
 
 use tuplix_catalog::FunctionId;
 use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
-use tuplix_types::datetime::TimeZone;
-use tuplix_types::text_io::{DateOrder, IoContext, parse_text};
-use tuplix_types::{Array, Result, TypeId, Value};
+use tuplix_types::text_io::{IoContext, parse_text};
+use tuplix_types::{Array, Result, SqlError, TypeId, Value};
 
 use super::frame::Exec;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 use crate::user_types;
 
 /// What a polymorphic function wants to know of a call.
@@ -87,14 +86,9 @@ fn prepare_io(exec: &mut Exec<'_, '_>) {
 /// What reading and writing the text form of values depends on.
 #[cold]
 fn io_context(exec: &Exec<'_, '_>) -> IoContext {
-    let zone = exec
-        .services
-        .setting("TimeZone")
-        .and_then(|name| TimeZone::parse(&name).ok())
-        .unwrap_or(TimeZone::UTC);
-    let bytea_escape = exec.services.setting("bytea_output").is_some_and(|output| output == "escape");
     let labels = Some(exec.services.schema() as std::sync::Arc<dyn tuplix_types::EnumLabels>);
-    IoContext { zone, now: exec.tx.now_us(), date_order: DateOrder::default(), bytea_escape, labels }
+    let settings = IoContext::of_settings(|name| exec.services.setting(name).map(String::from));
+    IoContext { now: exec.tx.now_us(), labels, ..settings }
 }
 
 /// The text form of a value; the names of tables and other objects for their ids.
@@ -133,7 +127,24 @@ pub(crate) fn from_text(exec: &mut Exec<'_, '_>, ty: TypeId, typmod: i32, text: 
 /// Whether a value is one of a domain; its constraints run as a function.
 pub(crate) fn check_domain(exec: &mut Exec<'_, '_>, domain: TypeId, value: &Value) -> Run<()> {
     let function = exec.services.compiled_function(FunctionId(domain.0))?;
-    function.call_scalar(exec, std::slice::from_ref(value)).map(|_| ())
+    let called = function.call_scalar(exec, std::slice::from_ref(value));
+    called.map(|_| ()).map_err(|stop| match stop {
+        Stop::Error(error) => Stop::Error(without_own_lines(error)),
+        Stop::Restart => Stop::Restart,
+    })
+}
+
+/// That a domain's constraints run as a function is nobody's business: its lines are taken out of the context.
+fn without_own_lines(mut error: SqlError) -> SqlError {
+    if let Some(context) = &mut error.fields_mut().context
+        && let Some(at) = context.rfind("SQL statement \"SELECT $1::")
+    {
+        context.truncate(at.saturating_sub(1));
+        if context.is_empty() {
+            error.fields_mut().context = None;
+        }
+    }
+    error
 }
 
 /// A client's argument as the engine keeps it: it gives values of users' types as texts.

@@ -116,6 +116,7 @@ impl Builder<'_> {
             returning,
             out,
         };
+        self.estimate = self.estimate.changing(columns.is_empty());
         Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 
@@ -282,7 +283,6 @@ impl InsertRows {
     fn run_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         let update = self.conflict.as_ref().and_then(|conflict| conflict.update.as_ref());
         let update = update.and_then(|update| update.change.hooks.as_ref());
-        let around = exec.events.enter();
         hooks.begin(exec)?;
         if let Some(update) = update {
             update.begin(exec)?;
@@ -293,7 +293,6 @@ impl InsertRows {
             update.end(exec);
         }
         hooks.end(exec);
-        exec.events.statement = around;
         exec.affected = affected;
         Ok(flow)
     }

@@ -1,4 +1,4 @@
-//! EXPLAIN ANALYZE: an operator with a count of its rows and a clock beside it. Code compiled for anything else has none.
+//! EXPLAIN: an operator with its estimate, a count of its rows and a clock beside it. Code compiled for anything else has none.
 //!
 //! Operators push their rows, so the time that an operator takes, its sources included, is the time of its run without the
 //! time of the consumer inside it.
@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tuplix_machine::Machine;
 
 use super::builder::Builder;
-use super::explain::Explain;
+use super::cost::Estimate;
+use super::explain::{Actual, Explain};
 use super::frame::{Exec, Flow};
 use super::rows::{Next, Rows, RowsBox};
 use super::scan::TableScan;
@@ -17,7 +18,7 @@ use crate::stop::Run;
 
 /// What the runs of an operator came to.
 #[derive(Debug, Default)]
-struct Actual {
+struct Counters {
     loops: AtomicU64,
     rows: AtomicU64,
     /// Until the first row came, of all loops.
@@ -29,7 +30,8 @@ struct Actual {
 struct Measured {
     inner: RowsBox,
     machine: Machine,
-    actual: Actual,
+    estimate: Estimate,
+    actual: Counters,
 }
 
 /// One run under way.
@@ -107,17 +109,12 @@ impl Rows for Measured {
     fn explain(&self, out: &mut Explain) {
         let line = out.next_line();
         self.inner.explain(out);
+        out.estimated(line, self.estimate);
         let loops = self.actual.loops.load(Ordering::Relaxed);
-        if loops == 0 {
-            return out.amend(line, " (never executed)");
-        }
-        let of_one = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / loops as f64;
-        let (first, total) = (of_one(&self.actual.first_ns) / 1e6, of_one(&self.actual.total_ns) / 1e6);
+        let of_one = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / loops.max(1) as f64;
+        let (first, total_ms) = (of_one(&self.actual.first_ns) / 1e6, of_one(&self.actual.total_ns) / 1e6);
         let rows = of_one(&self.actual.rows);
-        out.amend(
-            line,
-            format_args!(" (actual time={:.3}..{total:.3} rows={rows:.0} loops={loops})", first.min(total)),
-        );
+        out.measured(line, Actual { loops, rows, first_ms: first.min(total_ms), total_ms });
     }
 }
 
@@ -131,7 +128,8 @@ impl Builder<'_> {
     pub(crate) fn measured(&self, rows: RowsBox) -> RowsBox {
         match self.context.measure {
             Some(machine) => {
-                Box::new(Measured { inner: rows, machine: machine.clone(), actual: Actual::default() })
+                let (machine, estimate) = (machine.clone(), self.estimate);
+                Box::new(Measured { inner: rows, machine, estimate, actual: Counters::default() })
             }
             None => rows,
         }

@@ -21,6 +21,7 @@ mod code;
 mod columnar;
 mod compare;
 mod constraint;
+mod cost;
 mod cte;
 mod deferred;
 mod domain_check;
@@ -37,8 +38,10 @@ mod hooks;
 mod host;
 mod insert;
 mod join;
+mod join_order;
 mod kept;
 mod measured;
+mod numbers;
 mod ordered_set;
 mod populate;
 mod procedure;
@@ -64,18 +67,21 @@ use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
 pub(crate) use constraint::columns_read;
-pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred};
+pub(crate) use deferred::{ConstraintModes, Deferred, check_deferred, refuse_pending, run_deferred};
 pub(crate) use foreign_key::{child_error, match_full_error, parent_bucket, parent_key};
 pub use frame::{Exec, FrameStack};
 pub(crate) use frame::{RowSet, discard};
-pub(crate) use host::argument;
-pub(crate) use procedure::Source;
-pub use procedure::{CompiledProcedure, compile_procedure};
+pub(crate) use host::{argument, from_text};
+pub use procedure::CompiledProcedure;
+pub(crate) use procedure::{Source, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
+#[cfg(test)]
+pub(crate) use cost::Planned;
 use explain::Explain;
+pub(crate) use explain::PlanNode;
 use frame::Flow;
 use query::QueryCode;
 use walk::Facts;
@@ -138,6 +144,8 @@ pub struct CompiledStatement {
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
+    /// What its plan was chosen for.
+    pub(crate) planned: cost::Planned,
 }
 
 enum StatementCode {
@@ -151,6 +159,10 @@ enum StatementCode {
 /// 0A000 for what the executor lacks; what binding CHECKs finds.
 pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) -> Result<CompiledStatement> {
     if let StatementKind::Ddl(ddl) = &statement.kind {
+        if matches!(&**ddl, Ddl::Analyze(statement) if statement.vacuum) {
+            let message = "VACUUM cannot be executed from a function";
+            return Err(SqlError::new(tuplix_types::sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
         let code = StatementCode::Ddl(ddl.clone());
         return Ok(CompiledStatement {
             code,
@@ -161,6 +173,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             tag: Tag::Select,
             writes: true,
             locked_by: None,
+            planned: cost::Planned::default(),
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -183,6 +196,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         tag: tag_of(&query.body),
         writes: walk::writes(query),
         locked_by: builder.locked_by.get(),
+        planned: builder.asked.planned(context.layout),
     })
 }
 
@@ -251,7 +265,7 @@ impl CompiledStatement {
     }
 
     /// How it runs, as EXPLAIN shows it.
-    pub fn explain(&self) -> Vec<String> {
+    pub(crate) fn explain(&self) -> Vec<PlanNode> {
         let mut out = Explain::default();
         if let StatementCode::Query(code) = &self.code {
             code.explain(&mut out);

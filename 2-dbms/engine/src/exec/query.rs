@@ -7,6 +7,7 @@ use tuplix_types::{Result, SqlError, TypeId};
 
 use super::access_path::{OrderWish, Wish};
 use super::builder::{Builder, GroupScope};
+use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow};
 use super::from::RelationWish;
@@ -75,6 +76,12 @@ struct Body {
 impl Builder<'_> {
     /// Compiles a query.
     pub(crate) fn query(&mut self, query: &Query) -> Result<QueryCode> {
+        let tables = &mut self.tables;
+        walk::query(query, &mut |node| {
+            if let walk::Node::From(tuplix_sql::plan::From::Table { relation, table }) = node {
+                tables.insert(*relation, *table);
+            }
+        });
         let keepers = if walk::writes(query) { self.keep_tables(query)? } else { Vec::new() };
         let before = self.with_ctes(query)?;
         let code = self.query_body(query);
@@ -97,6 +104,13 @@ impl Builder<'_> {
                 self.relations.entry(*relation).or_default().row = Some(slot);
             }
         }
+        let outer_locks = std::mem::replace(&mut self.locks_rows, !query.locking.is_empty());
+        let code = self.body_of(query);
+        self.locks_rows = outer_locks;
+        code
+    }
+
+    fn body_of(&mut self, query: &Query) -> Result<QueryCode> {
         let width = query.columns.len();
         let columns: Vec<TypeId> = query.columns.iter().map(|column| column.ty).collect();
         let body = match &query.body {
@@ -144,6 +158,7 @@ impl Builder<'_> {
             let text = self.sort_text(query);
             let bounds = bounds.clone().filter(|_| cut);
             cut_by_sort = cut && query.offset.is_none();
+            self.estimate = self.estimate.sorted(bounds.is_some());
             rows = self.operator(Sort { source: rows, saved, columns, bounds, text });
         }
         let project = |rows: RowsBox, slots: Vec<usize>| -> RowsBox {
@@ -169,6 +184,7 @@ impl Builder<'_> {
                 rows.table_scan().is_some() && access.placement != crate::layout::Placement::Reference;
             rows = self.operator(LockRows { source: rows, access, row, strength, wait, certain });
         }
+        self.estimate = self.estimate.limited(query.limit.as_ref());
         if let Some(bounds) = bounds.filter(|_| !cut_by_sort) {
             if let Some(few) = bounds.few().filter(|_| !query.with_ties) {
                 rows.expect_few(few);
@@ -238,6 +254,8 @@ impl Builder<'_> {
     fn values(&mut self, rows: &[Vec<Expr>], types: &[TypeId]) -> Result<Body> {
         let first = self.slots(types.len());
         let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<Vec<_>>>()?;
+        self.estimate =
+            Estimate { rows: rows.len() as f64, cost: rows.len() as f64 * 10.0, ..Estimate::default() };
         Ok(Body {
             rows: self.operator(Values { first, rows }),
             first,
@@ -328,6 +346,10 @@ impl Builder<'_> {
         if matches!(select.distinct, Distinct::All) {
             let visible = select.targets.len();
             let slots = (first..first + visible).collect();
+            if self.context.measure.is_some() {
+                let groups = self.estimator().groups(&select.targets, self.estimate.rows);
+                self.estimate = self.estimate.grouped(groups);
+            }
             rows = self.operator(sort::Distinct { source: rows, slots, types: types.clone() });
         }
         Ok(Body { rows, first, types, ordered: ordered && !has_sets, pending: None })

@@ -21,7 +21,9 @@ impl Builder<'_> {
         right: &Query,
     ) -> Result<(RowsBox, usize)> {
         let left = self.query(left)?;
+        let before = self.estimate;
         let right = self.query(right)?;
+        self.estimate = before.beside(self.estimate);
         let first = self.slots(left.width);
         Ok((self.operator(SetRows { operation, all, left, right, first }), first))
     }

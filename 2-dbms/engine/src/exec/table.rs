@@ -9,6 +9,7 @@ use tuplix_types::{Result, TypeId};
 
 use super::access_path::{Choice, Indexes, Key, Keys, Wish, column_comparison, keys_of, plain_column};
 use super::builder::Builder;
+use super::cost::{Estimate, Pricing};
 use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Tests, Way, storage_tests};
 use super::walk::Facts;
 use crate::layout::{Placement, TableAccess};
@@ -26,7 +27,14 @@ impl Builder<'_> {
         let access = self.table(table)?.clone();
         let indexes = Indexes::of(self.context, &access, relation, conditions)?;
         let keys = keys_of(&access, relation, conditions, &indexes);
-        let path = keys.choose(&access, &indexes, wish);
+        self.tables.insert(relation, table);
+        let pricing = Pricing { estimator: self.estimator(), relation, conditions };
+        let path = keys.choose(&access, &indexes, wish, &pricing);
+        let explained = self.context.measure.is_some();
+        let mut estimate = explained.then(|| {
+            let path = (&path.choice, path.ordered);
+            pricing.price(&access, &indexes, &keys, path, &Wish::default())
+        });
         let mut used = BTreeSet::new();
         let way = match &path.choice {
             Choice::Scan => self.tests(&access, relation, conditions, &indexes, &mut used)?,
@@ -68,19 +76,30 @@ impl Builder<'_> {
             .collect();
         let filter = self.filter(&rest)?;
         let slots = self.relations.get(&relation).cloned().unwrap_or_default();
-        let columns =
-            slots.columns.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot)));
+        let columns: Vec<(usize, usize)> = slots
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(column, slot)| slot.map(|slot| (column, slot)))
+            .collect();
+        if let Some(estimate) = &mut estimate {
+            let widths = columns.iter().map(|(column, _)| self.estimator().width(&access, *column));
+            // The sum of no floats is -0.
+            estimate.width = widths.fold(0.0, |sum, width| sum + width);
+            self.estimate = *estimate;
+        }
         let scan = TableScan {
             access,
             bucket,
             way,
-            columns: columns.collect(),
+            columns,
             row: slots.row,
             present: slots.present,
             filter,
             recheck: self.user_calls,
             few: None,
             text,
+            estimate,
         };
         Ok((scan, path.ordered))
     }
@@ -234,20 +253,23 @@ impl Builder<'_> {
         })
     }
 
-    /// Whether the path that conditions give reads one of `bound`: then the scan is cheap for each row of those.
-    pub(crate) fn is_keyed_by(
+    /// The path that conditions give when it reads one of `bound`, and whether it finds one row at most: then the scan is
+    /// cheap for each row of those.
+    pub(crate) fn keyed_path(
         &self,
         relation: RelationId,
         table: TableId,
         conditions: &[&Expr],
         bound: &BTreeSet<RelationId>,
-    ) -> Result<bool> {
+    ) -> Result<Option<(Estimate, bool)>> {
         let access = self.table(table)?;
         let indexes = Indexes::of(self.context, access, relation, conditions)?;
         let keys = keys_of(access, relation, conditions, &indexes);
         let reads = |key: &Key<'_>| !Facts::of_expr(key.value).needed.relations().is_disjoint(bound);
-        let index = match keys.choose(access, &indexes, &Wish::default()).choice {
-            Choice::Scan => return Ok(false),
+        let pricing = Pricing { estimator: self.estimator(), relation, conditions };
+        let path = keys.choose(access, &indexes, &Wish::default(), &pricing);
+        let index = match path.choice {
+            Choice::Scan => return Ok(None),
             Choice::Lookup { index, .. } | Choice::Any { index, .. } | Choice::Range { index, .. } => index,
         };
         let columns = indexes.get(index).columns.iter().map(|key| key.column);
@@ -261,7 +283,12 @@ impl Builder<'_> {
             Placement::Hash { column } => Some(column),
             _ => None,
         };
-        Ok(columns.filter(|column| Some(*column) != distribution).flat_map(sources).any(reads))
+        if !columns.filter(|column| Some(*column) != distribution).flat_map(sources).any(reads) {
+            return Ok(None);
+        }
+        let unique = matches!(path.choice, Choice::Lookup { unique: true, .. });
+        let estimate = pricing.price(access, &indexes, &keys, (&path.choice, path.ordered), &Wish::default());
+        Ok(Some((estimate, unique)))
     }
 }
 

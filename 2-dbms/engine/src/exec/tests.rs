@@ -108,7 +108,11 @@ fn types_survive() {
     std::fs::create_dir_all(&folder).unwrap();
     let shape = Shape { partitions: 1, buckets: 8, log_segment_bytes: 1 << 20 };
     let machine = Machine::linux_seeded(1);
-    let open = || crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape).unwrap().node;
+    let open = || {
+        crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape, &crate::Durability::default())
+            .unwrap()
+            .node
+    };
     let run = |node: &std::sync::Arc<crate::Node>, sql: &str| {
         answer(&mut Session::new(node, &SessionOptions::default()).unwrap(), sql)
     };
@@ -152,7 +156,7 @@ fn distributed_tables() {
 }
 
 fn plan(session: &mut Session, statement: &str) -> Vec<String> {
-    let rows = session.query(&format!("explain {statement}"), &[]).unwrap();
+    let rows = session.query(&format!("explain (costs off) {statement}"), &[]).unwrap();
     rows.iter().filter_map(|row| row[0].as_str().map(str::to_owned)).collect()
 }
 

@@ -7,7 +7,6 @@ use tuplix_sql::plan::Ddl;
 use tuplix_types::{Array, ArrayDimension, TypeId, Value};
 
 use super::frame::Exec;
-use super::hooks::AfterHooks;
 use super::procedure::CompiledProcedure;
 use crate::stop::Run;
 
@@ -40,14 +39,16 @@ impl TriggerCall {
         exec: &mut Exec<'_, '_>,
         event: TriggerEvent,
         (old, new): (Option<&SharedRow>, Option<&SharedRow>),
-        hooks: &AfterHooks,
-        statement: u64,
+        group: u64,
     ) -> Run<()> {
         let mut transitions = Vec::new();
         for (name, is_new) in [(&self.def.old_table, false), (&self.def.new_table, true)] {
             if let Some(name) = name {
-                transitions.push((name.clone(), exec.events.transition(hooks, event, statement, is_new)));
+                transitions.push((name.clone(), exec.events.transition(group, is_new)));
             }
+        }
+        if self.has_transitions() {
+            exec.events.close(group);
         }
         let record =
             |row: Option<&Arc<[Value]>>| row.map_or(Value::Null, |row| Value::Record(row.as_ref().into()));
@@ -78,7 +79,9 @@ impl TriggerCall {
         // Its statements have queues of their own.
         let holds = std::mem::replace(&mut exec.events.holds, false);
         let affected = exec.affected;
+        exec.services.firing.borrow_mut().push(self.table.id);
         let result = procedure.call_scalar(exec, &arguments);
+        exec.services.firing.borrow_mut().pop();
         exec.affected = affected;
         exec.events.holds = holds;
         if self.has_transitions() {
@@ -128,23 +131,36 @@ impl TriggerCall {
     }
 }
 
-/// Fires the TRUNCATE triggers of the tables that a statement names.
+/// Fires the TRUNCATE triggers of the tables that a statement empties, by CASCADE too.
 ///
 /// # Errors
 /// Those of the triggers.
 pub(crate) fn fire_truncate(exec: &mut Exec<'_, '_>, ddl: &Ddl, timing: TriggerTiming) -> Run<()> {
-    let Ddl::Truncate { tables, .. } = ddl else { return Ok(()) };
+    let Ddl::Truncate { tables: names, cascade, .. } = ddl else { return Ok(()) };
     let schema = exec.services.schema();
     let path = exec.services.search_path();
-    for name in tables {
+    let mut tables: Vec<Arc<TableDef>> = Vec::new();
+    let add = |tables: &mut Vec<Arc<TableDef>>, table: &Arc<TableDef>| {
+        if !tables.iter().any(|other| other.id == table.id) {
+            tables.push(table.clone());
+        }
+    };
+    for name in names {
         let found = match &name.schema {
             Some(schema_name) => schema.catalog.table_named(schema_name, &name.name),
             None => schema.catalog.table_on_path(&path, &name.name),
         };
-        let Some(table) = found else { continue };
-        let fires = |trigger: &&TriggerDef| {
-            trigger.enabled && trigger.timing == timing && trigger.events.contains(&TriggerEvent::Truncate)
-        };
+        found.iter().for_each(|table| add(&mut tables, table));
+    }
+    let mut place = 0;
+    while let Some(parent) = tables.get(place).filter(|_| *cascade).map(|table| table.id) {
+        place += 1;
+        schema.catalog.references_to(parent).for_each(|(child, _)| add(&mut tables, child));
+    }
+    let fires = |trigger: &&TriggerDef| {
+        trigger.enabled && trigger.timing == timing && trigger.events.contains(&TriggerEvent::Truncate)
+    };
+    for table in &tables {
         for trigger in table.triggers.iter().filter(fires) {
             let call = TriggerCall::new(trigger, table);
             call.call(exec, TriggerEvent::Truncate, Value::Null, Value::Null, &[])?;

@@ -120,6 +120,9 @@ impl Builder<'_> {
 
     fn need_checks(&mut self, relation: RelationId, assignments: &[(usize, Expr)], checks: &[BoundCheck]) {
         for check in checks {
+            if check.whole {
+                self.needed.add_whole(relation);
+            }
             if assignments.iter().any(|(column, _)| check.columns.contains(column)) {
                 check.columns.iter().for_each(|column| self.needed.add(relation, *column));
             }
@@ -266,6 +269,7 @@ impl Builder<'_> {
             returning,
             out,
         };
+        self.estimate = self.estimate.changing(columns.is_empty());
         Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
     }
 }
@@ -381,11 +385,9 @@ impl ChangeRows {
 impl ChangeRows {
     /// With what fires once a statement.
     fn run_hooked(&self, hooks: &Hooks, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        let around = exec.events.enter();
         hooks.begin(exec)?;
         let flow = self.run_rows(exec, next)?;
         hooks.end(exec);
-        exec.events.statement = around;
         Ok(flow)
     }
 

@@ -254,6 +254,11 @@ impl Needed {
         }
     }
 
+    /// Notes all columns.
+    pub(crate) fn add_whole(&mut self, relation: RelationId) {
+        self.whole.insert(relation);
+    }
+
     /// Whether a column of a relation is read.
     pub(crate) fn contains(&self, relation: RelationId, column: usize) -> bool {
         self.whole.contains(&relation)

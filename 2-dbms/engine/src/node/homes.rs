@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tuplix_catalog::{Catalog, CatalogChange, Distribution, TableDef, TableId};
+use tuplix_catalog::{Catalog, CatalogChange, Distribution, Export, TableDef, TableId};
 use tuplix_types::Result;
 
 use super::{Node, Schema, Slots};
@@ -151,6 +151,9 @@ impl Node {
     }
 
     fn publish_schema(&self, catalog: Catalog, layout: Layout) -> u64 {
+        if let Some(live) = layout.live() {
+            live.keep(|id| catalog.table(id).is_some());
+        }
         let version = self.catalog_version() + 1;
         *self.schema.lock() = Arc::new(Schema { catalog, layout, version });
         self.version.store(version, Ordering::Release);
@@ -297,10 +300,35 @@ impl Node {
         }
         let fragments = self.fragments_of(&table.distribution);
         for domain in self.domains_of(&home) {
-            let data = TableData::new(schema.clone(), fragments);
+            let data = TableData::bare(schema.clone(), fragments);
             self.domain(domain).lock(domain).put_table(home.slot, data);
         }
         slots.of.insert(table.id, home);
+        Ok(())
+    }
+
+    /// Makes a checkpoint's catalogue everybody's, with storage for its tables, on a node that has none.
+    ///
+    /// # Errors
+    /// 54000 when there are too many tables; what binding the expressions of indexes finds.
+    pub(crate) fn install_catalog(&self, export: &Export) -> Result<()> {
+        let shared = self.schema();
+        let catalog = Catalog::import(export);
+        let mut slots = self.slots.lock();
+        for table in catalog.tables().filter(|table| table.view.is_none()) {
+            self.replay_table(&catalog, &mut slots, table, false)?;
+        }
+        let layout = self.layout(&catalog, &slots.of, &shared.layout)?;
+        drop(slots);
+        layout.sequences().for_each(|access| access.state.publish());
+        for change in &export.changes {
+            if let CatalogChange::SetSequence { id, value, called } = change
+                && let Some(access) = layout.sequence(*id)
+            {
+                access.state.set(*value, *called);
+            }
+        }
+        self.publish_schema(catalog, layout);
         Ok(())
     }
 

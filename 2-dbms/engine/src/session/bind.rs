@@ -1,11 +1,12 @@
 //! Preparing: from a parsed statement to code, and again when the catalogue changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tuplix_sql::plan::{ExprKind, OutputColumn, Query, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::{Session, shift_position};
+use super::{CopyCode, Session, shift_position};
 use crate::bind::Binder;
 use crate::exec::compile_statement;
 use crate::plans::Counter;
@@ -27,7 +28,9 @@ impl Session {
                 let registration = self.node.plans.reserve(&bound.code);
                 let counter = Counter::default();
                 let id = self.next_prepared;
-                let inner = Arc::new(Inner { id, parsed, given, search_path, bound, counter, registration });
+                let version = AtomicU64::new(bound.version);
+                let inner = Inner { id, parsed, given, search_path, bound, version, counter, registration };
+                let inner = Arc::new(inner);
                 self.node.plans.put(&inner);
                 Ok(Prepared { inner })
             }
@@ -43,19 +46,27 @@ impl Session {
         self.start_deadline();
         loop {
             let bound = self.bind(parsed, types, search_path)?;
-            match &bound.code {
-                Code::Query(query) if query.locked_by().is_some() => {
-                    query.locked_by().map_or(Ok(()), |holder| self.wait_for_lock(holder))?;
-                }
-                _ => return Ok(bound),
+            let holder = match &bound.code {
+                Code::Query(query) => query.locked_by(),
+                Code::Copy(copy) => copy.statement.locked_by(),
+                Code::Call(_) | Code::Utility(_) => None,
+            };
+            match holder {
+                Some(holder) => self.wait_for_lock(holder)?,
+                None => return Ok(bound),
             }
         }
+    }
+
+    /// A binder with the session's settings.
+    pub(super) fn binder<'s>(&self, schema: &'s crate::node::Schema, path: &'s [String]) -> Binder<'s> {
+        Binder::new(schema, path).automatic_statistics(self.services.automatic_statistics())
     }
 
     pub(super) fn bind(&self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
         self.services.refresh();
         let schema = self.services.schema();
-        let binder = Binder::new(&schema, search_path);
+        let binder = self.binder(&schema, search_path);
         let types: Vec<TypeId> =
             types.iter().map(|ty| if ty.0 == 0 { TypeId::UNKNOWN } else { *ty }).collect();
         // In a failed block it does not matter whether a statement means anything.
@@ -79,6 +90,12 @@ impl Session {
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
             return Ok(bound(Code::Query(Arc::new(compiled)), &columns));
+        }
+        if let StatementKind::Copy(copy) = &statement.kind {
+            let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &copy.statement))?;
+            let columns = compiled.columns().to_vec();
+            let code = CopyCode { copy: copy.as_ref().clone(), statement: compiled };
+            return Ok(bound(Code::Copy(Arc::new(code)), &columns));
         }
         let columns = super::utility::columns(&statement, &self.services)?;
         Ok(bound(Code::Utility(Arc::new(statement)), &columns))
@@ -106,6 +123,29 @@ impl Session {
         }
         self.rebound.insert(inner.id, bound.clone());
         Ok(bound)
+    }
+
+    /// Binds a statement again when its tables have outgrown its plan; asked once in a while.
+    pub(super) fn outgrown(
+        &mut self,
+        prepared: &Prepared,
+        bound: &Bound,
+        now_ns: u64,
+    ) -> Result<Option<Bound>> {
+        let (planned, procedure) = match &bound.code {
+            Code::Query(query) => (&query.planned, None),
+            Code::Call(call) => (&call.procedure.planned, Some(call.function)),
+            Code::Copy(_) | Code::Utility(_) => return Ok(None),
+        };
+        if !self.services.with_layout(|layout| planned.is_outgrown(layout, now_ns)) {
+            return Ok(None);
+        }
+        if let Some(function) = procedure {
+            self.node.procedures.lock().remove(&tuplix_catalog::FunctionId(function));
+        }
+        prepared.inner.version.store(0, Ordering::Relaxed);
+        self.rebound.remove(&prepared.inner.id);
+        self.current(prepared).map(Some)
     }
 
     fn refuse_in_failed_block(&self, statement: &Statement) -> Result<()> {
@@ -167,4 +207,44 @@ fn outside(catalog: &tuplix_catalog::Catalog, column: &OutputColumn) -> OutputCo
 pub(super) fn in_failed_block() -> SqlError {
     let message = "current transaction is aborted, commands ignored until end of transaction block";
     SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tuplix_machine::Machine;
+    use tuplix_types::Rows;
+
+    use super::super::SessionOptions;
+    use super::*;
+    use crate::{Shape, open_in_memory};
+
+    fn path(bound: &Bound) -> String {
+        let Code::Query(query) = &bound.code else { panic!("not a query") };
+        query.explain().into_iter().map(|node| node.line).collect::<Vec<_>>().join("; ")
+    }
+
+    /// A statement prepared over an empty table gets the plan of the full one, and a key's look-up has nothing to choose.
+    #[test]
+    fn plans_follow_the_data() {
+        let shape = Shape { partitions: 2, buckets: 8, log_segment_bytes: 64 << 20 };
+        let node = open_in_memory(&Machine::linux_seeded(1), &shape).unwrap();
+        let mut session = Session::new(&node, &SessionOptions::default()).unwrap();
+        session.execute("CREATE TABLE t (id int PRIMARY KEY, v int); CREATE INDEX t_v ON t (v)").unwrap();
+        let prepared = session.prepare("SELECT count(*) FROM t WHERE v = 1", &[]).unwrap();
+        let key = session.prepare("SELECT v FROM t WHERE id = 1", &[]).unwrap();
+        assert!(path(&prepared.inner.bound).contains("t_v"));
+        session.execute("INSERT INTO t SELECT i, 1 FROM generate_series(1, 20000) i").unwrap();
+        let mut rows = Rows::new();
+        let began = node.machine().monotonic_ns();
+        // Looked at once in 64 calls, and not in the first tenth of a second.
+        while node.machine().monotonic_ns() < began + 300_000_000 {
+            session.call(&prepared, &[], &mut rows).unwrap();
+            assert_eq!(rows.get(0, 0), Some(&tuplix_types::Value::Int8(20_000)));
+        }
+        assert!(path(&session.current(&prepared).unwrap()).contains("Seq Scan"));
+        let Code::Query(query) = &key.inner.bound.code else { panic!("not a query") };
+        assert_eq!(format!("{:?}", query.planned), format!("{:?}", crate::exec::Planned::default()));
+    }
 }

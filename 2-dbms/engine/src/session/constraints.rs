@@ -72,9 +72,8 @@ impl Session {
         loop {
             self.services.refresh();
             let version = self.services.schema_version();
-            let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
-                checks.iter().try_for_each(|check| check.run(exec))
-            };
+            let run =
+                |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| crate::exec::run_deferred(exec, checks);
             match self.run_once(version, &origin, run, &mut Rows::new()) {
                 Ok(_) => return Ok(()),
                 Err(Stop::Error(error)) => return Err(error),

@@ -286,6 +286,7 @@ impl Session {
 
     fn savepoint(&mut self, name: &str) -> Result<&'static str> {
         let portals = self.services.portals.borrow().mark();
+        let constraints = self.services.constraint_modes.borrow().clone();
         let block = self.block_for("SAVEPOINT")?;
         if block.savepoints.len() >= MAX_SAVEPOINTS {
             let message = format!("a transaction cannot have more than {MAX_SAVEPOINTS} savepoints");
@@ -294,7 +295,8 @@ impl Session {
         let undo_len = block.interactive.overlay.undo_len();
         let catalog = block.interactive.catalog.as_deref().map_or(0, PrivateCatalog::changes);
         let notifications = block.notifications.len();
-        let savepoint = Savepoint { name: name.to_owned(), undo_len, catalog, notifications, portals };
+        let name = name.to_owned();
+        let savepoint = Savepoint { name, undo_len, catalog, notifications, portals, constraints };
         block.savepoints.push(savepoint);
         Ok("SAVEPOINT")
     }
@@ -317,6 +319,7 @@ impl Session {
         let position = self.find_savepoint("ROLLBACK TO SAVEPOINT", name)?;
         let block = self.block_for("ROLLBACK TO SAVEPOINT")?;
         let Savepoint { undo_len, catalog, notifications, portals, .. } = block.savepoints[position];
+        let constraints = block.savepoints[position].constraints.clone();
         block.notifications.truncate(notifications);
         block.savepoints.truncate(position + 1);
         block.interactive.overlay.rollback_to(undo_len);
@@ -329,6 +332,7 @@ impl Session {
             self.services.show_private(schema);
         }
         self.services.portals.borrow_mut().rollback_to(portals);
+        *self.services.constraint_modes.borrow_mut() = constraints;
         Ok("ROLLBACK")
     }
 

@@ -1,18 +1,15 @@
 //! EXPLAIN and EXPLAIN ANALYZE: the plan of a statement, and what each operator of it really did.
 
 use tuplix_sql::plan::{Statement, StatementKind};
-use tuplix_types::{Result, Rows, SqlError, Tag, Value, sqlstate};
+use tuplix_types::{Result, Rows, Tag, Value};
 
 use super::Session;
+use super::plan_text::Options;
 use super::utility::{evaluate, no_such_statement};
 use crate::bind::Binder;
-use crate::exec::{CompiledStatement, compile_statement};
+use crate::exec::compile_statement;
 use crate::redo::Origin;
 use crate::stop::Stop;
-
-/// Options that change nothing here: there are no costs, buffers or JIT to show, and summaries always are.
-const ACCEPTED: &[&str] =
-    &["costs", "verbose", "buffers", "settings", "wal", "timing", "summary", "generic_plan"];
 
 impl Session {
     /// Fills `out` with the lines; gives the epoch of what an ANALYZE has changed.
@@ -23,7 +20,7 @@ impl Session {
         statement: &Statement,
         out: &mut Rows,
     ) -> Result<u64> {
-        check_options(options)?;
+        let options = Options::new(analyze, options)?;
         out.tag = Tag { command: "EXPLAIN", rows: None };
         let (statement, values) = match &statement.kind {
             StatementKind::Execute { name, arguments } => {
@@ -36,31 +33,41 @@ impl Session {
             _ => (statement.clone(), Vec::new()),
         };
         if !matches!(statement.kind, StatementKind::Query(_)) {
-            out.push(&[Value::text("Utility Statement")]);
+            options.show_utility(out);
             return Ok(0);
         }
         if analyze {
-            return self.explain_analyze(&statement, &values, out);
+            return self.explain_analyze(&statement, &values, &options, out);
         }
         self.services.refresh();
         let schema = self.services.schema();
         let path = self.services.search_path();
-        let compiled =
-            Binder::new(&schema, &path).with_compiler(|compiler| compile_statement(compiler, &statement))?;
-        push_lines(&compiled, out);
+        let machine = self.node.machine().clone();
+        let began = machine.monotonic_ns();
+        let compiled = self
+            .binder(&schema, &path)
+            .with_measuring_compiler(&machine, |compiler| compile_statement(compiler, &statement))?;
+        let planned = machine.monotonic_ns();
+        options.show(&compiled.explain(), milliseconds(began, planned), None, out);
         Ok(0)
     }
 
     /// Runs the statement, and does what it does: EXPLAIN ANALYZE of an INSERT inserts, as in PostgreSQL.
-    fn explain_analyze(&mut self, statement: &Statement, values: &[Value], out: &mut Rows) -> Result<u64> {
+    fn explain_analyze(
+        &mut self,
+        statement: &Statement,
+        values: &[Value],
+        options: &Options,
+        out: &mut Rows,
+    ) -> Result<u64> {
         let machine = self.node.machine().clone();
-        let milliseconds = |from: u64, to: u64| (to - from) as f64 / 1e6;
         loop {
             self.services.refresh();
             let schema = self.services.schema();
             let path = self.services.search_path();
             let began = machine.monotonic_ns();
-            let compiled = Binder::new(&schema, &path)
+            let compiled = self
+                .binder(&schema, &path)
                 .with_measuring_compiler(&machine, |compiler| compile_statement(compiler, statement))?;
             let planned = machine.monotonic_ns();
             let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
@@ -72,11 +79,9 @@ impl Session {
             );
             match outcome {
                 Ok((_, committed)) => {
-                    push_lines(&compiled, out);
                     let ended = machine.monotonic_ns();
-                    let mut line = |text: String| out.push(&[Value::text(text)]);
-                    line(format!("Planning Time: {:.3} ms", milliseconds(began, planned)));
-                    line(format!("Execution Time: {:.3} ms", milliseconds(planned, ended)));
+                    let times = (milliseconds(began, planned), milliseconds(planned, ended));
+                    options.show(&compiled.explain(), times.0, Some(times.1), out);
                     return Ok(committed.epoch);
                 }
                 Err(Stop::Error(error)) => return Err(error),
@@ -87,25 +92,8 @@ impl Session {
     }
 }
 
-fn push_lines(compiled: &CompiledStatement, out: &mut Rows) {
-    for line in compiled.explain() {
-        out.push(&[Value::text(line)]);
-    }
-}
-
-fn check_options(options: &[(String, String)]) -> Result<()> {
-    for (name, value) in options {
-        match name.as_str() {
-            "format" if value == "text" => {}
-            "format" => return Err(SqlError::unsupported(format_args!("EXPLAIN (FORMAT {value})"))),
-            name if ACCEPTED.contains(&name) => {}
-            _ => {
-                let message = format!("unrecognized EXPLAIN option \"{name}\"");
-                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
-            }
-        }
-    }
-    Ok(())
+fn milliseconds(from: u64, to: u64) -> f64 {
+    (to - from) as f64 / 1e6
 }
 
 #[cfg(test)]
@@ -145,7 +133,7 @@ mod tests {
             )
             .unwrap();
         let join =
-            "EXPLAIN ANALYZE SELECT count(*) FROM item a JOIN item b ON b.p_key = a.p_key AND b.id = a.id + 8
+            "EXPLAIN (ANALYZE, COSTS OFF) SELECT count(*) FROM item a JOIN item b ON b.p_key = a.p_key AND b.id = a.id + 8
                     WHERE a.p_key = 3 AND a.v > 5";
         assert_eq!(
             counts(&mut session, join),
@@ -161,7 +149,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            counts(&mut session, "EXPLAIN ANALYZE SELECT sum(v) FROM item WHERE v < 2"),
+            counts(&mut session, "EXPLAIN (ANALYZE, COSTS OFF) SELECT sum(v) FROM item WHERE v < 2"),
             [
                 "Aggregate (rows=1 loops=1)",
                 "  ->  Seq Scan on item (rows=160 loops=1)",
@@ -171,7 +159,7 @@ mod tests {
             ]
         );
         // It does what the statement does.
-        let delete = "EXPLAIN ANALYZE DELETE FROM item WHERE p_key = 0 AND id = 8 RETURNING id";
+        let delete = "EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM item WHERE p_key = 0 AND id = 8 RETURNING id";
         assert_eq!(
             counts(&mut session, delete)[..2],
             ["Delete on item (rows=1 loops=1)", "  ->  Index Scan using item_pkey on item (rows=1 loops=1)"]
@@ -179,7 +167,7 @@ mod tests {
         assert_eq!(lines(&mut session, "SELECT count(*)::text FROM item"), ["799"]);
         session.execute("PREPARE p (int) AS SELECT id FROM item WHERE p_key = $1").unwrap();
         assert_eq!(
-            counts(&mut session, "EXPLAIN ANALYZE EXECUTE p (1)")[0],
+            counts(&mut session, "EXPLAIN (ANALYZE, COSTS OFF) EXECUTE p (1)")[0],
             "Index Scan using item_v on item (rows=100 loops=1)"
         );
         session.execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE felt (m mood)").unwrap();

@@ -6,8 +6,10 @@
 mod bind;
 mod constraints;
 mod control;
+mod copy;
 mod cursors;
 mod explain;
+mod plan_text;
 mod run;
 mod temporary;
 mod utility;
@@ -26,6 +28,7 @@ use crate::notify::{Notification, Waker};
 use crate::services::Services;
 use crate::statement::{Bound, Commit, Parsed, Prepared};
 use crate::transaction::{Interactive, Scratch};
+pub(crate) use copy::{CopyCode, no_data as no_copy_data};
 
 /// Who connects, and as what.
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ struct Savepoint {
     notifications: usize,
     /// Cursors opened before.
     portals: u64,
+    /// What SET CONSTRAINTS had said.
+    constraints: crate::exec::ConstraintModes,
 }
 
 /// One client's session. See the module.

@@ -25,7 +25,7 @@ impl Session {
     ) -> Result<u64> {
         self.node.log.check()?;
         let bound = &statement.inner.bound;
-        let outcome = if bound.version == self.services.current_version() {
+        let outcome = if statement.inner.version.load(Ordering::Relaxed) == self.services.current_version() {
             self.call_bound(statement, bound, arguments, out)
         } else {
             let bound = self.current(statement)?;
@@ -75,7 +75,8 @@ impl Session {
         out: &mut Rows,
     ) -> Result<u64> {
         let start = self.node.machine().monotonic_ns();
-        let outcome = self.run_code(statement, bound, arguments, out);
+        let better = self.outgrown(statement, bound, start)?;
+        let outcome = self.run_code(statement, better.as_ref().unwrap_or(bound), arguments, out);
         statement.inner.counter.add(self.node.machine().monotonic_ns() - start);
         outcome
     }
@@ -348,6 +349,7 @@ fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: 
             })?;
             Ok(Tag { command: outcome.tag.command(), rows: Some(outcome.rows) })
         }
+        Code::Copy(copy) => copy.run(exec, arguments, out),
         Code::Utility(_) => Err(SqlError::internal("a utility statement is not code").into()),
     }
 }

@@ -30,7 +30,14 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
             vec![text_column("name"), text_column("setting"), text_column("description")]
         }
         StatementKind::Setting(SettingStatement::Show(name)) => vec![text_column(name)],
-        StatementKind::Explain { .. } => vec![text_column("QUERY PLAN")],
+        StatementKind::Explain { options, .. } => {
+            let column = text_column("QUERY PLAN");
+            vec![if super::plan_text::is_json(options) {
+                OutputColumn { ty: TypeId::JSON, ..column }
+            } else {
+                column
+            }]
+        }
         StatementKind::FetchCursor { name, is_move: false, .. } => {
             let portals = services.portals.borrow();
             portals.get(name).map(|portal| portal.columns.to_vec()).unwrap_or_default()
@@ -83,6 +90,10 @@ impl Session {
                 return self.call_procedure(*function, &Given::Row(row, arguments.to_vec()), out);
             }
             StatementKind::Do { body } => return self.run_do(body, out),
+            StatementKind::Checkpoint => {
+                self.node.checkpoint()?;
+                out.tag = tag("CHECKPOINT");
+            }
             StatementKind::Listen(channel) => {
                 self.node.listeners.listen(self.id(), channel);
                 out.tag = tag("LISTEN");
@@ -158,7 +169,7 @@ impl Session {
                 self.drop_temporary()?;
                 out.tag = tag("DISCARD TEMP");
             }
-            StatementKind::Query(_) | StatementKind::Transaction(_) => {
+            StatementKind::Query(_) | StatementKind::Copy(_) | StatementKind::Transaction(_) => {
                 return Err(SqlError::internal("a query is not a utility statement"));
             }
         }
@@ -172,6 +183,12 @@ impl Session {
         out: &mut Rows,
     ) -> Result<u64> {
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
+        if matches!(change, tuplix_sql::plan::Ddl::Analyze(statement) if statement.vacuum)
+            && self.block.is_some()
+        {
+            let message = "VACUUM cannot run inside a transaction block";
+            return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
         if self.block.is_none() {
             self.open_own_block();
         }

@@ -84,6 +84,16 @@ fn definition(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Va
             let pretty = !matches!(args.get(1), Some(Value::Bool(false)));
             or_null(table(view, oid).and_then(|table| views::definition(view, table, pretty)))
         }
+        "pg_get_viewdef_name" | "pg_get_viewdef_name_ext" => {
+            let written = text_at(args, 0);
+            let pretty = matches!(args.get(1), Some(Value::Bool(true)));
+            let found = names::find(view, TypeId::REGCLASS, written)?;
+            let found = found.ok_or_else(|| {
+                let message = format!("relation \"{written}\" does not exist");
+                SqlError::new(sqlstate::UNDEFINED_TABLE, message)
+            })?;
+            or_null(table(view, found).and_then(|table| views::definition(view, table, pretty)))
+        }
         // There are no bodies in standard SQL, rules, partitions or statistics objects.
         "pg_get_function_sqlbody"
         | "pg_get_ruledef"

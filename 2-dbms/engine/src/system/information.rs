@@ -63,7 +63,9 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
+        let updatable = table.view.is_none() || super::views::is_updatable(view, table);
         for (number, column) in table.columns.iter().enumerate() {
+            let updatable = updatable && super::views::is_column_updatable(view, table, number);
             let default =
                 column.default.as_deref().map(|text| deparse::default_text(view, table, number, text));
             let mut values = column_values(view, &table.schema, &table.name, (number, &column.name));
@@ -72,7 +74,7 @@ pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             values.extend([
                 ("column_default", maybe_text(default.as_deref())),
                 ("is_nullable", yes_or_no(!column.not_null)),
-                ("is_updatable", yes_or_no(true)),
+                ("is_updatable", yes_or_no(updatable)),
             ]);
             rows.push(relation.row(&values));
         }

@@ -16,7 +16,7 @@ mod functions;
 mod index;
 mod information;
 mod information_routines;
-mod names;
+pub(crate) mod names;
 mod own;
 mod privileges;
 mod relation;
@@ -24,6 +24,7 @@ mod relations;
 mod routine;
 mod sequence;
 mod server;
+mod statistics;
 mod trigger;
 mod user_types;
 mod view;
@@ -127,8 +128,12 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_authid" | "pg_roles") => server::roles,
         ("pg_catalog", "pg_user" | "pg_shadow") => server::users,
         ("pg_catalog", "pg_settings") => server::settings,
+        ("pg_catalog", "pg_timezone_names") => server::timezone_names,
+        ("pg_catalog", "pg_timezone_abbrevs") => server::timezone_abbreviations,
         ("pg_catalog", "pg_stat_activity") => server::activity,
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
+        ("pg_catalog", "pg_stats") => statistics::columns,
+        ("pg_catalog", "pg_stat_all_tables" | "pg_stat_user_tables") => statistics::tables,
         ("pg_catalog", "pg_cursors") => server::cursors,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,
@@ -190,6 +195,9 @@ fn descriptions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 /// # Errors
 /// 42P01 when there is none of this name.
 pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
+    if schema.is_empty() && name == tuplix_sql::plan::COPY_SOURCE {
+        return services.copied.borrow_mut().take().ok_or_else(crate::session::no_copy_data);
+    }
     if schema.is_empty()
         && let Some(rows) = transition_rows(services, name)
     {
@@ -235,7 +243,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 48);
+        assert_eq!(relations::all().filter(named).count(), 51);
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn procedure_oid(view: &View<'_>, text: &str) -> Result<Option<u32>> {
 }
 
 /// Splits `a."B".c` into its parts, unquoted ones in lower case.
-fn split_name(name: &str) -> Option<Vec<String>> {
+pub(crate) fn split_name(name: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = name.trim();
     loop {

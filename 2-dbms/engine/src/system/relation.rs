@@ -35,8 +35,11 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relowner", oid(OWNER)),
         ("relam", oid(if table.view.is_some() { 0 } else { HEAP })),
         ("relfilenode", oid(if table.view.is_some() { 0 } else { table.id.0 })),
-        // As of a table that nobody has analysed.
-        ("reltuples", Value::Float4(-1.0)),
+        // -1: of a table that nobody has analysed.
+        (
+            "reltuples",
+            Value::Float4(view.catalog().statistics(table.id).map_or(-1.0, |known| known.rows as f32)),
+        ),
         ("relhasindex", truth(!table.indexes.is_empty())),
         ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
         ("relhasrules", truth(table.view.is_some())),
@@ -155,6 +158,9 @@ fn with_source(relation: &SystemRelation, mut row: Row, column: &ColumnDef) -> R
         None => "",
     };
     row[relation.column("attidentity")] = text(identity);
+    if let Some(target) = column.statistics_target {
+        row[relation.column("attstattarget")] = int(target);
+    }
     row[relation.column("attgenerated")] = text(if column.generated.is_some() { "s" } else { "" });
     row
 }

@@ -1,6 +1,7 @@
 //! Schemas, roles, the database, settings and sessions: what PostgreSQL keeps for a server.
 
-use tuplix_types::{Row, TypeId, Value};
+use tuplix_types::datetime::{TimeZone, abbreviation};
+use tuplix_types::{Interval, Row, TypeId, Value};
 
 use super::relations::{self, SystemRelation};
 use super::view::{DATABASE, OWNER, View, array, int, maybe_text, oid, text, truth};
@@ -89,6 +90,41 @@ pub(crate) fn settings(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ])
     };
     view.services.settings.borrow().described().into_iter().map(row).collect()
+}
+
+/// `pg_timezone_names`: the zones of the database, as they are now.
+pub(crate) fn timezone_names(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let now = view.services.node.machine().now_us();
+    let row = |(name, zone): (&str, TimeZone)| {
+        let moment = zone.moment(now);
+        relation.row(&[
+            ("name", text(name)),
+            ("abbrev", text(&moment.abbreviation)),
+            ("utc_offset", seconds(moment.east_s)),
+            ("is_dst", truth(moment.is_dst)),
+        ])
+    };
+    TimeZone::names().map(row).collect()
+}
+
+/// `pg_timezone_abbrevs`: the abbreviations that text may use, as they are now.
+pub(crate) fn timezone_abbreviations(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let now = view.services.node.machine().now_us();
+    let row = |(name, meaning): (&str, abbreviation::Meaning)| {
+        let (east_s, is_dst) = match meaning {
+            abbreviation::Meaning::Offset { east_s, is_dst } => (east_s, is_dst),
+            abbreviation::Meaning::Zone(_) => {
+                (TimeZone::from_abbreviation(name).unwrap_or_default().east_s(now), false)
+            }
+        };
+        relation.row(&[("abbrev", text(name)), ("utc_offset", seconds(east_s)), ("is_dst", truth(is_dst))])
+    };
+    abbreviation::all().map(row).collect()
+}
+
+fn seconds(seconds: i32) -> Value {
+    let microseconds = i64::from(seconds) * 1_000_000;
+    Value::Interval(std::sync::Arc::new(Interval { microseconds, ..Interval::default() }))
 }
 
 /// `pg_stat_activity`: the sessions. What each is doing is not written down, so that statements stay cheap: as in

@@ -82,6 +82,17 @@ pub(crate) fn is_updatable(view: &View<'_>, table: &TableDef) -> bool {
     !refused(binds(&deletes)) && !refused(binds(&text))
 }
 
+/// Whether a column of an updatable view, or of a table, can be changed: the column of a view may be an expression.
+pub(crate) fn is_column_updatable(view: &View<'_>, table: &TableDef, column: usize) -> bool {
+    if table.view.is_none() {
+        return true;
+    }
+    let (schema, name) = (quote_ident(&table.schema), quote_ident(&table.name));
+    let text = format!("UPDATE {schema}.{name} SET {} = DEFAULT", quote_ident(&table.columns[column].name));
+    let parsed = parser::parse(&text).ok().and_then(|mut parsed| parsed.pop());
+    parsed.is_some_and(|parsed| Binder::new(view.schema(), &view.path).analyze(&parsed, &[]).is_ok())
+}
+
 /// A view's query.
 pub(crate) fn definition(view: &View<'_>, table: &TableDef, pretty: bool) -> Option<String> {
     let query = &table.view.as_ref()?.query;

@@ -2,9 +2,10 @@
 
 use tuplix_catalog::{IndexDef, OnCommit};
 use tuplix_sql::plan::{LockStrength, LockWait};
+use tuplix_storage::{Refused, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
 
-use super::{RestartCause, RowRef, SHARED_REFERENCE, Transaction, Undo, bucket_of_value};
+use super::{RestartCause, RowRef, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
 use crate::lock_table::LockKey;
 use crate::redo;
@@ -57,6 +58,57 @@ impl Transaction<'_> {
         }
         let bucket = self.bucket_of_row(access, values)?;
         let held = self.place_for_write(access, bucket)?;
+        if access.computed.is_empty() && !self.is_interactive() && self.no_locks(held) {
+            return self.insert_in_place(held, access, bucket, values);
+        }
+        self.check_unique(held, access, bucket, values)?;
+        if self.is_interactive() {
+            return self.insert_private(held, access, bucket, values);
+        }
+        let fragment = self.held.get_mut(held).fragment_mut(access.slot, bucket);
+        let row = fragment.insert(values).map_err(SqlError::from)?;
+        Ok(self.inserted(held, access, bucket, row, values))
+    }
+
+    /// Adds a row whose keys nobody can have locked, all of them of columns.
+    #[inline]
+    fn insert_in_place(
+        &mut self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        values: &[Value],
+    ) -> Run<RowRef> {
+        let fragment = self.held.get_mut(held).fragment_mut(access.slot, bucket);
+        match fragment.insert_unless_taken(values) {
+            Ok(row) => Ok(self.inserted(held, access, bucket, row, values)),
+            Err(Refused::Taken { index, .. }) => {
+                Err(self.conflict_error(access, &access.table.indexes[index], values))
+            }
+            Err(Refused::Full(full)) => Err(SqlError::from(full).into()),
+        }
+    }
+
+    /// Notes that a row came.
+    #[inline]
+    fn inserted(
+        &mut self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        row: RowId,
+        values: &[Value],
+    ) -> RowRef {
+        if self.logs && !access.temporary {
+            redo::insert(&mut self.scratch.redo, access.table.id, bucket, row, values);
+        }
+        let row = RowRef { slot: access.slot, bucket, held, private: false, row };
+        self.scratch.undo.push(Undo::Inserted(row));
+        row
+    }
+
+    /// Checks each unique index, and that the expressions of all indexes can be computed.
+    fn check_unique(&mut self, held: u16, access: &TableAccess, bucket: u16, values: &[Value]) -> Run<()> {
         for (number, index) in access.table.indexes.iter().enumerate() {
             if !index.unique {
                 // An expression that fails is found before the row is there.
@@ -65,21 +117,11 @@ impl Transaction<'_> {
                 }
                 continue;
             }
-            if let Some(conflict) = self.conflicting(held, access, bucket, number, index, values, None)? {
-                return Err(self.conflict_error(access, index, conflict, values));
+            if self.conflicting(held, access, bucket, number, index, values, None)?.is_some() {
+                return Err(self.conflict_error(access, index, values));
             }
         }
-        if self.is_interactive() {
-            return self.insert_private(held, access, bucket, values);
-        }
-        let fragment = self.held.get_mut(held).fragment_mut(access.slot, bucket);
-        let row = fragment.insert(values).map_err(SqlError::from)?;
-        if self.logs && !access.temporary {
-            redo::insert(&mut self.scratch.redo, access.table.id, bucket, row, values);
-        }
-        let row = RowRef { slot: access.slot, bucket, held, private: false, row };
-        self.scratch.undo.push(Undo::Inserted(row));
-        Ok(row)
+        Ok(())
     }
 
     /// Rows that go when the transaction ends are never in place: they stay in an overlay.
@@ -197,13 +239,7 @@ impl Transaction<'_> {
     }
 
     #[cold]
-    fn conflict_error(
-        &self,
-        access: &TableAccess,
-        index: &IndexDef,
-        _conflict: RowRef,
-        values: &[Value],
-    ) -> Stop {
+    fn conflict_error(&self, access: &TableAccess, index: &IndexDef, values: &[Value]) -> Stop {
         let (names, shown) = shown_key(access, index, values);
         SqlError::new(
             sqlstate::UNIQUE_VIOLATION,
@@ -230,9 +266,7 @@ impl Transaction<'_> {
         if !access.temporary {
             self.refuse_read_only("UPDATE")?;
         }
-        if row.held == SHARED_REFERENCE {
-            self.hold_all()?;
-        }
+        let row = self.place_row_for_write(access, row)?;
         if effects.bucket {
             self.refuse_move(access, row, changes)?;
         }
@@ -244,9 +278,7 @@ impl Transaction<'_> {
         }
         self.wait_for_row(row, effects.strength())?;
         let first = self.scratch.undo_values.len();
-        for (column, value) in changes {
-            self.scratch.undo_values.push((*column, value.clone()));
-        }
+        self.scratch.undo_values.extend_from_slice(changes);
         let values = &mut self.scratch.undo_values[first..];
         let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
         fragment.exchange(row.row, values);
@@ -296,8 +328,8 @@ impl Transaction<'_> {
                 continue;
             }
             let found = self.conflicting(row.held, access, row.bucket, number, index, &values, Some(row))?;
-            if let Some(conflict) = found {
-                return Err(self.conflict_error(access, index, conflict, &values));
+            if found.is_some() {
+                return Err(self.conflict_error(access, index, &values));
             }
         }
         Ok(())
@@ -308,9 +340,7 @@ impl Transaction<'_> {
         if !access.temporary {
             self.refuse_read_only("DELETE")?;
         }
-        if row.held == SHARED_REFERENCE {
-            self.hold_all()?;
-        }
+        let row = self.place_row_for_write(access, row)?;
         if self.is_interactive() {
             return self.delete_private(access, row);
         }
@@ -347,7 +377,9 @@ impl Transaction<'_> {
         strength: LockStrength,
         wait: LockWait,
     ) -> Run<Option<RowRef>> {
-        if row.private || (self.no_locks(row.held) && !self.is_interactive()) {
+        // The locks of a reference table are looked at under its own latch only.
+        let reference = access.placement == Placement::Reference;
+        if row.private || (!reference && self.no_locks(row.held) && !self.is_interactive()) {
             return Ok(Some(row));
         }
         self.lock_row_slowly(access, row, strength, wait)

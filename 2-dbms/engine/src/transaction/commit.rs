@@ -1,6 +1,6 @@
 //! Commit: one redo record, and what a reply has to wait for.
 
-use tuplix_catalog::{CatalogChange, OnCommit, SequenceId};
+use tuplix_catalog::{CatalogChange, OnCommit};
 use tuplix_log::RecordHeader;
 use tuplix_storage::RowId;
 use tuplix_types::Value;
@@ -12,6 +12,7 @@ use crate::exec::discard;
 use crate::layout::{Domain, TableAccess};
 use crate::node::Node;
 use crate::redo::{self, Origin};
+use crate::sequences::SequenceAccess;
 use crate::stop::{Run, Stop};
 
 /// A committed run.
@@ -88,11 +89,12 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`Stop::Restart`] when the log's buffer is full.
-    pub(crate) fn log_sequence(&mut self, id: SequenceId, value: i64, called: bool) -> Run<u64> {
+    pub(crate) fn log_sequence(&mut self, sequence: &SequenceAccess, value: i64, called: bool) -> Run<u64> {
         if !self.logs {
             return Ok(0);
         }
         let mut bytes = Vec::new();
+        let id = sequence.def.id;
         redo::catalog(&mut bytes, &CatalogChange::SetSequence { id, value, called })?;
         let held = self.held.newest(0, |guard| guard.last_commit);
         let mut lane = self.node.sequence_lane();
@@ -105,6 +107,7 @@ impl Transaction<'_> {
         let header = RecordHeader { commit_ts, context: 0, procedure: 0, version: 0 };
         lane.lane.append(epoch, &header, |record| record.extend(&bytes))?;
         lane.last_commit = commit_ts;
+        sequence.state.note_logged(value, called);
         Ok(epoch)
     }
 

@@ -398,6 +398,16 @@ impl<'n> Transaction<'n> {
         self.place(access, bucket)
     }
 
+    /// Latches for a change of a row that was found: others read a reference table under any latch, so its writer needs all of them,
+    /// also when it came with the table's own.
+    #[inline]
+    fn place_row_for_write(&mut self, access: &TableAccess, row: RowRef) -> Run<RowRef> {
+        if access.placement != Placement::Reference {
+            return Ok(row);
+        }
+        Ok(RowRef { held: self.place_for_write(access, row.bucket)?, ..row })
+    }
+
     #[inline(always)]
     fn domain_state(&self, held: u16) -> &DomainState {
         match self.held.first.get(usize::from(held)) {
@@ -513,6 +523,12 @@ impl<'n> Transaction<'n> {
                 self.scratch.undo.push(Undo::Deferred);
             }
         }
+    }
+
+    /// The checks that wait, of a block or a one-shot.
+    pub(crate) fn waiting_checks(&self) -> impl Iterator<Item = &crate::exec::Deferred> {
+        let block = self.interactive.as_deref().map(|interactive| interactive.overlay.deferred());
+        block.into_iter().flatten().chain(&self.scratch.deferred)
     }
 
     /// Whether a one-shot has put checks off.

@@ -381,6 +381,20 @@ impl Transaction<'_> {
         Ok(sum)
     }
 
+    /// The numbers of the table's indexes whose entries are not those of its committed rows.
+    pub(crate) fn damaged_indexes(&mut self, access: &TableAccess) -> Run<Vec<usize>> {
+        self.require_all(access)?;
+        let mut damaged = Vec::new();
+        for bucket in 0..access.buckets {
+            let held = self.place(access, bucket)?;
+            let fragment = self.domain_state(held).fragment(access.slot, bucket);
+            damaged.extend(fragment.map(Fragment::damaged_indexes).unwrap_or_default());
+        }
+        damaged.sort_unstable();
+        damaged.dedup();
+        Ok(damaged)
+    }
+
     /// Whether any row has NULL in the column.
     pub(crate) fn has_null(&mut self, access: &TableAccess, column: usize) -> Run<bool> {
         self.require_all(access)?;

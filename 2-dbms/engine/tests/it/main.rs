@@ -7,13 +7,13 @@ mod sequences;
 
 use std::sync::Arc;
 
-use tuplix_engine::{Node, Session, SessionOptions, Shape, open};
+use tuplix_engine::{Durability, Node, Session, SessionOptions, Shape, open};
 use tuplix_machine::Machine;
 
 /// Opens the node in the simulated machine's folder.
 fn open_node(machine: &Machine) -> Arc<Node> {
     let shape = Shape { partitions: 2, buckets: 8, log_segment_bytes: 1 << 20 };
-    open(machine, machine.disk("/data"), &shape).unwrap().node
+    open(machine, machine.disk("/data"), &shape, &Durability::default()).unwrap().node
 }
 
 fn session(node: &Arc<Node>) -> Session {

@@ -1,10 +1,11 @@
 //! `bytea` and `uuid`: parts, bits, `encode`, `decode`, digests.
 
 use sha2::Digest as _;
-use tuplix_types::{Result, SqlError, Value, sqlstate};
+use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Scalars;
 use super::args::{bytea, int4, int8, invalid, text};
+use crate::CallContext;
 
 fn out_of_bounds(index: i64, last: i64) -> SqlError {
     let message = format!("index {index} out of valid range, 0..{last}");
@@ -276,6 +277,17 @@ fn random_uuid(random: &mut dyn FnMut() -> u64) -> Value {
     Value::Uuid(std::sync::Arc::new(bytes))
 }
 
+/// A value's binary form, as the protocol sends it.
+fn sent(context: &CallContext<'_>, a: &[Value]) -> Value {
+    let mut out = Vec::new();
+    tuplix_types::binary_io::send(
+        context.arg_types.first().copied().unwrap_or(TypeId::BYTEA),
+        &a[0],
+        &mut out,
+    );
+    Value::bytea(out.as_slice())
+}
+
 pub(crate) const FUNCTIONS: Scalars = &[
     ("byteacat", |_, a| Ok(Value::bytea([bytea(a, 0)?.as_ref(), bytea(a, 1)?].concat()))),
     ("byteaoctetlen", |_, a| Ok(Value::Int4(bytea(a, 0)?.len() as i32))),
@@ -313,4 +325,26 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("sha384_bytea", |_, a| Ok(Value::bytea(sha2::Sha384::digest(bytea(a, 0)?).as_slice()))),
     ("sha512_bytea", |_, a| Ok(Value::bytea(sha2::Sha512::digest(bytea(a, 0)?).as_slice()))),
     ("gen_random_uuid", |ctx, _| Ok(random_uuid(ctx.random))),
+    ("int2send", |ctx, a| Ok(sent(ctx, a))),
+    ("int4send", |ctx, a| Ok(sent(ctx, a))),
+    ("int8send", |ctx, a| Ok(sent(ctx, a))),
+    ("byteasend", |ctx, a| Ok(sent(ctx, a))),
+    ("textsend", |ctx, a| Ok(sent(ctx, a))),
+    ("oidsend", |ctx, a| Ok(sent(ctx, a))),
+    ("namesend", |ctx, a| Ok(sent(ctx, a))),
+    ("float4send", |ctx, a| Ok(sent(ctx, a))),
+    ("float8send", |ctx, a| Ok(sent(ctx, a))),
+    ("bpcharsend", |ctx, a| Ok(sent(ctx, a))),
+    ("varcharsend", |ctx, a| Ok(sent(ctx, a))),
+    ("charsend", |ctx, a| Ok(sent(ctx, a))),
+    ("boolsend", |ctx, a| Ok(sent(ctx, a))),
+    ("numeric_send", |ctx, a| Ok(sent(ctx, a))),
+    ("date_send", |ctx, a| Ok(sent(ctx, a))),
+    ("time_send", |ctx, a| Ok(sent(ctx, a))),
+    ("timestamp_send", |ctx, a| Ok(sent(ctx, a))),
+    ("timestamptz_send", |ctx, a| Ok(sent(ctx, a))),
+    ("interval_send", |ctx, a| Ok(sent(ctx, a))),
+    ("uuid_send", |ctx, a| Ok(sent(ctx, a))),
+    ("json_send", |ctx, a| Ok(sent(ctx, a))),
+    ("jsonb_send", |ctx, a| Ok(sent(ctx, a))),
 ];

@@ -6,6 +6,8 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "create_distributed_table",
     "create_reference_table",
     "create_distributed_function",
+    // checks
+    "tuplix_damaged_indexes",
     // rows made of JSON: the executor's
     "json_populate_record",
     "jsonb_populate_record",
@@ -64,6 +66,8 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "pg_get_function_sqlbody",
     "pg_get_viewdef",
     "pg_get_viewdef_ext",
+    "pg_get_viewdef_name",
+    "pg_get_viewdef_name_ext",
     "pg_get_viewdef_wrap",
     "pg_get_ruledef",
     "pg_get_ruledef_ext",

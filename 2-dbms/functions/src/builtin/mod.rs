@@ -31,7 +31,7 @@ mod text;
 mod to_char_number;
 
 pub use quote::{quote_ident, quote_literal};
-pub use system::VERSION;
+pub use system::{SERVER_VERSION, VERSION};
 
 /// A topic's scalar functions by symbol.
 pub(crate) type Scalars = &'static [(&'static str, ScalarFn)];

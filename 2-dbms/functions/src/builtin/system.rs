@@ -1,6 +1,8 @@
 //! What the session and the server say of themselves.
 
 use ecow::EcoString;
+use tuplix_types::Interval;
+use tuplix_types::datetime::{TimeZone, abbreviation};
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
 use super::args::{array, boolean, from_array, int, int8, oid, text};
@@ -9,8 +11,18 @@ use super::{Scalars, Sets};
 use crate::CallContext;
 use crate::registry::SetRows;
 
+macro_rules! server_version {
+    () => {
+        "15.18"
+    };
+}
+
+/// The PostgreSQL whose dialect this is: what `server_version` shows.
+pub const SERVER_VERSION: &str = server_version!();
+
 /// What `version()` answers: clients read the number after the first word.
-pub const VERSION: &str = concat!("PostgreSQL 15.0 (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
+pub const VERSION: &str =
+    concat!("PostgreSQL ", server_version!(), " (Tuplix ", env!("CARGO_PKG_VERSION"), ")");
 
 fn setting(context: &CallContext<'_>, name: &str, missing_ok: bool) -> Result<Value> {
     match context.session.setting(name) {
@@ -93,13 +105,41 @@ fn options_to_table(options: &Array) -> Box<dyn SetRows> {
     Box::new(Listed(rows.into_iter()))
 }
 
-/// The time zones that can be named without an offset: UTC alone, under its names.
-fn timezone_names() -> Box<dyn SetRows> {
-    let row = |name: &&str| {
-        let offset = Value::Interval(std::sync::Arc::default());
-        vec![Value::text(*name), Value::text("UTC"), offset, Value::Bool(false)]
+/// An offset from UTC as an interval.
+fn offset(east_s: i32) -> Value {
+    let microseconds = i64::from(east_s) * 1_000_000;
+    Value::Interval(std::sync::Arc::new(Interval { microseconds, ..Interval::default() }))
+}
+
+/// The zones of the database, as they are now.
+fn timezone_names(now_us: i64) -> Box<dyn SetRows> {
+    let row = move |(name, zone): (&'static str, TimeZone)| {
+        let moment = zone.moment(now_us);
+        vec![
+            Value::text(name),
+            Value::text(moment.abbreviation),
+            offset(moment.east_s),
+            Value::Bool(moment.is_dst),
+        ]
     };
-    Box::new(Listed(["UTC", "Etc/UTC", "UCT", "Universal", "Zulu"].iter().map(row)))
+    let rows: Vec<_> = TimeZone::names().map(row).collect();
+    Box::new(Listed(rows.into_iter()))
+}
+
+/// The abbreviations that text may use, as they are now.
+fn timezone_abbreviations(now_us: i64) -> Box<dyn SetRows> {
+    let row = move |(name, meaning): (&'static str, abbreviation::Meaning)| {
+        let (east_s, is_dst) = match meaning {
+            abbreviation::Meaning::Offset { east_s, is_dst } => (east_s, is_dst),
+            abbreviation::Meaning::Zone(_) => {
+                let moment = TimeZone::from_abbreviation(name).unwrap_or_default().moment(now_us);
+                (moment.east_s, moment.is_dst)
+            }
+        };
+        vec![Value::text(name), offset(east_s), Value::Bool(is_dst)]
+    };
+    let rows: Vec<_> = abbreviation::all().map(row).collect();
+    Box::new(Listed(rows.into_iter()))
 }
 
 /// Sets that say what the session and the server have. There are no partitions, and no full text search.
@@ -110,7 +150,8 @@ pub(crate) const SETS: Sets = &[
     ("pg_options_to_table", |_, a| Ok(options_to_table(array(a, 0)?))),
     ("pg_partition_ancestors", |_, _| Ok(single_column(std::iter::empty()))),
     ("pg_partition_tree", |_, _| Ok(single_column(std::iter::empty()))),
-    ("pg_timezone_names", |_, _| Ok(timezone_names())),
+    ("pg_timezone_abbrevs", |ctx, _| Ok(timezone_abbreviations(ctx.now_us))),
+    ("pg_timezone_names", |ctx, _| Ok(timezone_names(ctx.now_us))),
 ];
 
 fn has_type_names(context: &CallContext<'_>) -> EcoString {

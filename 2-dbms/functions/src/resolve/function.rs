@@ -5,7 +5,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::polymorphic::any_polymorphic;
 use super::select::Signature;
 use super::{CallShape, Callee, Candidate, ResolvedCall, Resolver};
-use crate::registry::{CastContext, CastMethod, Function, FunctionKind, functions_named};
+use crate::registry::{CastContext, CastMethod, Function, FunctionKind, functions_named, is_left_out};
 
 /// A function of the called name, its parameters arranged for this call's arguments.
 struct Fitted<'c> {
@@ -106,6 +106,10 @@ impl Resolver<'_> {
         }
         let matching = self.matching(call.args, &fitted);
         match matching[..] {
+            // Not where a user has functions of this name: one of those was meant.
+            [] if extra.is_empty() && is_left_out(name) => {
+                Err(SqlError::unsupported(format_args!("function {name}")))
+            }
             [] => Err(self.no_function(name, call)),
             [only] => self.finish(only, call),
             _ => match self.select(call.args, matching) {
@@ -213,8 +217,10 @@ impl Resolver<'_> {
 
     fn finish(&self, chosen: &Fitted<'_>, call: CallShape<'_>) -> Result<ResolvedCall> {
         let result = chosen.source.result();
-        if call.variadic && chosen.source.args().last() == Some(&TypeId::ANY) {
-            return Err(SqlError::unsupported("VARIADIC with a function that takes \"any\""));
+        let spreads = call.variadic && chosen.source.args().last() == Some(&TypeId::ANY);
+        if spreads && call.args.last().is_none_or(|last| self.types.element(*last).is_none()) {
+            let message = "VARIADIC argument must be an array";
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
         }
         let (args, result) = if any_polymorphic(&chosen.args) || chosen.args.contains(&TypeId::ANY) {
             self.settle_polymorphic(call.args, &chosen.args, result)?
@@ -229,6 +235,11 @@ impl Resolver<'_> {
             }
             Source::BuiltIn(function) if function.kind == FunctionKind::Aggregate => {
                 Callee::Aggregate(crate::aggregate::of(function))
+            }
+            Source::BuiltIn(function) if spreads => {
+                Callee::Function(crate::variadic::with_array(function).ok_or_else(|| {
+                    SqlError::unsupported(format_args!("VARIADIC with function {}", function.signature()))
+                })?)
             }
             Source::BuiltIn(function) => Callee::Function(function),
         };

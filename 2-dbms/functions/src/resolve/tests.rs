@@ -47,6 +47,41 @@ fn functions_are_chosen_as_postgresql_does() {
     );
 }
 
+/// What speaks in types that are not there is not there yet, whatever it is called with; it is not unknown.
+#[test]
+fn functions_of_missing_types_are_not_supported() {
+    use TypeId as T;
+    for (name, args) in [
+        ("int4range", &[T::INT4, T::INT4][..]),
+        ("point", &[T::INT4, T::INT4]),
+        ("to_tsvector", &[T::UNKNOWN]),
+        ("jsonb_path_query", &[T::JSONB, T::UNKNOWN]),
+    ] {
+        let error = resolve_function(name, args, &[]).unwrap_err();
+        assert_eq!(error.message(), format!("function {name} is not supported"));
+        assert_eq!(error.sqlstate().as_str(), "0A000");
+    }
+    // One of a user's own that does not fit is a mistake.
+    let mine = Candidate {
+        id: 7,
+        args: vec![TypeId::TEXT],
+        arg_names: Vec::new(),
+        defaults: 0,
+        variadic: false,
+        result: TypeId::BOOL,
+    };
+    let error = resolve_function("point", &[T::INT4, T::INT4], &[mine]).unwrap_err();
+    assert_eq!(error.sqlstate().as_str(), "42883");
+}
+
+/// A name is in one list only.
+#[test]
+fn left_out_names_have_no_function() {
+    for name in include_str!("../../catalog/left_out.txt").lines() {
+        assert!(crate::registry::functions_named(name).is_empty(), "{name}");
+    }
+}
+
 #[test]
 fn user_functions_take_part() {
     let mine = Candidate {

@@ -45,7 +45,11 @@ impl Analyzer<'_> {
         }
         if expr.ty == TypeId::UNKNOWN {
             match expr.kind {
-                ExprKind::Constant(value) => return self.literal(value, to, position).map(Some),
+                ExprKind::Constant(value) => {
+                    // `interval '5' month`: the fields say what the number is.
+                    let typmod = if to == TypeId::INTERVAL { typmod } else { -1 };
+                    return self.literal(value, (to, typmod), position).map(Some);
+                }
                 ExprKind::Parameter(index) => {
                     self.settle_parameter(index, to, position)?;
                     return Ok(Some(Expr { ty: to, ..expr }));
@@ -112,7 +116,7 @@ impl Analyzer<'_> {
     }
 
     /// An untyped literal as a value of a type.
-    fn literal(&mut self, value: Value, to: TypeId, position: Option<u32>) -> Result<Expr> {
+    fn literal(&mut self, value: Value, (to, typmod): (TypeId, i32), position: Option<u32>) -> Result<Expr> {
         let made = |value| Ok(Expr { position, ..Expr::constant(value, to) });
         let Some(text) = value.as_str() else { return made(Value::Null) };
         if let Some(constant) = self.user_literal(text, to, position)? {
@@ -127,7 +131,7 @@ impl Analyzer<'_> {
             }
             _ if reads_session(to, text) => {}
             _ => {
-                let read = text_io::parse_text(to, -1, text, &IoContext::default());
+                let read = text_io::parse_text(to, typmod, text, &IoContext::default());
                 return made(read.map_err(|error| error.at(position))?);
             }
         }

@@ -157,6 +157,7 @@ impl Analyzer<'_> {
             default,
             identity,
             generated,
+            statistics_target: None,
         })
     }
 

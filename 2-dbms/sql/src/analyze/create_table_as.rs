@@ -14,6 +14,8 @@ use crate::plan::{CreateTableAs, Ddl, Like};
 const LIKE_COMMENTS: u32 = 1;
 const LIKE_CONSTRAINTS: u32 = 1 << 2;
 const LIKE_DEFAULTS: u32 = 1 << 3;
+const LIKE_GENERATED: u32 = 1 << 4;
+const LIKE_IDENTITY: u32 = 1 << 5;
 const LIKE_INDEXES: u32 = 1 << 6;
 
 impl Analyzer<'_> {
@@ -27,6 +29,8 @@ impl Analyzer<'_> {
             constraints: given(LIKE_CONSTRAINTS),
             indexes: given(LIKE_INDEXES),
             comments: given(LIKE_COMMENTS),
+            generated: given(LIKE_GENERATED),
+            identity: given(LIKE_IDENTITY),
         })
     }
 

@@ -4,9 +4,8 @@ use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt};
 use tuplix_types::{Result, SqlError, sqlstate};
 
-use super::parameters::Parameters;
 use super::{Analyzer, nodes};
-use crate::plan::{CursorMove, DeclareCursor, Statement, StatementKind};
+use crate::plan::{CursorMove, DeclareCursor, StatementKind};
 
 // Bits of `DeclareCursorStmt.options` (`parsenodes.h`).
 const BINARY: i32 = 0x1;
@@ -58,13 +57,7 @@ impl Analyzer<'_> {
         }
         let text = self.source.map_or_else(String::new, |source| source.text.to_owned());
         let query = self.query(node)?;
-        let parameters = std::mem::replace(&mut self.parameters, Parameters::none()).settle()?;
-        let statement = Statement {
-            kind: StatementKind::Query(Box::new(query)),
-            parameters: parameters.clone(),
-            relations: std::mem::take(&mut self.relations),
-        };
-        self.parameters = Parameters::inferred(&parameters);
+        let statement = self.inner_statement(query)?;
         let scroll = if says(SCROLL) { Some(true) } else { says(NO_SCROLL).then_some(false) };
         Ok(StatementKind::DeclareCursor(Box::new(DeclareCursor {
             name: stmt.portalname.clone(),

@@ -36,6 +36,7 @@ impl Analyzer<'_> {
             NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
             NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
             NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
+            NodeEnum::VacuumStmt(stmt) => Ddl::Analyze(self.vacuum(stmt)?),
             _ => return Ok(None),
         }))
     }
@@ -254,6 +255,10 @@ impl Analyzer<'_> {
                 let all = [AlterTableType::AtEnableTrigAll, AlterTableType::AtEnableTrigUser];
                 Ok(AlterTable::EnableTrigger { name: None, enable: all.contains(&kind) })
             }
+            AlterTableType::AtSetStatistics => {
+                let target = command.def.as_deref().and_then(super::types::integer).unwrap_or(-1);
+                Ok(AlterTable::SetStatistics { column: command.name.clone(), target: target as i32 })
+            }
             AlterTableType::AtSetNotNull => {
                 Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true })
             }
@@ -332,7 +337,6 @@ fn alter_name(kind: AlterTableType) -> &'static str {
         T::AtChangeOwner => "OWNER TO",
         T::AtSetTableSpace => "SET TABLESPACE",
         T::AtSetRelOptions | T::AtResetRelOptions => "SET (...)",
-        T::AtSetStatistics => "SET STATISTICS",
         T::AtSetStorage => "SET STORAGE",
         T::AtSetCompression => "SET COMPRESSION",
         T::AtSetLogged | T::AtSetUnLogged => "SET LOGGED or UNLOGGED",

@@ -341,8 +341,9 @@ impl Analyzer<'_> {
         }
     }
 
-    /// `jsonb['key'][0]` is `jsonb -> 'key' -> 0`.
-    fn json_subscripts(&mut self, mut value: Expr, indices: &[Node]) -> Result<Expr> {
+    /// `jsonb['key'][0]` is `jsonb #> '{key,0}'`.
+    fn json_subscripts(&mut self, value: Expr, indices: &[Node]) -> Result<Expr> {
+        let mut keys = Vec::with_capacity(indices.len());
         for node in indices {
             let NodeEnum::AIndices(index) = nodes::inner(node)? else { return Err(nodes::missing()) };
             if index.is_slice {
@@ -351,9 +352,20 @@ impl Analyzer<'_> {
             }
             let key = self.operand(index.uidx.as_deref())?;
             let key = self.settle_unknown(key)?;
-            value = self.operator("->", Some(value), key, -1)?;
+            let (ty, position) = (key.ty, key.position);
+            keys.push(match ty {
+                TypeId::INT2 | TypeId::INT4 => self.explicit(key, TypeId::TEXT, -1, position)?,
+                _ => self.coerce(key, TypeId::TEXT, -1, CastContext::Implicit)?.ok_or_else(|| {
+                    let message = format!("subscript type {ty} is not supported");
+                    SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
+                        .hint("jsonb subscript must be coercible to either integer or text.")
+                        .at(position)
+                })?,
+            });
         }
-        Ok(value)
+        let ty = TypeId::TEXT.array_of().ok_or_else(nodes::missing)?;
+        let path = Expr::new(ExprKind::Array { elements: keys, multidimensional: false }, ty);
+        self.operator("#>", Some(value), path, -1)
     }
 
     fn collate(&mut self, clause: &pg_query::protobuf::CollateClause) -> Result<Expr> {

@@ -157,6 +157,12 @@ impl Analyzer<'_> {
     /// Whether an expression gives the same for the same row forever.
     fn is_immutable(&self, expr: &mut Expr) -> bool {
         let own = match &expr.kind {
+            // PostgreSQL puts the body of these in their place: what counts is the text of the operand.
+            ExprKind::Call { function, arguments }
+                if matches!(function.name, "textanycat" | "anytextcat") =>
+            {
+                arguments.iter().all(|argument| has_one_text(argument.ty))
+            }
             ExprKind::Call { function, .. } => function.volatility == Volatility::Immutable,
             ExprKind::UserCall { function, .. } => {
                 let function = self.context.catalog.function(*function);
@@ -261,6 +267,23 @@ fn each_column(expr: &mut Expr, visit: &mut dyn FnMut(usize, Option<u32>)) {
         visit(column, expr.position);
     }
     walk::operands(expr, &mut |operand| each_column(operand, visit));
+}
+
+/// Whether the output function of a type is immutable.
+fn has_one_text(ty: TypeId) -> bool {
+    matches!(
+        ty,
+        TypeId::INT2
+            | TypeId::INT4
+            | TypeId::INT8
+            | TypeId::BOOL
+            | TypeId::NUMERIC
+            | TypeId::FLOAT4
+            | TypeId::FLOAT8
+            | TypeId::TEXT
+            | TypeId::VARCHAR
+            | TypeId::UUID
+    )
 }
 
 /// Types whose text depends on the session or the catalogue.

@@ -15,6 +15,8 @@ mod assign_part;
 mod coerce;
 mod columns;
 mod comment;
+mod copy;
+mod copy_options;
 mod create_function;
 mod create_table;
 mod create_table_as;
@@ -58,6 +60,7 @@ mod updatable;
 mod update;
 mod user_types;
 mod utility;
+mod vacuum;
 mod variables;
 mod views;
 mod walk;
@@ -76,8 +79,8 @@ pub use equal::same as same_expression;
 use parameters::Parameters;
 pub use procedure::{analyze_do, analyze_procedure, analyze_trigger};
 use scope::Scope;
-pub use table::{TableExpression, analyze_table_expression};
-pub use trigger::analyze_trigger_condition;
+pub use table::{TableExpression, analyze_table_expression, located_table_expression};
+pub use trigger::{analyze_trigger_condition, located_trigger_condition};
 use user_types::CatalogTypes;
 use variables::Variables;
 pub use walk::map_columns;
@@ -174,6 +177,8 @@ struct Analyzer<'a> {
     domain_value: Option<(TypeId, i32)>,
     /// The column definition list of the FROM item under way.
     listed_columns: Option<Vec<OutputColumn>>,
+    /// The columns of the client's rows, while COPY FROM is analysed.
+    copy_source: Option<Vec<OutputColumn>>,
 }
 
 /// The text of a statement and where in the client's text it begins.
@@ -211,6 +216,7 @@ impl<'a> Analyzer<'a> {
             recorder: None,
             domain_value: None,
             listed_columns: None,
+            copy_source: None,
         }
     }
 

@@ -134,7 +134,6 @@ pub(super) fn statement_name(node: &NodeEnum) -> &'static str {
         NodeEnum::DeclareCursorStmt(_) => "DECLARE CURSOR",
         NodeEnum::ClosePortalStmt(_) => "CLOSE",
         NodeEnum::FetchStmt(_) => "FETCH",
-        NodeEnum::VacuumStmt(_) => "VACUUM or ANALYZE",
         NodeEnum::ClusterStmt(_) => "CLUSTER",
         NodeEnum::ReindexStmt(_) => "REINDEX",
         NodeEnum::CheckPointStmt(_) => "CHECKPOINT",

@@ -96,6 +96,7 @@ pub(super) enum Clause {
     #[default]
     Target,
     Where,
+    CopyWhere,
     Having,
     GroupBy,
     OrderBy,
@@ -131,6 +132,7 @@ impl Clause {
         match self {
             Clause::Target => "SELECT",
             Clause::Where | Clause::ConflictWhere => "WHERE",
+            Clause::CopyWhere => "COPY FROM WHERE conditions",
             Clause::Having => "HAVING",
             Clause::GroupBy => "GROUP BY",
             Clause::OrderBy => "ORDER BY",
@@ -174,6 +176,7 @@ impl Clause {
     /// Why no subquery may stand here.
     pub(super) fn no_subquery(self) -> Option<&'static str> {
         match self {
+            Clause::CopyWhere => Some("cannot use subquery in COPY FROM WHERE condition"),
             Clause::Default => Some("cannot use subquery in DEFAULT expression"),
             Clause::Check => Some("cannot use subquery in check constraint"),
             Clause::Generated => Some("cannot use subquery in column generation expression"),
@@ -302,6 +305,12 @@ impl<'a> Analyzer<'a> {
         name: &str,
         position: Option<u32>,
     ) -> Result<Found<'a>> {
+        if schema.is_none()
+            && let Some(columns) = &self.copy_source
+            && name == crate::plan::COPY_SOURCE
+        {
+            return Ok(Found::System { schema: String::new(), columns: columns.clone() });
+        }
         if schema.is_none()
             && let Some(columns) = self.context.system.columns("", name)
         {

@@ -70,7 +70,8 @@ impl Analyzer<'_> {
         let mut from = self.read_from(&stmt.from_clause)?;
         let mut targets =
             self.in_clause(Clause::Target, |analyzer| analyzer.target_list(&stmt.target_list))?;
-        let filter = self.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+        let clause = if self.copy_source.is_some() { Clause::CopyWhere } else { Clause::Where };
+        let filter = self.condition(stmt.where_clause.as_deref(), clause)?;
         let having = self.condition(stmt.having_clause.as_deref(), Clause::Having)?;
         let order_by =
             self.in_clause(Clause::OrderBy, |analyzer| analyzer.order_by(&stmt.sort_clause, &mut targets))?;

@@ -6,7 +6,7 @@ use tuplix_functions::CastContext;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem, table_columns};
-use super::{AnalyzeContext, Analyzer, nodes};
+use super::{AnalyzeContext, Analyzer, Source, nodes};
 use crate::parser;
 use crate::plan::{Expr, Relation};
 
@@ -39,14 +39,36 @@ pub enum TableExpression {
 /// Analyses an expression of a table. Its columns are those of [`crate::plan::RelationId`] 0.
 ///
 /// # Errors
-/// As for the statement that contained it; positions are those in `text`.
+/// As for the statement that contained it, without positions: the client has not written it now.
 pub fn analyze_table_expression(
     context: &AnalyzeContext<'_>,
     table: &TableDef,
     text: &str,
     purpose: TableExpression,
 ) -> Result<(Expr, Vec<Relation>)> {
-    let mut analyzer = Analyzer::new(context, None);
+    table_expression(Analyzer::new(context, None), table, text, purpose)
+}
+
+/// The same with the positions in `text` of the parts of the expression: characters, from 1 on.
+///
+/// # Errors
+/// As [`analyze_table_expression`].
+pub fn located_table_expression(
+    context: &AnalyzeContext<'_>,
+    table: &TableDef,
+    text: &str,
+    purpose: TableExpression,
+) -> Result<Expr> {
+    let source = Source { text, offset: 0 };
+    Ok(table_expression(Analyzer::new(context, Some(source)), table, text, purpose)?.0)
+}
+
+fn table_expression(
+    mut analyzer: Analyzer<'_>,
+    table: &TableDef,
+    text: &str,
+    purpose: TableExpression,
+) -> Result<(Expr, Vec<Relation>)> {
     let clause = match purpose {
         TableExpression::Default(_) => Clause::Default,
         TableExpression::Check => Clause::Check,

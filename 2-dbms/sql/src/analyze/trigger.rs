@@ -6,7 +6,7 @@ use tuplix_catalog::{TableDef, TriggerEvent, TriggerTiming};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, ScopeItem, table_columns};
-use super::{AnalyzeContext, Analyzer, nodes, text};
+use super::{AnalyzeContext, Analyzer, Source, nodes, text};
 use crate::plan::{CreateTrigger, Ddl, Expr, QualifiedName, Relation};
 
 const BEFORE: i32 = 1 << 1;
@@ -85,13 +85,25 @@ fn argument_text(node: &pg_query::protobuf::Node) -> Result<String> {
 /// Analyses the WHEN condition of a trigger: OLD is [`crate::plan::RelationId`] 0, NEW is 1.
 ///
 /// # Errors
-/// Those of the condition; positions are those in `text`.
+/// Those of the condition, without positions.
 pub fn analyze_trigger_condition(
     context: &AnalyzeContext<'_>,
     table: &TableDef,
     text: &str,
 ) -> Result<(Expr, Vec<Relation>)> {
-    let mut analyzer = Analyzer::new(context, None);
+    condition(Analyzer::new(context, None), table, text)
+}
+
+/// The same with the positions in `text` of the parts of the condition: characters, from 1 on.
+///
+/// # Errors
+/// As [`analyze_trigger_condition`].
+pub fn located_trigger_condition(context: &AnalyzeContext<'_>, table: &TableDef, text: &str) -> Result<Expr> {
+    let source = Source { text, offset: 0 };
+    Ok(condition(Analyzer::new(context, Some(source)), table, text)?.0)
+}
+
+fn condition(mut analyzer: Analyzer<'_>, table: &TableDef, text: &str) -> Result<(Expr, Vec<Relation>)> {
     let (expr, _) = analyzer.in_scope(|analyzer| {
         let columns = table_columns(table);
         for name in ["old", "new"] {

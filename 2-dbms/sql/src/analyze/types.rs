@@ -9,7 +9,8 @@ use super::{Analyzer, nodes};
 /// Types that PostgreSQL 15 has and Tuplix has not.
 #[rustfmt::skip]
 const MISSING: &[&str] = &[
-    "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange",
+    "anycompatiblemultirange", "anycompatiblerange", "anymultirange", "anyrange",
+    "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange", "event_trigger", "inet",
     "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
     "macaddr8", "money", "nummultirange", "numrange", "path", "pg_lsn", "pg_snapshot", "point",
     "polygon", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
@@ -17,6 +18,12 @@ const MISSING: &[&str] = &[
     "txid_snapshot", "varbit", "xid8", "xml",
 ];
 
+fn is_missing(name: &str) -> bool {
+    MISSING.contains(&name.trim_start_matches('_'))
+}
+
+/// `interval` without named fields, as the grammar numbers it.
+const INTERVAL_ALL_FIELDS: i32 = 0x7fff;
 /// The longest `varchar(n)` and `char(n)`.
 const MAX_CHARACTERS: i32 = 10_485_760;
 
@@ -55,7 +62,9 @@ impl Analyzer<'_> {
             let id = id.ok_or_else(|| self.no_type(Some(schema), bare))?;
             return Ok((id, self.type_modifier(id, &name.typmods)?));
         }
-        let id = TypeId::from_internal_name(bare).or_else(|| {
+        // The catalogue's own tables have columns of some of the missing ones.
+        let built_in = TypeId::from_internal_name(bare).filter(|_| !is_missing(bare));
+        let id = built_in.or_else(|| {
             let path = self.search_path().iter().filter(|_| schema.is_none());
             path.into_iter().find_map(|schema| self.context.catalog.type_named(schema, bare))
         });
@@ -69,9 +78,7 @@ impl Analyzer<'_> {
     }
 
     fn no_type(&self, schema: Option<&str>, name: &str) -> SqlError {
-        if MISSING.contains(&name.trim_start_matches('_'))
-            && schema.is_none_or(|schema| schema == "pg_catalog")
-        {
+        if is_missing(name) && schema.is_none_or(|schema| schema == "pg_catalog") {
             return SqlError::unsupported(format_args!("type \"{name}\""));
         }
         let shown = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
@@ -145,7 +152,14 @@ impl Analyzer<'_> {
                 }
                 Ok(precision.min(6))
             }
-            (TypeId::INTERVAL, _) => Err(SqlError::unsupported("interval with fields or precision")),
+            // The fields that are kept, as the grammar numbers them, then the digits of seconds.
+            (TypeId::INTERVAL, &[INTERVAL_ALL_FIELDS]) => Ok(-1),
+            (TypeId::INTERVAL, &[fields]) => Ok(fields << 16 | 0xffff),
+            (TypeId::INTERVAL, &[fields, precision]) if precision >= 0 => Ok(fields << 16 | precision.min(6)),
+            (TypeId::INTERVAL, &[_, precision]) => {
+                Err(invalid(format!("INTERVAL({precision}) precision must not be negative")))
+            }
+            (TypeId::INTERVAL, _) => Err(invalid("invalid INTERVAL type modifier".to_owned())),
             (
                 TypeId::VARCHAR | TypeId::BPCHAR | TypeId::TIME | TypeId::TIMESTAMP | TypeId::TIMESTAMPTZ,
                 _,

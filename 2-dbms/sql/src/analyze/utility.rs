@@ -36,6 +36,7 @@ impl Analyzer<'_> {
                 let names = (!names.is_empty()).then_some(names);
                 StatementKind::SetConstraints { names, deferred: stmt.deferred }
             }
+            NodeEnum::CheckPointStmt(_) => StatementKind::Checkpoint,
             NodeEnum::ListenStmt(stmt) => StatementKind::Listen(stmt.conditionname.clone()),
             NodeEnum::UnlistenStmt(stmt) => {
                 StatementKind::Unlisten(nodes::non_empty(&stmt.conditionname).map(str::to_owned))
@@ -60,15 +61,8 @@ impl Analyzer<'_> {
             NodeEnum::DiscardStmt(_) => {
                 return Err(SqlError::unsupported("DISCARD of anything but ALL and TEMP"));
             }
-            other => {
-                if let NodeEnum::CopyStmt(stmt) = other
-                    && let Some(table) = &stmt.relation
-                {
-                    let schema = nodes::non_empty(&table.schemaname);
-                    self.find_relation(schema, &table.relname, self.at(table.location))?;
-                }
-                return Err(SqlError::unsupported(nodes::statement_name(other)));
-            }
+            NodeEnum::CopyStmt(stmt) => self.copy(stmt)?,
+            other => return Err(SqlError::unsupported(nodes::statement_name(other))),
         })
     }
 

@@ -32,9 +32,6 @@ impl Analyzer<'_> {
     /// CREATE VIEW
     pub(super) fn create_view(&mut self, stmt: &ViewStmt) -> Result<CreateView> {
         let name = stmt.view.as_ref().ok_or_else(nodes::missing)?;
-        if name.relpersistence == "t" {
-            return Err(self.unsupported("CREATE TEMPORARY VIEW", name.location));
-        }
         let node = nodes::required(stmt.query.as_deref())?;
         let NodeEnum::SelectStmt(select) = node else {
             return Err(SqlError::new(
@@ -55,8 +52,13 @@ impl Analyzer<'_> {
         let dependencies = self.dependencies(&mut query, first);
         let text = self.view_text(stmt, recorder)?;
         let definition = ViewDef { query: text, dependencies, check_option };
-        let view =
-            CreateView { name: self.qualified_name(name)?, or_replace: stmt.replace, columns, definition };
+        let view = CreateView {
+            name: self.qualified_name(name)?,
+            or_replace: stmt.replace,
+            temporary: name.relpersistence == "t",
+            columns,
+            definition,
+        };
         if check_option.is_some() {
             self.refuse_check_option(select)?;
         }

@@ -2,7 +2,8 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
-    CommonTableExpr, CteMaterialize, RangeVar, SelectStmt, SetOperation as ParsedOperation, WithClause,
+    CommonTableExpr, CteMaterialize, JoinType, Node, RangeVar, SelectStmt, SetOperation as ParsedOperation,
+    WithClause,
 };
 use tuplix_catalog::FunctionVolatility;
 use tuplix_functions::Volatility;
@@ -29,7 +30,7 @@ impl Analyzer<'_> {
                 return Err(SqlError::new(sqlstate::DUPLICATE_ALIAS, message).at(position));
             }
             if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
-                return Err(self.unsupported("SEARCH and CYCLE clauses", cte.location));
+                return Err(self.unsupported("a SEARCH or CYCLE clause", cte.location));
             }
             ctes.push(self.common_table(cte, clause.recursive)?);
         }
@@ -110,7 +111,21 @@ impl Analyzer<'_> {
         entries.retain(|entry| entry.id != id);
         entries.push(entry(columns, None));
         let right_stmt = select.rarg.as_deref().ok_or_else(nodes::missing)?;
+        if let Some(location) =
+            right_stmt.from_clause.iter().find_map(|from| in_outer_join(from, name, false))
+        {
+            let message =
+                format!("recursive reference to query \"{name}\" must not appear within an outer join");
+            return Err(SqlError::new(sqlstate::INVALID_RECURSION, message).at(self.at(location)));
+        }
         let mut right = self.branch(right_stmt)?;
+        if let QueryBody::Select(select) = &right.body
+            && !select.aggregates.is_empty()
+            && select.from.iter().any(|from| reads(from, id))
+        {
+            let message = "aggregate functions are not allowed in a recursive query's recursive term";
+            return Err(SqlError::new(sqlstate::INVALID_RECURSION, message).at(self.at(cte.location)));
+        }
         let references =
             self.scope().ctes.iter().find(|entry| entry.id == id).map_or(0, |entry| entry.references);
         if references == 0 {
@@ -242,5 +257,31 @@ impl SetOperation {
             SetOperation::Intersect => "INTERSECT",
             SetOperation::Except => "EXCEPT",
         }
+    }
+}
+
+/// Where a recursive term names its query on a side of an outer join that may be missing.
+fn in_outer_join(from: &Node, name: &str, nullable: bool) -> Option<i32> {
+    match from.node.as_ref()? {
+        NodeEnum::RangeVar(table) => {
+            (nullable && table.relname == name && table.schemaname.is_empty()).then_some(table.location)
+        }
+        NodeEnum::JoinExpr(join) => {
+            let kind = JoinType::try_from(join.jointype);
+            let left = nullable || matches!(kind, Ok(JoinType::JoinRight | JoinType::JoinFull));
+            let right = nullable || matches!(kind, Ok(JoinType::JoinLeft | JoinType::JoinFull));
+            let side = |node: &Option<Box<Node>>, nullable| in_outer_join(node.as_deref()?, name, nullable);
+            side(&join.larg, left).or_else(|| side(&join.rarg, right))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a FROM item has the rows of a WITH query.
+fn reads(from: &From, id: CteId) -> bool {
+    match from {
+        From::Cte { cte, .. } => *cte == id,
+        From::Join { left, right, .. } => reads(left, id) || reads(right, id),
+        _ => false,
     }
 }

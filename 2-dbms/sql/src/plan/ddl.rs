@@ -103,6 +103,8 @@ pub enum Ddl {
         /// The comment; `None` takes it away.
         text: Option<String>,
     },
+    /// ANALYZE, VACUUM
+    Analyze(Analyze),
     /// ALTER INDEX RENAME TO
     RenameIndex {
         /// Index.
@@ -119,6 +121,28 @@ pub enum Ddl {
         /// The new name.
         to: String,
     },
+}
+
+/// ANALYZE or VACUUM.
+#[derive(Clone, Debug)]
+pub struct Analyze {
+    /// VACUUM.
+    pub vacuum: bool,
+    /// ANALYZE, or the option of VACUUM.
+    pub analyze: bool,
+    /// VERBOSE
+    pub verbose: bool,
+    /// Tables; none for all of them.
+    pub tables: Vec<AnalyzeTable>,
+}
+
+/// A table of ANALYZE or VACUUM.
+#[derive(Clone, Debug)]
+pub struct AnalyzeTable {
+    /// Its name.
+    pub name: QualifiedName,
+    /// Columns; none for all of them.
+    pub columns: Vec<String>,
 }
 
 /// A name with or without schema.
@@ -164,6 +188,10 @@ pub struct Like {
     pub indexes: bool,
     /// INCLUDING COMMENTS
     pub comments: bool,
+    /// INCLUDING GENERATED
+    pub generated: bool,
+    /// INCLUDING IDENTITY
+    pub identity: bool,
 }
 
 /// CREATE TABLE AS, SELECT INTO
@@ -286,6 +314,8 @@ pub struct CreateView {
     pub name: QualifiedName,
     /// OR REPLACE
     pub or_replace: bool,
+    /// TEMPORARY; a view of a temporary table is one anyway.
+    pub temporary: bool,
     /// Its columns.
     pub columns: Vec<super::OutputColumn>,
     /// Its query and what that names.
@@ -358,6 +388,13 @@ pub enum AlterTable {
         name: Option<String>,
         /// ENABLE
         enable: bool,
+    },
+    /// ALTER COLUMN SET STATISTICS
+    SetStatistics {
+        /// Column.
+        column: String,
+        /// How many common values and bounds ANALYZE looks for, -1 for the setting's number.
+        target: i32,
     },
     /// ALTER COLUMN SET / DROP NOT NULL
     SetNotNull {

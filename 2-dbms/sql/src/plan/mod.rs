@@ -1,11 +1,12 @@
 //! The typed plan: what the analyzer makes of a parse tree.
 //!
 //! It is logical: names are resolved, every expression has its type, coercions are explicit calls, but no access
-//! path is chosen yet. The engine's planner turns it into closures, the analytics crate into a DataFusion plan.
+//! path is chosen yet. The engine's planner turns it into closures.
 //!
 //! A column is named by a [`RelationId`] that is unique in the whole statement, so a reference from a
 //! subquery to an outer query needs no nesting level: a relation that the subquery does not list is an outer one.
 
+mod copy;
 mod cursor;
 mod ddl;
 mod expression;
@@ -15,6 +16,7 @@ mod rows;
 mod types;
 mod window;
 
+pub use copy::*;
 pub use cursor::*;
 pub use ddl::*;
 pub use expression::*;
@@ -77,6 +79,8 @@ pub enum StatementKind {
         /// DEFERRED rather than IMMEDIATE.
         deferred: bool,
     },
+    /// CHECKPOINT
+    Checkpoint,
     /// LISTEN channel.
     Listen(String),
     /// UNLISTEN channel, `None` for `*`.
@@ -101,6 +105,8 @@ pub enum StatementKind {
     },
     /// DEALLOCATE name, `None` for ALL.
     Deallocate(Option<String>),
+    /// COPY between a table or query and the client.
+    Copy(Box<Copy>),
     /// DECLARE name CURSOR FOR query.
     DeclareCursor(Box<DeclareCursor>),
     /// FETCH and MOVE.

@@ -278,6 +278,8 @@ pub enum PlStatement {
     OpenCursor {
         /// The variable that holds the cursor's name.
         cursor: usize,
+        /// It is CONSTANT: a cursor that is to be given a name cannot be opened.
+        constant: bool,
         /// Values of the variables that the query reads as its arguments.
         arguments: Vec<(usize, Expression)>,
         /// SCROLL or NO SCROLL.

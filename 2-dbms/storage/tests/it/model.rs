@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tuplix_storage::{
-    Comparison, Fragment, FragmentSchema, FragmentSnapshot, IndexColumn, IndexKind, IndexSchema, RowBatch,
-    RowId, ScanCursor, SimplePredicate, Test,
+    Comparison, Fragment, FragmentSchema, FragmentSnapshot, IndexColumn, IndexKind, IndexSchema, Refused,
+    RowBatch, RowId, ScanCursor, SimplePredicate, Test,
 };
 use tuplix_types::{TypeId, Value, compare};
 
@@ -18,6 +18,7 @@ type Rows = BTreeMap<RowId, Row>;
 #[derive(Clone, Debug)]
 enum Step {
     Insert(Row),
+    InsertUnlessTaken(Row),
     InsertAt(u32, Row),
     Update(usize, Vec<(usize, Value)>),
     ExchangeAndBack(usize, Vec<(usize, Value)>),
@@ -26,6 +27,8 @@ enum Step {
     UndoInsert(Row),
     Release,
     Snapshot,
+    Fork,
+    UpdateForks(usize, Vec<(usize, Value)>),
     RebuildIndexes,
 }
 
@@ -62,7 +65,8 @@ fn changes() -> impl Strategy<Value = Vec<(usize, Value)>> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        12 => row().prop_map(Step::Insert),
+        8 => row().prop_map(Step::Insert),
+        6 => row().prop_map(Step::InsertUnlessTaken),
         2 => (0..3000u32, row()).prop_map(|(slot, row)| Step::InsertAt(slot, row)),
         8 => (any::<usize>(), changes()).prop_map(|(i, c)| Step::Update(i, c)),
         2 => (any::<usize>(), changes()).prop_map(|(i, c)| Step::ExchangeAndBack(i, c)),
@@ -71,6 +75,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => row().prop_map(Step::UndoInsert),
         2 => Just(Step::Release),
         1 => Just(Step::Snapshot),
+        1 => Just(Step::Fork),
+        2 => (any::<usize>(), changes()).prop_map(|(i, c)| Step::UpdateForks(i, c)),
         1 => Just(Step::RebuildIndexes),
     ]
 }
@@ -107,12 +113,28 @@ struct Pair {
     /// Deleted and not released, oldest first.
     deleted: Vec<(RowId, Row)>,
     snapshots: Vec<(FragmentSnapshot, Rows)>,
+    /// Fragments that shared their chunks with this one when it was forked off them.
+    forks: Vec<(Fragment, Rows)>,
 }
 
 impl Pair {
     fn new() -> Pair {
         let fragment = Fragment::new(&FragmentSchema { columns: TYPES.to_vec(), indexes: indexes() });
-        Pair { fragment, rows: Rows::new(), deleted: Vec::new(), snapshots: Vec::new() }
+        Pair { fragment, rows: Rows::new(), deleted: Vec::new(), snapshots: Vec::new(), forks: Vec::new() }
+    }
+
+    /// The first unique index in which a live row has the key of `row`.
+    fn taken(&self, row: &Row) -> Option<usize> {
+        let key_of = |schema: &IndexSchema, row: &Row| {
+            schema.columns.iter().map(|key| row[key.column].clone()).collect()
+        };
+        let schemas = indexes().into_iter().enumerate().filter(|(_, schema)| schema.unique);
+        let mut taken = schemas.filter(|(_, schema)| {
+            let key: Row = key_of(schema, row);
+            !key.iter().any(Value::is_null)
+                && self.rows.values().any(|other| same_row(&key_of(schema, other), &key))
+        });
+        taken.next().map(|(number, _)| number)
     }
 
     fn pick(&self, which: usize) -> Option<RowId> {
@@ -129,6 +151,15 @@ impl Pair {
                 );
                 assert!(self.rows.insert(id, row).is_none());
             }
+            Step::InsertUnlessTaken(row) => match (self.fragment.insert_unless_taken(&row), self.taken(&row))
+            {
+                (Ok(id), None) => assert!(self.rows.insert(id, row).is_none()),
+                (Err(Refused::Taken { index, row: other }), Some(taken)) => {
+                    assert_eq!(index, taken);
+                    assert!(self.rows.contains_key(&other));
+                }
+                (outcome, taken) => panic!("{outcome:?}, but the model finds {taken:?}"),
+            },
             Step::InsertAt(slot, row) => {
                 let id = RowId(slot);
                 if !self.rows.contains_key(&id) {
@@ -171,6 +202,21 @@ impl Pair {
                 self.deleted.clear();
             }
             Step::Snapshot => self.snapshots.push((self.fragment.snapshot(), self.rows.clone())),
+            Step::Fork => {
+                let mut fork = self.fragment.fork();
+                for (number, schema) in indexes().into_iter().enumerate() {
+                    assert_eq!(fork.add_index(schema), Ok(number));
+                }
+                self.forks.push((std::mem::replace(&mut self.fragment, fork), self.rows.clone()));
+            }
+            Step::UpdateForks(which, changes) => {
+                for (fragment, rows) in &mut self.forks {
+                    let Some(which) = which.checked_rem(rows.len()) else { continue };
+                    let (id, row) = rows.iter_mut().nth(which).unwrap();
+                    fragment.update(*id, &changes);
+                    changes.iter().for_each(|(column, value)| row[*column] = value.clone());
+                }
+            }
             Step::RebuildIndexes => {
                 for (number, schema) in indexes().into_iter().enumerate() {
                     self.fragment.drop_index(number);
@@ -189,6 +235,7 @@ impl Pair {
         let snapshot = self.fragment.snapshot();
         check_snapshot(&snapshot, &self.rows);
         self.snapshots.iter().for_each(|(snapshot, rows)| check_snapshot(snapshot, rows));
+        self.forks.iter().for_each(|(fork, rows)| check_snapshot(&fork.snapshot(), rows));
         for (number, schema) in indexes().iter().enumerate() {
             self.check_lookups(number, schema);
             if schema.kind == IndexKind::Ordered {

@@ -72,9 +72,20 @@ pub fn add_interval_to_timestamptz(micros: i64, interval: &Interval, zone: TimeZ
     if is_infinite_timestamp(micros) {
         return Ok(micros);
     }
-    let local = micros.checked_add(zone.east_us()).ok_or_else(timestamp_out_of_range)?;
-    let sum = add_interval_to_timestamp(local, interval)? - zone.east_us();
-    if is_valid_timestamp(sum) { Ok(sum) } else { Err(timestamp_out_of_range()) }
+    let mut sum = micros;
+    let (months, days) = (
+        Interval { months: interval.months, ..Interval::default() },
+        Interval { days: interval.days, ..Interval::default() },
+    );
+    // Each step ends at what the clocks show then.
+    for step in [months, days] {
+        if step != Interval::default() {
+            let local = add_interval_to_timestamp(timestamptz_to_timestamp(sum, zone)?, &step)?;
+            sum = timestamp_to_timestamptz(local, zone)?;
+        }
+    }
+    let sum = sum.checked_add(interval.microseconds).filter(|sum| is_valid_timestamp(*sum));
+    sum.ok_or_else(timestamp_out_of_range)
 }
 
 /// As [`add_interval_to_timestamptz`], with the interval's parts negated.
@@ -171,7 +182,8 @@ pub fn timestamp_to_timestamptz(micros: i64, zone: TimeZone) -> Result<i64> {
     if is_infinite_timestamp(micros) {
         return Ok(micros);
     }
-    let shifted = micros.checked_sub(zone.east_us()).filter(|shifted| is_valid_timestamp(*shifted));
+    let shifted =
+        micros.checked_sub(zone.east_us_of_local(micros)).filter(|shifted| is_valid_timestamp(*shifted));
     shifted.ok_or_else(timestamp_out_of_range)
 }
 
@@ -180,7 +192,11 @@ pub fn timestamp_to_timestamptz(micros: i64, zone: TimeZone) -> Result<i64> {
 /// # Errors
 /// 22008 when it is out of range.
 pub fn timestamptz_to_timestamp(micros: i64, zone: TimeZone) -> Result<i64> {
-    timestamp_to_timestamptz(micros, TimeZone { east_s: -zone.east_s })
+    if is_infinite_timestamp(micros) {
+        return Ok(micros);
+    }
+    let shifted = micros.checked_add(zone.east_us(micros)).filter(|shifted| is_valid_timestamp(*shifted));
+    shifted.ok_or_else(timestamp_out_of_range)
 }
 
 /// The date of a year (astronomical), month and day; `None` when there is no such date.

@@ -54,9 +54,6 @@ impl Refusal {
                 sqlstate::INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
                 format!("time zone displacement out of range: \"{text}\""),
             ),
-            Refusal::UnknownZone(zone) if zone.contains('/') => {
-                SqlError::unsupported(format_args!("time zone \"{zone}\"")).hint("Use UTC or a fixed offset.")
-            }
             Refusal::UnknownZone(zone) => SqlError::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("time zone \"{zone}\" not recognized"),
@@ -186,7 +183,7 @@ fn offset(text: &str) -> Step<TimeZone> {
     if !junk.is_empty() || figures.is_empty() {
         return Err(Refusal::BadFormat);
     }
-    Ok(TimeZone { east_s: sign * (hour * 3600 + minute * 60 + second) })
+    Ok(TimeZone::fixed(sign * (hour * 3600 + minute * 60 + second)))
 }
 
 impl Decoder<'_> {
@@ -266,8 +263,7 @@ impl Decoder<'_> {
             return self.date(text);
         }
         if !starts_with_digit && self.expected.is_none() {
-            self.zone =
-                Some(TimeZone::from_abbreviation(text).ok_or_else(|| Refusal::UnknownZone(text.into()))?);
+            self.zone = Some(TimeZone::named(text).ok_or_else(|| Refusal::UnknownZone(text.into()))?);
             return self.note(ZONE);
         }
         // A time run together with its zone: 040506-08.
@@ -431,7 +427,7 @@ impl Decoder<'_> {
     }
 
     fn today(&mut self, shift: i64) -> Step {
-        let local = self.ctx.now + self.ctx.zone.east_us();
+        let local = self.ctx.now + self.ctx.zone.east_us(self.ctx.now);
         let (year, month, day) = civil_from_days(local.div_euclid(DAY_US) + shift);
         (self.year, self.month, self.day) = (year, i64::from(month), i64::from(day));
         // The year is astronomical already.
@@ -449,7 +445,7 @@ impl Decoder<'_> {
             Some(Word::Now) => {
                 self.today(0)?;
                 self.zone = Some(self.ctx.zone);
-                self.time = (self.ctx.now + self.ctx.zone.east_us()).rem_euclid(DAY_US);
+                self.time = (self.ctx.now + self.ctx.zone.east_us(self.ctx.now)).rem_euclid(DAY_US);
                 self.note(TIME | ZONE)
             }
             Some(Word::Today) => self.today(0),
@@ -500,7 +496,7 @@ impl Decoder<'_> {
             }
             Some(Word::Unit) => Err(Refusal::BadFormat),
             None => {
-                self.zone = Some(TimeZone::from_abbreviation(text).ok_or(Refusal::BadFormat)?);
+                self.zone = Some(TimeZone::named(text).ok_or(Refusal::BadFormat)?);
                 self.note(ZONE)
             }
         }
@@ -632,7 +628,7 @@ fn timestamp(ty: TypeId, text: &str, typmod: i32, ctx: &IoContext) -> Result<i64
                 if ty == TypeId::TIMESTAMPTZ { decoder.zone.unwrap_or(ctx.zone) } else { TimeZone::UTC };
             (decoder.days().checked_mul(DAY_US))
                 .and_then(|micros| micros.checked_add(decoder.time))
-                .and_then(|micros| micros.checked_sub(zone.east_us()))
+                .and_then(|micros| micros.checked_sub(zone.east_us_of_local(micros)))
                 .filter(|micros| super::is_valid_timestamp(*micros))
                 .ok_or_else(|| out_of_range("timestamp", text))?
         }

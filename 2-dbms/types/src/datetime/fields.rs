@@ -254,13 +254,13 @@ pub fn extract_timestamptz(field: Field, micros: i64, zone: TimeZone) -> Result<
     if is_infinite_timestamp(micros) {
         return Ok(infinite(field, micros > 0));
     }
-    let east = i64::from(zone.east_s);
+    let east = i64::from(zone.east_s(micros));
     match field {
         Field::Timezone => Ok(Some(integer(east))),
         Field::TimezoneHour => Ok(Some(integer(east / 3600))),
         Field::TimezoneMinute => Ok(Some(integer(east / 60 % 60))),
         Field::Epoch => extract_timestamp(field, micros),
-        _ => extract_timestamp(field, micros.saturating_add(zone.east_us())),
+        _ => extract_timestamp(field, micros.saturating_add(east * SECOND_US)),
     }
 }
 

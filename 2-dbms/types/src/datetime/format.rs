@@ -31,7 +31,7 @@ fn put_era(year: i64, out: &mut String) {
     }
 }
 
-fn put_fraction(micros: i64, out: &mut String) {
+pub(super) fn put_fraction(micros: i64, out: &mut String) {
     if micros != 0 {
         let digits = format!("{micros:06}");
         out.push('.');
@@ -70,14 +70,14 @@ fn infinity(micros: i64) -> Option<&'static str> {
     }
 }
 
-fn put_timestamp(micros: i64, zone: Option<TimeZone>, out: &mut String) {
+fn put_timestamp(micros: i64, east_s: Option<i32>, out: &mut String) {
     let civil = Civil::from_micros(micros);
     put_date(civil.year, civil.month, civil.day, out);
     out.push(' ');
     format_time(civil.time, out);
-    if let Some(zone) = zone {
-        let seconds = zone.east_s.unsigned_abs();
-        out.push(if zone.east_s < 0 { '-' } else { '+' });
+    if let Some(east_s) = east_s {
+        let seconds = east_s.unsigned_abs();
+        out.push(if east_s < 0 { '-' } else { '+' });
         let _ = write!(out, "{:02}", seconds / 3600);
         if seconds % 3600 != 0 {
             let _ = write!(out, ":{:02}", seconds / 60 % 60);
@@ -101,7 +101,10 @@ pub fn format_timestamp(micros: i64, out: &mut String) {
 pub fn format_timestamptz(micros: i64, zone: TimeZone, out: &mut String) {
     match infinity(micros) {
         Some(text) => out.push_str(text),
-        None => put_timestamp(micros.saturating_add(zone.east_us()), Some(zone), out),
+        None => {
+            let east_s = zone.east_s(micros);
+            put_timestamp(micros.saturating_add(i64::from(east_s) * SECOND_US), Some(east_s), out);
+        }
     }
 }
 

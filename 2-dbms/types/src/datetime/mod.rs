@@ -1,22 +1,24 @@
-//! Dates, times, timestamps and intervals: calendar arithmetic, text in the ISO style, fields.
+//! Dates, times, timestamps and intervals: calendar arithmetic, text, fields.
 //!
 //! Everything is microseconds or days since 2000-01-01, as in [`Value`](crate::Value). The calendar is
-//! the proleptic Gregorian one. A session's time zone is UTC or a fixed offset; zones with rules
-//! (`Europe/Berlin`) are refused by name.
+//! the proleptic Gregorian one. A session's time zone is UTC, a fixed offset or one of the time zone
+//! database (`Europe/Berlin`).
 //!
 //! [`civil`] converts between days and dates; `tokens` and `decode` read text as PostgreSQL's
-//! `datetime.c` does; `format` writes it; `interval` and `arithmetic` compute; `fields` answers
+//! `datetime.c` does; `format` and `style` write it; `zone` knows what clocks show where; `interval` and `arithmetic` compute; `fields` answers
 //! `extract` and `date_trunc`.
 
 use crate::error::SqlError;
 use crate::sqlstate;
 
+pub mod abbreviation;
 mod arithmetic;
 pub mod civil;
 mod decode;
 mod fields;
 mod format;
 mod interval;
+mod style;
 mod tokens;
 mod zone;
 
@@ -34,7 +36,8 @@ pub use fields::{
 };
 pub use format::{format_date, format_interval, format_time, format_timestamp, format_timestamptz};
 pub use interval::{fit_interval, parse_interval};
-pub use zone::TimeZone;
+pub use style::{DateStyle, IntervalStyle};
+pub use zone::{Moment, TimeZone};
 
 /// Microseconds in a second.
 pub const SECOND_US: i64 = 1_000_000;

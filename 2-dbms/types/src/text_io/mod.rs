@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ecow::EcoString;
 
-use crate::datetime::{self, TimeZone};
+use crate::datetime::{self, DateStyle, IntervalStyle, TimeZone};
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
 use crate::numeric::Numeric;
@@ -50,6 +50,10 @@ pub struct IoContext {
     pub now: i64,
     /// How ambiguous dates are read.
     pub date_order: DateOrder,
+    /// How dates and timestamps are written.
+    pub date_style: DateStyle,
+    /// `IntervalStyle`.
+    pub interval_style: IntervalStyle,
     /// `bytea_output = escape`
     pub bytea_escape: bool,
     /// The labels of enums.
@@ -62,8 +66,28 @@ impl Default for IoContext {
             zone: TimeZone::UTC,
             now: 0,
             date_order: DateOrder::Mdy,
+            date_style: DateStyle::Iso,
+            interval_style: IntervalStyle::Postgres,
             bytea_escape: false,
             labels: None,
+        }
+    }
+}
+
+impl IoContext {
+    /// What a session's settings say, as `SHOW` would print them.
+    pub fn of_settings(setting: impl Fn(&str) -> Option<String>) -> IoContext {
+        let style = setting("DateStyle");
+        let style = style.and_then(|style| DateStyle::parse(&style, Default::default())).unwrap_or_default();
+        let zone = setting("TimeZone").and_then(|name| TimeZone::parse(&name).ok());
+        IoContext {
+            zone: zone.unwrap_or_default(),
+            date_order: style.1,
+            date_style: style.0,
+            interval_style: setting("IntervalStyle")
+                .map_or_else(Default::default, |name| IntervalStyle::parse(&name)),
+            bytea_escape: setting("bytea_output").is_some_and(|output| output == "escape"),
+            ..IoContext::default()
         }
     }
 }
@@ -244,11 +268,11 @@ pub fn format_value(value: &Value, ctx: &IoContext, out: &mut String) {
             encode_hex(v, out);
         }
         Value::Uuid(v) => scalar::format_uuid(v, out),
-        Value::Date(v) => datetime::format_date(*v, out),
+        Value::Date(v) => ctx.date_style.date(*v, ctx.date_order, out),
         Value::Time(v) => datetime::format_time(*v, out),
-        Value::Timestamp(v) => datetime::format_timestamp(*v, out),
-        Value::Timestamptz(v) => datetime::format_timestamptz(*v, ctx.zone, out),
-        Value::Interval(v) => datetime::format_interval(v, out),
+        Value::Timestamp(v) => ctx.date_style.timestamp(*v, ctx.date_order, out),
+        Value::Timestamptz(v) => ctx.date_style.timestamptz(*v, ctx.zone, ctx.date_order, out),
+        Value::Interval(v) => ctx.interval_style.interval(v, out),
         Value::Jsonb(v) => v.format(out),
         Value::Array(v) => format_array(v, ctx, out),
         Value::Record(v) => format_record(v, ctx, out),

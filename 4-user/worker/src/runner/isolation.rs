@@ -194,6 +194,9 @@ pub(super) fn find_program(name: &str, search_path: &str) -> Result<PathBuf, Str
         return match fs::metadata(name) {
             Ok(found) if found.is_dir() => Err(format!("the program {name} is a directory")),
             Ok(_) => Ok(PathBuf::from(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('/') => {
+                Err(format!("there is no program {name}"))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
                 "there is no program {name}\n  A path without a leading / begins in the task's working directory, where its inputs are."
             )),

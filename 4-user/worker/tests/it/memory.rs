@@ -23,6 +23,19 @@ fn a_task_over_its_memory_is_ended_and_told() {
     }
 }
 
+/// The last command of a pipe succeeds when the one before it was ended: with less than all of its input.
+#[test]
+fn a_task_over_its_memory_is_never_done() {
+    for mut node in nodes() {
+        node.put("/home/ada/kept", b"whole");
+        let mut spec = shell(&format!("{HOG} > counted"));
+        spec.outputs = serde_json::json!([{"from": "counted", "path": "/home/ada/kept"}]);
+        spec.memory = 64 << 20;
+        node.run(&spec).failed("it used more than its 64 MiB of memory: raise `memory`");
+        assert_eq!(node.get("/home/ada/kept").as_deref(), Some("whole"));
+    }
+}
+
 #[test]
 fn a_task_within_its_memory_runs() {
     for mut node in nodes() {

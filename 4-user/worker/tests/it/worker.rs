@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use tuplix::Value;
 use tuplix_services::scheduler::{Claim, Policy, Usage, WorkerOffer};
 use tuplix_services::{Bucket, TaskId, WorkerId, errors};
 use tuplix_worker::{Isolation, Stream, Worker, WorkerError, WorkerOptions, log_path};
@@ -23,6 +24,23 @@ fn wait_until_it_runs(node: &mut Node, task: TaskId, attempt: i32) -> PathBuf {
         found.is_some()
     });
     found.unwrap()
+}
+
+/// A pulse thread forgets: nobody else does.
+#[test]
+fn old_tasks_go_with_their_logs_and_received_messages_too() {
+    let mut node = Node::with(|options| options.sweep_every = Duration::from_millis(64));
+    let kept = node.submit(&shell("echo kept"));
+    node.wait(kept).done();
+    let log = log_path(OWNER, kept, 1, Stream::Stdout);
+    assert_eq!(node.get(&log).as_deref(), Some("kept\n"));
+    node.session.execute("SELECT os.send('alice', 'bob', 'x'); SELECT os.receive('bob')").unwrap();
+    for setting in ["scheduler.history_ms", "ipc.history_ms"] {
+        tuplix_services::os::set(&mut node.session, setting, -1000).unwrap();
+    }
+    let left = "SELECT (SELECT count(*) FROM os.task) + (SELECT count(*) FROM os.task_result) + (SELECT count(*) FROM os.message_history)";
+    node.until(|node| node.session.query(left, &[]).unwrap().get(0, 0).and_then(Value::as_i64) == Some(0));
+    assert_eq!(node.get(&log), None);
 }
 
 #[test]

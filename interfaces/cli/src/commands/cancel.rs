@@ -7,6 +7,7 @@ use clap::Args;
 use tuplix_services::scheduler::Scheduler;
 use tuplix_services::{GraphId, TaskId};
 
+use super::{counted, follow};
 use crate::node::{Target, explain};
 
 /// Arguments of `cancel`.
@@ -36,12 +37,14 @@ pub(super) fn run(cancel: &Cancel) -> anyhow::Result<ExitCode> {
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
     let mut out = std::io::stdout().lock();
     if cancel.graph {
-        let count =
-            scheduler.cancel_graph(&mut node.session, GraphId(cancel.id), &cancel.why).map_err(explain)?;
-        writeln!(out, "cancelled {count} tasks of graph {}", cancel.id)?;
+        let count = scheduler
+            .cancel_graph(&mut node.session, GraphId(cancel.id), &cancel.why)
+            .map_err(follow::unknown_explained)?;
+        writeln!(out, "cancelled {} of graph {}", counted(count.unsigned_abs().into(), "task"), cancel.id)?;
     } else {
-        let state =
-            scheduler.cancel_task(&mut node.session, TaskId(cancel.id), &cancel.why).map_err(explain)?;
+        let state = scheduler
+            .cancel_task(&mut node.session, TaskId(cancel.id), &cancel.why)
+            .map_err(follow::unknown_explained)?;
         writeln!(out, "task {} is {state}", cancel.id)?;
     }
     Ok(ExitCode::SUCCESS)

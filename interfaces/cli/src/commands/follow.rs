@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anyhow::bail;
 use tuplix::{Rows, SqlError, Value, sqlstate};
-use tuplix_services::{GraphId, TaskId};
+use tuplix_services::{GraphId, TaskId, errors};
 
 use super::files::Files;
 use super::interrupt::{INTERRUPTED, Interrupts};
 use super::logs;
+use super::parked::Parked;
 use super::progress::{Counts, Progress};
 use crate::node::{Node, Target, explain};
 
@@ -20,8 +21,15 @@ const GRAPH: &str = include_str!("graph.sql");
 const FAILURES: &str = include_str!("failures.sql");
 const TASK: &str = include_str!("task.sql");
 
+/// What to do about a number that is nobody's.
+const TASKS: &str = "Those that there are: tuplix ps --all";
+const GRAPHS: &str = "Those that there are: tuplix sql 'SELECT graph_id, name, state FROM os.graph'";
+
 /// How long to wait for a word before looking again: a node that hangs is noticed by the query.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// From one task of a graph to the next.
+const TASK_STEP: i64 = 64;
 
 /// Failed tasks that are shown, and lines of each one's standard error.
 const FAILURES_SHOWN: usize = 10;
@@ -35,15 +43,14 @@ struct State {
     cancelled: i64,
     counts: Counts,
     elapsed_ms: i64,
+    first_task: TaskId,
 }
 
 impl State {
     fn read(node: &mut Node, graph: GraphId) -> anyhow::Result<State> {
         let rows = node.session.query(GRAPH, &key(graph)).map_err(trouble)?;
         if rows.is_empty() {
-            bail!(
-                "there is no graph {graph}\n  Those that there are: tuplix sql 'SELECT graph_id, name, state FROM os.graph'"
-            );
+            bail!("there is no graph {graph}\n  {GRAPHS}");
         }
         let (done, failed, cancelled) = (number(&rows, 0, 3), number(&rows, 0, 4), number(&rows, 0, 5));
         let over = done + failed + cancelled;
@@ -54,12 +61,14 @@ impl State {
             cancelled,
             counts: Counts { tasks: number(&rows, 0, 2), over, failed, running: number(&rows, 0, 6) },
             elapsed_ms: number(&rows, 0, 7),
+            first_task: TaskId(number(&rows, 0, 8)),
         })
     }
 
     /// The counts as a sentence has them.
     fn summary(&self) -> String {
-        let mut text = format!("{} of {} tasks done", self.done, self.counts.tasks);
+        let tasks = super::counted(self.counts.tasks.unsigned_abs(), "task");
+        let mut text = format!("{} of {tasks} done", self.done);
         for (count, what) in [(self.counts.failed, "failed"), (self.cancelled, "cancelled")] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
@@ -89,10 +98,22 @@ struct Lost(String);
 fn trouble(error: SqlError) -> anyhow::Error {
     let gone = [sqlstate::CONNECTION_FAILURE, sqlstate::ADMIN_SHUTDOWN];
     if gone.contains(&error.sqlstate()) {
-        Lost(error.fields().message.clone()).into()
+        // "the connection to the server was lost: why"
+        let said = &error.fields().message;
+        Lost(said.rsplit_once(": ").map_or(said.as_str(), |(_, why)| why).to_owned()).into()
     } else {
         explain(error)
     }
+}
+
+/// An error of a call that takes the number of a task or graph.
+pub(super) fn unknown_explained(error: SqlError) -> anyhow::Error {
+    let hint = match error.sqlstate() {
+        errors::UNKNOWN_TASK => TASKS,
+        errors::UNKNOWN_GRAPH => GRAPHS,
+        _ => return explain(error),
+    };
+    anyhow::anyhow!("{}\n  {hint}", error.message())
 }
 
 /// Adds how to go on when the node went away.
@@ -140,9 +161,14 @@ fn until_over(
     let watch = interrupts.map(|interrupts| interrupts.cancel(target, graph, progress.bar()));
     // Listening comes first: what happens after the first look is not missed.
     node.session.execute(&format!("LISTEN os_graph_{graph}")).map_err(trouble)?;
+    let mut parked = Parked::default();
     loop {
         let state = State::read(node, graph)?;
         progress.show(state.counts);
+        let last = TaskId(state.first_task.0 + (state.counts.tasks - 1) * TASK_STEP);
+        for line in parked.look(node, state.first_task, last).map_err(trouble)? {
+            progress.bar().suspend(|| eprintln!("{line}"));
+        }
         if state.state != "running" {
             progress.end();
             return Ok((state, watch.is_some_and(|watch| watch.seen())));
@@ -168,14 +194,18 @@ pub(super) fn task(node: &mut Node, target: &Target, task: TaskId) -> anyhow::Re
 
 fn task_until_over(node: &mut Node, task: TaskId) -> anyhow::Result<Rows> {
     let mut listening = false;
+    let mut parked = Parked::default();
     loop {
         let key = [Value::Int4(task.bucket().0), Value::Int8(task.0)];
         let rows = node.session.query(TASK, &key).map_err(trouble)?;
         if rows.is_empty() {
-            bail!("there is no task {task}\n  Those that there are: tuplix ps --all");
+            bail!("there is no task {task}\n  {TASKS}");
         }
         if ["done", "failed", "cancelled"].contains(&text(&rows, 0, 1).as_str()) {
             return Ok(rows);
+        }
+        for line in parked.look(node, task, task).map_err(trouble)? {
+            eprintln!("{line}");
         }
         if listening {
             node.session.wait_notifications(SILENCE).map_err(trouble)?;

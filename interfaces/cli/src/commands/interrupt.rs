@@ -68,7 +68,8 @@ async fn watch(mut signal: Signal, target: Target, graph: GraphId, seen: Arc<Ato
         // Not waited for here: a node that hangs must not keep the second Ctrl-C from leaving.
         tokio::task::spawn_blocking(move || match cancel(&target, graph) {
             Ok(count) => {
-                bar.suspend(|| eprintln!("tuplix: cancelling {count} tasks; Ctrl-C again leaves at once"));
+                let tasks = super::counted(count.unsigned_abs().into(), "task");
+                bar.suspend(|| eprintln!("tuplix: cancelling {tasks}; Ctrl-C again leaves at once"));
             }
             Err(error) => bar.suspend(|| eprintln!("tuplix: could not cancel: {error:#}")),
         });

@@ -1,15 +1,20 @@
 //! The commands, one file each.
 
+mod backup;
 mod cancel;
 mod check;
+mod checkpoint;
 mod files;
 mod follow;
 mod interrupt;
 mod log;
 mod logs;
+mod parked;
 mod progress;
 mod ps;
+mod recovery;
 mod recv;
+mod restore;
 mod retry;
 mod run;
 mod send;
@@ -65,8 +70,14 @@ pub(crate) enum Command {
     Send(send::Send),
     /// Take messages.
     Recv(recv::Recv),
-    /// Check the invariants of all services.
+    /// Check files, rows and the services' invariants.
     Check(check::Check),
+    /// Write a checkpoint now.
+    Checkpoint(checkpoint::Checkpoint),
+    /// Copy a data directory while its node runs.
+    Backup(backup::Backup),
+    /// Make a data directory of a backup.
+    Restore(restore::Restore),
     /// Send SQL to a node and print its answers.
     Sql(sql::Sql),
     /// The helper process of a worker.
@@ -99,6 +110,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(send) => send::run(&send),
         Command::Recv(recv) => recv::run(&recv),
         Command::Check(check) => check::run(&check),
+        Command::Checkpoint(checkpoint) => checkpoint::run(&checkpoint),
+        Command::Backup(backup) => backup::run(&backup),
+        Command::Restore(restore) => restore::run(&restore),
         Command::Sql(sql) => sql::run(&sql),
         Command::TaskRunner(runner) => task_runner::run(&runner),
         Command::Log(log) => log::run(&log),
@@ -117,6 +131,12 @@ impl DataDirectory {
     pub(crate) fn path(&self) -> &Path {
         &self.directory
     }
+}
+
+/// A number with its noun: `1 task`, `2 tasks`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.

@@ -1,10 +1,13 @@
 //! `tuplix recv`: takes messages.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use tuplix::Value;
 use tuplix_machine::Machine;
 use tuplix_services::ReceiverId;
 use tuplix_services::ipc::{Ipc, Message};
@@ -14,10 +17,16 @@ use crate::graph::units;
 use crate::node::{Node, Target, explain};
 use crate::render::{Format, show, type_id};
 
+const SENDER: &str = include_str!("sender.sql");
+
+/// The object id of `text`.
+const TEXT: u32 = 25;
+
 /// Arguments of `recv`.
 #[derive(Args)]
 #[command(after_help = "\
-A message is consumed when it was printed; after an interruption it comes again.
+A message is consumed when it was printed; after an interruption it comes again. The sender is a user, a task's number, or the
+number that another name has.
 
 Examples:
   tuplix recv                        the user's next message; exit status 1 when there is none
@@ -26,10 +35,10 @@ Examples:
   tuplix recv --raw ada > report.txt")]
 pub(crate) struct Recv {
     /// Whose messages: a name or a number; the user's if left out.
-    #[arg(value_name = "RECEIVER")]
+    #[arg(value_name = "RECEIVER", value_parser = NonEmptyStringValueParser::new())]
     receiver: Option<String>,
     /// Only from this sender.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     from: Option<String>,
     /// All that wait.
     #[arg(long)]
@@ -78,13 +87,27 @@ fn take(recv: &Recv, node: &mut Node, ipc: &Ipc, receiver: ReceiverId) -> anyhow
     node.session.execute("BEGIN").map_err(explain)?;
     let messages = ipc.receive(&mut node.session, receiver, count, only_from).map_err(explain)?;
     if !messages.is_empty() {
-        print(recv, &messages)?;
+        let senders = senders(node, &messages)?;
+        print(recv, &messages, &senders)?;
     }
     node.session.execute("COMMIT").map_err(explain)?;
     Ok(!messages.is_empty())
 }
 
-fn print(recv: &Recv, messages: &[Message]) -> anyhow::Result<()> {
+/// What the senders are called.
+fn senders(node: &mut Node, messages: &[Message]) -> anyhow::Result<BTreeMap<i64, String>> {
+    let mut names = BTreeMap::new();
+    for sender in messages.iter().map(|message| message.sender.0) {
+        if !names.contains_key(&sender) {
+            let rows = node.session.query(SENDER, &[Value::Int8(sender)]).map_err(explain)?;
+            let name = rows.get(0, 0).and_then(Value::as_str).unwrap_or_default();
+            names.insert(sender, name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn print(recv: &Recv, messages: &[Message], senders: &BTreeMap<i64, String>) -> anyhow::Result<()> {
     if recv.raw {
         let mut out = std::io::stdout().lock();
         for message in messages {
@@ -93,18 +116,14 @@ fn print(recv: &Recv, messages: &[Message]) -> anyhow::Result<()> {
         return Ok(out.flush()?);
     }
     let column = |name: &str, type_id| Column { name: name.to_owned(), type_id };
-    let columns = vec![
-        column("message", type_id::NUMBERS[0]),
-        column("sender", type_id::NUMBERS[0]),
-        column("text", 25),
-    ];
+    let columns = vec![column("message", type_id::NUMBERS[0]), column("sender", TEXT), column("text", TEXT)];
     show(&recv.format, "", |each| {
         each(Answer::Columns(columns))?;
         for message in messages {
             let text = String::from_utf8_lossy(&message.data).into_owned();
             each(Answer::Row(vec![
                 Some(message.number.to_string()),
-                Some(message.sender.to_string()),
+                senders.get(&message.sender.0).cloned(),
                 Some(text),
             ]))?;
         }

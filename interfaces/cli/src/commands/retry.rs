@@ -27,7 +27,9 @@ pub(crate) struct Retry {
 pub(super) fn run(retry: &Retry) -> anyhow::Result<ExitCode> {
     let mut node = retry.target.connect()?;
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
-    let state = scheduler.retry_task(&mut node.session, TaskId(retry.task)).map_err(explain)?;
+    let state = scheduler
+        .retry_task(&mut node.session, TaskId(retry.task))
+        .map_err(super::follow::unknown_explained)?;
     writeln!(std::io::stdout(), "task {} is {state}", retry.task)?;
     Ok(ExitCode::SUCCESS)
 }

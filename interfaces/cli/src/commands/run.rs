@@ -8,8 +8,8 @@ use clap::Args;
 use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::Scheduler;
 
-use super::follow;
 use super::interrupt::Interrupts;
+use super::{counted, follow};
 use crate::graph::Graph;
 use crate::node::{Target, explain};
 
@@ -17,7 +17,7 @@ use crate::node::{Target, explain};
 #[derive(Args)]
 #[command(after_help = "\
 docs/graphs.md describes the file. Ctrl-C cancels the graph and waits until its processes have ended.
-Exit status: 0 only when every task is done.
+Exit status: 0 only when every task is done, 130 when Ctrl-C cancelled it.
 
 Examples:
   tuplix run wordcount.toml
@@ -41,7 +41,7 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let graph = Graph::read(&run.graph, &crate::node::user())?;
     let mut out = std::io::stdout();
     if run.check {
-        writeln!(out, "{}: {} tasks", graph.name, graph.tasks)?;
+        writeln!(out, "{}: {}", graph.name, counted(graph.tasks as u64, "task"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut node = run.target.connect()?;
@@ -56,6 +56,6 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
         writeln!(out, "{id}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "graph {id} {}: {} tasks", graph.name, graph.tasks)?;
+    writeln!(out, "graph {id} {}: {}", graph.name, counted(graph.tasks as u64, "task"))?;
     follow::graph(&mut node, &run.target, id, Some(interrupts))
 }

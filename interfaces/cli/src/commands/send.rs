@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use tuplix_services::ReceiverId;
 use tuplix_services::ipc::Ipc;
 
@@ -21,13 +22,13 @@ Examples:
   tuplix send --from bob --key report-7 ada - < report.txt   sent twice under one key, it is there once")]
 pub(crate) struct Send {
     /// Who gets it.
-    #[arg(value_name = "RECEIVER")]
+    #[arg(value_name = "RECEIVER", value_parser = NonEmptyStringValueParser::new())]
     receiver: String,
     /// What it says, - for standard input.
     #[arg(value_name = "TEXT")]
     text: String,
     /// Who sends it: a name or a number. The task that runs the command, or else its user.
-    #[arg(long, value_name = "NAME", env = "TUPLIX_TASK_ID")]
+    #[arg(long, value_name = "NAME", env = "TUPLIX_TASK_ID", value_parser = NonEmptyStringValueParser::new())]
     from: Option<String>,
     /// A second message of one sender under the same key is the first one.
     #[arg(long, value_name = "KEY")]

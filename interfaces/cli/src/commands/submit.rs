@@ -5,11 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::{Scheduler, TaskSpec};
 
 use super::files::{absolute, base_name};
+use super::parked::Parked;
 use crate::graph::{INPUT_NAME, OUTPUT_NAME, units};
 use crate::node::{Target, explain};
 
@@ -58,7 +60,7 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
     priority: i32,
     /// Who gets a message when it ends; stands in the user's home bucket.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     reply_to: Option<String>,
     #[command(flatten)]
     target: Target,
@@ -88,5 +90,8 @@ pub(super) fn run(submit: &Submit) -> anyhow::Result<ExitCode> {
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
     let task = scheduler.submit_task(&mut node.session, home, &spec).map_err(explain)?;
     writeln!(std::io::stdout(), "{task}")?;
+    for line in Parked::default().look(&mut node, task, task).map_err(explain)? {
+        eprintln!("{line}");
+    }
     Ok(ExitCode::SUCCESS)
 }

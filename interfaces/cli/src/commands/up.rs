@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tuplix::{LogMode, Options, RecoveryReport, Tuplix};
+use tuplix::{Durability, LogMode, Options, RecoveryReport, Tuplix, sqlstate};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
-use super::{DataDirectory, explain};
-use crate::graph::units::size;
+use super::{DataDirectory, counted, explain};
+use crate::graph::units::{size, time};
 
 /// Ports looked at when the wanted one is taken.
 const PORTS_TRIED: u16 = 100;
@@ -29,6 +29,9 @@ const LEASE: Duration = Duration::from_secs(300);
 /// Where tasks have their private folders, in the data directory.
 const WORK_FOLDER: &str = "work";
 
+/// What to do about a full disk.
+const FREE_SPACE: &str = "Free space on the disk of the data directory, then start the node again.";
+
 /// Arguments of `up`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -41,7 +44,7 @@ Examples:
 Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
 programs and the node's socket. Where this machine does not permit that, the start says so.
 
-SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements finish, writes the log out and exits 0.")]
+SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements finish, writes a checkpoint and exits 0.")]
 pub(crate) struct Up {
     #[command(flatten)]
     data: DataDirectory,
@@ -51,9 +54,18 @@ pub(crate) struct Up {
     /// Partitions that run transactions side by side; 0 takes one for each core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     partitions: usize,
-    /// Whether changes are logged to disk.
+    /// Whether changes are logged to disk; off begins empty, and is refused on a directory that has a database.
     #[arg(long, value_enum, default_value_t = Log::On)]
     log: Log,
+    /// Write a checkpoint when the log has grown by so much; 0: only when asked to, and at the end.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    checkpoint_log_size: i64,
+    /// Write checkpoints no faster than so much a second; 0: as fast as the disk goes.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    checkpoint_rate: i64,
+    /// Keep the log so far back, as 12h, so that tuplix restore can go to any moment since.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    log_retention: i64,
     /// Run no tasks.
     #[arg(long)]
     no_worker: bool,
@@ -115,6 +127,14 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
         }
     };
     server.serve(node.clone(), stop).await;
+    let checkpoint = {
+        let node = node.clone();
+        tokio::task::spawn_blocking(move || node.checkpoint()).await?
+    };
+    if let Err(error) = checkpoint {
+        // The log has everything: the next start takes longer, that is all.
+        eprintln!("tuplix: the last checkpoint could not be written: {error}");
+    }
     node.close().map_err(|error| explain(&error)).context("the log could not be written out")?;
     writeln!(std::io::stdout(), "tuplix: stopped")?;
     Ok(())
@@ -159,9 +179,11 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
 
 /// Makes the data directory and returns its absolute path.
 fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(directory)
-        .and_then(|()| directory.canonicalize())
-        .with_context(|| format!("cannot use {} as data directory", directory.display()))
+    std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize()).map_err(|error| {
+        let full = error.kind() == std::io::ErrorKind::StorageFull;
+        let hint = if full { format!("\n  {FREE_SPACE}") } else { String::new() };
+        anyhow::anyhow!("cannot use {} as data directory: {error}{hint}", directory.display())
+    })
 }
 
 fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
@@ -172,10 +194,19 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
             Log::On => LogMode::On,
             Log::Off => LogMode::Off,
         },
+        durability: Durability {
+            checkpoint_log_bytes: up.checkpoint_log_size.unsigned_abs(),
+            checkpoint_bytes_per_second: up.checkpoint_rate.unsigned_abs(),
+            log_retention_us: up.log_retention.saturating_mul(1000),
+            events: Some(super::recovery::reporter()),
+        },
         ..Options::default()
     };
     Tuplix::open_with(&options)
-        .map_err(|error| explain(&error))
+        .map_err(|error| match (error.sqlstate(), &error.fields().hint) {
+            (sqlstate::DISK_FULL, None) => explain(&error.hint(FREE_SPACE)),
+            _ => explain(&error),
+        })
         .with_context(|| format!("cannot open the data directory {}", directory.display()))
 }
 
@@ -204,9 +235,36 @@ fn in_use(address: SocketAddr) -> String {
     let first = address.port().saturating_add(1);
     let free = |port: &u16| TcpListener::bind((address.ip(), *port)).is_ok();
     if let Some(port) = (first..first.saturating_add(PORTS_TRIED)).find(free) {
-        text.push_str(&format!("\n  The next free one is {port}: tuplix up --port {port}"));
+        let again = again(std::env::args().skip(1), port);
+        text.push_str(&format!("\n  The next free one is {port}: tuplix {again}"));
     }
     text
+}
+
+/// The same arguments with another port, as a shell takes them.
+fn again(arguments: impl Iterator<Item = String>, port: u16) -> String {
+    let mut words = Vec::new();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        if argument == "--port" {
+            // Its number goes too.
+            arguments.next();
+        } else if !argument.starts_with("--port=") {
+            words.push(quoted(argument));
+        }
+    }
+    words.push(format!("--port {port}"));
+    words.join(" ")
+}
+
+/// A word that a shell reads as this text.
+fn quoted(text: String) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// Says what was recovered, what listens where and how to get in.
@@ -225,6 +283,10 @@ fn announce(
     } else {
         let report = node.recovery_report();
         writeln!(out, "  recovered {}", recovered(&report))?;
+        for what in &report.damaged {
+            writeln!(out, "  damaged   {what}")?;
+            writeln!(out, "            an older one and the log since then were read in its place")?;
+        }
         if let Some(cut) = &report.cut {
             writeln!(out, "  cut       {cut}")?;
             writeln!(out, "            nothing in it was acknowledged")?;
@@ -250,16 +312,26 @@ fn announce(
     Ok(out.flush()?)
 }
 
-/// What the start-up replayed.
+/// What the start-up read.
 fn recovered(report: &RecoveryReport) -> String {
-    match report.epochs {
-        0 => "nothing, the log is empty".to_owned(),
-        epochs => format!(
+    let log = match report.epochs {
+        0 => None,
+        epochs => Some(format!(
             "{} in {}, {} bytes of log",
             counted(report.records, "transaction"),
             counted(epochs, "epoch"),
             report.bytes
-        ),
+        )),
+    };
+    let checkpoint = report.checkpoint.map(|checkpoint| {
+        format!("{} of a checkpoint of {} bytes", counted(checkpoint.rows, "row"), checkpoint.bytes)
+    });
+    match (checkpoint, log) {
+        (None, None) => "nothing, the log is empty".to_owned(),
+        (Some(all), None) | (None, Some(all)) => format!("{all}, in {} ms", report.microseconds / 1000),
+        (Some(checkpoint), Some(log)) => {
+            format!("{checkpoint}, then {log}, in {} ms", report.microseconds / 1000)
+        }
     }
 }
 
@@ -302,11 +374,6 @@ fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::R
     Ok(())
 }
 
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
-}
-
 /// Completes at the first SIGTERM or SIGINT.
 async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
@@ -325,6 +392,22 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let text = in_use(taken.local_addr().unwrap());
         assert!(text.contains("is in use"), "{text}");
-        assert!(text.contains("tuplix up --port"), "{text}");
+        assert!(text.contains(" --port "), "{text}");
+    }
+
+    /// Without the data directory it would be another node.
+    #[test]
+    fn another_port_keeps_all_other_options() {
+        for (given, expected) in [
+            ("up", "up --port 7"),
+            ("up --port 5433 --data /srv/t", "up --data /srv/t --port 7"),
+            ("up --port=5433 --log off", "up --log off --port 7"),
+        ] {
+            assert_eq!(again(given.split(' ').map(str::to_owned), 7), expected);
+        }
+        assert_eq!(
+            again(["up", "--data", "a 'b"].map(str::to_owned).into_iter(), 7),
+            "up --data 'a '\\''b' --port 7"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! GRAPH.toml: tasks and what they need. docs/graphs.md describes every key.
 //!
 //! What is wrong is said with the file and the line before anything is submitted: unknown keys, values of another
-//! kind, two tasks of one name, a need that no task has, a cycle.
+//! kind or out of bounds, two tasks of one name, a need that no task has, a cycle.
 
 mod cycle;
 pub(crate) mod units;
@@ -20,6 +20,16 @@ use units::{Size, Time};
 pub(crate) const INPUT_NAME: &str = "as";
 pub(crate) const OUTPUT_NAME: &str = "from";
 
+/// What the scheduler accepts (`3-services/scheduler/procedures/check_spec.sql`).
+const NAME_MAX: i64 = 200;
+const PROGRAM_MAX: i64 = 4096;
+const CORES_MAX: i64 = 4096;
+const ATTEMPTS_MAX: i64 = 1000;
+const DAY_MS: i64 = 86_400_000;
+
+/// What workers run.
+const KIND: &str = "exec";
+
 /// A graph as its file has it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +45,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Task {
     name: Spanned<String>,
-    program: String,
+    program: Spanned<String>,
     #[serde(default)]
     arguments: Vec<String>,
     #[serde(default)]
@@ -45,15 +55,15 @@ struct Task {
     #[serde(default)]
     outputs: Paths,
     memory: Option<Size>,
-    cores: Option<u32>,
+    cores: Option<Spanned<i64>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
-    max_attempts: Option<u32>,
-    timeout: Option<Time>,
-    backoff: Option<Time>,
+    max_attempts: Option<Spanned<i64>>,
+    timeout: Option<Spanned<Time>>,
+    backoff: Option<Spanned<Time>>,
     priority: Option<i32>,
     policy: Option<String>,
-    kind: Option<String>,
+    kind: Option<Spanned<String>>,
 }
 
 /// Paths in Tuplix: a list, or a table from names in the task's folder to them.
@@ -124,6 +134,33 @@ fn line(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// What no task can have, and the byte where it stands: the bounds of `os.check_spec`, and the kinds that workers run.
+fn outside(task: &Task) -> Option<(usize, String)> {
+    let number =
+        |value: &Option<Spanned<i64>>| Some((value.as_ref()?.span().start, *value.as_ref()?.get_ref()));
+    let time =
+        |value: &Option<Spanned<Time>>| Some((value.as_ref()?.span().start, value.as_ref()?.get_ref().0));
+    let length = |value: &Spanned<String>| Some((value.span().start, value.get_ref().chars().count() as i64));
+    let bounded = [
+        (length(&task.name), 1..=NAME_MAX, "its name must have 1 to 200 characters"),
+        (length(&task.program), 1..=PROGRAM_MAX, "its program must have 1 to 4096 characters"),
+        (number(&task.cores), 1..=CORES_MAX, "cores must be 1 to 4096"),
+        (number(&task.max_attempts), 1..=ATTEMPTS_MAX, "max_attempts must be 1 to 1000"),
+        (time(&task.timeout), 1..=i64::MAX, "timeout must be longer than nothing"),
+        (time(&task.backoff), 0..=DAY_MS, "backoff must not be longer than a day"),
+    ];
+    let found = bounded.into_iter().find_map(|(value, bounds, must)| {
+        let (byte, value) = value?;
+        (!bounds.contains(&value)).then(|| (byte, must.to_owned()))
+    });
+    found.or_else(|| {
+        let kind = task.kind.as_ref().filter(|kind| kind.get_ref() != KIND)?;
+        let said =
+            format!("there is no kind \"{}\"; workers run \"{KIND}\", Linux processes", kind.get_ref());
+        Some((kind.span().start, said))
+    })
+}
+
 /// Names and needs.
 fn check(file: &File, text: &str) -> anyhow::Result<()> {
     let mut numbers = BTreeMap::new();
@@ -137,8 +174,11 @@ fn check(file: &File, text: &str) -> anyhow::Result<()> {
             let first = line(text, file.task[first].name.span().start);
             bail!("line {at}: two tasks are named \"{name}\"\n  The first is in line {first}.");
         }
-        if task.program.is_empty() {
+        if task.program.get_ref().is_empty() {
             bail!("line {at}: task \"{name}\" has an empty program");
+        }
+        if let Some((byte, wrong)) = outside(task) {
+            bail!("line {}: task \"{name}\": {wrong}", line(text, byte));
         }
     }
     let mut needs = Vec::new();
@@ -175,7 +215,7 @@ fn check(file: &File, text: &str) -> anyhow::Result<()> {
 fn describe(task: &Task, user: &str) -> Value {
     let mut described = json!({
         "name": task.name.get_ref(),
-        "program": task.program,
+        "program": task.program.get_ref(),
         "arguments": task.arguments,
         "after": task.needs.iter().map(|need| need.get_ref().as_str()).collect::<Vec<_>>(),
         "inputs": paths(&task.inputs, INPUT_NAME, user),
@@ -184,13 +224,13 @@ fn describe(task: &Task, user: &str) -> Value {
     });
     let optional = [
         ("memory", task.memory.map(|size| json!(size.0))),
-        ("cores", task.cores.map(|cores| json!(cores))),
-        ("max_attempts", task.max_attempts.map(|attempts| json!(attempts))),
-        ("timeout_ms", task.timeout.map(|time| json!(time.0))),
-        ("backoff_ms", task.backoff.map(|time| json!(time.0))),
+        ("cores", task.cores.as_ref().map(|cores| json!(cores.get_ref()))),
+        ("max_attempts", task.max_attempts.as_ref().map(|attempts| json!(attempts.get_ref()))),
+        ("timeout_ms", task.timeout.as_ref().map(|time| json!(time.get_ref().0))),
+        ("backoff_ms", task.backoff.as_ref().map(|time| json!(time.get_ref().0))),
         ("priority", task.priority.map(|priority| json!(priority))),
         ("policy", task.policy.as_ref().map(|policy| json!(policy))),
-        ("kind", task.kind.as_ref().map(|kind| json!(kind))),
+        ("kind", task.kind.as_ref().map(|kind| json!(kind.get_ref()))),
     ];
     for (key, value) in optional {
         if let Some(value) = value {
@@ -244,7 +284,14 @@ mod tests {
         for (more, expected) in [
             ("colour = \"red\"", "unknown field `colour`"),
             ("memory = \"much\"", "much"),
-            ("cores = -1", "line 7"),
+            ("cores = -1", "line 7: task \"b\": cores must be 1 to 4096"),
+            ("cores = 0", "line 7: task \"b\": cores"),
+            ("\ncores = 5000", "line 8: task \"b\": cores"),
+            ("max_attempts = 0", "line 7: task \"b\": max_attempts must be 1 to 1000"),
+            ("max_attempts = 1001", "line 7: task \"b\": max_attempts"),
+            ("backoff = \"2d\"", "line 7: task \"b\": backoff must not be longer than a day"),
+            ("timeout = 0", "line 7: task \"b\": timeout must be longer than nothing"),
+            ("kind = \"wasm\"", "line 7: task \"b\": there is no kind \"wasm\""),
             ("needs = [\"c\"]", "line 7: task \"b\" needs \"c\""),
             ("needs = [\"b\"]", "b -> b"),
             ("[[task]]\nname = \"a\"\nprogram = \"x\"", "line 8: two tasks are named \"a\""),

@@ -58,3 +58,23 @@ fn a_full_disk_is_said_with_what_to_do() {
     assert_eq!(said(&rescued, &["cat", "small"]), "kept");
     said(&rescued, &["check"]);
 }
+
+/// Also where not even the first file fits.
+#[test]
+fn a_start_on_a_full_disk_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for size in ["4k", "64k", "1m"] {
+        let script = format!(
+            "mount -t tmpfs -o size={size} none \"$1\"; exec \"$0\" up --port 0 --no-worker --data \"$1\"/data"
+        );
+        let output =
+            apart().arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(folder.path()).output().unwrap();
+        let said = text(&output.stderr);
+        if said.contains("unshare") || said.contains("mount:") {
+            eprintln!("this machine permits no mount namespaces: {said}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(1), "{size}: {said}");
+        assert!(said.contains("Free space on the disk"), "{size}: {said}");
+    }
+}

@@ -70,6 +70,27 @@ fn trees_go_in_and_come_out() {
     said(data, &["check"]);
 }
 
+/// A home that is gone would leave an entry that points to nothing, for ever.
+#[test]
+fn the_home_directory_stays() {
+    let data = tempfile::tempdir().unwrap();
+    let _node = Node::start(data.path());
+    let data = data.path();
+    fed(data, &["put", "-", "below/file"], b"x");
+    said(data, &["rm", "-r", "."]);
+    assert_eq!(said(data, &["ls", "--csv"]).lines().count(), 1);
+    fed(data, &["put", "-", "below/file"], b"x");
+    for arguments in [&["mv", "/home/ada", "/home/ay"][..], &["mv", "/home", "/h2"], &["rm", "-r", "/home"]] {
+        assert!(refused(data, arguments).contains("TXF"), "{arguments:?}");
+    }
+    for arguments in [&["rm", "/"][..], &["rm", "-r", "/"]] {
+        let said_no = refused(data, arguments);
+        assert!(said_no.contains("cannot be removed") && !said_no.contains("rm -r"), "{said_no}");
+    }
+    assert_eq!(said(data, &["cat", "below/file"]), "x");
+    said(data, &["check"]);
+}
+
 #[test]
 fn what_is_not_there_is_said() {
     let data = tempfile::tempdir().unwrap();
@@ -88,6 +109,16 @@ fn what_is_not_there_is_said() {
             said_no.contains("/home/ada/nothing") && said_no.contains("TXF02"),
             "{arguments:?}: {said_no}"
         );
+    }
+    // Nobody's home directory is made by the way.
+    for arguments in [
+        &["ls", "/home/bob"][..],
+        &["cat", "/home/bob/x"],
+        &["mkdir", "-p", "/home/bob/x"],
+        &["put", "/etc/passwd", "/home/bob/x"],
+    ] {
+        let said_no = refused(data, arguments);
+        assert!(said_no.contains("there is no user \"bob\""), "{arguments:?}: {said_no}");
     }
     fed(data, &["put", "-", "file"], b"x");
     assert!(refused(data, &["ls", "file"]).contains("no directory"));

@@ -39,10 +39,13 @@ fn load(port: u16, client: i64, first: i64, acknowledged: &mpsc::Sender<(i64, i6
     });
 }
 
+/// So often that many kills meet one.
+const CHECKPOINTS: &[&str] = &["--checkpoint-log-size", "20KB", "--checkpoint-rate", "4MB"];
+
 #[test]
 fn what_was_acknowledged_is_recovered() {
     let data = tempfile::tempdir().unwrap();
-    let mut node = Node::start(data.path());
+    let mut node = Node::with(data.path(), CHECKPOINTS);
     answer(
         data.path(),
         &[],
@@ -71,7 +74,7 @@ fn what_was_acknowledged_is_recovered() {
         for client in clients {
             client.join().unwrap();
         }
-        node = Node::start(data.path());
+        node = Node::with(data.path(), CHECKPOINTS);
         let rows = answer(data.path(), &["--csv"], "SELECT client, id FROM kept");
         let recovered: BTreeSet<(i64, i64)> = rows.lines().skip(1).map(pair).collect();
         let lost: Vec<_> = acknowledged.difference(&recovered).collect();

@@ -4,6 +4,7 @@
 // Real processes, outside the simulation.
 #![allow(clippy::disallowed_methods)]
 
+mod backups;
 mod disk;
 mod documents;
 mod files;

@@ -25,6 +25,20 @@ fn messages_come_once_and_in_order() {
 }
 
 #[test]
+fn users_are_shown_by_name() {
+    let data = tempfile::tempdir().unwrap();
+    let _node = Node::start(data.path());
+    let data = data.path();
+    said(data, &["ls"]);
+    said(data, &["send", "bob", "from a user"]);
+    said(data, &["send", "--from", "4711", "bob", "from a task"]);
+    let received = said(data, &["recv", "--all", "--csv", "bob"]);
+    assert_eq!(received, "message,sender,text\n1,ada,from a user\n2,4711,from a task\n");
+    let output = command(data, &["send", "", "to nobody"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_key_makes_a_message_one() {
     let data = tempfile::tempdir().unwrap();
     let _node = Node::start(data.path());

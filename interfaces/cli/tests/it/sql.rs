@@ -39,3 +39,16 @@ fn without_a_node_it_says_how_to_start_one() {
     let said = text(&output.stderr);
     assert!(said.contains("no node answers at 127.0.0.1:1") && said.contains("tuplix up"), "{said}");
 }
+
+/// Clients read the version in three places.
+#[test]
+fn the_version_is_one() {
+    let data = tempfile::tempdir().unwrap();
+    let _node = Node::start(data.path());
+    let query = "SELECT current_setting('server_version'), current_setting('server_version_num'), version()";
+    let said = answer(data.path(), &["--csv"], query);
+    let row: Vec<&str> = said.lines().nth(1).unwrap().split(',').collect();
+    let (major, minor) = row[0].split_once('.').unwrap();
+    assert_eq!(row[1], format!("{major}{:04}", minor.parse::<u32>().unwrap()));
+    assert!(row[2].starts_with(&format!("PostgreSQL {} (Tuplix ", row[0])), "{said}");
+}

@@ -42,6 +42,32 @@ fn a_task_is_submitted_listed_and_cancelled() {
     said(data, &["check"]);
 }
 
+/// It would wait for ever without a word.
+#[test]
+fn a_task_larger_than_every_worker_is_said() {
+    let data = tempfile::tempdir().unwrap();
+    let _node = Node::with(data.path(), &["--cores", "1", "--memory", "1GiB", "--isolation", "off"]);
+    let data = data.path();
+    for (more, needs) in [("--cores", "99"), ("--memory", "10TB")] {
+        let output = command(data, &["submit", more, needs, "/bin/true"]);
+        assert!(output.status.success());
+        let said = text(&output.stderr);
+        assert!(said.contains("no worker of this bucket is as large"), "{said}");
+        said_cancelled(data, text(&output.stdout).trim());
+    }
+}
+
+fn said_cancelled(data: &std::path::Path, task: &str) {
+    assert_eq!(said(data, &["cancel", task]), format!("task {task} is cancelled\n"));
+    for arguments in [&["cancel", "99999"][..], &["retry", "99999"]] {
+        let said_no = refused(data, arguments);
+        assert!(
+            said_no.contains("there is no task 99999\n  Those that there are: tuplix ps --all"),
+            "{said_no}"
+        );
+    }
+}
+
 #[test]
 fn a_graph_waits_and_is_cancelled_as_a_whole() {
     let data = tempfile::tempdir().unwrap();
@@ -80,7 +106,8 @@ fn what_is_wrong_is_refused_and_leaves_nothing() {
         ("[[task]]\nname = \"a\"\n", "missing field `program`"),
         ("[[task]\n", "line 1"),
         ("reply_to = \"1\"\n[[task]]\nname = \"a\"\nprogram = \"x\"\n", "TXS07"),
-        ("[[task]]\nname = \"a\"\nprogram = \"x\"\ncores = 0\n", "TXS07"),
+        ("[[task]]\nname = \"a\"\nprogram = \"x\"\ncores = 0\n", "line 4: task \"a\": cores"),
+        ("[[task]]\nname = \"a\"\nprogram = \"x\"\npolicy = \"nope\"\n", "there is no policy \"nope\""),
     ] {
         fs::write(&file, graph).unwrap();
         let said_no = refused(data, &["run", file.to_str().unwrap()]);

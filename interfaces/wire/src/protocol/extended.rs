@@ -5,7 +5,8 @@
 
 use pgwire::messages::data::NoData;
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
-use tuplix::{Prepared, Rows, TransactionStatus};
+use tuplix::{OutputColumn, Prepared, Rows, TransactionStatus};
+use tuplix_types::copy::CopyDirection;
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Protocol;
@@ -19,7 +20,7 @@ pub(super) type Statement = Option<Prepared>;
 
 /// A statement with its arguments, and how far its rows have been sent.
 pub(super) struct Portal {
-    statement: Statement,
+    pub(super) statement: Statement,
     arguments: Vec<Value>,
     formats: Vec<i16>,
     state: PortalState,
@@ -82,7 +83,7 @@ impl Protocol {
     fn portal_of(&self, bind: &Bind<'_>) -> Result<Portal> {
         let statement = self.statement_named(bind.statement)?.clone();
         let types = statement.as_ref().map(Prepared::parameters).unwrap_or_default();
-        let columns = statement.as_ref().map(|prepared| prepared.columns().len()).unwrap_or_default();
+        let columns = statement.as_ref().map_or(0, |prepared| columns_sent(prepared).len());
         check_counts(bind, types.len(), columns)?;
         Format::check(&bind.argument_formats)?;
         Format::check(&bind.result_formats)?;
@@ -112,7 +113,7 @@ impl Protocol {
             Target::Statement(name) => match self.statement_named(name)? {
                 Some(prepared) => {
                     backend::parameter_description(buffer, prepared.parameters())?;
-                    backend::row_description(buffer, prepared.columns(), |_| Format::Text)
+                    backend::row_description(buffer, columns_sent(prepared), |_| Format::Text)
                 }
                 None => {
                     backend::parameter_description(buffer, &[])?;
@@ -121,7 +122,7 @@ impl Protocol {
             },
             Target::Portal(name) => {
                 let portal = self.portals.get(name).ok_or_else(|| unknown_portal(name))?;
-                let columns = portal.statement.as_ref().map(Prepared::columns).unwrap_or_default();
+                let columns = portal.statement.as_ref().map(columns_sent).unwrap_or_default();
                 backend::row_description(buffer, columns, |index| Format::pick(&portal.formats, index))
             }
         }
@@ -158,6 +159,13 @@ impl Protocol {
         let Some(prepared) = &portal.statement else {
             return backend::empty_query(output.buffer());
         };
+        let copy = prepared.copy();
+        if let Some(copy) = copy.filter(|copy| copy.direction == CopyDirection::From)
+            && matches!(portal.state, PortalState::New)
+        {
+            portal.state = PortalState::Finished;
+            return self.begin_copy_in(prepared, copy, None, output);
+        }
         let (rows, sent) = match std::mem::replace(&mut portal.state, PortalState::Finished) {
             PortalState::New => {
                 let mut rows = std::mem::take(&mut self.rows);
@@ -165,7 +173,7 @@ impl Protocol {
                 (rows, 0)
             }
             PortalState::Suspended { rows, sent } => (rows, sent),
-            PortalState::Finished if !prepared.columns().is_empty() => {
+            PortalState::Finished if !columns_sent(prepared).is_empty() => {
                 return backend::command_complete(output.buffer(), "SELECT 0".to_owned());
             }
             PortalState::Finished => {
@@ -175,7 +183,10 @@ impl Protocol {
                 ));
             }
         };
-        let returns_rows = !rows.columns.is_empty();
+        if let Some(copy) = copy {
+            self.send_copy(copy, &rows, output)?;
+        }
+        let returns_rows = copy.is_none() && !rows.columns.is_empty();
         let end =
             if returns_rows { self.send_rows(&rows, sent, rows_max, &portal.formats, output)? } else { sent };
         if returns_rows && end - sent == rows_max {
@@ -228,6 +239,11 @@ impl Protocol {
         }
         self.ready(output)
     }
+}
+
+/// The columns of the rows that a statement is answered with; those of COPY are none of them.
+fn columns_sent(prepared: &Prepared) -> &[OutputColumn] {
+    if prepared.copy().is_some() { &[] } else { prepared.columns() }
 }
 
 fn unknown_portal(name: &str) -> SqlError {

@@ -3,6 +3,7 @@
 //! Everything here is blocking code on the session's own state; [`crate::connection`] runs it and moves
 //! the bytes. [`simple`] answers `Query`, [`extended`] answers `Parse` to `Sync`.
 
+mod copy;
 mod extended;
 mod simple;
 
@@ -16,6 +17,7 @@ use crate::backend;
 use crate::frontend::{Frame, Message, first_frame};
 use crate::output::Output;
 use crate::values::Formatter;
+use copy::CopyIn;
 use extended::{Portal, Statement};
 
 /// Why [`Protocol::handle`] returned.
@@ -36,6 +38,8 @@ pub(crate) struct Protocol {
     portals: BTreeMap<String, Portal>,
     /// After an error in the extended protocol: everything up to `Sync` is skipped.
     skips_to_sync: bool,
+    /// The COPY FROM whose data are awaited.
+    copy_in: Option<CopyIn>,
     /// Whether an implicit transaction block is open (several statements before one `Sync`, or in one text).
     implicit: bool,
     rows: Rows,
@@ -56,6 +60,7 @@ impl Protocol {
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
             skips_to_sync: false,
+            copy_in: None,
             implicit: false,
             rows: Rows::default(),
             formatter,
@@ -118,7 +123,8 @@ impl Protocol {
             // Whether Execute is a transaction of its own shows in what follows it, and a client that
             // wants its answer always sends something: Sync, Flush or the next of a pipeline.
             let follower = input.get(at + frame.length()).copied();
-            if frame.kind == b'E' && follower.is_none() && !self.skips_to_sync {
+            let waits = frame.kind == b'E' && follower.is_none() && !self.skips_to_sync;
+            if waits && !self.executes_copy_in(frame) {
                 break Ok(Step::NeedsInput);
             }
             at += frame.length();
@@ -134,6 +140,9 @@ impl Protocol {
 
     /// Answers one message; false when it was the last.
     fn message(&mut self, frame: Frame<'_>, follower: Option<u8>, output: &mut Output) -> Result<bool> {
+        if self.copy_in.is_some() {
+            return self.copy_message(frame, output);
+        }
         if self.skips_to_sync && !matches!(frame.kind, b'S' | b'X') {
             return Ok(true);
         }
@@ -171,7 +180,9 @@ impl Protocol {
             Message::Close(target) => self.close(target, output),
             Message::Sync => self.sync(output),
             // Answers leave as soon as they may, so there is nothing to flush.
-            Message::Flush | Message::Copy | Message::Terminate => Ok(()),
+            Message::Flush | Message::Terminate => Ok(()),
+            // What still comes of a COPY that has failed is skipped, as PostgreSQL does.
+            Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => Ok(()),
             Message::FunctionCall => {
                 Err(SqlError::unsupported("the function call sub-protocol")
                     .hint("Call the function by SELECT."))

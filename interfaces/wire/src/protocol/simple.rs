@@ -1,7 +1,8 @@
 //! The simple protocol: a text of statements, answered in order, one implicit transaction.
 
-use tuplix::Parsed;
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix::{Parsed, Prepared};
+use tuplix_types::copy::CopyDirection;
+use tuplix_types::{Result, SqlError, Tag, sqlstate};
 
 use super::Protocol;
 use crate::backend;
@@ -19,7 +20,11 @@ impl Protocol {
             self.abandon_implicit(output)?;
             return Err(error);
         }
-        self.ready(output)
+        match self.copy_in {
+            // The text goes on behind the client's data.
+            Some(_) => Ok(()),
+            None => self.ready(output),
+        }
     }
 
     fn statements_of(&mut self, text: &str, output: &mut Output) -> Result<()> {
@@ -27,25 +32,41 @@ impl Protocol {
         if parsed.is_empty() {
             return backend::empty_query(output.buffer());
         }
-        for (index, statement) in parsed.iter().enumerate() {
-            if parsed.len() > 1 {
+        let several = parsed.len() > 1;
+        self.rest_of_text(parsed, several, output)
+    }
+
+    /// Runs statements of a text in order, up to a COPY that awaits data. `several`: of a text of more than one.
+    pub(super) fn rest_of_text(
+        &mut self,
+        parsed: Vec<Parsed>,
+        several: bool,
+        output: &mut Output,
+    ) -> Result<()> {
+        let mut rest = parsed.into_iter();
+        while let Some(statement) = rest.next() {
+            if several {
                 self.open_implicit();
             }
-            self.statement(statement, index + 1 == parsed.len(), output)?;
+            let prepared = self.session.prepare_parsed(&statement, &[])?;
+            if let Some(copy) = prepared.copy().filter(|copy| copy.direction == CopyDirection::From) {
+                return self.begin_copy_in(&prepared, copy, Some(rest.collect()), output);
+            }
+            self.statement(&prepared, rest.len() == 0, output)?;
         }
         Ok(())
     }
 
-    /// Runs one statement of a text and sends its rows. The last one is complete only when the text's
-    /// transaction is.
-    fn statement(&mut self, parsed: &Parsed, last: bool, output: &mut Output) -> Result<()> {
-        let prepared = self.session.prepare_parsed(parsed, &[])?;
+    /// Runs one statement of a text and sends its rows.
+    fn statement(&mut self, prepared: &Prepared, last: bool, output: &mut Output) -> Result<()> {
         if !prepared.parameters().is_empty() {
             return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, "there is no parameter $1"));
         }
         let mut rows = std::mem::take(&mut self.rows);
-        self.call(&prepared, &[], &mut rows, output)?;
-        if !rows.columns.is_empty() {
+        self.call(prepared, &[], &mut rows, output)?;
+        if let Some(copy) = prepared.copy() {
+            self.send_copy(copy, &rows, output)?;
+        } else if !rows.columns.is_empty() {
             let buffer = output.buffer();
             backend::row_description(buffer, &rows.columns, |_| Format::Text)?;
             self.formatter.learn_names(&self.session, &rows);
@@ -55,6 +76,11 @@ impl Protocol {
         }
         let tag = rows.tag;
         self.rows = rows;
+        self.complete_in_text(tag, last, output)
+    }
+
+    /// Says that a statement of a text is complete; the last one is when the text's transaction is.
+    pub(super) fn complete_in_text(&mut self, tag: Tag, last: bool, output: &mut Output) -> Result<()> {
         if last {
             self.close_implicit(output)?;
             self.notices(output)?;

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backups;
+mod checkpoint_damage;
+mod checkpoint_sweep;
 mod damage;
 mod ddl_waits;
+mod fuzz;
+mod histories;
 mod migrations;
 mod real_process;
 mod seeds;

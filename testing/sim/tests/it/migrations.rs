@@ -7,7 +7,7 @@ use tuplix::{Machine, Options, Result, Session, Tuplix};
 use tuplix_machine::{DiskImage, Faults, Simulation};
 use tuplix_sim::random::Random;
 
-const SEEDS: u64 = 8;
+const SEEDS: u64 = 12;
 const ROUNDS: u64 = 5;
 /// Tables and indexes of this many versions are kept.
 const KEPT: i64 = 3;
@@ -37,7 +37,7 @@ fn a_migration_is_there_whole_or_not_at_all() {
             let faults = Faults {
                 reorder: random.chance(1, 2),
                 latency_ns: random.below(3_000_000),
-                crash_at_io: random.chance(1, 2).then(|| 1 + random.below(60)),
+                crash_at_io: random.chance(1, 2).then(|| 1 + random.below(90)),
                 max_steps: 3_000_000,
                 ..Faults::none()
             };

@@ -17,10 +17,12 @@ fn forty_seeds_twice() {
     let (committed, unknown) = (sum(|report| report.committed), sum(|report| report.unknown));
     let (crashes, faults, cuts) =
         (sum(|report| report.crashes), sum(|report| report.faults), sum(|report| report.cuts));
+    let checkpoints = sum(|report| report.checkpoints);
     // A suite in which nothing goes wrong on the disk shows nothing.
     assert!(
-        committed > 4000 && crashes > 80 && faults > 10 && cuts > 0 && unknown > 80,
-        "{committed} committed, {crashes} crashes, {faults} faults, {cuts} torn tails, {unknown} unknown"
+        committed > 4000 && crashes > 80 && faults > 10 && cuts > 0 && unknown > 80 && checkpoints > 80,
+        "{committed} committed, {crashes} crashes, {faults} faults, {cuts} torn tails, {unknown} unknown, \
+         {checkpoints} checkpoints read"
     );
 }
 

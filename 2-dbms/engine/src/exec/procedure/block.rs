@@ -142,7 +142,8 @@ impl BlockCode {
             exec.set(code, Value::text(error.sqlstate().as_str()));
             exec.set(message, Value::text(error.message()));
         }
-        exec.activation.kept().errors.push(error);
+        let place = exec.activation.place;
+        exec.activation.kept().errors.push((error, place));
         let control = run_steps(&handler.steps, exec);
         exec.activation.kept().errors.pop();
         control

@@ -33,12 +33,12 @@ impl Body<'_, '_> {
 
     pub(super) fn open_cursor(
         &mut self,
-        cursor: usize,
+        (cursor, constant): (usize, bool),
         arguments: &[(usize, Expression)],
         scroll: Option<bool>,
         source: &CursorSource,
     ) -> Result<Step> {
-        let (slot, _) = self.cursor_slot(cursor);
+        let (slot, variable) = self.cursor_slot(cursor);
         let mut values = Vec::with_capacity(arguments.len());
         for (variable, value) in arguments {
             values.push((self.builder.variables[*variable], self.value(value)?));
@@ -64,6 +64,10 @@ impl Body<'_, '_> {
             {
                 let message = format!("cursor \"{name}\" already in use");
                 return Err(SqlError::new(SqlState(*b"42P03"), message).into());
+            }
+            if given.is_none() && constant {
+                let message = format!("variable \"{variable}\" is declared CONSTANT");
+                return Err(SqlError::new(SqlState(*b"22005"), message).into());
             }
             let (rows, columns, text) = match &source {
                 Source::Query(sql, columns, text) => (sql.collect(exec)?, columns.clone(), text.clone()),

@@ -110,23 +110,26 @@ pub struct CompiledProcedure {
     slots: usize,
     states: usize,
     rebinding: Option<Rebinding>,
+    /// What the plans of its statements were chosen for.
+    pub(crate) planned: super::cost::Planned,
 }
 
-/// Compiles a procedure, of the catalogue with this version. `text` is that of a DO block.
+/// Compiles a procedure, of the catalogue with this version. `source` says where a body comes from that is not a
+/// function's.
 ///
 /// # Errors
 /// 0A000 for what the executor lacks.
-pub fn compile_procedure(
+pub(crate) fn compile_procedure(
     context: &CompileContext<'_>,
     procedure: &Procedure,
     version: u64,
-    text: Option<&str>,
+    source: Option<Source>,
 ) -> Result<CompiledProcedure> {
     let (compiled, changes_catalog) = compile(context, procedure, None)?;
     if !changes_catalog {
         return Ok(compiled);
     }
-    Ok(compile(context, procedure, Rebinding::new(procedure, version, text))?.0)
+    Ok(compile(context, procedure, Rebinding::new(context.catalog, procedure, version, source))?.0)
 }
 
 /// Compiles, and says whether running it may change the catalogue.
@@ -162,6 +165,7 @@ fn compile(
         slots,
         states,
         rebinding: body.rebinding,
+        planned: body.builder.asked.planned(context.layout),
     };
     Ok((compiled, changes_catalog))
 }
@@ -224,7 +228,11 @@ impl CompiledProcedure {
             }
             1 if !self.returns_row => sink(exec.slots(self.result, 1)),
             _ => match exec.get(self.result) {
-                Value::Record(fields) => sink(fields),
+                Value::Record(fields) if fields.len() == self.columns.len() => sink(fields),
+                Value::Record(_) => {
+                    let message = "returned record type does not match expected record type";
+                    Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).into())
+                }
                 _ => sink(&vec![Value::Null; self.columns.len()]),
             },
         })

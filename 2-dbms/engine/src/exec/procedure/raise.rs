@@ -61,9 +61,17 @@ impl Body<'_, '_> {
             codes.push((place, *item, ty == tuplix_types::TypeId::INT4));
         }
         let context = context_line(&signature(self.procedure), self.places.get(place));
+        // What a handler handles stands before it, so its line is known here.
+        let stacked = items.iter().any(|(_, item)| matches!(item, Diagnostic::ExceptionContext));
+        let lines: Vec<String> = (self.places.iter().filter(|_| stacked))
+            .map(|place| context_line(&signature(self.procedure), Some(place)))
+            .collect();
         Ok(step(move |exec| {
             for (place, item, narrow) in &codes {
-                let value = diagnostic(exec, *item, &context)?;
+                let value = match item {
+                    Diagnostic::ExceptionContext => error_context(exec, &lines)?,
+                    _ => diagnostic(exec, *item, &context)?,
+                };
                 let value = match value {
                     Value::Int8(count) if *narrow => Value::Int4(i32::try_from(count).unwrap_or(i32::MAX)),
                     other => other,
@@ -75,16 +83,27 @@ impl Body<'_, '_> {
     }
 }
 
+/// The context of the error being handled: what ran inside of this function, and this function's own line.
+fn error_context(exec: &Exec<'_, '_>, lines: &[String]) -> Run<Value> {
+    let Some(error) = exec.activation.error() else { return Err(no_error().into()) };
+    let own = exec.activation.error_place().and_then(|place| lines.get(place));
+    let inner = error.fields().context.as_ref();
+    let all: Vec<&str> = inner.into_iter().chain(own).map(String::as_str).collect();
+    Ok(Value::text(all.join("\n")))
+}
+
+fn no_error() -> SqlError {
+    let message = "GET STACKED DIAGNOSTICS cannot be used outside an exception handler";
+    SqlError::new(SqlState(*b"0Z002"), message)
+}
+
 fn diagnostic(exec: &Exec<'_, '_>, item: Diagnostic, context: &str) -> Run<Value> {
     match item {
         Diagnostic::RowCount => return Ok(Value::Int8(exec.activation.row_count as i64)),
         Diagnostic::Context => return Ok(Value::text(context)),
         _ => {}
     }
-    let Some(error) = exec.activation.error() else {
-        let message = "GET STACKED DIAGNOSTICS cannot be used outside an exception handler";
-        return Err(SqlError::new(SqlState(*b"0Z002"), message).into());
-    };
+    let Some(error) = exec.activation.error() else { return Err(no_error().into()) };
     let fields = error.fields();
     let optional = |text: &Option<String>| Value::text(text.as_deref().unwrap_or_default());
     Ok(match item {
@@ -92,12 +111,14 @@ fn diagnostic(exec: &Exec<'_, '_>, item: Diagnostic, context: &str) -> Run<Value
         Diagnostic::MessageText => Value::text(fields.message.as_str()),
         Diagnostic::ExceptionDetail => optional(&fields.detail),
         Diagnostic::ExceptionHint => optional(&fields.hint),
-        Diagnostic::ExceptionContext => optional(&fields.context),
         Diagnostic::ConstraintName => optional(&fields.constraint),
         Diagnostic::ColumnName => optional(&fields.column),
         Diagnostic::TableName => optional(&fields.table),
         Diagnostic::SchemaName => optional(&fields.schema),
-        Diagnostic::DatatypeName | Diagnostic::RowCount | Diagnostic::Context => Value::text(""),
+        Diagnostic::DatatypeName
+        | Diagnostic::ExceptionContext
+        | Diagnostic::RowCount
+        | Diagnostic::Context => Value::text(""),
     })
 }
 

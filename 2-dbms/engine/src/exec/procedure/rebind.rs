@@ -7,20 +7,52 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::FunctionId;
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, TableId, TriggerDef};
 use tuplix_sql::plan::Procedure;
 
 use super::super::frame::Exec;
 use super::{Body, CompiledProcedure, Control, Step, step};
 use crate::stop::Run;
 
-/// Where a body comes from.
+/// Where a body comes from. Functions are kept as they were when the call began: dropping or replacing one does not
+/// change the calls that run.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// The catalogue.
-    Function(FunctionId),
+    /// A function; one made for a kind of call has the id of the one that it was made from.
+    Function {
+        /// What is compiled.
+        definition: Arc<FunctionDef>,
+        /// It was made for a kind of call.
+        is_special: bool,
+    },
+    /// A trigger's function.
+    Trigger(Arc<(FunctionDef, TriggerDef, TableId)>),
     /// A DO statement.
     Do(Arc<str>),
+}
+
+impl Source {
+    /// Whether it is the same one: a copy of it.
+    pub(crate) fn is(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Function { definition: a, .. }, Source::Function { definition: b, .. }) => {
+                Arc::ptr_eq(a, b)
+            }
+            (Source::Trigger(a), Source::Trigger(b)) => Arc::ptr_eq(a, b),
+            (Source::Do(a), Source::Do(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// A function of a catalogue.
+    pub(crate) fn function(catalog: &Catalog, id: FunctionId) -> Option<Source> {
+        let function = catalog.function(id)?;
+        if !id.is_special() {
+            return Some(Source::Function { definition: function.clone(), is_special: false });
+        }
+        let definition = FunctionDef { id: catalog.known_function(id), ..FunctionDef::clone(function) };
+        Some(Source::Function { definition: Arc::new(definition), is_special: true })
+    }
 }
 
 /// How a body's statements are found again.
@@ -34,10 +66,15 @@ pub(super) struct Rebinding {
 
 impl Rebinding {
     /// Of a body that was bound under the catalogue of this version.
-    pub(super) fn new(procedure: &Procedure, version: u64, text: Option<&str>) -> Option<Rebinding> {
-        let source = match (procedure.function, text) {
-            (Some(function), _) => Source::Function(function),
-            (None, Some(text)) => Source::Do(text.into()),
+    pub(super) fn new(
+        catalog: &Catalog,
+        procedure: &Procedure,
+        version: u64,
+        source: Option<Source>,
+    ) -> Option<Rebinding> {
+        let source = match (source, procedure.function) {
+            (Some(source), _) => source,
+            (None, Some(function)) => Source::function(catalog, function)?,
             (None, None) => return None,
         };
         let variables = procedure.variables.iter().map(|variable| variable.id).collect();
@@ -69,6 +106,11 @@ impl Body<'_, '_> {
 }
 
 impl CompiledProcedure {
+    /// What to compile again when the catalogue changes.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        self.rebinding.as_ref().map(|rebinding| &rebinding.source)
+    }
+
     fn step(&self, id: u64) -> Option<&Step> {
         self.rebinding.as_ref()?.steps.get(&id).map(|step| &**step)
     }

@@ -338,6 +338,10 @@ impl Body<'_, '_> {
             }
             StatementKind::Ddl(ddl) => {
                 self.builder.changes_catalog = true;
+                if matches!(&**ddl, Ddl::Analyze(statement) if statement.vacuum) {
+                    let message = "VACUUM cannot be executed from a function";
+                    return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+                }
                 if let Ddl::CreateTableAs(create) = &**ddl {
                     let facts = Facts::of_query(&create.query);
                     let compile = |builder: &mut super::Builder<'_>| builder.query(&create.query);

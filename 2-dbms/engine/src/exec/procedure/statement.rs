@@ -206,8 +206,8 @@ impl Body<'_, '_> {
             PlStatement::ForExecute { label, into, text, arguments, body } => {
                 self.for_execute(label.as_ref(), into, text, arguments, body)
             }
-            PlStatement::OpenCursor { cursor, arguments, scroll, source } => {
-                self.open_cursor(*cursor, arguments, *scroll, source)
+            PlStatement::OpenCursor { cursor, constant, arguments, scroll, source } => {
+                self.open_cursor((*cursor, *constant), arguments, *scroll, source)
             }
             PlStatement::FetchCursor { cursor, by, count, into } => {
                 self.fetch_cursor(*cursor, *by, count.as_ref(), into.as_ref())

@@ -12,6 +12,7 @@ pub(crate) use one::Compared;
 
 use super::code::{Code, TestFn};
 use super::compare::is_integer;
+use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, discard, pack_row};
 use super::rows::{Next, Rows, Yield};
@@ -161,6 +162,8 @@ pub(crate) struct TableScan {
     pub few: Option<usize>,
     /// Lines for EXPLAIN.
     pub text: Vec<String>,
+    /// What it is estimated to do, for EXPLAIN.
+    pub estimate: Option<Estimate>,
 }
 
 impl Rows for TableScan {
@@ -236,11 +239,15 @@ impl Rows for TableScan {
     }
 
     fn explain(&self, out: &mut Explain) {
+        let node = out.next_line();
         let mut lines = self.text.iter();
         if let Some(first) = lines.next() {
             out.line(first);
         }
         lines.for_each(|line| out.note(line));
+        if let Some(estimate) = self.estimate {
+            out.estimated(node, estimate);
+        }
     }
 }
 

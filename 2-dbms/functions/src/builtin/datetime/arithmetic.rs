@@ -59,17 +59,8 @@ fn midnight_today(context: &CallContext<'_>) -> Result<i64> {
 }
 
 /// The zone of `AT TIME ZONE`, by name.
-pub(super) fn named_zone(context: &CallContext<'_>, name: &str, at_us: i64) -> Result<TimeZone> {
-    match context.session.zone_offset_s(name, at_us) {
-        Some(east_s) => Ok(TimeZone { east_s }),
-        None => TimeZone::parse(name).map_err(|error| {
-            if error.sqlstate() == sqlstate::INVALID_PARAMETER_VALUE {
-                invalid(format!("time zone \"{name}\" not recognized"))
-            } else {
-                error
-            }
-        }),
-    }
+pub(super) fn named_zone(name: &str) -> Result<TimeZone> {
+    TimeZone::named(name).ok_or_else(|| invalid(format!("time zone \"{name}\" not recognized")))
 }
 
 /// The zone of `AT TIME ZONE`, by an interval.
@@ -79,7 +70,7 @@ fn interval_zone(value: &Interval) -> Result<TimeZone> {
         tuplix_types::datetime::format_interval(value, &mut shown);
         return Err(invalid(format!("interval time zone \"{shown}\" must not include months or days")));
     }
-    Ok(TimeZone { east_s: (value.microseconds / 1_000_000) as i32 })
+    Ok(TimeZone::fixed((value.microseconds / 1_000_000) as i32))
 }
 
 fn age_since(context: &CallContext<'_>, moment: i64, local: bool) -> Result<Value> {
@@ -275,13 +266,13 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("timestamptz_scale", |_, a| Ok(Value::Timestamptz(rounded(timestamp(a, 0)?, int4(a, 1)?)))),
     ("time_scale", |_, a| Ok(Value::Time(round_microseconds(time(a, 0)?, digits(int4(a, 1)?))))),
     ("interval_scale", |_, a| Ok(from_interval(fit_interval(*interval(a, 0)?, int4(a, 1)?)))),
-    ("timestamptz_zone", |ctx, a| {
+    ("timestamptz_zone", |_, a| {
         let moment = timestamp(a, 1)?;
-        Ok(Value::Timestamp(timestamptz_to_timestamp(moment, named_zone(ctx, text(a, 0)?, moment)?)?))
+        Ok(Value::Timestamp(timestamptz_to_timestamp(moment, named_zone(text(a, 0)?)?)?))
     }),
-    ("timestamp_zone", |ctx, a| {
+    ("timestamp_zone", |_, a| {
         let moment = timestamp(a, 1)?;
-        Ok(Value::Timestamptz(timestamp_to_timestamptz(moment, named_zone(ctx, text(a, 0)?, moment)?)?))
+        Ok(Value::Timestamptz(timestamp_to_timestamptz(moment, named_zone(text(a, 0)?)?)?))
     }),
     ("timestamptz_izone", |_, a| {
         Ok(Value::Timestamp(timestamptz_to_timestamp(timestamp(a, 1)?, interval_zone(interval(a, 0)?)?)?))

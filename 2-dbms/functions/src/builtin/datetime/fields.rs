@@ -47,8 +47,13 @@ fn truncate_in(a: &[Value], micros: i64, zone: TimeZone) -> Result<Value> {
         return Ok(Value::Timestamptz(micros));
     }
     let field = field(a, TypeId::TIMESTAMPTZ)?;
-    let local = date_trunc(field, timestamptz_to_timestamp(micros, zone)?);
-    let local = local.map_err(|error| rename(error, TypeId::TIMESTAMPTZ))?;
+    let before = timestamptz_to_timestamp(micros, zone)?;
+    let local = date_trunc(field, before).map_err(|error| rename(error, TypeId::TIMESTAMPTZ))?;
+    // Below a day the offset of the moment stays.
+    let fine = [Field::Microseconds, Field::Milliseconds, Field::Second, Field::Minute, Field::Hour];
+    if fine.contains(&field) {
+        return Ok(Value::Timestamptz(micros - (before - local)));
+    }
     Ok(Value::Timestamptz(timestamp_to_timestamptz(local, zone)?))
 }
 
@@ -83,9 +88,9 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("interval_part", |_, a| as_float(Some(extract_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))),
     ("timestamp_trunc", |_, a| Ok(Value::Timestamp(truncate(a, timestamp(a, 1)?)?))),
     ("timestamptz_trunc", |ctx, a| truncate_in(a, timestamp(a, 1)?, zone(ctx))),
-    ("timestamptz_trunc_zone", |ctx, a| {
+    ("timestamptz_trunc_zone", |_, a| {
         let moment = timestamp(a, 1)?;
-        truncate_in(a, moment, named_zone(ctx, text(a, 2)?, moment)?)
+        truncate_in(a, moment, named_zone(text(a, 2)?)?)
     }),
     ("interval_trunc", |_, a| {
         Ok(from_interval(date_trunc_interval(field(a, TypeId::INTERVAL)?, interval(a, 1)?)?))

@@ -3,7 +3,7 @@
 //! A field reads as many digits as it can when something other than a digit follows in the template, else as many as it
 //! is wide. A separator in the template matches one in the text, or nothing.
 
-use tuplix_types::datetime::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, civil};
+use tuplix_types::datetime::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, civil, timestamp_to_timestamptz};
 use tuplix_types::{Result, SqlError, Value, sqlstate};
 
 use super::to_char::{MONTHS, pattern_at};
@@ -326,6 +326,6 @@ pub(super) const FUNCTIONS: Scalars = &[
         let input = text(a, 0)?;
         let fields = Fields::read(input, text(a, 1)?)?;
         let local = fields.days(input)? * DAY_US + fields.time(input)?;
-        Ok(Value::Timestamptz(local - zone(context).east_us()))
+        Ok(Value::Timestamptz(timestamp_to_timestamptz(local, zone(context))?))
     }),
 ];

@@ -108,9 +108,9 @@ pub(super) const FUNCTIONS: Scalars = &[
     ("make_timestamptz", |ctx, a| {
         Ok(Value::Timestamptz(timestamp_to_timestamptz(make_timestamp(a)?, zone(ctx))?))
     }),
-    ("make_timestamptz_at_timezone", |ctx, a| {
+    ("make_timestamptz_at_timezone", |_, a| {
         let local = make_timestamp(a)?;
-        Ok(Value::Timestamptz(timestamp_to_timestamptz(local, named_zone(ctx, text(a, 6)?, local)?)?))
+        Ok(Value::Timestamptz(timestamp_to_timestamptz(local, named_zone(text(a, 6)?)?)?))
     }),
     ("make_interval", |_, a| make_interval(a)),
     ("float8_timestamptz", |_, a| from_unix(float8(a, 0)?)),

@@ -1,7 +1,8 @@
 //! `to_char` of timestamps: the template patterns of the manual's table 9.27.
 
 use tuplix_types::datetime::{
-    DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeZone, civil, is_infinite_timestamp, timestamptz_to_timestamp,
+    self, DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeZone, civil, is_infinite_timestamp,
+    timestamptz_to_timestamp,
 };
 use tuplix_types::{Interval, Result, SqlError, Value, sqlstate};
 
@@ -42,8 +43,8 @@ struct Moment {
     day: u32,
     days: i64,
     time: i64,
-    /// None for a timestamp without a time zone.
-    zone: Option<TimeZone>,
+    /// What the zone says; none for a timestamp without a time zone.
+    zone: Option<datetime::Moment>,
 }
 
 /// What a pattern makes: a number with a width, or text.
@@ -57,7 +58,7 @@ fn upper(text: &str) -> Piece {
 }
 
 impl Moment {
-    fn new(local: i64, zone: Option<TimeZone>) -> Moment {
+    fn new(local: i64, zone: Option<datetime::Moment>) -> Moment {
         let days = local.div_euclid(DAY_US);
         let (year, month, day) = civil::civil_from_days(days);
         Moment { year, month, day, days, time: local.rem_euclid(DAY_US), zone }
@@ -73,19 +74,13 @@ impl Moment {
     }
 
     fn offset(&self) -> (char, i32, i32) {
-        let east = self.zone.map_or(0, |zone| zone.east_s);
+        let east = self.zone.as_ref().map_or(0, |zone| zone.east_s);
         (if east < 0 { '-' } else { '+' }, east.abs() / 3600, east.abs() / 60 % 60)
     }
 
-    /// The name of the zone: `UTC`, or its offset.
+    /// The abbreviation of the zone: `CEST`, or its offset.
     fn zone_name(&self) -> String {
-        let (sign, hours, minutes) = self.offset();
-        match self.zone {
-            None => String::new(),
-            Some(TimeZone { east_s: 0 }) => "UTC".to_owned(),
-            Some(_) if minutes == 0 => format!("{sign}{hours:02}"),
-            Some(_) => format!("{sign}{hours:02}:{minutes:02}"),
-        }
+        self.zone.as_ref().map_or_else(String::new, |zone| zone.abbreviation.clone())
     }
 
     /// The piece of a pattern given in upper case.
@@ -260,7 +255,7 @@ fn to_char(a: &[Value], zone: Option<TimeZone>) -> Result<Value> {
         return Ok(Value::Null);
     }
     let local = zone.map_or(Ok(micros), |zone| timestamptz_to_timestamp(micros, zone))?;
-    let moment = Moment::new(local, zone);
+    let moment = Moment::new(local, zone.map(|zone| zone.moment(micros)));
     format(template, |pattern, fill| Ok(moment.piece(pattern, fill))).map(Value::text)
 }
 

@@ -1,6 +1,7 @@
 //! Building: `to_jsonb`, `jsonb_build_object`, `jsonb_build_array`, `jsonb_object`.
 
 use ecow::EcoString;
+use tuplix_types::IoContext;
 use tuplix_types::jsonb::Jsonb;
 use tuplix_types::{Array, Numeric, Result, SqlError, TypeId, Value, sqlstate, text_io};
 
@@ -33,7 +34,8 @@ pub(crate) fn to_jsonb(context: &CallContext<'_>, value: &Value, id: TypeId) -> 
 
 /// A date or timestamp as ISO 8601 has it: `2023-01-02T03:04:05+02:00`.
 pub(crate) fn iso_date_time(context: &CallContext<'_>, value: &Value, id: TypeId) -> String {
-    let mut text = text_io::to_text(id, value, context.io);
+    let io = IoContext { date_style: Default::default(), ..context.io.clone() };
+    let mut text = text_io::to_text(id, value, &io);
     if matches!(value, Value::Date(_)) || !text.contains(':') {
         return text;
     }

@@ -309,6 +309,27 @@ fn nth_substring(a: &[Value]) -> Result<Value> {
     Ok(chosen.map_or(Value::Null, |captures| group(captures, index, subject)))
 }
 
+/// `regexp_instr(text, pattern, start, nth, end, flags, group)`: where the match begins, or what follows it; 0 for none.
+fn place(a: &[Value]) -> Result<Value> {
+    let (start, nth) = (at_least(a, 2, 1, "start")?, at_least(a, 3, 1, "n")?);
+    let behind = if a.len() > 4 { at_least(a, 4, 0, "endoption")? } else { 0 };
+    if behind > 1 {
+        let message = format!("invalid value for parameter \"endoption\": {behind}");
+        return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+    }
+    let flags = single_flags(a, 5, "regexp_instr", "")?;
+    let index = if a.len() > 6 { at_least(a, 6, 0, "subexpr")? as usize } else { 0 };
+    let subject = text(a, 0)?;
+    let compiled = compile(text(a, 1)?, flags)?;
+    let Some(from) = offset_of(subject, start) else { return Ok(Value::Int4(0)) };
+    let found = compiled.find_all(subject, nth > 1, from)?;
+    let chosen = found.get(nth as usize - 1).and_then(|captures| captures.get_group(index));
+    Ok(Value::Int4(chosen.map_or(0, |span| {
+        let at = if behind == 1 { span.end } else { span.start };
+        subject[..at].chars().count() as i32 + 1
+    })))
+}
+
 /// `SIMILAR TO`'s pattern as a regular expression.
 fn similar_to(pattern: &str, escape: Option<&str>) -> Result<Value> {
     let escape = match escape {
@@ -388,6 +409,15 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("regexp_substr_no_flags", |_, a| nth_substring(a)),
     ("regexp_substr_no_subexpr", |_, a| nth_substring(a)),
     ("regexp_substr", |_, a| nth_substring(a)),
+    ("regexp_instr_no_start", |_, a| place(a)),
+    ("regexp_instr_no_n", |_, a| place(a)),
+    ("regexp_instr_no_endoption", |_, a| place(a)),
+    ("regexp_instr_no_flags", |_, a| place(a)),
+    ("regexp_instr_no_subexpr", |_, a| place(a)),
+    ("regexp_instr", |_, a| place(a)),
+    ("substring_text_text_text", |_, a| {
+        first_substring(&[a[0].clone(), similar_to(text(a, 1)?, Some(text(a, 2)?))?])
+    }),
     ("similar_to_escape_1", |_, a| similar_to(text(a, 0)?, None)),
     ("similar_to_escape_2", |_, a| similar_to(text(a, 0)?, Some(text(a, 1)?))),
 ];

@@ -19,11 +19,16 @@ const ERROR_IN_ASSIGNMENT: SqlState = SqlState(*b"22005");
 impl Binder<'_> {
     /// The place that a name means.
     pub(super) fn target(&self, name: &Name) -> Bound<Target> {
-        let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
-        self.target_of(&parts)
+        self.target_or_constant(name, false)
     }
 
-    fn target_of(&self, parts: &[&str]) -> Bound<Target> {
+    /// As [`Binder::target`]; a constant is refused unless `constant`, for what only reads it.
+    pub(super) fn target_or_constant(&self, name: &Name, constant: bool) -> Bound<Target> {
+        let parts: Vec<&str> = name.parts.iter().map(String::as_str).collect();
+        self.target_of(&parts, constant)
+    }
+
+    fn target_of(&self, parts: &[&str], constant: bool) -> Bound<Target> {
         let variables = &self.variables;
         let unknown = || {
             let message = format!("\"{}\" is not a known variable", parts.join("."));
@@ -40,7 +45,7 @@ impl Binder<'_> {
         };
         let variable = variable.ok_or_else(|| Refusal::Whole(unknown()))?;
         let def = &variables.list[variable];
-        if self.constants.contains(&variable) {
+        if self.constants.contains(&variable) && !constant {
             let message = format!("variable \"{}\" is declared CONSTANT", def.name);
             return Err(Refusal::Whole(SqlError::new(ERROR_IN_ASSIGNMENT, message)));
         }
@@ -119,7 +124,7 @@ impl Binder<'_> {
     fn longest_target(&self, parts: &[&str]) -> Bound<(Target, usize)> {
         let mut names = parts.len().min(3);
         loop {
-            match self.target_of(&parts[..names]) {
+            match self.target_of(&parts[..names], false) {
                 Ok(target) => return Ok((target, names)),
                 Err(error) if names == 1 || !self.has_parts(&parts[..names - 1]) => return Err(error),
                 Err(_) => names -= 1,
@@ -129,7 +134,7 @@ impl Binder<'_> {
 
     /// Whether names lead to something that has fields of its own.
     fn has_parts(&self, names: &[&str]) -> bool {
-        match self.target_of(names) {
+        match self.target_of(names, false) {
             Ok(Target::Field(variable, index)) => {
                 self.target_type(&Target::Field(variable, index)).0.is_composite()
             }

@@ -22,9 +22,12 @@ pub(super) fn at_statement(signature: &str, statement: &plpgsql::Statement, mut 
     ))
 }
 
-/// An error of reaching a statement, which adds its line itself.
+/// An error of reaching a statement, which adds its line itself. One with a position is shown in the query, so that no line
+/// names the query (`_SPI_error_callback`).
 pub(super) fn within(statement: &plpgsql::Statement, mut error: SqlError) -> SqlError {
-    error.fields_mut().position = None;
+    if error.fields_mut().position.take().is_some() {
+        return error;
+    }
     match &statement.kind {
         Kind::Sql { query, .. } | Kind::Perform(query) | Kind::Call(query) => {
             error.context(format!("SQL statement \"{}\"", query.text))

@@ -69,7 +69,7 @@ impl Binder<'_> {
             let message = format!("variable \"{name}\" must be of type cursor or refcursor");
             Refusal::Whole(SqlError::new(sqlstate::DATATYPE_MISMATCH, message))
         };
-        match self.target(name)? {
+        match self.target_or_constant(name, true)? {
             Target::Variable(variable) if self.variables.list[variable].ty == TypeId::REFCURSOR => {
                 Ok(variable)
             }
@@ -107,6 +107,7 @@ impl Binder<'_> {
 
     pub(super) fn open_cursor(&mut self, name: &Name, source: &OpenSource) -> Bound<PlStatement> {
         let cursor = self.cursor_variable(name)?;
+        let constant = self.constants.contains(&cursor);
         let declared = self.cursors.get(&cursor).and_then(|cursor| cursor.scroll);
         let mut arguments = Vec::new();
         let (scroll, source) = match source {
@@ -130,7 +131,7 @@ impl Binder<'_> {
             CursorSource::Dynamic { .. } => None,
         };
         self.cursors.entry(cursor).or_default().columns = columns;
-        Ok(PlStatement::OpenCursor { cursor, arguments, scroll, source })
+        Ok(PlStatement::OpenCursor { cursor, constant, arguments, scroll, source })
     }
 
     pub(super) fn fetch_cursor(

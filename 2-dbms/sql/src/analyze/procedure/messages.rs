@@ -37,8 +37,8 @@ impl Binder<'_> {
                 refused("RETURN cannot have a parameter in function returning void")
             });
         }
-        let returns = self.returns;
-        let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns));
+        let (returns, listed) = (self.returns, self.listed.then_some(&self.columns[..]));
+        let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns, listed));
         Ok(PlStatement::Return(Some(value)))
     }
 
@@ -55,8 +55,9 @@ impl Binder<'_> {
                 whole(sqlstate::DATATYPE_MISMATCH, message)
             }
             Some(value) => {
-                let returns = self.returns;
-                let value = self.converted(value, |analyzer, value| returned(analyzer, value, returns));
+                let (returns, listed) = (self.returns, self.listed.then_some(&self.columns[..]));
+                let value =
+                    self.converted(value, |analyzer, value| returned(analyzer, value, returns, listed));
                 Ok(PlStatement::ReturnNext(vec![value]))
             }
         }
@@ -166,10 +167,21 @@ impl Binder<'_> {
 }
 
 /// A value as the function's result.
-fn returned(analyzer: &mut Analyzer<'_>, value: Expr, returns: TypeId) -> Result<Expr> {
+fn returned(
+    analyzer: &mut Analyzer<'_>,
+    value: Expr,
+    returns: TypeId,
+    listed: Option<&[OutputColumn]>,
+) -> Result<Expr> {
     let is_null = matches!(value.kind, ExprKind::Constant(tuplix_types::Value::Null));
     if returns.is_row() && !value.ty.is_row() && !is_null {
         let message = "cannot return non-composite value from function returning composite type";
+        return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+    }
+    if let (Some(wanted), Some(given)) = (listed, analyzer.record_columns(&value))
+        && !given.iter().map(|column| column.ty).eq(wanted.iter().map(|column| column.ty))
+    {
+        let message = "returned record type does not match expected record type";
         return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
     }
     analyzer.variable_cast(value, returns, -1)

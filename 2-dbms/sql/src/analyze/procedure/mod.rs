@@ -99,6 +99,8 @@ struct Binder<'a> {
     gives_void: bool,
     is_trigger: bool,
     columns: Vec<OutputColumn>,
+    /// A function that returns `record`, called with a list of columns: it gives rows of them.
+    listed: bool,
     place: Place,
 }
 
@@ -137,6 +139,7 @@ impl<'a> Binder<'a> {
             gives_void: false,
             is_trigger: false,
             columns: Vec::new(),
+            listed: false,
             place: Place::default(),
         };
         binder.variables.namespaces.push(Namespace::default());
@@ -149,6 +152,7 @@ impl<'a> Binder<'a> {
         binder.variables = Variables::default();
         binder.structures.clear();
         binder.variables.namespaces.push(Namespace { label: Some(function.name.clone()), names: Vec::new() });
+        binder.listed = lists_columns(context, function);
         // Input arguments first, then those that only go out: `$n` counts them as declared.
         let mut places: Vec<Option<usize>> = vec![None; function.arguments.len()];
         for inputs in [true, false] {
@@ -156,7 +160,9 @@ impl<'a> Binder<'a> {
                 let is_input =
                     matches!(argument.mode, ArgumentMode::In | ArgumentMode::InOut | ArgumentMode::Variadic);
                 if is_input == inputs {
-                    places[index] = Some(binder.add_variable(&argument.name, argument.ty, -1));
+                    let is_hidden = binder.listed && !is_input;
+                    let name = if is_hidden { "" } else { &argument.name };
+                    places[index] = Some(binder.add_variable(name, argument.ty, -1));
                 }
             }
         }
@@ -166,7 +172,7 @@ impl<'a> Binder<'a> {
             matches!(mode, ArgumentMode::Out | ArgumentMode::InOut | ArgumentMode::Table)
         };
         let outputs = function.arguments.iter().zip(&places).filter(|(argument, _)| is_output(argument.mode));
-        binder.outputs = outputs.filter_map(|(_, place)| *place).collect();
+        binder.outputs = outputs.filter_map(|(_, place)| *place).filter(|_| !binder.listed).collect();
         binder.found = binder.add_found();
         binder.returns = function.returns;
         binder.returns_set = function.returns_set;
@@ -273,7 +279,7 @@ impl<'a> Binder<'a> {
             signature: self.signature,
             variables: self.variables.list,
             inputs: self.inputs,
-            returns_row: self.returns.is_composite() && self.outputs.is_empty(),
+            returns_row: self.listed || self.returns.is_composite() && self.outputs.is_empty(),
             outputs: self.outputs,
             found: self.found,
             gives_void: self.gives_void,
@@ -300,6 +306,16 @@ fn failing_block(line: u32, error: SqlError) -> Block {
         handlers: Vec::new(),
         error_variables: None,
     }
+}
+
+/// Whether the columns of a PL/pgSQL function are a call's list rather than its own.
+fn lists_columns(context: &AnalyzeContext<'_>, function: &FunctionDef) -> bool {
+    let base = || context.catalog.function(context.catalog.known_function(function.id));
+    function.language == Language::Plpgsql
+        && function.returns == TypeId::RECORD
+        && function.id.is_special()
+        && function.outputs().next().is_some()
+        && base().is_some_and(|base| base.outputs().next().is_none())
 }
 
 /// What a call of the function gives.

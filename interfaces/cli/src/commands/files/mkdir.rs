@@ -29,6 +29,7 @@ pub(crate) fn run(mkdir: &Mkdir) -> anyhow::Result<ExitCode> {
     let mut files = Files::open(&mkdir.target)?;
     for path in &mkdir.paths {
         let path = files.path(path);
+        files.owner_exists(&path)?;
         let bucket = files.bucket(&path)?;
         let writer = Writer::user(&files.node.user);
         files

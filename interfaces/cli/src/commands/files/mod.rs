@@ -12,10 +12,14 @@ pub(crate) mod stat;
 use std::io::{Read, Write};
 
 use anyhow::{Context as _, bail};
+use tuplix::Value;
 use tuplix_services::Bucket;
+use tuplix_services::errors::NO_ENTRY;
 use tuplix_services::fs::{Fs, Kind, Stat, Writer};
 
 use crate::node::{Node, Target, explain};
+
+const USERS: &str = include_str!("home.sql");
 
 /// Bytes that one call moves: far below what the service and the protocol allow.
 const PIECE: usize = 4 << 20;
@@ -47,7 +51,33 @@ impl Files {
     /// What is known of a path.
     pub(crate) fn stat(&mut self, path: &str) -> anyhow::Result<Stat> {
         let bucket = self.bucket(path)?;
-        self.fs.stat(&mut self.node.session, bucket, path).map_err(explain)
+        match self.fs.stat(&mut self.node.session, bucket, path) {
+            Err(error) if error.sqlstate() == NO_ENTRY => {
+                self.owner_exists(path)?;
+                Err(explain(error))
+            }
+            found => found.map_err(explain),
+        }
+    }
+
+    /// Refuses a path in the home directory of nobody: it would be seen in no list of homes.
+    fn owner_exists(&mut self, path: &str) -> anyhow::Result<()> {
+        let Some(owner) = home_of(path).filter(|owner| *owner != self.node.user) else { return Ok(()) };
+        let known = self.node.session.query(USERS, &[Value::text(owner)]).map_err(explain)?;
+        if known.get(0, 0).and_then(Value::as_i64) == Some(0) {
+            // Tasks of somebody who never used a command leave their logs there.
+            let home = format!("/home/{owner}");
+            let bucket = self.bucket(&home)?;
+            match self.fs.stat(&mut self.node.session, bucket, &home) {
+                Err(error) if error.sqlstate() == NO_ENTRY => {
+                    bail!(
+                        "there is no user \"{owner}\"\n  Those that there are: tuplix ls /home\n  SQLSTATE: {NO_ENTRY}"
+                    )
+                }
+                found => drop(found.map_err(explain)?),
+            }
+        }
+        Ok(())
     }
 
     /// The same, `None` where there is nothing.
@@ -55,13 +85,14 @@ impl Files {
         let bucket = self.bucket(path)?;
         match self.fs.stat(&mut self.node.session, bucket, path) {
             Ok(stat) => Ok(Some(stat)),
-            Err(error) if error.sqlstate() == tuplix_services::errors::NO_ENTRY => Ok(None),
+            Err(error) if error.sqlstate() == NO_ENTRY => Ok(None),
             Err(error) => Err(explain(error)),
         }
     }
 
     /// Makes a directory and those above it.
     pub(crate) fn make_directories(&mut self, path: &str) -> anyhow::Result<()> {
+        self.owner_exists(path)?;
         let bucket = self.bucket(path)?;
         let writer = Writer::user(&self.node.user);
         self.fs.make_directory(&mut self.node.session, bucket, path, writer, true).map_err(explain)?;
@@ -103,6 +134,7 @@ impl Files {
 
     /// Writes a whole file, at once for its readers; how many bytes.
     pub(crate) fn write(&mut self, path: &str, from: &mut dyn Read) -> anyhow::Result<u64> {
+        self.owner_exists(path)?;
         let bucket = self.bucket(path)?;
         let Files { node, fs } = self;
         let Node { session, user } = node;
@@ -134,6 +166,15 @@ impl Files {
         }
         Ok(written.unsigned_abs())
     }
+}
+
+/// In whose home directory a path is; `None`: in nobody's, or it takes a way that only the node can follow.
+fn home_of(path: &str) -> Option<&str> {
+    let mut names = path.split('/').filter(|name| !name.is_empty() && *name != ".");
+    if path.split('/').any(|name| name == "..") || names.next() != Some("home") {
+        return None;
+    }
+    names.next()
 }
 
 /// Up to [`PIECE`] bytes; fewer only at the end.
@@ -189,6 +230,19 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(absolute("ada", given), expected);
+        }
+    }
+
+    #[test]
+    fn homes_are_known() {
+        for (path, owner) in [
+            ("/home/bob/x", Some("bob")),
+            ("//home/./bob", Some("bob")),
+            ("/home", None),
+            ("/tmp/home/bob", None),
+            ("/home/../etc/x", None),
+        ] {
+            assert_eq!(home_of(path), owner, "{path}");
         }
     }
 

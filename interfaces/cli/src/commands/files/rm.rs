@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use tuplix::SqlError;
 use tuplix_services::fs::Kind;
@@ -13,7 +13,7 @@ use crate::node::{Target, explain};
 /// Arguments of `rm`.
 #[derive(Args)]
 #[command(after_help = "\
-With -r everything below a directory goes in one transaction.
+With -r everything below a directory goes in one transaction. The home directory itself stays: rm -r . empties it.
 
 Examples:
   tuplix rm notes.txt
@@ -40,14 +40,17 @@ pub(crate) fn run(rm: &Rm) -> anyhow::Result<ExitCode> {
         } else if rm.recursive {
             remove_tree(&mut files, &path)?;
         } else {
+            ensure!(path != "/", "the root directory cannot be removed");
             bail!("{path} is a directory\n  With all below it: tuplix rm -r {path}");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// All or nothing.
+/// All or nothing. The user's home directory stays, and is empty.
 fn remove_tree(files: &mut Files, path: &str) -> anyhow::Result<()> {
+    ensure!(path != "/", "the root directory cannot be removed");
+    let stays = path == files.path(".");
     let bucket = files.bucket(path)?;
     let Files { node, fs } = files;
     let session = &mut node.session;
@@ -60,7 +63,9 @@ fn remove_tree(files: &mut Files, path: &str) -> anyhow::Result<()> {
                 _ => fs.remove_file(session, bucket, &entry.name)?,
             }
         }
-        fs.remove_directory(session, bucket, path)?;
+        if !stays {
+            fs.remove_directory(session, bucket, path)?;
+        }
         session.execute("COMMIT").map(drop)
     };
     match remove() {

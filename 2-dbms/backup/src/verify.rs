@@ -1,0 +1,96 @@
+//! Every checksum of a data directory, read as it is, whether its node runs or not.
+
+use std::sync::Arc;
+
+use tuplix_checkpoint::Reader;
+use tuplix_machine::{Disk, Machine, OpenMode};
+use tuplix_types::Result;
+
+use crate::source::{node_id, read_segment};
+use crate::{CHECKPOINTS, IDENTITY, LOG, disk, refused};
+
+/// What was read, and what is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Checkpoints.
+    pub checkpoints: usize,
+    /// Segments of the log.
+    pub segments: usize,
+    /// What is wrong.
+    pub findings: Vec<String>,
+}
+
+/// Reads and checks all checkpoints and the whole log of the data directory that is `from`'s root. What a running node removes
+/// meanwhile is left out.
+///
+/// # Errors
+/// 55000 when it is no data directory, 58030 when the disk fails.
+pub fn verify(machine: &Machine, from: &Arc<dyn Disk>) -> Result<Verified> {
+    if !from.exists(IDENTITY).map_err(|error| disk(&error))? {
+        return Err(refused(format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", from.root())));
+    }
+    let mut verified = Verified::default();
+    let identity = from.read(IDENTITY).map_err(|error| disk(&error))?;
+    let id = match node_id(&identity, from.root()) {
+        Ok(id) => id,
+        Err(error) => {
+            verified.findings.push(error.message().to_owned());
+            return Ok(verified);
+        }
+    };
+    checkpoints(machine, from, id, &mut verified)?;
+    segments(from, id, &mut verified)?;
+    Ok(verified)
+}
+
+fn checkpoints(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {
+    if !from.exists(CHECKPOINTS).map_err(|error| disk(&error))? {
+        return Ok(());
+    }
+    let folder = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
+    for epoch in tuplix_checkpoint::list(&*folder).map_err(|error| disk(&error))? {
+        let read = Reader::open(&*folder, epoch, Some(id)).and_then(|reader| reader.verify());
+        let is_gone = !folder.exists(&tuplix_checkpoint::file_name(epoch)).map_err(|error| disk(&error))?;
+        match read {
+            Ok(()) => verified.checkpoints += 1,
+            Err(_) if is_gone => {}
+            Err(error) => verified.findings.push(error.message().to_owned()),
+        }
+    }
+    Ok(())
+}
+
+fn segments(from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {
+    let names = tuplix_log::segments_after(from.list(LOG).map_err(|error| disk(&error))?, 0);
+    let count = names.len();
+    let mut previous = None;
+    for (number, name) in names.iter().enumerate() {
+        let file = match from.open(&format!("{LOG}/{name}"), OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.is_not_found() => continue,
+            Err(error) => return Err(disk(&error)),
+        };
+        let scan = match read_segment(name, &*file, number + 1 == count) {
+            Ok(Some((_, scan))) => scan,
+            Ok(None) => continue,
+            Err(error) => {
+                verified.findings.push(error.message().to_owned());
+                previous = None;
+                continue;
+            }
+        };
+        verified.segments += 1;
+        let header = scan.header;
+        if header.node_id != id {
+            verified.findings.push(format!("log segment \"{name}\" belongs to another node"));
+        }
+        if previous.is_some_and(|previous| previous != header.previous_epoch) {
+            let wanted = header.previous_epoch;
+            verified
+                .findings
+                .push(format!("the log before segment \"{name}\" does not end at epoch {wanted}"));
+        }
+        previous = Some(scan.epochs.last().map_or(header.previous_epoch, |epoch| epoch.number));
+    }
+    Ok(())
+}

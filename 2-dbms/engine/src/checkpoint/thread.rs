@@ -1,0 +1,235 @@
+//! The thread that makes checkpoints. It knows the node only while it takes a cut, so that it keeps none alive.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex};
+use tuplix_types::{Result, SqlError};
+
+use super::keep::{self, Kept};
+use super::write::{Pace, ending, write};
+use super::{CheckpointDone, Durability, NodeEvent, disk_error};
+use crate::node::Node;
+
+thread_local! {
+    /// Whether this is the thread that makes checkpoints: it may be the last one that knows the node, and cannot wait for itself.
+    static IS_CHECKPOINTER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes a node's checkpoints, one at a time.
+pub(crate) struct Checkpointer {
+    machine: Machine,
+    disk: Arc<dyn Disk>,
+    node_id: u64,
+    settings: Durability,
+    state: Mutex<State>,
+    /// The log's alarm: enough was written, somebody asks, the node ends.
+    wake: Arc<Event>,
+    /// Signalled when a request was served.
+    served: Event,
+    hurry: AtomicBool,
+    ending: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    /// How often somebody asked.
+    requested: u64,
+    /// Up to which request everybody has an answer.
+    answered: u64,
+    answer: Result<CheckpointDone>,
+    /// Bytes of log after which the next checkpoint begins.
+    due_at: u64,
+    /// Checkpoints that are there, the newest first.
+    kept: Vec<Kept>,
+}
+
+impl Checkpointer {
+    pub(crate) fn new(
+        machine: &Machine,
+        disk: Arc<dyn Disk>,
+        node_id: u64,
+        settings: &Durability,
+        kept: Vec<Kept>,
+        wake: Arc<Event>,
+    ) -> Checkpointer {
+        let state = State {
+            requested: 0,
+            answered: 0,
+            answer: Ok(CheckpointDone::default()),
+            due_at: u64::MAX,
+            kept,
+        };
+        Checkpointer {
+            machine: machine.clone(),
+            disk,
+            node_id,
+            settings: settings.clone(),
+            state: Mutex::new(machine, state),
+            wake,
+            served: Event::new(machine),
+            hurry: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            thread: Mutex::new(machine, None),
+        }
+    }
+
+    /// Starts the thread. `replayed` bytes of log came after the last checkpoint: they count for the next.
+    pub(crate) fn start(self: &Arc<Checkpointer>, node: &Arc<Node>, replayed: u64) {
+        let first = self.settings.checkpoint_log_bytes.saturating_sub(replayed).max(1);
+        self.due_at(node, if self.settings.checkpoint_log_bytes == 0 { u64::MAX } else { first });
+        let (me, node) = (self.clone(), Arc::downgrade(node));
+        let handle = self.machine.spawn("checkpoint", move || {
+            IS_CHECKPOINTER.set(true);
+            me.run(&node);
+        });
+        *self.thread.lock() = Some(handle);
+    }
+
+    fn due_at(&self, node: &Node, bytes: u64) {
+        self.state.lock().due_at = bytes;
+        node.log.alarm_at(bytes);
+    }
+
+    /// Asks for a checkpoint of everything committed by now and waits for it.
+    pub(super) fn request(&self) -> Result<CheckpointDone> {
+        let number = {
+            let mut state = self.state.lock();
+            state.requested += 1;
+            state.requested
+        };
+        self.hurry.store(true, Ordering::SeqCst);
+        self.wake.signal();
+        loop {
+            let seen = self.served.sequence();
+            {
+                let state = self.state.lock();
+                if state.answered >= number {
+                    return state.answer.clone();
+                }
+            }
+            if self.ending.load(Ordering::SeqCst) {
+                return Err(ending());
+            }
+            self.served.wait(seen, None);
+        }
+    }
+
+    /// Ends the thread: a checkpoint under way is given up.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.ending.store(true, Ordering::SeqCst);
+        self.wake.signal();
+        self.served.signal();
+        let thread = self.thread.lock().take();
+        match thread.filter(|_| !IS_CHECKPOINTER.get()) {
+            Some(thread) => thread.join().map_err(|panic| SqlError::internal(panic.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&self, node: &Weak<Node>) {
+        loop {
+            let seen = self.wake.sequence();
+            if self.ending.load(Ordering::SeqCst) {
+                break;
+            }
+            let Some(live) = node.upgrade() else { break };
+            let (asked, serving) = {
+                let state = self.state.lock();
+                let written = live.log.statistics().bytes;
+                (state.requested > state.answered || written >= state.due_at, state.requested)
+            };
+            if !asked {
+                drop(live);
+                self.wake.wait(seen, None);
+                continue;
+            }
+            let outcome = self.make(live, node);
+            self.answer(node, serving, outcome);
+        }
+        self.served.signal();
+    }
+
+    /// One checkpoint, from the cut to the removal of what it makes superfluous.
+    fn make(&self, live: Arc<Node>, node: &Weak<Node>) -> Result<CheckpointDone> {
+        let started_ns = self.machine.monotonic_ns();
+        let cut = live.cut();
+        drop(live);
+        let cut = cut?;
+        let (epoch, at_us) = (cut.epoch, cut.at_us);
+        let before = self.state.lock().kept.clone();
+        let newest = before.first().map_or(0, |kept| kept.epoch);
+        if epoch == newest {
+            return Ok(CheckpointDone { epoch, ..CheckpointDone::default() });
+        }
+        let pace = Pace {
+            machine: &self.machine,
+            bytes_per_second: self.settings.checkpoint_bytes_per_second,
+            hurry: &self.hurry,
+            ending: &self.ending,
+            changed: &self.wake,
+            started_ns,
+        };
+        let written = write(self.disk.clone(), self.node_id, cut, &pace)?;
+        let all: Vec<Kept> = [Kept { epoch, at_us }].into_iter().chain(before).collect();
+        let segments_removed = self.remove_unneeded(&all, node);
+        let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
+        Ok(CheckpointDone { epoch, rows: written.rows, bytes: written.bytes, microseconds, segments_removed })
+    }
+
+    /// Removes what is not kept any more, and says how many segments of the log. What cannot be removed is tried again next time.
+    fn remove_unneeded(&self, all: &[Kept], node: &Weak<Node>) -> u64 {
+        let horizon_us = self.machine.now_us().saturating_sub(self.settings.log_retention_us);
+        let (stay, log_to) = keep::choose(all, horizon_us);
+        self.state.lock().kept = stay.clone();
+        let remove = || {
+            let mut go = tuplix_checkpoint::list(&*self.disk)?;
+            go.retain(|epoch| !stay.iter().any(|kept| kept.epoch == *epoch));
+            tuplix_checkpoint::remove(&*self.disk, &go)
+        };
+        if let Err(error) = remove() {
+            self.tell(&NodeEvent::NotRemoved(disk_error(&error)));
+        }
+        let (Some(live), Some(epoch)) = (node.upgrade(), log_to) else { return 0 };
+        live.log.remove_before(epoch + 1).unwrap_or_else(|error| {
+            self.tell(&NodeEvent::NotRemoved(error));
+            0
+        })
+    }
+
+    fn answer(&self, node: &Weak<Node>, serving: u64, outcome: Result<CheckpointDone>) {
+        let every = self.settings.checkpoint_log_bytes;
+        if let Some(live) = node.upgrade()
+            && every > 0
+        {
+            // After a failure the next one is tried sooner, but not at once.
+            let wait = if outcome.is_ok() { every } else { every.div_ceil(4) };
+            self.due_at(&live, live.log.statistics().bytes.saturating_add(wait));
+        }
+        match &outcome {
+            Ok(done) if done.bytes > 0 => self.tell(&NodeEvent::Checkpoint(*done)),
+            Ok(_) => {}
+            Err(error) => self.tell(&NodeEvent::CheckpointFailed(error.clone())),
+        }
+        let mut state = self.state.lock();
+        (state.answered, state.answer) = (serving, outcome);
+        if state.requested == serving {
+            self.hurry.store(false, Ordering::SeqCst);
+        }
+        drop(state);
+        self.served.signal();
+    }
+
+    fn tell(&self, event: &NodeEvent) {
+        if let Some(events) = &self.settings.events {
+            events(event);
+        }
+    }
+}
+
+impl std::fmt::Debug for Checkpointer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Checkpointer({:?})", self.settings)
+    }
+}

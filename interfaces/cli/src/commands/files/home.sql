@@ -1,0 +1,2 @@
+-- Whether there is a user of this name.
+SELECT count(*) AS users FROM os.user WHERE user_name = $1
