@@ -4,6 +4,7 @@
 //! change the tables or drop the key: a check keeps the key's id, and looks up what it means then.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tuplix_catalog::{ForeignKeyDef, TableDef, TableId};
@@ -99,13 +100,13 @@ pub(crate) fn run_deferred(exec: &mut Exec<'_, '_>, checks: &[Deferred]) -> Run<
             known.clear();
         }
         let place = (check.key.id, check.is_reference());
-        if !known.contains_key(&place) {
-            let schema = exec.services.schema();
-            known.insert(place, check.find(&schema.layout)?);
-        }
-        match (known.get(&place), &check.check) {
-            (Some(Found::Reference(reference)), Check::Reference(new)) => reference.check(exec, new)?,
-            (Some(Found::Referrer(referrer)), Check::Referrer(old, new)) => {
+        let found = match known.entry(place) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(place) => place.insert(check.find(&exec.services.schema().layout)?),
+        };
+        match (found, &check.check) {
+            (Found::Reference(reference), Check::Reference(new)) => reference.check(exec, new)?,
+            (Found::Referrer(referrer), Check::Referrer(old, new)) => {
                 referrer.act(exec, old, new.as_deref())?;
             }
             _ => {}

@@ -142,7 +142,7 @@ impl Source<'_> {
         let epochs = tuplix_checkpoint::list(self.checkpoints).map_err(|error| disk_error(&error))?;
         let mut damaged: Vec<(u64, SqlError)> = Vec::new();
         for epoch in epochs {
-            match self.from_checkpoint(epoch) {
+            match self.load_checkpoint(epoch) {
                 Ok((node, checkpoint, last_commit)) => {
                     return self.replay(node, Some(checkpoint), last_commit, damaged);
                 }
@@ -157,7 +157,7 @@ impl Source<'_> {
         Node::new(self.machine.clone(), self.shape, Log::off(self.machine), None)
     }
 
-    fn from_checkpoint(&self, epoch: u64) -> Result<(Arc<Node>, CheckpointRead, u64)> {
+    fn load_checkpoint(&self, epoch: u64) -> Result<(Arc<Node>, CheckpointRead, u64)> {
         let reader = Reader::open(self.checkpoints, epoch, Some(self.config.node_id))?;
         let checkpoint = CheckpointRead { epoch, rows: reader.rows(), bytes: reader.bytes() };
         let last_commit = reader.header().last_commit;

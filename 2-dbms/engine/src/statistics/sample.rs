@@ -87,7 +87,7 @@ mod tests {
                 let mut fragment = Fragment::new(&schema);
                 for row in 0..10_000 {
                     let row = fragment.insert(&[Value::Int4(part * 10_000 + row)]).unwrap();
-                    if row.0 % 5 == 0 {
+                    if row.0.is_multiple_of(5) {
                         fragment.delete(row);
                     }
                 }

@@ -80,8 +80,11 @@ pub(crate) struct Estimate {
 #[derive(Default)]
 pub(crate) struct Asked {
     rows: RefCell<BTreeMap<TableId, f64>>,
-    columns: RefCell<BTreeMap<(TableId, usize), Option<Rc<Known>>>>,
+    columns: RefCell<KnownColumns>,
 }
+
+/// What is known of columns, by table and position; `None` where nothing is.
+type KnownColumns = BTreeMap<(TableId, usize), Option<Rc<Known>>>;
 
 /// The statistics as one statement sees them.
 #[derive(Clone, Copy)]

@@ -78,7 +78,9 @@ impl Estimator<'_> {
     /// bounds of a range.
     pub(crate) fn conjunction(&self, conditions: &[&Expr]) -> f64 {
         let mut product = 1.0;
-        let mut bounds: BTreeMap<(RelationId, usize), (Option<f64>, Option<f64>, bool)> = BTreeMap::new();
+        // Of each column the parts of the rows above the lower and below the upper bound, and whether both are known.
+        type Bounds = (Option<f64>, Option<f64>, bool);
+        let mut bounds: BTreeMap<(RelationId, usize), Bounds> = BTreeMap::new();
         for node in conditions {
             let test = self.test(node);
             let Some(test) = test.filter(|test| {
