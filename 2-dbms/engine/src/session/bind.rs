@@ -135,7 +135,7 @@ impl Session {
         let (planned, procedure) = match &bound.code {
             Code::Query(query) => (&query.planned, None),
             Code::Call(call) => (&call.procedure.planned, Some(call.function)),
-            Code::Utility(_) => return Ok(None),
+            Code::Copy(_) | Code::Utility(_) => return Ok(None),
         };
         if !self.services.with_layout(|layout| planned.is_outgrown(layout, now_ns)) {
             return Ok(None);
