@@ -1,6 +1,7 @@
 //! `tuplix recv`: takes messages.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,10 +99,10 @@ fn take(recv: &Recv, node: &mut Node, ipc: &Ipc, receiver: ReceiverId) -> anyhow
 fn senders(node: &mut Node, messages: &[Message]) -> anyhow::Result<BTreeMap<i64, String>> {
     let mut names = BTreeMap::new();
     for sender in messages.iter().map(|message| message.sender.0) {
-        if !names.contains_key(&sender) {
+        if let Entry::Vacant(place) = names.entry(sender) {
             let rows = node.session.query(SENDER, &[Value::Int8(sender)]).map_err(explain)?;
             let name = rows.get(0, 0).and_then(Value::as_str).unwrap_or_default();
-            names.insert(sender, name.to_owned());
+            place.insert(name.to_owned());
         }
     }
     Ok(names)
