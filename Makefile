@@ -41,6 +41,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) snapshot
 	$(BENCH) checkpoint
 	$(BENCH) recovery
+	$(BENCH) overload
 	$(BENCH) growth --rows $(ROWS)
 
 growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)

@@ -21,6 +21,7 @@ mod disk;
 mod latch;
 mod linux;
 mod linux_disk;
+mod memory;
 pub mod simulation;
 mod thread;
 mod wait;
@@ -109,6 +110,15 @@ impl Machine {
         match &self.kind {
             Kind::Linux(_) => std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             Kind::Simulated(core) => core.cores(),
+        }
+    }
+
+    /// Bytes of memory that this process may use: the machine's, or less where control groups say so. `None` where the
+    /// system does not say, and in a simulation.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Linux(_) => memory::bytes(),
+            Kind::Simulated(_) => None,
         }
     }
 

@@ -6,7 +6,9 @@
 mod fifo;
 mod growth;
 mod measure;
+mod overload;
 mod procedure;
+mod recovery;
 mod report;
 mod scan;
 mod snapshot;
@@ -74,6 +76,16 @@ enum Suite {
     },
     /// Random updates with a snapshot every 100 ms, beside the same without.
     Snapshot,
+    /// Ten times the calls that the node can take.
+    Overload,
+    /// Random updates with one checkpoint after the other, beside the same without.
+    Checkpoint,
+    /// A start with so many bytes of checkpoint, of log, of both.
+    Recovery {
+        /// Bytes of log that the rows come to.
+        #[arg(long, default_value_t = 1 << 30)]
+        bytes: u64,
+    },
     /// A transaction's cost and a row's memory as a table grows tenfold from 10,000 rows on.
     Growth {
         /// Rows to grow to; 100,000,000 need 16 GB.
@@ -148,6 +160,9 @@ fn main() -> anyhow::Result<()> {
         Suite::Ycsb { records } => ycsb::run(&plan, &mut report, records)?,
         Suite::Scan { rows } => scan::run(&plan, &mut report, rows)?,
         Suite::Snapshot => snapshot::run(&plan, &mut report)?,
+        Suite::Overload => overload::run(&plan, &mut report)?,
+        Suite::Checkpoint => recovery::run_checkpoint(&plan, &mut report)?,
+        Suite::Recovery { bytes } => recovery::run(&plan, &mut report, bytes)?,
         Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
     }
     anyhow::ensure!(!report.is_empty(), "no case has this name: leave --case and --system out to see all");

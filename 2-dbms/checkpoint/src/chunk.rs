@@ -333,7 +333,7 @@ mod tests {
             TypeId::BYTEA,
             TypeId::INTERVAL,
         ];
-        let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+        let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
         for n in 0..rows {
             let interval = Interval { months: n as i32, days: -1, microseconds: n };
             let mut row = vec![
@@ -379,7 +379,7 @@ mod tests {
 
     fn back(fragment: &Fragment, mut bytes: &[u8]) -> Result<Fragment> {
         let columns = fragment.column_types().to_vec();
-        let mut loaded = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+        let mut loaded = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
         while !bytes.is_empty() {
             let chunk = decode(&mut bytes, fragment.column_types().len())?;
             loaded.load_chunk(chunk).map_err(|_| DecodeError::Malformed("chunk"))?;

@@ -87,7 +87,7 @@ impl TableData {
 /// A fragment without indexes.
 #[cold]
 pub(crate) fn bare_fragment(schema: &FragmentSchema) -> Fragment {
-    Fragment::new(&FragmentSchema { columns: schema.columns.clone(), indexes: Vec::new() })
+    Fragment::new(&FragmentSchema { indexes: Vec::new(), ..FragmentSchema::clone(schema) })
 }
 
 /// Whether two indexes have the same keys.
@@ -138,7 +138,7 @@ impl DomainState {
 pub struct DomainCell {
     latch: Latch,
     state: UnsafeCell<DomainState>,
-    /// Who waits for the latch now; the bound on it is admission control's.
+    /// Who waits for the latch now; [`DomainCell::admit`] bounds it.
     waiting: AtomicU64,
 }
 
@@ -168,6 +168,22 @@ impl DomainCell {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         Guard { cell: self, domain }
+    }
+
+    /// Waits for the latch, unless `most` wait for it already.
+    #[inline]
+    pub fn admit(&self, domain: Domain, most: u64) -> Option<Guard<'_>> {
+        self.try_lock(domain).or_else(|| self.queue(domain, most))
+    }
+
+    fn queue(&self, domain: Domain, most: u64) -> Option<Guard<'_>> {
+        let admitted = self.waiting.fetch_add(1, Ordering::Relaxed) < most;
+        if admitted {
+            self.latch.lock();
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        // Made only where the latch is held: a guard that is dropped gives it back.
+        admitted.then(|| Guard { cell: self, domain })
     }
 
     /// Takes the latch if it is free.

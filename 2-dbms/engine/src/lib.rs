@@ -47,7 +47,7 @@ mod user_types;
 pub use checkpoint::{CheckpointDone, Durability, Events, NodeEvent};
 pub use directory::open_without_log;
 pub use layout::{Domain, Layout, Placement, TableAccess};
-pub use node::{Node, Shape};
+pub use node::{Node, Shape, WAITING_MAX};
 pub use notify::{Notification, Waker};
 pub use open::{Opened, close, inspect, open, open_in_memory};
 pub use recovery::{CheckpointRead, RecoveryReport};

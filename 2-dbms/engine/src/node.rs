@@ -4,11 +4,12 @@ mod homes;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
-use tuplix_catalog::{Catalog, FunctionId};
+use tuplix_catalog::{Catalog, FunctionId, TableId};
 use tuplix_log::{Lane, Lanes, Log};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
+use tuplix_storage::Memory;
 use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
@@ -28,6 +29,8 @@ pub const MAX_DOMAINS: usize = 16_384;
 pub const MAX_BUCKETS: u16 = 4096;
 /// The number of the lane of sequences.
 const SEQUENCES: Domain = Domain(MAX_DOMAINS as u32);
+/// Calls that may wait for one partition unless [`Node::set_waiting_max`] says otherwise.
+pub const WAITING_MAX: u64 = 256;
 /// Partitions of the buckets a node can have.
 pub const MAX_PARTITIONS: usize = 64;
 
@@ -72,6 +75,11 @@ pub struct Node {
     pub(crate) checkpointer: Option<Arc<Checkpointer>>,
     /// Given back after everything else has ended.
     pub(crate) directory: Option<Box<dyn DirectoryLock>>,
+    /// Calls that may wait for one partition.
+    waiting_max: AtomicU64,
+    memory: Arc<Memory>,
+    /// What each table has of it.
+    table_memory: Mutex<BTreeMap<TableId, Weak<Memory>>>,
 }
 
 impl Drop for Node {
@@ -194,6 +202,9 @@ impl Node {
             closing: AtomicBool::new(false),
             checkpointer: None,
             directory,
+            waiting_max: AtomicU64::new(WAITING_MAX),
+            memory: Arc::default(),
+            table_memory: Mutex::new(&machine, BTreeMap::new()),
             machine,
         };
         for _ in 0..=shape.partitions {
@@ -265,6 +276,47 @@ impl Node {
     /// The machine it runs on.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// How many one-shot calls may wait for one partition; one more is refused with 53300.
+    #[inline]
+    pub fn waiting_max(&self) -> u64 {
+        self.waiting_max.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Node::waiting_max`].
+    pub fn set_waiting_max(&self, calls: u64) {
+        self.waiting_max.store(calls, Ordering::Relaxed);
+    }
+
+    /// What all rows and indexes have of memory, and the limit on it.
+    #[inline]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// What a table has of the memory, whatever becomes of its definition.
+    pub(crate) fn memory_of(&self, table: TableId) -> Arc<Memory> {
+        let known = self.table_memory.lock().get(&table).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let memory = Arc::new(self.memory_part());
+            self.keep_memory_of(table, &memory);
+            memory
+        })
+    }
+
+    /// A part of the memory that is nobody's yet.
+    pub(crate) fn memory_part(&self) -> Memory {
+        self.memory.part()
+    }
+
+    /// Says whose a part of the memory is.
+    pub(crate) fn keep_memory_of(&self, table: TableId, memory: &Arc<Memory>) {
+        let mut tables = self.table_memory.lock();
+        if tables.len().is_power_of_two() {
+            tables.retain(|_, memory| memory.strong_count() > 0);
+        }
+        tables.insert(table, Arc::downgrade(memory));
     }
 
     /// The catalogue's version.

@@ -50,7 +50,11 @@ fn main() {
     let rows: usize = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().unwrap());
     let scattered = |i: usize| i.wrapping_mul(0x9E37_79B1) % rows;
     let columns = vec![TypeId::INT4, TypeId::INT8, TypeId::INT4];
-    let schema = FragmentSchema { columns, indexes: vec![Arc::new(IndexSchema::hash(true, &[0, 1]))] };
+    let schema = FragmentSchema {
+        columns,
+        indexes: vec![Arc::new(IndexSchema::hash(true, &[0, 1]))],
+        ..FragmentSchema::default()
+    };
     let mut fragment = Fragment::new(&schema);
 
     println!("{rows} rows");
@@ -140,7 +144,7 @@ fn queue(rows: usize) {
     let key = vec![IndexColumn::ascending(2), IndexColumn::ascending(1)];
     let indexes =
         vec![Arc::new(IndexSchema::hash(true, &[0, 1])), Arc::new(IndexSchema::ordered(false, key))];
-    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes });
+    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes, ..FragmentSchema::default() });
     (0..rows).for_each(|i| assert!(fragment.insert(&row(i)).is_ok()));
     measure("queue: first row of a state", rows, |_| {
         let key = [Value::Int4(0)];

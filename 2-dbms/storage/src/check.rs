@@ -1,7 +1,10 @@
 //! Whether indexes say what the rows say: each is compared with one that is built anew.
 
+use std::sync::Arc;
+
 use crate::fragment::Fragment;
 use crate::index::Index;
+use crate::memory::Charge;
 use crate::schema::{CHUNK_ROWS, RowId};
 
 impl Index {
@@ -20,7 +23,8 @@ impl Fragment {
     pub fn damaged_indexes(&self) -> Vec<usize> {
         let numbers = (0..self.index_count()).filter(|number| {
             let Some(index) = self.index_at(*number) else { return false };
-            let mut anew = Index::new(index.schema().clone(), self.column_types());
+            let mut anew =
+                Index::new(index.schema().clone(), self.column_types(), Charge::new(Arc::default()));
             for (chunk, base) in self.directory().chunks().zip((0..).step_by(CHUNK_ROWS)) {
                 chunk
                     .live_places()
@@ -35,8 +39,6 @@ impl Fragment {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use std::sync::Arc;
 
     use tuplix_types::{TypeId, Value};
 
@@ -53,6 +55,7 @@ mod tests {
                 Arc::new(IndexSchema::ordered(false, vec![IndexColumn::ascending(0)])),
                 Arc::new(IndexSchema::ordered(false, vec![IndexColumn::descending(1)])),
             ],
+            ..FragmentSchema::default()
         };
         let mut fragment = Fragment::new(&schema);
         for number in 0..2000 {

@@ -148,20 +148,56 @@ impl Chunk {
 
     /// Makes `place` exist, and says by how many places the chunk grew.
     #[inline]
-    pub(crate) fn ensure_place(&mut self, place: usize, is_first: bool) -> usize {
-        if place < self.capacity { 0 } else { self.grow(place, is_first) }
+    pub(crate) fn ensure_place(
+        &mut self,
+        place: usize,
+        is_first: bool,
+        spare: &mut Option<Columns>,
+    ) -> usize {
+        if place < self.capacity { 0 } else { self.grow(place, is_first, spare) }
     }
 
     #[cold]
-    fn grow(&mut self, place: usize, is_first: bool) -> usize {
+    fn grow(&mut self, place: usize, is_first: bool, spare: &mut Option<Columns>) -> usize {
         debug_assert!(place < CHUNK_ROWS);
         let before = self.capacity;
+        if before == 0
+            && !is_first
+            && let Some(columns) = spare.take()
+        {
+            self.columns = columns;
+            self.capacity = CHUNK_ROWS;
+            return CHUNK_ROWS;
+        }
         let wanted = (place + 1).next_power_of_two().max(FIRST_CAPACITY);
         self.capacity = if is_first { wanted } else { CHUNK_ROWS };
         for column in self.columns.iter_mut() {
             column.resize(self.capacity);
         }
         self.capacity - before
+    }
+
+    /// Whether the chunk has memory for the place.
+    pub(crate) fn has_place(&self, place: usize) -> bool {
+        place < self.capacity
+    }
+
+    /// Whether no place holds a row.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == RowBits::default()
+    }
+
+    /// Lets go of the memory of an empty chunk, which gets it again with its next row: how many places that was, and the
+    /// columns if no other version of the chunk shares them.
+    #[cold]
+    pub(crate) fn take_columns(&mut self, types: &[TypeId]) -> (usize, Option<Columns>) {
+        debug_assert!(self.is_empty());
+        let columns = std::mem::replace(&mut self.columns, Chunk::new(types).columns);
+        let places = std::mem::take(&mut self.capacity);
+        let shared = std::mem::take(self.shared.get_mut()) != 0;
+        self.bounds = OnceLock::new();
+        (places, (!shared && places == CHUNK_ROWS).then_some(columns))
     }
 
     #[inline]

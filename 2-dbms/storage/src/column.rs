@@ -262,8 +262,8 @@ fn text_heap_bytes(text: &EcoString) -> usize {
     if text.len() <= EcoString::INLINE_LIMIT { 0 } else { text.len() + 16 }
 }
 
-/// An estimate, deep enough to bound memory by.
-fn value_heap_bytes(value: &Value) -> usize {
+/// Bytes that a value has on the heap: an estimate, deep enough to bound memory by.
+pub(crate) fn value_heap_bytes(value: &Value) -> usize {
     match value {
         Value::Text(text) => text_heap_bytes(text),
         Value::Bytea(bytes) => bytes.len() + 16,

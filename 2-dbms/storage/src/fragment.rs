@@ -8,10 +8,12 @@ use arrayvec::ArrayVec;
 use tuplix_types::{TypeId, Value, equal};
 
 use crate::chunk::Chunk;
+use crate::column::{Columns, value_heap_bytes};
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
 use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
+use crate::memory::Charge;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
 use crate::schema::{CHUNK_ROWS, FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, Refused, RowId};
@@ -19,6 +21,9 @@ use crate::snapshot::{ChunkView, FragmentSnapshot};
 
 /// Unique hash indexes whose keys an insert hashes once; those beyond are looked into and written one after the other.
 const PROBED: usize = 4;
+
+/// A fragment that loses its last row after it had this many slots begins anew, indexes and all.
+const CLEARED: u32 = 8 * CHUNK_ROWS as u32;
 
 /// The rows of one table in one bucket, with their indexes.
 ///
@@ -44,6 +49,12 @@ pub struct Fragment {
     row_bytes: usize,
     chunk_bytes: usize,
     heap_bytes: usize,
+    /// What chunks and long values have in use, beside what is frozen.
+    charge: Charge,
+    /// What had been charged when the fragment was forked: the forks share it.
+    frozen: Vec<Arc<Charge>>,
+    /// The columns of a chunk that was emptied, for the next one that begins.
+    spare: Option<Columns>,
 }
 
 impl Fragment {
@@ -67,6 +78,9 @@ impl Fragment {
             row_bytes,
             chunk_bytes: 0,
             heap_bytes: 0,
+            charge: Charge::new(Arc::clone(&schema.memory)),
+            frozen: Vec::new(),
+            spare: None,
         };
         for index in &schema.indexes {
             let added = fragment.add_index(Arc::clone(index));
@@ -75,8 +89,11 @@ impl Fragment {
         fragment
     }
 
-    /// The same rows in the same slots, sharing all chunks until one of the two writes, without indexes.
-    pub fn fork(&self) -> Fragment {
+    /// The same rows in the same slots, sharing all chunks until one of the two writes, without indexes. Memory counts what
+    /// they share once.
+    pub fn fork(&mut self) -> Fragment {
+        let another = self.charge.another();
+        self.frozen.push(Arc::new(std::mem::replace(&mut self.charge, another)));
         Fragment {
             types: Arc::clone(&self.types),
             directory: self.directory.clone(),
@@ -90,6 +107,9 @@ impl Fragment {
             row_bytes: self.row_bytes,
             chunk_bytes: self.chunk_bytes,
             heap_bytes: self.heap_bytes,
+            charge: self.charge.another(),
+            frozen: self.frozen.clone(),
+            spare: None,
         }
     }
 
@@ -115,6 +135,44 @@ impl Fragment {
         let chunks = self.directory.len() * (size_of::<Chunk>() + 16 * self.types.len());
         let slots = self.free.memory_bytes() + self.directory.memory_bytes();
         size_of::<Fragment>() + chunks + self.chunk_bytes + self.heap_bytes + indexes + slots
+    }
+
+    /// Tells how much chunks and long values have in use.
+    #[inline]
+    fn settle(&mut self) {
+        let bytes = self.charged_bytes();
+        self.charge.set(bytes);
+    }
+
+    /// Chunks and long values, but for what other forks share the charge of.
+    #[inline]
+    fn charged_bytes(&mut self) -> usize {
+        if !self.frozen.is_empty() {
+            self.frozen.retain(|charge| Arc::strong_count(charge) > 1);
+        }
+        let frozen: usize = self.frozen.iter().map(|charge| charge.told()).sum();
+        let bytes = self.chunk_bytes + self.heap_bytes + self.directory.len() * size_of::<Chunk>();
+        bytes.saturating_sub(frozen)
+    }
+
+    /// Whether a row of these values, one for each column, would need more memory than the fragment has: a slot that was
+    /// never used or has lost its chunk, long values, an entry in a full segment of an index.
+    pub fn grows_with(&self, values: &[Value]) -> bool {
+        let reused = self.free.first();
+        let row = RowId(reused.unwrap_or(self.next_slot));
+        !self.directory.chunk(row).is_some_and(|chunk| chunk.has_place(row.place()))
+            || values.iter().any(|value| value_heap_bytes(value) > 0)
+            || self.indexes.iter().flatten().any(|index| match index {
+                Index::Hash(_, hash) => hash.grows_with(values),
+                Index::Ordered(..) => reused.is_none(),
+            })
+    }
+
+    /// Whether a row's long values would take more memory with these changes.
+    pub fn grows_by(&self, row: RowId, changes: &[(usize, Value)]) -> bool {
+        let columns = self.live_chunk(row).columns();
+        let before: usize = changes.iter().map(|(column, _)| columns[*column].heap_bytes(row.place())).sum();
+        changes.iter().map(|(_, value)| value_heap_bytes(value)).sum::<usize>() > before
     }
 
     /// Bytes of the index of this number; 0 when there is none.
@@ -166,6 +224,7 @@ impl Fragment {
             self.take_slot(RowId(first + place as u32));
         }
         self.directory.push(chunk);
+        self.settle();
     }
 
     /// The rows as they are now. Costs one pointer for each 131,072 rows.
@@ -253,13 +312,20 @@ impl Fragment {
         let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full) };
         let place = row.place();
         assert!(!chunk.is_live(place), "the slot is free");
-        let new_places = chunk.ensure_place(place, row.chunk() == 0);
+        let new_places = chunk.ensure_place(place, row.chunk() == 0, &mut self.spare);
         let heap = chunk.write_row(place, values);
         chunk.set_live(place, true);
         chunk.forget_bounds();
         self.chunk_bytes += new_places * self.row_bytes;
-        self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
         self.take_slot(row);
+        if heap != 0 {
+            self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
+            self.settle();
+        }
+        if new_places != 0 {
+            let bytes = self.charged_bytes();
+            self.charge.tell(bytes);
+        }
         Ok(())
     }
 
@@ -380,15 +446,23 @@ impl Fragment {
     #[inline]
     pub fn release_deleted(&mut self) {
         if !self.deleted.is_empty() {
-            let mut deleted = std::mem::take(&mut self.deleted);
-            for row in deleted.drain(..) {
-                // A row may have been restored or its slot filled by number since.
-                if !self.is_live(row) {
-                    self.release(row);
-                }
-            }
-            self.deleted = deleted;
+            self.release_all();
         }
+    }
+
+    fn release_all(&mut self) {
+        let mut deleted = std::mem::take(&mut self.deleted);
+        for row in &deleted {
+            // A row may have been restored or its slot filled by number since.
+            if !self.is_live(*row) {
+                self.release(*row);
+            }
+        }
+        if self.rows == 0 && self.next_slot >= CLEARED {
+            self.clear();
+        }
+        deleted.drain(..).for_each(|row| self.give_back(row));
+        self.deleted = deleted;
     }
 
     fn release(&mut self, row: RowId) {
@@ -402,7 +476,30 @@ impl Fragment {
                     chunk.own(column).drop_value(row.place());
                 }
             }
+            self.settle();
         }
+    }
+
+    /// Lets go of the memory of the row's chunk if it is empty, and no row in it can come back. One such memory is kept: a
+    /// queue empties and begins chunks in turn.
+    #[inline]
+    fn give_back(&mut self, row: RowId) {
+        let empty = |chunk: &Chunk| chunk.is_empty() && chunk.has_place(row.place());
+        if row.chunk() != 0
+            && self.directory.chunk(row).is_some_and(empty)
+            && self.free.len() >= 2 * CHUNK_ROWS
+        {
+            self.take_chunk(row);
+        }
+    }
+
+    #[cold]
+    fn take_chunk(&mut self, row: RowId) {
+        let Some(chunk) = self.directory.chunk_mut(row) else { return };
+        let (places, columns) = chunk.take_columns(&self.types);
+        self.chunk_bytes -= places * self.row_bytes;
+        self.spare = self.spare.take().or(columns);
+        self.settle();
     }
 
     /// Adds a column behind the others, `value` in all rows, past undoing. Every chunk is copied that a snapshot holds.
@@ -417,7 +514,9 @@ impl Fragment {
         let row_bytes = Chunk::row_bytes(&self.types);
         self.chunk_bytes = self.chunk_bytes / self.row_bytes.max(1) * row_bytes;
         self.row_bytes = row_bytes;
+        self.spare = None;
         self.written(heap);
+        self.settle();
     }
 
     /// Removes all rows at once, past undoing.
@@ -427,13 +526,19 @@ impl Fragment {
         self.deleted.clear();
         self.indexes.iter_mut().flatten().for_each(Index::clear);
         (self.rows, self.next_slot, self.chunk_bytes, self.heap_bytes) = (0, 0, 0, 0);
+        self.frozen.clear();
+        self.spare = None;
+        self.settle();
         self.version += 1;
     }
 
     #[inline]
     fn written(&mut self, heap: isize) {
-        self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
         self.version += 1;
+        if heap != 0 {
+            self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
+            self.settle();
+        }
     }
 
     #[inline]
@@ -550,7 +655,7 @@ mod tests {
 
     #[test]
     fn a_fork_lives_for_itself() {
-        let schema = FragmentSchema { columns: vec![TypeId::INT4], indexes: vec![] };
+        let schema = FragmentSchema { columns: vec![TypeId::INT4], ..FragmentSchema::default() };
         let mut fragment = Fragment::new(&schema);
         let rows: Vec<RowId> = (0..3).map(|n| fragment.insert(&[Value::Int4(n)]).unwrap()).collect();
         fragment.delete(rows[1]);
@@ -572,7 +677,7 @@ mod tests {
     #[test]
     fn heap_bytes_are_balanced() {
         let columns = vec![TypeId::TEXT, TypeId::BYTEA, TypeId::UUID];
-        let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+        let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
         let long = "a text that is longer than fifteen bytes";
         let a = fragment.insert(&row(long, 100)).unwrap();
         assert_eq!(fragment.heap_bytes, long.len() + 16 + 100 + 16 + 32);

@@ -12,8 +12,7 @@ pub(crate) struct FreeSlots {
 
 impl FreeSlots {
     /// How many slots are in the set.
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 

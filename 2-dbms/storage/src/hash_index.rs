@@ -23,6 +23,7 @@ use tuplix_types::Value;
 
 use crate::directory::Directory;
 use crate::key::KeySource;
+use crate::memory::Charge;
 use crate::schema::{MAX_ROWS, RowId};
 use crate::segment::{Segment, tag_of};
 
@@ -34,7 +35,7 @@ const MAX_DEPTH: u32 = 20;
 const LIST: u32 = MAX_ROWS;
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct HashIndex {
     source: KeySource,
     unique: bool,
@@ -46,6 +47,9 @@ pub(crate) struct HashIndex {
     lists: Vec<BTreeSet<u32>>,
     unused_lists: Vec<u32>,
     listed_rows: usize,
+    /// Bytes of the segments' slots.
+    slot_bytes: usize,
+    charge: Charge,
 }
 
 /// Where the entry of a row that is not there yet belongs, until the index changes.
@@ -78,7 +82,7 @@ fn target_of(entry: u64) -> u32 {
 }
 
 impl HashIndex {
-    pub(crate) fn new(source: KeySource, unique: bool) -> HashIndex {
+    pub(crate) fn new(source: KeySource, unique: bool, charge: Charge) -> HashIndex {
         HashIndex {
             source,
             unique,
@@ -89,6 +93,8 @@ impl HashIndex {
             lists: Vec::new(),
             unused_lists: Vec::new(),
             listed_rows: 0,
+            slot_bytes: 0,
+            charge,
         }
     }
 
@@ -148,9 +154,7 @@ impl HashIndex {
         let tag = tag_of(entry);
         let mut number = self.segment_of(tag);
         while self.segments[number].is_full() {
-            if !self.segments[number].has_full_size() || !self.split(number) {
-                self.segments[number].grow();
-            }
+            self.make_room(number);
             number = self.segment_of(tag);
         }
         self.segments[number].insert(entry);
@@ -173,6 +177,21 @@ impl HashIndex {
             self.segments[number].replace(slot, entry(tag, LIST | list));
         }
         true
+    }
+
+    #[cold]
+    fn make_room(&mut self, number: usize) {
+        if !self.segments[number].has_full_size() || !self.split(number) {
+            self.slot_bytes -= self.segments[number].memory_bytes();
+            self.segments[number].grow();
+            self.slot_bytes += self.segments[number].memory_bytes();
+        }
+        self.charge.tell(self.memory_bytes());
+    }
+
+    /// Whether a row of these values takes more memory than there is in its segment. The key must be one of columns.
+    pub(crate) fn grows_with(&self, values: &[Value]) -> bool {
+        self.source.hash_values(values).is_some_and(|tag| self.segments[self.segment_of(tag)].is_full())
     }
 
     fn add_list(&mut self, rows: BTreeSet<u32>) -> u32 {
@@ -254,6 +273,7 @@ impl HashIndex {
         }
         let [zeros, ones] = halves;
         self.segments[number] = zeros;
+        self.slot_bytes += ones.memory_bytes();
         self.segments.push(ones);
         self.depths[number] = depth + 1;
         self.depths.push(depth + 1);
@@ -290,13 +310,17 @@ impl HashIndex {
 
     /// Forgets all rows.
     pub(crate) fn clear(&mut self) {
-        *self = HashIndex::new(self.source.clone(), self.unique);
+        let charge = self.charge.another();
+        *self = HashIndex::new(self.source.clone(), self.unique, charge);
     }
 
     /// Bytes on the heap.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let segments: usize = self.segments.iter().map(|s| size_of::<Segment>() + s.memory_bytes()).sum();
-        segments + self.directory.capacity() * 4 + self.lists.capacity() * 24 + self.listed_rows * 8
+        self.slot_bytes
+            + self.segments.len() * size_of::<Segment>()
+            + self.directory.capacity() * 4
+            + self.lists.capacity() * 24
+            + self.listed_rows * 8
     }
 }
 

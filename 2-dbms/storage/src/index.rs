@@ -7,6 +7,7 @@ use tuplix_types::{TypeId, Value};
 use crate::directory::Directory;
 use crate::hash_index::HashIndex;
 use crate::key::KeySource;
+use crate::memory::Charge;
 use crate::ordered_index::OrderedIndex;
 use crate::schema::{IndexKind, IndexSchema, RowId};
 
@@ -18,15 +19,15 @@ pub(crate) enum Index {
 }
 
 impl Index {
-    pub(crate) fn new(schema: Arc<IndexSchema>, types: &[TypeId]) -> Index {
+    pub(crate) fn new(schema: Arc<IndexSchema>, types: &[TypeId], charge: Charge) -> Index {
         let source = KeySource::new(&schema, types);
         match schema.kind {
             IndexKind::Hash => {
-                let index = HashIndex::new(source, schema.unique);
+                let index = HashIndex::new(source, schema.unique, charge);
                 Index::Hash(schema, index)
             }
             IndexKind::Ordered => {
-                let index = OrderedIndex::new(source, &schema, types);
+                let index = OrderedIndex::new(source, &schema, types, charge);
                 Index::Ordered(schema, index)
             }
         }

@@ -20,6 +20,7 @@
 //! | undo | [`exchange`](Fragment::exchange) again, [`undo_insert`](Fragment::undo_insert), [`undelete`](Fragment::undelete), in reverse order |
 //! | recover | [`load_chunk`](Fragment::load_chunk) of a checkpoint, then [`insert_at`](Fragment::insert_at) the logged slot |
 //! | read a row | [`read`](Fragment::read), [`read_integer`](Fragment::read_integer), [`read_columns`](Fragment::read_columns), [`row`](Fragment::row) for a [`RowView`] |
+//! | count and bound memory | [`Memory`], [`memory_bytes`](Fragment::memory_bytes), [`grows_with`](Fragment::grows_with), [`grows_by`](Fragment::grows_by) |
 //! | find by key | [`find_conflict`](Fragment::find_conflict), [`lookup`](Fragment::lookup), [`lookup_all`](Fragment::lookup_all) |
 //! | find by order | [`range`](Fragment::range), then [`range_batch`](Fragment::range_batch) until [`RangeCursor::is_done`] |
 //! | find by scanning | [`scan_batch`](Fragment::scan_batch), [`next_match`](Fragment::next_match) for a few, with [`SimplePredicate`]s |
@@ -35,6 +36,7 @@
 //! let schema = FragmentSchema {
 //!     columns: vec![TypeId::INT4, TypeId::TEXT],
 //!     indexes: vec![Arc::new(IndexSchema::hash(true, &[0]))],
+//!     ..FragmentSchema::default()
 //! };
 //! let mut fragment = Fragment::new(&schema);
 //! let row = fragment.insert(&[Value::Int4(7), Value::text("seven")])?;
@@ -57,6 +59,7 @@ mod hash_index;
 mod index;
 mod key;
 mod load;
+mod memory;
 mod ordered_index;
 mod read;
 mod scan;
@@ -68,6 +71,7 @@ mod vector;
 pub use column::{ColumnData, RowBits};
 pub use fragment::Fragment;
 pub use load::{BadChunk, LoadedChunk, LoadedColumn};
+pub use memory::Memory;
 pub use ordered_index::RangeCursor;
 pub use read::RowView;
 pub use scan::{BATCH_ROWS, Comparison, RowBatch, ScanCursor, SimplePredicate, Test};

@@ -103,7 +103,7 @@ mod tests {
     use crate::snapshot::ChunkView;
 
     fn schema() -> FragmentSchema {
-        FragmentSchema { columns: vec![TypeId::INT4, TypeId::TEXT], indexes: vec![] }
+        FragmentSchema { columns: vec![TypeId::INT4, TypeId::TEXT], ..FragmentSchema::default() }
     }
 
     fn copy(view: &ChunkView<'_>) -> LoadedChunk {

@@ -12,6 +12,7 @@ use tuplix_types::{TypeId, Value};
 
 use crate::directory::Directory;
 use crate::key::{KeySource, OrderColumn, encode_values};
+use crate::memory::Charge;
 use crate::scan::RowBatch;
 use crate::schema::{IndexSchema, RowId};
 
@@ -109,13 +110,14 @@ struct Range<K> {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct OrderedIndex {
     source: KeySource,
     order: Box<[OrderColumn]>,
     tree: Tree,
     heap_bytes: usize,
     scratch: Vec<u8>,
+    charge: Charge,
 }
 
 impl OrderedIndex {
@@ -128,7 +130,12 @@ impl OrderedIndex {
         }
     }
 
-    pub(crate) fn new(source: KeySource, schema: &IndexSchema, types: &[TypeId]) -> OrderedIndex {
+    pub(crate) fn new(
+        source: KeySource,
+        schema: &IndexSchema,
+        types: &[TypeId],
+        charge: Charge,
+    ) -> OrderedIndex {
         let is_computed = schema.computed.is_some();
         let order: Box<[_]> =
             schema.columns.iter().map(|key| OrderColumn::new(key, is_computed, types)).collect();
@@ -137,7 +144,7 @@ impl OrderedIndex {
             Some(bytes) if bytes <= SHORT_BYTES => Tree::Short(BTreeSet::new()),
             _ => Tree::Long(BTreeSet::new()),
         };
-        OrderedIndex { source, order, tree, heap_bytes: 0, scratch: Vec::new() }
+        OrderedIndex { source, order, tree, heap_bytes: 0, scratch: Vec::new(), charge }
     }
 
     pub(crate) fn source(&self) -> &KeySource {
@@ -159,6 +166,7 @@ impl OrderedIndex {
                 tree.insert(key);
             }
         }
+        self.charge.set(self.memory_bytes());
     }
 
     /// Takes out a row whose key still lies in its chunk.
@@ -175,6 +183,7 @@ impl OrderedIndex {
             }
         };
         assert!(removed, "an indexed row has an entry");
+        self.charge.set(self.memory_bytes());
     }
 
     /// Encodes a row's key into the scratch buffer; false if the row is not in the index.
@@ -263,6 +272,7 @@ impl OrderedIndex {
             Tree::Long(tree) => tree.clear(),
         }
         self.heap_bytes = 0;
+        self.charge.set(0);
     }
 
     /// Bytes on the heap; B-tree nodes are taken to be three quarters full.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tuplix_types::{SqlError, SqlState, TypeId, Value};
 
+use crate::memory::Memory;
 use crate::read::RowView;
 
 /// Rows in a chunk.
@@ -43,6 +44,8 @@ pub struct FragmentSchema {
     pub columns: Vec<TypeId>,
     /// The indexes that [`Fragment::new`](crate::Fragment::new) starts with, numbered from 0.
     pub indexes: Vec<Arc<IndexSchema>>,
+    /// Where the memory of its fragments is counted.
+    pub memory: Arc<Memory>,
 }
 
 /// How an index finds rows.

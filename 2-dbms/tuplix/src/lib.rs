@@ -49,6 +49,15 @@ pub use tuplix_types::{
     TypeId, Value, sqlstate,
 };
 
+/// Bytes of memory for rows and indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// In use.
+    pub used: u64,
+    /// What would grow beyond is refused; `u64::MAX` for no limit.
+    pub limit: u64,
+}
+
 /// A node, embedded in this process or a PostgreSQL server. Cloning it is cheap and names the same node.
 #[derive(Clone)]
 pub struct Tuplix {
@@ -87,11 +96,13 @@ impl Tuplix {
                 }
                 None => tuplix_engine::open_in_memory(&machine, &shape)?,
             };
+            options.limit(&node, &machine);
             return Ok(Tuplix { engine: Engine::Embedded { node, report: Arc::default() } });
         }
         let dir = options.dir.as_deref().unwrap_or(Path::new("."));
         let disk = options.disk(&machine, dir)?;
         let opened = tuplix_engine::open(&machine, disk, &shape, &options.durability)?;
+        options.limit(&opened.node, &machine);
         Ok(Tuplix { engine: Engine::Embedded { node: opened.node, report: Arc::new(opened.report) } })
     }
 
@@ -144,6 +155,16 @@ impl Tuplix {
     pub fn snapshot(&self) -> Option<Snapshot> {
         match &self.engine {
             Engine::Embedded { node, .. } => Some(node.snapshot()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// What rows and indexes take, and may take; `None` on PostgreSQL.
+    pub fn memory(&self) -> Option<MemoryUse> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => {
+                Some(MemoryUse { used: node.memory().used(), limit: node.memory().limit() })
+            }
             Engine::Postgres(_) => None,
         }
     }

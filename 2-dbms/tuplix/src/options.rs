@@ -22,6 +22,11 @@ pub struct Options {
     pub log: LogMode,
     /// Checkpoints, and how much log is kept.
     pub durability: Durability,
+    /// Bytes that rows and indexes may take; what would grow beyond is refused with 53200. `None` for two thirds of what this
+    /// process may use ([`Machine::memory_bytes`]).
+    pub memory: Option<u64>,
+    /// One-shot calls that may wait for one partition; one more is refused with 53300.
+    pub waiting_max: u64,
     /// The machine to run on; `None` for this computer.
     pub machine: Option<Machine>,
 }
@@ -46,16 +51,30 @@ impl Default for Options {
             log_segment_bytes: 64 << 20,
             log: LogMode::On,
             durability: Durability::default(),
+            memory: None,
+            waiting_max: tuplix_engine::WAITING_MAX,
             machine: None,
         }
     }
 }
 
 impl Options {
+    /// Bytes that rows and indexes may take. The rest is for what lies beside them: versions of rows that snapshots hold, the
+    /// log's buffers, results, compiled code.
+    fn memory_limit(&self, machine: &Machine) -> u64 {
+        self.memory.or_else(|| Some(machine.memory_bytes()? / 3 * 2)).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn shape(&self, machine: &Machine) -> Shape {
         let cores = machine.cores().clamp(1, usize::from(self.buckets).max(1));
         let partitions = if self.partitions == 0 { cores } else { self.partitions };
         Shape { partitions, buckets: self.buckets, log_segment_bytes: self.log_segment_bytes }
+    }
+
+    /// Sets a node's limits.
+    pub(crate) fn limit(&self, node: &tuplix_engine::Node, machine: &Machine) {
+        node.memory().set_limit(self.memory_limit(machine));
+        node.set_waiting_max(self.waiting_max);
     }
 
     pub(crate) fn disk(&self, machine: &Machine, dir: &Path) -> Result<Arc<dyn Disk>> {

@@ -77,8 +77,13 @@ impl Formatter {
         IoContext { now: microseconds_now(), ..self.context.clone() }
     }
 
-    /// Looks up the names that the texts of `regclass` values and their kin in these rows are.
+    /// Looks up the names that the texts of `regclass` values and their kin in these rows are, and how `bytea` is written: clients
+    /// are not told when `bytea_output` changes, so nobody tells this.
     pub(crate) fn learn_names(&mut self, session: &Session, rows: &Rows) {
+        let is_bytea = |ty: TypeId| ty == TypeId::BYTEA || ty.element() == Some(TypeId::BYTEA);
+        if rows.columns.iter().any(|column| is_bytea(column.ty)) {
+            self.context.bytea_escape = session.setting("bytea_output").as_deref() == Some("escape");
+        }
         if !rows.columns.iter().any(|column| column.ty.is_object_name()) {
             return;
         }

@@ -13,7 +13,7 @@ const HEADER: Header = Header { node_id: 7, epoch: 42, last_commit: 99, created_
 
 fn fragment(rows: i32) -> Fragment {
     let columns = vec![TypeId::INT4, TypeId::TEXT];
-    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+    let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
     for number in 0..rows {
         fragment.insert(&[Value::Int4(number), Value::text(format!("row {number}"))]).unwrap();
     }

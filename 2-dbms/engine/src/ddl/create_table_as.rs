@@ -1,8 +1,10 @@
 //! CREATE TABLE AS and SELECT INTO: the query's rows become the new table's without a detour.
 
+use std::sync::Arc;
+
 use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
 use tuplix_sql::plan::{CreateTableAs, Statement, StatementKind};
-use tuplix_storage::Fragment;
+use tuplix_storage::{Fragment, FragmentSchema};
 use tuplix_types::{Result, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::Work;
@@ -10,7 +12,7 @@ use super::names::relation_exists;
 use crate::bind::Binder;
 use crate::exec::{Exec, FrameStack, compile_statement};
 use crate::stop::Run;
-use crate::transaction::{Transaction, fragment_schema};
+use crate::transaction::{Transaction, refuse_growth};
 
 /// Executes the statement.
 ///
@@ -49,9 +51,15 @@ pub(crate) fn from_rows(
         return Ok(tag);
     }
     let mut table = work.table_of_query(create)?;
-    let mut fragment = Fragment::new(&fragment_schema(&table, &std::sync::Arc::default()));
+    // Its identifier comes with its definition, behind the rows.
+    let node = tx.node;
+    let memory = Arc::new(node.memory_part());
+    let schema = FragmentSchema { memory: memory.clone(), ..Default::default() };
+    let columns = table.columns.iter().map(|column| column.ty).collect();
+    let mut fragment = Fragment::new(&FragmentSchema { columns, ..schema });
     if create.with_data {
         query(tx, &mut |row| {
+            refuse_growth(node)?;
             fragment.insert(row).map_err(SqlError::from)?;
             Ok(())
         })?;
@@ -62,6 +70,7 @@ pub(crate) fn from_rows(
         return Err(exists(&create.name.name).into());
     }
     table.id = TableId(work.catalog.allocate_oid());
+    node.keep_memory_of(table.id, &memory);
     if create.temporary.is_some() {
         table.schema = work.temporary_schema();
     }

@@ -13,7 +13,7 @@ use crate::domain::same_index;
 use crate::exec::{ColumnSource, Exec, FrameStack, RowProgram, compile_rows};
 use crate::layout::TableAccess;
 use crate::stop::Run;
-use crate::transaction::{CatalogEntry, Fragments, RowBatch, Scan, fragment_schema};
+use crate::transaction::{CatalogEntry, Fragments, RowBatch, Scan, fragment_schema, refuse_growth};
 
 impl Work<'_, '_> {
     /// Creates or changes a table whose columns stay as they are. Its indexes are built over the rows that are there.
@@ -47,6 +47,10 @@ impl Work<'_, '_> {
             let mut fragment = self.tx.fork_bucket(access, bucket, &mut redo)?;
             if let Some(fragment) = &mut fragment {
                 self.services.check_interrupts()?;
+                if schema.indexes.len() > access.table.indexes.len() {
+                    // An index that is dropped makes room.
+                    refuse_growth(self.tx.node)?;
+                }
                 index_rows(&self.catalog, fragment, table, schema, &access.table.indexes)?;
             }
             fragments.push(fragment);
@@ -85,7 +89,8 @@ impl Work<'_, '_> {
         let count = self.tx.node.fragments_of(&table.distribution);
         let mut fragments: Fragments = std::iter::repeat_with(|| None).take(count).collect();
         let schema = self.storage_of(&table)?;
-        let bare = FragmentSchema { columns: schema.columns.clone(), indexes: Vec::new() };
+        let bare = FragmentSchema { indexes: Vec::new(), ..FragmentSchema::clone(&schema) };
+        let node = self.tx.node;
         self.each_row(&access, program, &mut |values| {
             let bucket = match table.distribution {
                 Distribution::Hash { column } => {
@@ -94,6 +99,7 @@ impl Work<'_, '_> {
                 Distribution::Local | Distribution::Reference => 0,
             };
             let fragment = fragments[bucket].get_or_insert_with(|| Box::new(Fragment::new(&bare)));
+            refuse_growth(node)?;
             fragment.insert(&values).map_err(SqlError::from)?;
             Ok(())
         })?;
@@ -160,7 +166,7 @@ impl Work<'_, '_> {
 
     /// What storage is told of a table.
     pub(super) fn storage_of(&self, table: &TableDef) -> Result<Arc<FragmentSchema>, SqlError> {
-        Ok(fragment_schema(table, &computed_of(&self.catalog, table)?))
+        Ok(fragment_schema(table, &computed_of(&self.catalog, table)?, self.tx.node))
     }
 
     /// Takes all rows out of a table.

@@ -299,6 +299,9 @@ impl Keys<'_> {
         if paths[best].score >= UNIQUE || (paths.len() == 1 && !fixed) {
             return paths.swap_remove(best);
         }
+        if !pricing.estimator.has_facts(access) {
+            return paths.swap_remove(best);
+        }
         let cost =
             |path: &Path| pricing.price(access, indexes, self, (&path.choice, path.ordered), wish).cost;
         let mut cheapest = (best, cost(&paths[best]) * WORTH_IT);

@@ -120,9 +120,8 @@ impl Activation {
     #[inline(always)]
     pub(crate) fn leave_to(&mut self, caller: Activation) {
         let ended = std::mem::replace(self, caller);
-        match ended.kept {
-            None => {}
-            Some(kept) => drop(kept),
+        if let Some(kept) = ended.kept {
+            drop(kept);
         }
     }
 

@@ -24,7 +24,13 @@ impl Builder<'_> {
     ) -> Result<Vec<(usize, Method)>> {
         let by_rules = self.order_by_rules(items, conditions)?;
         let methods = |order: &[usize]| order.iter().map(|item| (*item, Method::Loop)).collect();
-        if items.len() < 2 || self.locks_rows {
+        let unknown = |item: &Item<'_>| match item.from {
+            From::Table { table, .. } => {
+                self.table(*table).is_ok_and(|access| !self.estimator().has_facts(access))
+            }
+            _ => false,
+        };
+        if items.len() < 2 || self.locks_rows || items.iter().any(unknown) {
             return Ok(methods(&by_rules));
         }
         let problem = Joins { builder: self, items, conditions, wish, joined: RefCell::default() };

@@ -179,7 +179,9 @@ impl Builder<'_> {
             rows = self.operator(sort::Distinct { source: rows, slots, types });
         }
         for (row, access, strength, wait) in locks {
-            let certain = rows.table_scan().is_some();
+            // The locks of a reference table are looked at under its own latch.
+            let certain =
+                rows.table_scan().is_some() && access.placement != crate::layout::Placement::Reference;
             rows = self.operator(LockRows { source: rows, access, row, strength, wait, certain });
         }
         self.estimate = self.estimate.limited(query.limit.as_ref());

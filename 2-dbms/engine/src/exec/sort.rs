@@ -301,7 +301,7 @@ pub(crate) struct LockRows {
     pub row: usize,
     pub strength: LockStrength,
     pub wait: LockWait,
-    /// There is a row for sure: no outer join may have made it up.
+    /// There is a row for sure, no outer join may have made it up, and its locks are those of the domains held.
     pub certain: bool,
 }
 

@@ -280,7 +280,7 @@ impl Node {
         table: &TableDef,
         rewritten: bool,
     ) -> Result<()> {
-        let schema = fragment_schema(table, &computed_of(catalog, table)?);
+        let schema = fragment_schema(table, &computed_of(catalog, table)?, self);
         let old = slots.of.get(&table.id).cloned();
         if let Some(home) = &old
             && !rewritten

@@ -136,7 +136,7 @@ impl Session {
             Code::Query(query) => (&query.planned, None),
             Code::Copy(copy) => (&copy.statement.planned, None),
             Code::Call(call) => (&call.procedure.planned, Some(call.function)),
-            Code::Utility(_) => return Ok(None),
+            Code::Copy(_) | Code::Utility(_) => return Ok(None),
         };
         if !self.services.with_layout(|layout| planned.is_outgrown(layout, now_ns)) {
             return Ok(None);

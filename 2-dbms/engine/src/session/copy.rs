@@ -4,6 +4,7 @@
 //! once: its rows are one statement of one transaction, and a run that has to start over reads them again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tuplix_sql::plan::Copy;
 use tuplix_types::copy::{CopyDirection, CopyReader, CopyRows, Field, Fields};
@@ -135,7 +136,7 @@ impl Session {
             }
             _ => Err(SqlError::internal("copy_in of a statement that is not COPY FROM")),
         };
-        if statement.inner.bound.version == self.services.current_version() {
+        if statement.inner.version.load(Ordering::Relaxed) == self.services.current_version() {
             return of(&statement.inner.bound);
         }
         of(&self.current(statement)?)

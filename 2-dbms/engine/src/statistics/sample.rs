@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_sample_is_random_over_all_fragments_and_the_same_for_a_seed() {
-        let schema = FragmentSchema { columns: vec![TypeId::INT4], indexes: Vec::new() };
+        let schema = FragmentSchema { columns: vec![TypeId::INT4], ..FragmentSchema::default() };
         let fragments: Vec<FragmentSnapshot> = (0..3)
             .map(|part| {
                 let mut fragment = Fragment::new(&schema);

@@ -172,7 +172,10 @@ fn statistics_survive_a_restart() {
     std::fs::create_dir_all(&folder).unwrap();
     let shape = Shape { partitions: 1, buckets: 8, log_segment_bytes: 1 << 20 };
     let machine = Machine::linux_seeded(1);
-    let open = || crate::open(&machine, machine.disk(folder.to_str().unwrap()), &shape).unwrap().node;
+    let open = || {
+        let disk = machine.disk(folder.to_str().unwrap());
+        crate::open(&machine, disk, &shape, &crate::Durability::default()).unwrap().node
+    };
     let known = |node: &std::sync::Arc<crate::Node>| {
         let mut session = Session::new(node, &SessionOptions::default()).unwrap();
         let rows = session.query("SELECT * FROM pg_stats ORDER BY tablename, attname", &[]).unwrap();

@@ -161,6 +161,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "log") => own::log,
+        ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
         _ => return None,
     })
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 51);
+        assert_eq!(relations::all().filter(named).count(), 52);
     }
 
     #[test]

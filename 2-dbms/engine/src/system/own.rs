@@ -12,11 +12,12 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     view.catalog()
         .tables()
         .filter(|table| table.view.is_none())
-        .map(|table| distribution(relation, table))
+        .map(|table| table_row(view, relation, table))
         .collect()
 }
 
-fn distribution(relation: &SystemRelation, table: &TableDef) -> Row {
+fn table_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Row {
+    let memory = view.services.node.memory_of(table.id);
     let (kind, column) = match table.distribution {
         Distribution::Local => ("local", Value::Null),
         Distribution::Reference => ("reference", Value::Null),
@@ -27,7 +28,21 @@ fn distribution(relation: &SystemRelation, table: &TableDef) -> Row {
         ("name", text(&table.name)),
         ("distribution", text(kind)),
         ("distribution_column", column),
+        ("row_bytes", int(memory.used().saturating_sub(memory.index_bytes()))),
+        ("index_bytes", int(memory.index_bytes())),
     ])
+}
+
+/// `tuplix.memory`
+pub(crate) fn memory(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let memory = view.services.node.memory();
+    let (used, indexes, limit) = (memory.used(), memory.index_bytes(), memory.limit());
+    vec![relation.row(&[
+        ("used_bytes", int(used)),
+        ("row_bytes", int(used.saturating_sub(indexes))),
+        ("index_bytes", int(indexes)),
+        ("limit_bytes", if limit == u64::MAX { Value::Null } else { int(limit) }),
+    ])]
 }
 
 /// `tuplix.buckets`

@@ -58,6 +58,9 @@ impl Transaction<'_> {
         }
         let bucket = self.bucket_of_row(access, values)?;
         let held = self.place_for_write(access, bucket)?;
+        if self.node.memory().is_full() {
+            self.refuse_grown(held, access, bucket, values)?;
+        }
         if access.computed.is_empty() && !self.is_interactive() && self.no_locks(held) {
             return self.insert_in_place(held, access, bucket, values);
         }
@@ -267,6 +270,9 @@ impl Transaction<'_> {
             self.refuse_read_only("UPDATE")?;
         }
         let row = self.place_row_for_write(access, row)?;
+        if self.node.memory().is_full() {
+            self.refuse_grown_by(row, changes)?;
+        }
         if effects.bucket {
             self.refuse_move(access, row, changes)?;
         }

@@ -213,6 +213,9 @@ impl Transaction<'_> {
         let columns = private.fragment.column_types().len();
         let values: Vec<_> = (0..columns).map(|column| private.fragment.read(at.row, column)).collect();
         let fragment = self.held.get_mut(at.held).fragment_mut(at.slot, at.bucket);
+        if self.node.memory().is_full() && fragment.grows_with(&values) {
+            super::refuse_growth(self.node)?;
+        }
         let row = fragment.insert(&values).map_err(tuplix_types::SqlError::from)?;
         if !private.access.temporary {
             redo::insert(&mut self.scratch.redo, private.access.table.id, at.bucket, row, &values);

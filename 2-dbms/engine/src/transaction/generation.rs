@@ -34,7 +34,8 @@ impl Transaction<'_> {
     ) -> Run<Option<Box<Fragment>>> {
         let domain = self.domain_of(access, bucket);
         let base = self.in_domain(domain, |state| {
-            state.fragment(access.slot, bucket).map(|fragment| Box::new(fragment.fork()))
+            let there = state.fragment(access.slot, bucket).is_some();
+            there.then(|| Box::new(state.fragment_mut(access.slot, bucket).fork()))
         })?;
         let key = FragmentKey { domain, slot: access.slot, bucket };
         let overlay = self.overlay().filter(|overlay| overlay.touches(key));
@@ -43,7 +44,7 @@ impl Transaction<'_> {
         else {
             return Ok(base);
         };
-        let mut bare = FragmentSchema::clone(&fragment_schema(&access.table, &access.computed));
+        let mut bare = FragmentSchema::clone(&fragment_schema(&access.table, &access.computed, self.node));
         bare.indexes.clear();
         let mut fork = base.unwrap_or_else(|| Box::new(Fragment::new(&bare)));
         let at = |row: RowId| RowRef { slot: access.slot, bucket, held: 0, private: false, row };

@@ -11,6 +11,7 @@ use super::change::row_lock;
 use super::{PrivateCatalog, RowRef, SHARED_REFERENCE, Transaction, fragment_schema};
 use crate::layout::{Domain, TableAccess};
 use crate::lock_table::{LockKey, TransactionId};
+use crate::node::Node;
 use crate::stop::Run;
 
 /// A fragment, named so that it can be found again in a later statement.
@@ -183,17 +184,24 @@ impl Overlay {
         }
     }
 
-    fn private(&mut self, key: FragmentKey, access: &TableAccess) -> &mut PrivateFragment {
+    fn private(&mut self, node: &Node, key: FragmentKey, access: &TableAccess) -> &mut PrivateFragment {
         self.fragments.entry(key).or_insert_with(|| PrivateFragment {
             access: access.clone(),
-            fragment: Fragment::new(&fragment_schema(&access.table, &access.computed)),
+            fragment: Fragment::new(&fragment_schema(&access.table, &access.computed, node)),
             hidden: BTreeMap::new(),
             origin: BTreeMap::new(),
         })
     }
 
-    fn hide(&mut self, key: FragmentKey, access: &TableAccess, base: RowId, version: Option<RowId>) {
-        let private = self.private(key, access);
+    fn hide(
+        &mut self,
+        node: &Node,
+        key: FragmentKey,
+        access: &TableAccess,
+        base: RowId,
+        version: Option<RowId>,
+    ) {
+        let private = self.private(node, key, access);
         let before = private.hidden.insert(base, version);
         if let Some(version) = version {
             private.origin.insert(version, base);
@@ -229,9 +237,9 @@ impl Transaction<'_> {
         self.lock_table(held, access);
         self.refuse_old_generation(access)?;
         self.lock_keys(held, access, bucket, values);
-        let key = self.fragment_key(held, access.slot, bucket);
+        let (node, key) = (self.node, self.fragment_key(held, access.slot, bucket));
         let overlay = &mut self.interactive_mut().overlay;
-        let row = overlay.private(key, access).fragment.insert(values).map_err(SqlError::from)?;
+        let row = overlay.private(node, key, access).fragment.insert(values).map_err(SqlError::from)?;
         overlay.undo.push(PrivateUndo::Inserted(key, row));
         Ok(RowRef { slot: access.slot, bucket, held, private: true, row })
     }
@@ -258,41 +266,41 @@ impl Transaction<'_> {
         for (column, value) in changes {
             values[*column] = value.clone();
         }
-        let key = self.fragment_key(row.held, row.slot, row.bucket);
+        let (node, key) = (self.node, self.fragment_key(row.held, row.slot, row.bucket));
         if row.private {
             self.lock_origin(access, key, row, strength)?;
             self.lock_keys(row.held, access, row.bucket, &values);
             let overlay = &mut self.interactive_mut().overlay;
             let mut old = changes.to_vec();
-            overlay.private(key, access).fragment.exchange(row.row, &mut old);
+            overlay.private(node, key, access).fragment.exchange(row.row, &mut old);
             overlay.undo.push(PrivateUndo::Updated(key, row.row, old));
             return Ok(row);
         }
         self.lock_base_row(access, row, strength)?;
         self.lock_keys(row.held, access, row.bucket, &values);
         let overlay = &mut self.interactive_mut().overlay;
-        let version = overlay.private(key, access).fragment.insert(&values).map_err(SqlError::from)?;
+        let version = overlay.private(node, key, access).fragment.insert(&values).map_err(SqlError::from)?;
         overlay.undo.push(PrivateUndo::Inserted(key, version));
-        overlay.hide(key, access, row.row, Some(version));
+        overlay.hide(node, key, access, row.row, Some(version));
         Ok(RowRef { private: true, row: version, ..row })
     }
 
     pub(super) fn delete_private(&mut self, access: &TableAccess, row: RowRef) -> Run<()> {
         self.refuse_old_generation(access)?;
-        let key = self.fragment_key(row.held, row.slot, row.bucket);
+        let (node, key) = (self.node, self.fragment_key(row.held, row.slot, row.bucket));
         if !row.private {
             self.lock_base_row(access, row, LockStrength::Update)?;
-            self.interactive_mut().overlay.hide(key, access, row.row, None);
+            self.interactive_mut().overlay.hide(node, key, access, row.row, None);
             return Ok(());
         }
         self.lock_origin(access, key, row, LockStrength::Update)?;
         let overlay = &mut self.interactive_mut().overlay;
-        let private = overlay.private(key, access);
+        let private = overlay.private(node, key, access);
         private.fragment.delete(row.row);
         let origin = private.origin.get(&row.row).copied();
         overlay.undo.push(PrivateUndo::Deleted(key, row.row));
         if let Some(base) = origin {
-            overlay.hide(key, access, base, None);
+            overlay.hide(node, key, access, base, None);
         }
         Ok(())
     }

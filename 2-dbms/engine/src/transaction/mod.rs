@@ -15,6 +15,7 @@ mod catalog;
 mod change;
 mod commit;
 mod generation;
+mod growth;
 mod interactive;
 mod read;
 
@@ -36,6 +37,7 @@ pub(crate) use catalog::{Entry as CatalogEntry, PrivateCatalog, State as Catalog
 pub use change::Effects;
 pub use commit::Committed;
 pub(crate) use generation::Fragments;
+pub(crate) use growth::refuse_growth;
 pub use interactive::{FragmentKey, Interactive, Overlay};
 pub use read::{KeyRange, RangeScan, Scan};
 
@@ -304,7 +306,13 @@ impl<'n> Transaction<'n> {
 
     fn hold_another(&mut self, domain: Domain) -> Run<u16> {
         let cell = self.node.domain(domain);
-        let held = if self.held.len() == 0 {
+        let held = if self.held.len() == 0 && self.interactive.is_none() {
+            match cell.admit(domain, self.node.waiting_max()) {
+                Some(guard) => self.held.push(guard),
+                None => return Err(too_many_waiting(self.node.waiting_max()).into()),
+            }
+        } else if self.held.len() == 0 {
+            // It may hold locks that others wait for.
             self.held.push(cell.lock(domain))
         } else if let Some(guard) = cell.try_lock(domain) {
             self.held.push(guard)
@@ -648,6 +656,13 @@ impl Drop for Transaction<'_> {
     }
 }
 
+#[cold]
+fn too_many_waiting(most: u64) -> SqlError {
+    SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "too many calls are waiting for this partition")
+        .detail(format!("{most} calls wait already, which is the limit. Nothing was done."))
+        .hint("Try again in a while, or start the node with more --waiting-calls or more --partitions.")
+}
+
 impl Scratch {
     /// Domains that the next run latches before it starts.
     pub(crate) fn want(&mut self, domains: impl Iterator<Item = Domain>) {
@@ -672,6 +687,7 @@ pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
 pub(crate) fn fragment_schema(
     table: &tuplix_catalog::TableDef,
     computed: &crate::computed_index::Computed,
+    node: &Node,
 ) -> Arc<tuplix_storage::FragmentSchema> {
     use tuplix_catalog::IndexMethod;
     use tuplix_storage::{FragmentSchema, IndexColumn, IndexSchema};
@@ -700,5 +716,6 @@ pub(crate) fn fragment_schema(
     Arc::new(FragmentSchema {
         columns: table.columns.iter().map(|column| column.ty).collect(),
         indexes: indexes.collect(),
+        memory: node.memory_of(table.id),
     })
 }

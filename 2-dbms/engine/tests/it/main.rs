@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod admission;
 mod foreign_keys;
+mod memory;
 mod sequences;
 
 use std::sync::Arc;

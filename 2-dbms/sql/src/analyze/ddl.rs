@@ -257,7 +257,7 @@ impl Analyzer<'_> {
             }
             AlterTableType::AtSetStatistics => {
                 let target = command.def.as_deref().and_then(super::types::integer).unwrap_or(-1);
-                Ok(AlterTable::SetStatistics { column: command.name.clone(), target: target as i32 })
+                Ok(AlterTable::SetStatistics { column: command.name.clone(), target })
             }
             AlterTableType::AtSetNotNull => {
                 Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true })

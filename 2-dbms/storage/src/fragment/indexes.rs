@@ -25,7 +25,7 @@ impl Fragment {
         if number == MAX_INDEXES {
             return Err(TooManyIndexes);
         }
-        let mut index = Index::new(schema, &self.types);
+        let mut index = Index::new(schema, &self.types, self.charge.of_index());
         for column in index.source().columns() {
             self.indexes_of_column[column] |= 1 << number;
         }

@@ -119,7 +119,11 @@ struct Pair {
 
 impl Pair {
     fn new() -> Pair {
-        let fragment = Fragment::new(&FragmentSchema { columns: TYPES.to_vec(), indexes: indexes() });
+        let fragment = Fragment::new(&FragmentSchema {
+            columns: TYPES.to_vec(),
+            indexes: indexes(),
+            ..FragmentSchema::default()
+        });
         Pair { fragment, rows: Rows::new(), deleted: Vec::new(), snapshots: Vec::new(), forks: Vec::new() }
     }
 

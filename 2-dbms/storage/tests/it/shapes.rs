@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use tuplix_storage::{
-    Fragment, FragmentSchema, IndexColumn, IndexKeys, IndexSchema, MAX_INDEXES, RowBatch, RowId, RowView,
+    Fragment, FragmentSchema, IndexColumn, IndexKeys, IndexSchema, MAX_INDEXES, Memory, RowBatch, RowId,
+    RowView,
 };
 use tuplix_types::{SqlError, TypeId, Value};
 
 fn pairs(indexes: Vec<IndexSchema>) -> Fragment {
     let columns = vec![TypeId::INT4, TypeId::INT8];
-    Fragment::new(&FragmentSchema { columns, indexes: indexes.into_iter().map(Arc::new).collect() })
+    Fragment::new(&FragmentSchema {
+        columns,
+        indexes: indexes.into_iter().map(Arc::new).collect(),
+        ..FragmentSchema::default()
+    })
 }
 
 fn pair(a: i32, b: i64) -> [Value; 2] {
@@ -87,7 +92,7 @@ fn small_fragments_are_small_and_memory_is_given_back() {
     assert!(fragment.memory_bytes() < 1_200, "{}", fragment.memory_bytes());
 
     let columns = vec![TypeId::BYTEA];
-    let mut fragment = Fragment::new(&FragmentSchema { columns, indexes: vec![] });
+    let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
     let empty = fragment.memory_bytes();
     let row = fragment.insert(&[Value::bytea(vec![1; 1_000_000])]).unwrap();
     fragment.update(row, &[(0, Value::bytea(vec![1; 2_000_000]))]);
@@ -176,6 +181,7 @@ fn char_n_ignores_trailing_blanks() {
     let mut fragment = Fragment::new(&FragmentSchema {
         columns: vec![TypeId::BPCHAR],
         indexes: indexes.into_iter().map(Arc::new).collect(),
+        ..FragmentSchema::default()
     });
     let row = fragment.insert(&[Value::text("ab   ")]).unwrap();
     for index in [0, 1] {
@@ -269,4 +275,99 @@ fn large_indexes_follow_scattered_changes() {
             assert_eq!(rows.len(), keys.len());
         }
     }
+}
+
+/// What is counted follows what is there, from the first chunk to the last row, and forks count what they share once.
+#[test]
+fn memory_is_counted_and_given_back() {
+    let memory = Arc::new(Memory::default());
+    let indexes =
+        vec![IndexSchema::hash(true, &[0]), IndexSchema::ordered(false, vec![IndexColumn::ascending(1)])];
+    let schema = FragmentSchema {
+        columns: vec![TypeId::INT8, TypeId::INT4, TypeId::TEXT],
+        indexes: indexes.into_iter().map(Arc::new).collect(),
+        memory: memory.clone(),
+    };
+    let mut fragment = Fragment::new(&schema);
+    let text = Value::text("a text that is longer than fifteen bytes");
+    let rows: Vec<RowId> = (0..100_000)
+        .map(|i| fragment.insert_unless_taken(&[Value::Int8(i), Value::Int4(5), text.clone()]).unwrap())
+        .collect();
+    let near = |used: u64, wanted: usize| used.abs_diff(wanted as u64) < 64 * 1024 + wanted as u64 / 10;
+    let full = memory.used();
+    assert!(near(full, fragment.memory_bytes()), "{full} of {}", fragment.memory_bytes());
+    let fork = fragment.fork();
+    assert!(memory.used().abs_diff(full) < full / 100, "a fork shares the rows");
+    drop(fork);
+    assert_eq!(memory.used(), full);
+    for row in &rows[..75_000] {
+        fragment.delete(*row);
+    }
+    fragment.release_deleted();
+    let quarter = memory.used();
+    assert!(quarter < full / 2, "{quarter} of {full} is left");
+    assert!(near(quarter, fragment.memory_bytes()));
+    let again = [Value::Int8(1), Value::Int4(5)];
+    assert!(!fragment.grows_with(&[again[0].clone(), again[1].clone(), Value::text("short")]));
+    assert!(fragment.grows_with(&[again[0].clone(), again[1].clone(), text.clone()]), "a long value");
+    assert!(!fragment.grows_by(rows[80_000], &[(1, Value::Int4(9)), (2, text)]));
+    assert!(
+        fragment
+            .grows_by(rows[80_000], &[(2, Value::text("a text that is longer than the one that is there"))])
+    );
+    for row in &rows[75_000..] {
+        fragment.delete(*row);
+    }
+    fragment.release_deleted();
+    assert!(memory.used() < 16 * 1024, "{} bytes for no rows", memory.used());
+    assert_eq!(fragment.insert(&[Value::Int8(1), Value::Int4(5), Value::Null]), Ok(RowId(0)));
+    drop(fragment);
+    assert_eq!(memory.used(), 0);
+}
+
+/// A queue that empties a chunk and begins one takes no new memory for it.
+#[test]
+fn an_emptied_chunk_gives_its_memory_to_the_next() {
+    let mut fragment = pairs(vec![]);
+    let rows: Vec<RowId> = (0..5_000).map(|i| fragment.insert(&pair(i, 1)).unwrap()).collect();
+    let full = fragment.memory_bytes();
+    let snapshot = fragment.snapshot();
+    for row in &rows[512..4_000] {
+        fragment.delete(*row);
+    }
+    fragment.release_deleted();
+    assert!(fragment.memory_bytes() < full / 2);
+    assert_eq!(snapshot.rows().count(), 5_000, "the snapshot keeps its own");
+    for round in 0..3 {
+        let filled: Vec<RowId> = (0..1_000).map(|i| fragment.insert(&pair(i, round)).unwrap()).collect();
+        assert_eq!(filled[0], RowId(512));
+        assert!(filled.iter().all(|row| fragment.read(*row, 1).as_i64() == Some(round)));
+        filled.iter().for_each(|row| fragment.delete(*row));
+        fragment.release_deleted();
+    }
+    assert_eq!(fragment.row_count(), 1_512);
+}
+
+/// Rows deleted together in one chunk come back while the deletion is not released, also when an insert beside them is undone.
+#[test]
+fn an_emptied_chunk_is_kept_until_its_rows_are_released() {
+    let columns = vec![TypeId::INT4, TypeId::TEXT];
+    let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });
+    let text = Value::text("a text that is longer than fifteen bytes");
+    let rows: Vec<RowId> =
+        (0..3_000).map(|i| fragment.insert(&[Value::Int4(i), text.clone()]).unwrap()).collect();
+    rows[1_024..2_500].iter().for_each(|row| fragment.delete(*row));
+    fragment.release_deleted();
+    rows[512..1_024].iter().for_each(|row| fragment.delete(*row));
+    let added = fragment.insert_at(rows[600], &[Value::Int4(0), text.clone()]);
+    assert!(added.is_ok());
+    fragment.undo_insert(rows[600]);
+    assert_eq!(fragment.insert(&[Value::Int4(600), text.clone()]), Ok(rows[600]));
+    fragment.undelete(rows[1_023]);
+    assert_eq!(fragment.read(rows[1_023], 1).as_str(), text.as_str());
+    fragment.delete(rows[1_023]);
+    fragment.delete(rows[600]);
+    fragment.release_deleted();
+    assert_eq!(fragment.row_count(), 1_012);
+    assert_eq!(fragment.insert(&[Value::Int4(7), text]), Ok(rows[512]));
 }

@@ -272,7 +272,7 @@ impl<'a> CopyReader<'a> {
             }
             at += 1;
         }
-        Ok((!inside).then(|| (self.rest.len(), self.rest.len())))
+        Ok((!inside).then_some((self.rest.len(), self.rest.len())))
     }
 
     fn line_break(&mut self, at: usize, byte: u8, csv: bool) -> Result<(usize, usize)> {

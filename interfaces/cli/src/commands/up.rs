@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tuplix::{Durability, LogMode, Options, RecoveryReport, Tuplix, sqlstate};
+use tuplix::{Durability, LogMode, MemoryUse, Options, RecoveryReport, Tuplix, sqlstate};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
@@ -38,7 +38,8 @@ const FREE_SPACE: &str = "Free space on the disk of the data directory, then sta
 Examples:
   tuplix up                                 data in ./tuplix-data, port 5433
   tuplix up --data /srv/tuplix --port 6000
-  tuplix up --cores 1 --memory 2GiB         its worker takes no more than this
+  tuplix up --memory 8GiB                   rows and indexes take no more than this
+  tuplix up --cores 1 --task-memory 2GiB    nor do its worker's tasks
   tuplix up --log off                       memory only: everything is gone at the end
 
 Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
@@ -66,6 +67,13 @@ pub(crate) struct Up {
     /// Keep the log so far back, as 12h, so that tuplix restore can go to any moment since.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     log_retention: i64,
+    /// Memory for rows and indexes, as 8GiB; two thirds of this machine's, or of its control group's, if left out. What would
+    /// grow beyond is refused (53200).
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<i64>,
+    /// Calls that may wait for one partition; one more is refused (53300).
+    #[arg(long, value_name = "N", default_value_t = Options::default().waiting_max)]
+    waiting_calls: u64,
     /// Run no tasks.
     #[arg(long)]
     no_worker: bool,
@@ -74,7 +82,7 @@ pub(crate) struct Up {
     cores: Option<i32>,
     /// Memory that the worker offers to tasks, as 2GiB; all if left out.
     #[arg(long, value_name = "SIZE", conflicts_with = "no_worker", value_parser = size)]
-    memory: Option<i64>,
+    task_memory: Option<i64>,
     /// Whether tasks run in namespaces of their own.
     #[arg(long, value_enum, default_value_t = Isolated::Auto, conflicts_with = "no_worker")]
     isolation: Isolated,
@@ -155,7 +163,7 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
         return Ok(None);
     }
     options.cores = up.cores.unwrap_or(options.cores);
-    options.memory = up.memory.unwrap_or(options.memory);
+    options.memory = up.task_memory.unwrap_or(options.memory);
     options.lease = LEASE;
     options.dies_with_node = true;
     options.isolation = match up.isolation {
@@ -172,9 +180,15 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
             path.canonicalize().with_context(|| format!("--readable {} cannot be used", path.display()))?;
         options.readable.push(found);
     }
-    let worker =
-        Worker::start(node, options).context("cannot run tasks (--no-worker starts the node without)")?;
-    Ok(Some(worker))
+    match Worker::start(node, options) {
+        Ok(worker) => Ok(Some(worker)),
+        // Somebody has to come in and delete.
+        Err(error) if node.memory().is_some_and(|memory| memory.used >= memory.limit) => {
+            eprintln!("tuplix: no worker while memory is full: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error).context("cannot run tasks (--no-worker starts the node without)"),
+    }
 }
 
 /// Makes the data directory and returns its absolute path.
@@ -200,6 +214,8 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
             log_retention_us: up.log_retention.saturating_mul(1000),
             events: Some(super::recovery::reporter()),
         },
+        memory: up.memory.map(i64::unsigned_abs),
+        waiting_max: up.waiting_calls,
         ..Options::default()
     };
     Tuplix::open_with(&options)
@@ -293,6 +309,9 @@ fn announce(
         }
     }
     writeln!(out, "  running   {}", counted(node.partitions() as u64, "partition"))?;
+    if let Some(memory) = node.memory() {
+        announce_memory(&mut out, memory)?;
+    }
     writeln!(out, "  services  {}", installed(services))?;
     match worker {
         Some(worker) => announce_worker(&mut out, worker)?,
@@ -310,6 +329,21 @@ fn announce(
     }
     writeln!(out, "  stop with Ctrl-C or: kill {}", std::process::id())?;
     Ok(out.flush()?)
+}
+
+/// How much memory the rows have, and that there is none left.
+fn announce_memory(out: &mut impl std::io::Write, memory: MemoryUse) -> std::io::Result<()> {
+    if memory.limit == u64::MAX {
+        return Ok(());
+    }
+    writeln!(out, "  memory    {} of {} MiB for rows and indexes", memory.used >> 20, memory.limit >> 20)?;
+    if memory.used >= memory.limit {
+        writeln!(
+            out,
+            "            full: what would grow is refused; delete rows or start with more --memory"
+        )?;
+    }
+    Ok(())
 }
 
 /// What the start-up read.

@@ -167,5 +167,5 @@ fn broken_invariants_are_named() {
     let output = command(data, &["check"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).starts_with("fs: "), "{}", text(&output.stdout));
-    assert!(text(&output.stderr).contains("1 of the services' invariants"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("1 thing is wrong"), "{}", text(&output.stderr));
 }

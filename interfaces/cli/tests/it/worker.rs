@@ -118,7 +118,7 @@ fn a_node_without_a_worker_keeps_tasks_waiting() {
 fn the_worker_offers_what_it_is_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let node = Node::with(data, &["--cores", "3", "--memory", "1.5GiB", "--isolation", "off"]);
+    let node = Node::with(data, &["--cores", "3", "--task-memory", "1.5GiB", "--isolation", "off"]);
     assert!(node.greeting.contains("worker    3 cores, 1536 MiB of memory"), "{}", node.greeting);
     assert!(node.greeting.contains("tasks are not isolated"), "{}", node.greeting);
     assert!(node.greeting.contains("services  made os, scheduler, ipc, fs"), "{}", node.greeting);
@@ -131,7 +131,7 @@ fn the_worker_offers_what_it_is_told_to() {
 
 #[test]
 fn what_no_worker_can_offer_is_refused() {
-    for wrong in [&["--cores", "0"][..], &["--memory", "much"], &["--no-worker", "--cores", "1"]] {
+    for wrong in [&["--cores", "0"][..], &["--task-memory", "much"], &["--no-worker", "--cores", "1"]] {
         let output = tuplix(&["up", "--port", "0"]).args(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
     }

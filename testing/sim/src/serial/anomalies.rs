@@ -11,6 +11,9 @@ use super::run::Levels;
 const PERMITTED: [&str; 7] =
     ["G-single", "G-single-item", "G-nonadjacent", "G-nonadjacent-item", "G2", "G2-item", "lost-update"];
 
+/// For the search for circles, on a busy machine too.
+const SEARCH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Finds the anomalies of a history, and judges whether its levels permit them.
 ///
 /// # Errors
@@ -55,7 +58,7 @@ pub struct Verdict {
 /// What adya can't read.
 pub fn verdict(history: &[Transaction], model: &str) -> Result<Verdict, String> {
     let parsed = History::from_json(&lines(history)).map_err(|error| error.to_string())?;
-    let options = Opts { models: vec![model.to_owned()], ..Opts::default() };
+    let options = Opts { models: vec![model.to_owned()], timeout: SEARCH_TIMEOUT, ..Opts::default() };
     let report = adya::check(&parsed, Workload::ListAppend, &options);
     let explanations = report.anomalies.values().flatten().take(3).map(|anomaly| anomaly.explanation.clone());
     Ok(Verdict {

@@ -113,7 +113,7 @@ fn look(machine: &Machine, known: &Shared) -> Result<()> {
     let node = open(machine, 0)?;
     let report = node.recovery_report();
     let mut session = node.session(&Default::default())?;
-    let mut wrong = |text: String| {
+    let wrong = |text: String| {
         known.lock().unwrap().wrong.get_or_insert(text);
     };
     if !report.damaged.is_empty() {

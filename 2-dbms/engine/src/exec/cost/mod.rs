@@ -117,6 +117,13 @@ impl<'e> Estimator<'e> {
         })
     }
 
+    /// Whether estimates of a table are worth something: somebody has analysed it, or it is large enough to be sampled.
+    /// Plans of tables that are still empty go by the rules, which are right however they grow.
+    pub(crate) fn has_facts(&self, access: &TableAccess) -> bool {
+        let rows = self.rows(access);
+        self.statistics.is_analyzed(access) || (self.statistics.automatic && rows > ROWS_UNKNOWN)
+    }
+
     /// The mean width of a column's values.
     pub(crate) fn width(&self, access: &TableAccess, column: usize) -> f64 {
         let analyzed = self.statistics.catalog.statistics(access.table.id);

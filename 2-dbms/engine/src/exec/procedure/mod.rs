@@ -244,7 +244,8 @@ impl CompiledProcedure {
     /// Those of its statements.
     #[inline]
     pub fn call_scalar(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<Value> {
-        let opened = self.open(exec, arguments)?;
+        self.check_call(exec, arguments)?;
+        let (window, caller) = self.open(exec, arguments);
         let result = match self.body(exec) {
             Err(stop) => Err(stop),
             Ok(()) => Ok(match &self.outputs[..] {
@@ -254,7 +255,7 @@ impl CompiledProcedure {
                 outputs => Value::Record(outputs.iter().map(|output| exec.get(*output).clone()).collect()),
             }),
         };
-        self.close(exec, opened, result)
+        self.close(exec, window, caller, result)
     }
 
     /// Runs it and gives all rows of its result.
@@ -279,13 +280,16 @@ impl CompiledProcedure {
         SqlError::internal(format!("{} takes {} arguments", self.signature, self.inputs)).into()
     }
 
-    /// Opens a window with the arguments; gives it with the activation of the caller.
+    /// Whether it may be called, and with these arguments.
     #[inline(always)]
-    fn open(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> Run<(Window, Activation)> {
+    fn check_call(&self, exec: &Exec<'_, '_>, arguments: &[Value]) -> Run<()> {
         exec.check_depth()?;
-        if arguments.len() != self.inputs {
-            return Err(self.wrong_arguments());
-        }
+        if arguments.len() == self.inputs { Ok(()) } else { Err(self.wrong_arguments()) }
+    }
+
+    /// Opens a window with the arguments; gives what is to be closed.
+    #[inline(always)]
+    fn open(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> (Window, Activation) {
         // Variables and the result come first. Statements write their slots themselves, as they do in a loop.
         let window = exec.enter_with(arguments, self.result + 1, self.slots, self.states);
         exec.set(self.found, Value::Bool(false));
@@ -293,20 +297,25 @@ impl CompiledProcedure {
             true => Activation::of_set(self.columns.len()),
             false => Activation::default(),
         };
-        Ok((window, std::mem::replace(&mut exec.activation, activation)))
+        (window, std::mem::replace(&mut exec.activation, activation))
     }
 
     /// Closes the window, and says where in the body it failed.
     #[inline(always)]
-    fn close<T>(&self, exec: &mut Exec<'_, '_>, opened: (Window, Activation), result: Run<T>) -> Run<T> {
-        let result = match result {
-            Ok(value) => Ok(value),
-            Err(stop) => Err(self.with_context(stop, exec.activation.place)),
-        };
-        let (window, caller) = opened;
+    fn close<T>(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        window: Window,
+        caller: Activation,
+        result: Run<T>,
+    ) -> Run<T> {
+        let place = exec.activation.place;
         exec.activation.leave_to(caller);
         exec.leave(window);
-        result
+        match result {
+            Ok(value) => Ok(value),
+            Err(stop) => Err(self.with_context(stop, place)),
+        }
     }
 
     /// Opens a window, runs the body and calls `finish` while the window is still open.
@@ -316,9 +325,10 @@ impl CompiledProcedure {
         arguments: &[Value],
         finish: impl FnOnce(&mut Exec<'_, '_>) -> Run<()>,
     ) -> Run<()> {
-        let opened = self.open(exec, arguments)?;
+        self.check_call(exec, arguments)?;
+        let (window, caller) = self.open(exec, arguments);
         let result = self.body(exec).and_then(|()| finish(exec));
-        self.close(exec, opened, result)
+        self.close(exec, window, caller, result)
     }
 
     #[inline(always)]

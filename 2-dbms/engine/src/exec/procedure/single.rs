@@ -124,8 +124,8 @@ fn move_one(exec: &mut Exec<'_, '_>, source: &dyn Rows, from: &[usize], to: &[us
     if !source.one(exec)? {
         return Ok(false);
     }
-    for number in 0..to.len() {
-        exec.copy_to(from[number], to[number]);
+    for (number, to) in to.iter().enumerate() {
+        exec.copy_to(from[number], *to);
     }
     Ok(true)
 }

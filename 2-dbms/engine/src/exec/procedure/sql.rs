@@ -152,12 +152,12 @@ impl Sql {
     }
 
     /// A query of one row at most as such; itself otherwise.
-    fn single(self) -> Result<Single, Sql> {
+    fn single(self) -> Result<Single, Box<Sql>> {
         match self.code {
             SqlKind::Query(code) if code.is_single() => {
                 Ok(Single { code, states: self.states, text: self.text, changes: self.tag != Tag::Select })
             }
-            _ => Err(self),
+            _ => Err(Box::new(self)),
         }
     }
 
@@ -397,7 +397,7 @@ impl Body<'_, '_> {
             let changes = sql.tag != Tag::Select;
             let sql = match sql.single() {
                 Ok(single) => return Ok(single.alone(found, perform)),
-                Err(sql) => sql,
+                Err(sql) => *sql,
             };
             return Ok(step(move |exec| {
                 let mut rows = 0;
@@ -420,7 +420,7 @@ impl Body<'_, '_> {
         let one_only = targets.strict || changes;
         let sql = match sql.single() {
             Ok(single) => return Ok(single.into(found, targets)),
-            Err(sql) => sql,
+            Err(sql) => *sql,
         };
         Ok(step(move |exec| {
             let mut rows = 0;

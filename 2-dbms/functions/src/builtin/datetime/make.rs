@@ -1,8 +1,8 @@
 //! `now()` and its kin, `make_date`, `make_timestamp`, `make_interval`, `to_timestamp(seconds)`.
 
 use tuplix_types::datetime::{
-    DAY_US, SECOND_US, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, UNIX_EPOCH_US, days_from_civil,
-    days_in_month, interval_out_of_range, is_valid_timestamp, timestamp_to_timestamptz,
+    DAY_US, SECOND_US, TIMESTAMP_INFINITY, TIMESTAMP_NEGATIVE_INFINITY, TimeZone, UNIX_EPOCH_US,
+    days_from_civil, days_in_month, interval_out_of_range, is_valid_timestamp, timestamp_to_timestamptz,
 };
 use tuplix_types::{Interval, Result, SqlError, Value, sqlstate};
 
@@ -98,6 +98,37 @@ fn from_unix(seconds: f64) -> Result<Value> {
     }
 }
 
+/// The zone of `make_timestamptz`: a name, or hours and minutes east of UTC with their sign.
+fn written_zone(name: &str) -> Result<TimeZone> {
+    let refused = |message: String| SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message);
+    let (sign, figures) = match name.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ if name.starts_with(|c: char| c.is_ascii_digit()) => {
+            let message = format!("invalid input syntax for type numeric time zone: \"{name}\"");
+            return Err(
+                refused(message).hint("Numeric time zones must have \"-\" or \"+\" as first character.")
+            );
+        }
+        _ => return named_zone(name),
+    };
+    let parts: Option<Vec<i32>> = figures
+        .split(':')
+        .map(|part| if part.is_empty() { Some(0) } else { part.parse().ok().filter(|number| *number >= 0) })
+        .collect();
+    let (hours, minutes, seconds) = match parts.as_deref() {
+        Some([together]) if figures.len() > 2 => (together / 100, together % 100, 0),
+        Some([hours]) if !figures.is_empty() => (*hours, 0, 0),
+        Some([hours, minutes]) => (*hours, *minutes, 0),
+        Some([hours, minutes, seconds]) => (*hours, *minutes, *seconds),
+        _ => return Err(refused(format!("time zone \"{name}\" not recognized"))),
+    };
+    if hours > 15 || minutes > 59 || seconds > 59 {
+        return Err(refused(format!("numeric time zone \"{name}\" out of range")));
+    }
+    Ok(TimeZone::fixed(sign * (hours * 3600 + minutes * 60 + seconds)))
+}
+
 pub(super) const FUNCTIONS: Scalars = &[
     ("now", |ctx, _| Ok(Value::Timestamptz(ctx.now_us))),
     ("statement_timestamp", |ctx, _| Ok(Value::Timestamptz(ctx.statement_us))),
@@ -110,7 +141,7 @@ pub(super) const FUNCTIONS: Scalars = &[
     }),
     ("make_timestamptz_at_timezone", |_, a| {
         let local = make_timestamp(a)?;
-        Ok(Value::Timestamptz(timestamp_to_timestamptz(local, named_zone(text(a, 6)?)?)?))
+        Ok(Value::Timestamptz(timestamp_to_timestamptz(local, written_zone(text(a, 6)?)?)?))
     }),
     ("make_interval", |_, a| make_interval(a)),
     ("float8_timestamptz", |_, a| from_unix(float8(a, 0)?)),
