@@ -134,7 +134,6 @@ impl Session {
     ) -> Result<Option<Bound>> {
         let (planned, procedure) = match &bound.code {
             Code::Query(query) => (&query.planned, None),
-            Code::Copy(copy) => (&copy.statement.planned, None),
             Code::Call(call) => (&call.procedure.planned, Some(call.function)),
             Code::Copy(_) | Code::Utility(_) => return Ok(None),
         };
