@@ -7,6 +7,8 @@ INPUT ?=
 SECONDS ?= 30
 RUNS ?= 3
 ROWS ?= 10000000
+# Bytes of log that the suite recovery starts from.
+BYTES ?= 1073741824
 # Minutes that the generator runs, and its first seed.
 MINUTES ?= 10
 SEED ?= 0
@@ -40,7 +42,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) scan --rows $(ROWS)
 	$(BENCH) snapshot
 	$(BENCH) checkpoint
-	$(BENCH) recovery
+	$(BENCH) recovery --bytes $(BYTES)
 	$(BENCH) overload
 	$(BENCH) growth --rows $(ROWS)
 
