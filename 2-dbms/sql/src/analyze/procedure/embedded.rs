@@ -8,7 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::Binder;
 use crate::analyze::functions::null;
 use crate::analyze::scope::Clause;
-use crate::analyze::{Analyzer, nodes};
+use crate::analyze::{Analyzer, Source, nodes};
 use crate::plan::{
     Embedded, Expr, ExprKind, Expression, OutputColumn, Relation, Statement, StatementKind, SubqueryKind,
 };
@@ -20,7 +20,16 @@ impl Binder<'_> {
         &self,
         work: impl FnOnce(&mut Analyzer<'_>) -> Result<T>,
     ) -> Result<(T, Vec<Relation>)> {
-        let mut analyzer = Analyzer::new(self.context, None);
+        self.analyze_text(None, work)
+    }
+
+    /// As [`Self::analyze`], where errors have positions in a text.
+    fn analyze_text<T>(
+        &self,
+        source: Option<Source<'_>>,
+        work: impl FnOnce(&mut Analyzer<'_>) -> Result<T>,
+    ) -> Result<(T, Vec<Relation>)> {
+        let mut analyzer = Analyzer::new(self.context, source);
         analyzer.variables = Some(&self.variables);
         let value = work(&mut analyzer)?;
         Ok((value, analyzer.relations))
@@ -87,7 +96,16 @@ impl Binder<'_> {
 
     /// A statement of SQL.
     pub(super) fn embedded(&self, query: &plpgsql::Query) -> Result<Embedded> {
-        let (kind, relations) = self.analyze(|analyzer| analyzer.statement(&query.node))?;
+        // An error's place in the query matters only by being there (`within`). DDL would keep parts of the text.
+        let places = matches!(
+            *query.node,
+            NodeEnum::SelectStmt(_)
+                | NodeEnum::InsertStmt(_)
+                | NodeEnum::UpdateStmt(_)
+                | NodeEnum::DeleteStmt(_)
+        );
+        let source = places.then_some(Source { text: &query.text, offset: 0 });
+        let (kind, relations) = self.analyze_text(source, |analyzer| analyzer.statement(&query.node))?;
         let statement = Statement { kind, parameters: Vec::new(), relations };
         Ok(Embedded { statement, text: query.text.clone() })
     }
