@@ -20,7 +20,7 @@ pub use restore::{Restored, Until, restore_directory, restore_tar};
 pub use source::{Scope, backup_to_directory, backup_to_tar};
 pub use verify::{Verified, verify};
 
-use tuplix_machine::DiskError;
+pub(crate) use tuplix_checkpoint::disk_error;
 use tuplix_types::{SqlError, sqlstate};
 
 /// The file that says what a data directory is.
@@ -29,11 +29,6 @@ pub(crate) const IDENTITY: &str = "node.json";
 pub(crate) const LOG: &str = "log";
 /// The folder of checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoint";
-
-pub(crate) fn disk(error: &DiskError) -> SqlError {
-    let code = if error.is_disk_full() { sqlstate::DISK_FULL } else { sqlstate::IO_ERROR };
-    SqlError::new(code, error.to_string())
-}
 
 pub(crate) fn io(what: &str, error: &std::io::Error) -> SqlError {
     let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);

@@ -16,7 +16,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 use crate::manifest::{FileEntry, MANIFEST, Manifest, Reach};
 use crate::sink::{DirectorySink, FileStream, Sink};
 use crate::source::{Scope, check_empty, copy, node_id};
-use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk, io};
+use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk_error, io};
 
 /// The longest manifest and identity that a restore reads.
 const SMALL_FILE_BYTES: u64 = 64 << 20;
@@ -56,14 +56,14 @@ pub fn restore_directory(
 ) -> Result<Restored> {
     check_empty(&**to)?;
     let mut sink = HeldBack::new(to.clone());
-    if !from.exists(MANIFEST).map_err(|error| disk(&error))? {
+    if !from.exists(MANIFEST).map_err(|error| disk_error(&error))? {
         let manifest = copy(machine, from, &mut sink, Scope::Kept)?;
         return settle(machine, to, sink, &manifest, until);
     }
-    let manifest = Manifest::from_bytes(&from.read(MANIFEST).map_err(|error| disk(&error))?)?;
+    let manifest = Manifest::from_bytes(&from.read(MANIFEST).map_err(|error| disk_error(&error))?)?;
     for entry in &manifest.files {
-        let file = from.open(&entry.path, OpenMode::Read).map_err(|error| disk(&error))?;
-        let length = file.len().map_err(|error| disk(&error))?;
+        let file = from.open(&entry.path, OpenMode::Read).map_err(|error| disk_error(&error))?;
+        let length = file.len().map_err(|error| disk_error(&error))?;
         if length != entry.bytes {
             return Err(differs(entry, &format!("it has {length} bytes, not {}", entry.bytes)));
         }
@@ -203,15 +203,15 @@ fn settle(
         return Err(damaged("the backup is damaged: its files are of another node than its manifest says"));
     }
     for folder in [LOG, CHECKPOINTS] {
-        to.create_dir(folder).map_err(|error| disk(&error))?;
+        to.create_dir(folder).map_err(|error| disk_error(&error))?;
     }
     let base = choose_checkpoint(machine, to, id, until)?;
     let (epoch, epoch_us) = cut_log(to, base, until)?;
     sink.finish()?;
     for folder in [LOG, CHECKPOINTS] {
-        to.sync_dir(folder).map_err(|error| disk(&error))?;
+        to.sync_dir(folder).map_err(|error| disk_error(&error))?;
     }
-    to.write_atomically(IDENTITY, &sink.identity).map_err(|error| disk(&error))?;
+    to.write_atomically(IDENTITY, &sink.identity).map_err(|error| disk_error(&error))?;
     Ok(Restored { reach, epoch, epoch_us })
 }
 
@@ -249,7 +249,7 @@ fn choose_checkpoint(
 ) -> Result<Option<(u64, i64)>> {
     let folder = machine.disk(&format!("{}/{CHECKPOINTS}", to.root()));
     let mut base = None;
-    for name in folder.list("").map_err(|error| disk(&error))? {
+    for name in folder.list("").map_err(|error| disk_error(&error))? {
         let Some(epoch) = parse_name(&name) else {
             return Err(damaged(format!(
                 "the backup has a file \"{CHECKPOINTS}/{name}\" that is no checkpoint"
@@ -264,7 +264,7 @@ fn choose_checkpoint(
         if is_wanted {
             base = Some((epoch, header.created_us));
         } else {
-            folder.remove(&name).map_err(|error| disk(&error))?;
+            folder.remove(&name).map_err(|error| disk_error(&error))?;
         }
     }
     Ok(base)
@@ -273,12 +273,12 @@ fn choose_checkpoint(
 /// Cuts the log after the wanted moment, and gives the last epoch and when it was closed.
 fn cut_log(to: &Arc<dyn Disk>, base: Option<(u64, i64)>, until: Until) -> Result<(u64, i64)> {
     let mut last = base.unwrap_or((0, i64::MIN));
-    let names = segments_after(to.list(LOG).map_err(|error| disk(&error))?, 0);
+    let names = segments_after(to.list(LOG).map_err(|error| disk_error(&error))?, 0);
     let needed = segments_after(names.clone(), last.0).len();
     let first_needed = names.len().saturating_sub(needed);
     for (number, name) in names.into_iter().enumerate() {
         let path = format!("{LOG}/{name}");
-        let bytes = to.read(&path).map_err(|error| disk(&error))?;
+        let bytes = to.read(&path).map_err(|error| disk_error(&error))?;
         let scan = scan_segment(&bytes, &path)?;
         let Some(SegmentScan { header, epochs, problem: None, .. }) = scan else {
             return Err(damaged(format!("the backup's log segment \"{name}\" is damaged")));
@@ -292,7 +292,7 @@ fn cut_log(to: &Arc<dyn Disk>, base: Option<(u64, i64)>, until: Until) -> Result
         // Without any epoch of its own a segment says where the log goes on.
         let is_needed = kept > 0 || number <= first_needed && header.previous_epoch <= last.0;
         if !is_needed {
-            to.remove(&path).map_err(|error| disk(&error))?;
+            to.remove(&path).map_err(|error| disk_error(&error))?;
             continue;
         }
         if let Some(epoch) = epochs[..kept].last().filter(|epoch| epoch.number > last.0) {
@@ -300,9 +300,9 @@ fn cut_log(to: &Arc<dyn Disk>, base: Option<(u64, i64)>, until: Until) -> Result
         }
         if kept < epochs.len() {
             let end = epochs[..kept].last().map_or(SEGMENT_HEADER_BYTES, |epoch| epoch.end);
-            let file = to.open(&path, OpenMode::Write).map_err(|error| disk(&error))?;
-            file.truncate(end).map_err(|error| disk(&error))?;
-            file.sync_data().map_err(|error| disk(&error))?;
+            let file = to.open(&path, OpenMode::Write).map_err(|error| disk_error(&error))?;
+            file.truncate(end).map_err(|error| disk_error(&error))?;
+            file.sync_data().map_err(|error| disk_error(&error))?;
         }
     }
     Ok(last)

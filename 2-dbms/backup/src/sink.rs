@@ -7,7 +7,7 @@ use tuplix_machine::{Disk, File, OpenMode};
 use tuplix_types::Result;
 
 use crate::manifest::FileEntry;
-use crate::{disk, io};
+use crate::{disk_error, io};
 
 /// Bytes read and written at once.
 const PIECE: usize = 1 << 20;
@@ -37,25 +37,25 @@ impl Sink for DirectorySink {
         if let Some((folder, _)) = path.rsplit_once('/')
             && !self.folders.iter().any(|known| known == folder)
         {
-            self.disk.create_dir(folder).map_err(|error| disk(&error))?;
+            self.disk.create_dir(folder).map_err(|error| disk_error(&error))?;
             self.folders.push(folder.to_owned());
         }
-        let file = self.disk.open(path, OpenMode::CreateNew).map_err(|error| disk(&error))?;
+        let file = self.disk.open(path, OpenMode::CreateNew).map_err(|error| disk_error(&error))?;
         let mut offset = 0;
         let mut piece = vec![0; PIECE];
         while offset < length {
             let wanted = piece.len().min(usize::try_from(length - offset).unwrap_or(PIECE));
             from.read_exact(&mut piece[..wanted])
                 .map_err(|error| io(&format!("could not read {path}"), &error))?;
-            file.write_at(offset, &piece[..wanted]).map_err(|error| disk(&error))?;
+            file.write_at(offset, &piece[..wanted]).map_err(|error| disk_error(&error))?;
             offset += wanted as u64;
         }
-        file.sync_data().map_err(|error| disk(&error))
+        file.sync_data().map_err(|error| disk_error(&error))
     }
 
     fn finish(&mut self) -> Result<()> {
         for folder in self.folders.iter().map(String::as_str).chain([""]) {
-            self.disk.sync_dir(folder).map_err(|error| disk(&error))?;
+            self.disk.sync_dir(folder).map_err(|error| disk_error(&error))?;
         }
         Ok(())
     }

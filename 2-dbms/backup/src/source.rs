@@ -13,7 +13,7 @@ use tuplix_types::{Result, SqlError};
 
 use crate::manifest::{FileEntry, MANIFEST, Manifest, Reach};
 use crate::sink::{DirectorySink, FileStream, Sink, TarSink, put_bytes};
-use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk, refused};
+use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk_error, refused};
 
 /// How often the files are looked for again when the node has removed one meanwhile.
 const ATTEMPTS: usize = 20;
@@ -57,7 +57,7 @@ pub fn backup_to_tar(
 
 /// Refuses a folder with anything in it.
 pub(crate) fn check_empty(to: &dyn Disk) -> Result<()> {
-    let names = to.list("").map_err(|error| disk(&error))?;
+    let names = to.list("").map_err(|error| disk_error(&error))?;
     let Some(name) = names.first() else { return Ok(()) };
     Err(refused(format!("directory \"{}\" is not empty: it has \"{name}\"", to.root()))
         .hint("Name a directory that does not exist yet, or an empty one."))
@@ -97,11 +97,11 @@ pub(crate) fn copy(
     sink: &mut dyn Sink,
     scope: Scope,
 ) -> Result<Manifest> {
-    if !from.exists(IDENTITY).map_err(|error| disk(&error))? {
+    if !from.exists(IDENTITY).map_err(|error| disk_error(&error))? {
         return Err(refused(format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", from.root()))
             .hint("Name the node's data directory with --data."));
     }
-    let identity = from.read(IDENTITY).map_err(|error| disk(&error))?;
+    let identity = from.read(IDENTITY).map_err(|error| disk_error(&error))?;
     let node_id = node_id(&identity, from.root())?;
     let open = open_files(machine, &**from, node_id, scope)?;
     let mut files = Vec::new();
@@ -157,8 +157,8 @@ fn try_open(
 ) -> Result<std::result::Result<OpenFiles, SqlError>> {
     let folder = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
     let mut epochs = Vec::new();
-    if from.exists(CHECKPOINTS).map_err(|error| disk(&error))? {
-        epochs = tuplix_checkpoint::list(&*folder).map_err(|error| disk(&error))?;
+    if from.exists(CHECKPOINTS).map_err(|error| disk_error(&error))? {
+        epochs = tuplix_checkpoint::list(&*folder).map_err(|error| disk_error(&error))?;
     }
     match scope {
         Scope::Newest => epochs.truncate(1),
@@ -172,12 +172,14 @@ fn try_open(
         let name = tuplix_checkpoint::file_name(epoch);
         let file = match folder.open(&name, OpenMode::Read) {
             Ok(file) => file,
-            Err(error) if error.is_not_found() => return Ok(Err(disk(&error))),
-            Err(error) => return Err(disk(&error)),
+            Err(error) if error.is_not_found() => return Ok(Err(disk_error(&error))),
+            Err(error) => return Err(disk_error(&error)),
         };
         let reader = match Reader::open(&*folder, epoch, Some(node_id)) {
             Ok(reader) => reader,
-            Err(error) if !folder.exists(&name).map_err(|error| disk(&error))? => return Ok(Err(error)),
+            Err(error) if !folder.exists(&name).map_err(|error| disk_error(&error))? => {
+                return Ok(Err(error));
+            }
             Err(error) => return Err(error),
         };
         checkpoints.push(OpenCheckpoint { name, file, reader });
@@ -185,7 +187,7 @@ fn try_open(
     let oldest = checkpoints.last().map_or(0, |checkpoint| checkpoint.reader.header().epoch);
     // A log that begins with the node's first epoch reaches further back than any checkpoint.
     let from_the_beginning = scope == Scope::Kept
-        && segments_after(from.list(LOG).map_err(|error| disk(&error))?, 0)
+        && segments_after(from.list(LOG).map_err(|error| disk_error(&error))?, 0)
             .first()
             .is_some_and(|name| *name == segment_name(1));
     let after = if from_the_beginning { 0 } else { oldest };
@@ -198,8 +200,8 @@ fn try_open(
     };
     match open_segments() {
         Ok(segments) => Ok(Ok(OpenFiles { checkpoints, segments, from_the_beginning })),
-        Err(error) if error.is_not_found() => Ok(Err(disk(&error))),
-        Err(error) => Err(disk(&error)),
+        Err(error) if error.is_not_found() => Ok(Err(disk_error(&error))),
+        Err(error) => Err(disk_error(&error)),
     }
 }
 
@@ -221,10 +223,10 @@ pub(crate) fn read_segment(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let length = file.len().map_err(|error| disk(&error))?;
+        let length = file.len().map_err(|error| disk_error(&error))?;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         // Cut to its end when the node moved on to the next one meanwhile.
-        let count = file.read_at(0, &mut bytes).map_err(|error| disk(&error))?;
+        let count = file.read_at(0, &mut bytes).map_err(|error| disk_error(&error))?;
         bytes.truncate(count);
         let Some(scan) = scan_segment(&bytes, file.path())? else {
             return if is_last {

@@ -7,7 +7,7 @@ use tuplix_machine::{Disk, Machine, OpenMode};
 use tuplix_types::Result;
 
 use crate::source::{node_id, read_segment};
-use crate::{CHECKPOINTS, IDENTITY, LOG, disk, refused};
+use crate::{CHECKPOINTS, IDENTITY, LOG, disk_error, refused};
 
 /// What was read, and what is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ pub struct Verified {
 /// # Errors
 /// 55000 when it is no data directory, 58030 when the disk fails.
 pub fn verify(machine: &Machine, from: &Arc<dyn Disk>) -> Result<Verified> {
-    if !from.exists(IDENTITY).map_err(|error| disk(&error))? {
+    if !from.exists(IDENTITY).map_err(|error| disk_error(&error))? {
         return Err(refused(format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", from.root())));
     }
     let mut verified = Verified::default();
-    let identity = from.read(IDENTITY).map_err(|error| disk(&error))?;
+    let identity = from.read(IDENTITY).map_err(|error| disk_error(&error))?;
     let id = match node_id(&identity, from.root()) {
         Ok(id) => id,
         Err(error) => {
@@ -44,13 +44,14 @@ pub fn verify(machine: &Machine, from: &Arc<dyn Disk>) -> Result<Verified> {
 }
 
 fn checkpoints(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {
-    if !from.exists(CHECKPOINTS).map_err(|error| disk(&error))? {
+    if !from.exists(CHECKPOINTS).map_err(|error| disk_error(&error))? {
         return Ok(());
     }
     let folder = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
-    for epoch in tuplix_checkpoint::list(&*folder).map_err(|error| disk(&error))? {
+    for epoch in tuplix_checkpoint::list(&*folder).map_err(|error| disk_error(&error))? {
         let read = Reader::open(&*folder, epoch, Some(id)).and_then(|reader| reader.verify());
-        let is_gone = !folder.exists(&tuplix_checkpoint::file_name(epoch)).map_err(|error| disk(&error))?;
+        let is_gone =
+            !folder.exists(&tuplix_checkpoint::file_name(epoch)).map_err(|error| disk_error(&error))?;
         match read {
             Ok(()) => verified.checkpoints += 1,
             Err(_) if is_gone => {}
@@ -61,14 +62,14 @@ fn checkpoints(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut 
 }
 
 fn segments(from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {
-    let names = tuplix_log::segments_after(from.list(LOG).map_err(|error| disk(&error))?, 0);
+    let names = tuplix_log::segments_after(from.list(LOG).map_err(|error| disk_error(&error))?, 0);
     let count = names.len();
     let mut previous = None;
     for (number, name) in names.iter().enumerate() {
         let file = match from.open(&format!("{LOG}/{name}"), OpenMode::Read) {
             Ok(file) => file,
             Err(error) if error.is_not_found() => continue,
-            Err(error) => return Err(disk(&error)),
+            Err(error) => return Err(disk_error(&error)),
         };
         let scan = match read_segment(name, &*file, number + 1 == count) {
             Ok(Some((_, scan))) => scan,

@@ -5,8 +5,8 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::format::FORMAT_VERSION;
 
-/// A disk operation on a checkpoint failed.
-pub(crate) fn disk(error: &DiskError) -> SqlError {
+/// A disk operation failed: 53100 when the disk is full, else 58030.
+pub fn disk_error(error: &DiskError) -> SqlError {
     let code = if error.is_disk_full() { sqlstate::DISK_FULL } else { sqlstate::IO_ERROR };
     SqlError::new(code, error.to_string())
 }

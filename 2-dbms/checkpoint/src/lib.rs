@@ -18,6 +18,7 @@ mod format;
 mod reader;
 mod writer;
 
+pub use error::disk_error;
 pub use folder::{file_name, list, parse_name, remove, remove_unfinished};
 pub use format::{FORMAT_VERSION, Header};
 pub use reader::{Block, FragmentBlocks, Reader};

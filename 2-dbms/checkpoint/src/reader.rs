@@ -57,11 +57,11 @@ impl Reader {
     /// XX001 when the file is damaged anywhere but in the payloads, 0A000 for another format version, 55000 for another node's,
     /// 58030 when the disk fails.
     pub fn open(disk: &dyn Disk, epoch: u64, node_id: Option<u64>) -> Result<Reader> {
-        let file = disk.open(&file_name(epoch), OpenMode::Read).map_err(|error| error::disk(&error))?;
+        let file = disk.open(&file_name(epoch), OpenMode::Read).map_err(|error| error::disk_error(&error))?;
         let path = file.path().to_owned();
-        let length = file.len().map_err(|error| error::disk(&error))?;
+        let length = file.len().map_err(|error| error::disk_error(&error))?;
         let mut bytes = [0; HEADER];
-        let count = file.read_at(0, &mut bytes).map_err(|error| error::disk(&error))?;
+        let count = file.read_at(0, &mut bytes).map_err(|error| error::disk_error(&error))?;
         let (header, salt) = Header::decode(&bytes[..count], &path)?;
         if let Some(wanted) = node_id.filter(|wanted| *wanted != header.node_id) {
             return Err(error::other_node(&path, header.node_id, wanted));
@@ -81,7 +81,7 @@ impl Reader {
         let mut offset = HEADER as u64;
         loop {
             let mut bytes = [0; BLOCK_HEADER];
-            let count = self.file.read_at(offset, &mut bytes).map_err(|error| error::disk(&error))?;
+            let count = self.file.read_at(offset, &mut bytes).map_err(|error| error::disk_error(&error))?;
             let Some(header) = BlockHeader::decode(&bytes[..count], self.salt) else {
                 return Err(self.damaged(offset, "a block's header is missing or damaged"));
             };
@@ -231,7 +231,7 @@ impl Reader {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged(block.offset, "the file ends inside a block"));
             }
-            Err(error) => return Err(error::disk(&error)),
+            Err(error) => return Err(error::disk_error(&error)),
         }
         if crc32c::crc32c_append(self.salt, &bytes) != block.header.checksum {
             return Err(self.damaged(block.offset, "a block's checksum does not fit its bytes"));

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use tuplix_checkpoint::disk_error;
 use tuplix_log::Log;
 use tuplix_machine::{DirectoryLock, Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
-use crate::checkpoint::disk_error;
 use crate::node::{Node, Shape};
 
 /// The file that says what the directory is.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tuplix_checkpoint::disk_error;
 use tuplix_log::{Config, Log};
 use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
-use crate::checkpoint::{CHECKPOINTS, Checkpointer, Durability, Events, disk_error};
+use crate::checkpoint::{CHECKPOINTS, Checkpointer, Durability, Events};
 use crate::directory::{self, IDENTITY};
 use crate::node::{Node, Shape};
 use crate::recovery::{Recovered, RecoveryReport, Source};

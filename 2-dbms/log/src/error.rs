@@ -69,7 +69,7 @@ pub(crate) fn other_node(path: &str, found: u64, expected: u64) -> SqlError {
 pub(crate) fn full(limit: u64) -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, format!("the log's buffer of {limit} bytes is full"))
         .detail("Commits come faster than the disk writes them.")
-        .hint("Try again, use fewer clients, or raise tuplix.log_buffer.")
+        .hint("Try again, or use fewer clients.")
 }
 
 /// A transaction's record is over the limit.

@@ -197,14 +197,7 @@ impl Client {
 
     /// A prepared statement's reply, waited for when the session is synchronous.
     pub(crate) fn ask(&mut self, sql: &str, arguments: &[Value]) -> Step<Rows> {
-        let prepared = match self.statements.get(sql) {
-            Some(prepared) => prepared.clone(),
-            None => {
-                let prepared = self.session.prepare(sql, &[])?;
-                self.statements.insert(sql.to_owned(), prepared.clone());
-                prepared
-            }
-        };
+        let prepared = prepared(&mut self.session, &mut self.statements, sql)?;
         let mut rows = Rows::new();
         let commit = self.session.call(&prepared, arguments, &mut rows);
         self.still_alive();
@@ -313,4 +306,18 @@ fn new_session(node: &Tuplix, index: u32, habits: Habits) -> Result<Session> {
         session.set("lock_timeout", "4ms")?;
     }
     Ok(session)
+}
+
+/// The statement of a text, prepared when it is first asked for.
+pub(crate) fn prepared(
+    session: &mut Session,
+    statements: &mut BTreeMap<String, Prepared>,
+    sql: &str,
+) -> tuplix::Result<Prepared> {
+    if let Some(prepared) = statements.get(sql) {
+        return Ok(prepared.clone());
+    }
+    let prepared = session.prepare(sql, &[])?;
+    statements.insert(sql.to_owned(), prepared.clone());
+    Ok(prepared)
 }

@@ -114,12 +114,3 @@ impl Node {
         }
     }
 }
-
-pub(crate) fn disk_error(error: &tuplix_machine::DiskError) -> SqlError {
-    let state = if error.is_disk_full() {
-        tuplix_types::sqlstate::DISK_FULL
-    } else {
-        tuplix_types::sqlstate::IO_ERROR
-    };
-    SqlError::new(state, error.to_string())
-}

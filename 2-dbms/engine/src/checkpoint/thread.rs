@@ -9,7 +9,9 @@ use tuplix_types::{Result, SqlError};
 
 use super::keep::{self, Kept};
 use super::write::{Pace, ending, write};
-use super::{CheckpointDone, Durability, NodeEvent, disk_error};
+use tuplix_checkpoint::disk_error;
+
+use super::{CheckpointDone, Durability, NodeEvent};
 use crate::node::Node;
 
 thread_local! {

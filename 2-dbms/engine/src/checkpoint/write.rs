@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tuplix_checkpoint::disk_error;
 use tuplix_checkpoint::{Header, Summary, Writer};
 use tuplix_machine::{Disk, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
-use super::disk_error;
 
 /// How fast, and who may interrupt.
 pub(super) struct Pace<'a> {

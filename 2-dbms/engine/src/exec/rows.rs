@@ -50,10 +50,7 @@ pub(crate) trait Rows: Send + Sync {
     /// [`Rows::run`] does for a consumer that has enough with one row. Only where [`Rows::yields`] says so.
     fn one(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
         let mut found = false;
-        self.run(exec, &mut |_| {
-            found = true;
-            Ok(Flow::Stop)
-        })?;
+        self.run(exec, &mut first(&mut found))?;
         Ok(found)
     }
 
@@ -196,5 +193,13 @@ impl Rows for Project {
 
     fn explain(&self, out: &mut Explain) {
         self.source.explain(out);
+    }
+}
+
+/// A consumer that has enough with one row and notes that it came.
+pub(crate) fn first(found: &mut bool) -> impl FnMut(&mut Exec<'_, '_>) -> Run<Flow> {
+    |_| {
+        *found = true;
+        Ok(Flow::Stop)
     }
 }

@@ -17,11 +17,12 @@ mod replay;
 use std::sync::Arc;
 
 use tuplix_checkpoint::Reader;
+use tuplix_checkpoint::disk_error;
 use tuplix_log::{Config, CutTail, Log, Recovery};
 use tuplix_machine::{Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
-use crate::checkpoint::{Events, disk_error};
+use crate::checkpoint::Events;
 use crate::node::{Node, Shape};
 use progress::Progress;
 

@@ -16,7 +16,6 @@ use crate::exec::{CompiledStatement, Exec, from_text};
 use crate::redo::Origin;
 use crate::statement::{Bound, Code, Commit, Prepared};
 use crate::stop::{Run, Stop};
-use crate::transaction::Committed;
 
 /// A compiled COPY.
 #[derive(Debug)]
@@ -96,15 +95,13 @@ impl Session {
     /// 22P04 and the types' own errors for what cannot be read, with its line; those of INSERT. Nothing of it remains then.
     pub fn copy_in(&mut self, statement: &Prepared, data: &[u8], out: &mut Rows) -> Result<Commit<'_>> {
         out.clear();
-        match self.load(statement, data) {
-            Ok((rows, committed)) => {
-                out.tag = Tag { command: "COPY", rows: Some(rows) };
-                self.seen_epoch = self.seen_epoch.max(committed.epoch);
-                let epoch = if self.synchronous { committed.epoch } else { 0 };
-                Ok(Commit { log: &self.node.log, epoch })
-            }
-            Err(error) => Err(self.fail(error, &statement.inner.parsed)),
+        let start = statement.inner.counter.count().then(|| self.node.machine().monotonic_ns());
+        let outcome = self.load(statement, data, out);
+        let outcome = self.end_if_own(outcome);
+        if let Some(start) = start {
+            statement.inner.counter.add(self.node.machine().monotonic_ns() - start);
         }
+        self.answered(outcome, statement)
     }
 
     /// Fails the open transaction: what its statement was waiting for will not come.
@@ -112,7 +109,7 @@ impl Session {
         self.fail_block();
     }
 
-    fn load(&mut self, statement: &Prepared, data: &[u8]) -> Result<(u64, Committed)> {
+    fn load(&mut self, statement: &Prepared, data: &[u8], out: &mut Rows) -> Result<u64> {
         self.node.log.check()?;
         loop {
             if self.block.as_ref().is_some_and(|block| block.failed) {
@@ -120,8 +117,11 @@ impl Session {
             }
             let (version, code) = self.copy_code(statement)?;
             let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
-            match self.run_once(version, &origin, |exec, _| code.load(exec, data), &mut Rows::new()) {
-                Ok(loaded) => return Ok(loaded),
+            match self.run_once(version, &origin, |exec, _| code.load(exec, data), out) {
+                Ok((rows, committed)) => {
+                    out.tag = Tag { command: "COPY", rows: Some(rows) };
+                    return Ok(committed.epoch);
+                }
                 Err(Stop::Error(error)) => return Err(error),
                 Err(Stop::Restart) => {}
             }

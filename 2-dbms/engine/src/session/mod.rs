@@ -216,6 +216,12 @@ impl Session {
     pub fn call(&mut self, statement: &Prepared, arguments: &[Value], out: &mut Rows) -> Result<Commit<'_>> {
         out.clear();
         let outcome = self.call_statement(statement, arguments, out);
+        self.answered(outcome, statement)
+    }
+
+    /// A statement's commit, not yet waited for, or its error when everything that it could have seen is on disk.
+    #[inline]
+    fn answered(&mut self, outcome: Result<u64>, statement: &Prepared) -> Result<Commit<'_>> {
         match outcome {
             Ok(epoch) => {
                 self.seen_epoch = self.seen_epoch.max(epoch);

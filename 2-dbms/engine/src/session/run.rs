@@ -31,6 +31,12 @@ impl Session {
             let bound = self.current(statement)?;
             self.call_bound(statement, &bound, arguments, out)
         };
+        self.end_if_own(outcome)
+    }
+
+    /// Ends the block that a statement has opened around itself, if it has.
+    #[inline(always)]
+    pub(super) fn end_if_own(&mut self, outcome: Result<u64>) -> Result<u64> {
         if self.block.as_ref().is_some_and(|block| block.own) { self.end_own_block(outcome) } else { outcome }
     }
 

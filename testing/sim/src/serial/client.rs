@@ -10,6 +10,7 @@ use tuplix::{
 use super::operation::{Operation, Seen};
 use super::run::{Levels, Record};
 use super::{Promise, Step, Transaction};
+use crate::client::prepared;
 use crate::random::Random;
 
 /// Why a client stops.
@@ -98,14 +99,7 @@ impl Client {
     }
 
     fn call(&mut self, sql: &str, arguments: &[i64]) -> Result<Rows> {
-        let prepared = match self.statements.get(sql) {
-            Some(prepared) => prepared.clone(),
-            None => {
-                let prepared = self.session.prepare(sql, &[])?;
-                self.statements.insert(sql.to_owned(), prepared.clone());
-                prepared
-            }
-        };
+        let prepared = prepared(&mut self.session, &mut self.statements, sql)?;
         let types = prepared.parameters().iter();
         let values: Vec<Value> = types
             .zip(arguments)

@@ -15,7 +15,7 @@ use super::compare::is_integer;
 use super::cost::Estimate;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, discard, pack_row};
-use super::rows::{Next, Rows, Yield};
+use super::rows::{Next, Rows, Yield, first};
 use super::sort::SortColumn;
 use crate::layout::TableAccess;
 use crate::stop::Run;
@@ -221,10 +221,7 @@ impl Rows for TableScan {
             }
             _ => {
                 let mut found = false;
-                self.run(exec, &mut |_| {
-                    found = true;
-                    Ok(Flow::Stop)
-                })?;
+                self.run(exec, &mut first(&mut found))?;
                 Ok(found)
             }
         }

@@ -149,3 +149,25 @@ COPY nothing FROM stdin;
 \.
 SELECT count(*) FROM nothing;
 COPY nothing TO stdout;
+
+-- A table whose trigger changes the catalogue: the session is out of the transaction afterwards.
+CREATE TABLE delivery (id integer);
+CREATE FUNCTION delivery_day() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'CREATE TABLE delivery_of_' || new.id || ' (item text)';
+    RETURN new;
+END $$;
+CREATE TRIGGER delivery_day BEFORE INSERT ON delivery FOR EACH ROW EXECUTE FUNCTION delivery_day();
+COPY delivery FROM STDIN;
+1
+2
+\.
+ROLLBACK;
+SELECT id FROM delivery ORDER BY id;
+SELECT count(*) FROM delivery_of_2;
+COPY delivery FROM STDIN;
+3
+2
+\.
+SELECT id FROM delivery ORDER BY id;
+SELECT count(*) FROM delivery_of_3;
