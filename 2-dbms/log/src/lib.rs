@@ -52,6 +52,7 @@ mod reader;
 mod record;
 mod recovery;
 mod scan;
+mod times;
 mod writer;
 
 pub use context::{Context, SessionContext};
@@ -65,3 +66,4 @@ pub use record::{
 };
 pub use recovery::{Recovery, RecoveryReport};
 pub use scan::{EpochPlace, SegmentScan, scan_segment, segments_after};
+pub use times::{SYNC_BOUNDS_US, SyncTimes};

@@ -23,6 +23,7 @@ use crate::context::{Context, Dictionary, SessionContext};
 use crate::error;
 use crate::format::parse_segment_name;
 use crate::lane::{Buffer, Lane, Shared};
+use crate::times::{SyncTimes, Times};
 use crate::writer::Writer;
 
 /// How a log works.
@@ -79,6 +80,8 @@ pub struct LogStatistics {
     pub records: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// How long their writes and fsyncs took.
+    pub sync: SyncTimes,
 }
 
 /// A node's log. Dropping it closes it.
@@ -112,6 +115,7 @@ struct Inner {
     epochs: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    times: Times,
     /// When this many bytes were written, `alarm` is signalled.
     alarm_at: AtomicU64,
     alarm: Arc<Event>,
@@ -200,6 +204,7 @@ impl Log {
             epochs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            times: Times::default(),
             alarm_at: AtomicU64::new(u64::MAX),
             alarm: Arc::new(Event::new(machine)),
         };
@@ -333,6 +338,7 @@ impl Log {
             epochs: read(&self.inner.epochs),
             records: read(&self.inner.records),
             bytes: read(&self.inner.bytes),
+            sync: self.inner.times.read(),
         }
     }
 
@@ -467,8 +473,10 @@ impl Inner {
     ) -> Result<()> {
         self.take_retired(&mut writer, epoch);
         if writer.has_taken() {
+            let started = self.machine.monotonic_ns();
             match writer.write(epoch, &self.dictionary) {
                 Ok(written) => {
+                    self.times.add((self.machine.monotonic_ns() - started) / 1000);
                     self.epochs.fetch_add(1, Ordering::Relaxed);
                     self.records.fetch_add(written.records, Ordering::Relaxed);
                     let before = self.bytes.fetch_add(written.bytes, Ordering::SeqCst);
