@@ -66,9 +66,14 @@ async fn converse(
     let mut client_left = false;
     loop {
         if fresh_input || (step == Step::OutputFull && !output.is_full()) {
-            match block_in_place(|| protocol.handle(input, output)) {
+            let handled = block_in_place(|| protocol.handle(input, output));
+            protocol.count();
+            match handled {
                 Ok(next) => step = next,
-                Err(error) => return Ok(End::Refused(error)),
+                Err(error) => {
+                    protocol.count_error(&error);
+                    return Ok(End::Refused(error));
+                }
             }
             fresh_input = false;
         }
@@ -88,8 +93,9 @@ async fn converse(
         tokio::select! {
             biased;
             written = writer.write_buf(&mut output.ready), if output.ready.has_remaining() => {
-                if written? == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
+                match written? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    length => protocol.tally.sent += length as u64,
                 }
             }
             () = decided, if waits => {}
@@ -101,7 +107,10 @@ async fn converse(
             read = reader.read_buf(input), if reads => match read? {
                 // Requests that were whole have been answered; their answers still leave.
                 0 => client_left = true,
-                _ => fresh_input = true,
+                length => {
+                    protocol.tally.received += length as u64;
+                    fresh_input = true;
+                }
             },
             changed = shutdown.changed() => {
                 if changed.is_err() {

@@ -21,6 +21,7 @@ use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, SOCKET_PATH_BYTES_MAX, START
 use crate::protocol::Protocol;
 use crate::running::Running;
 use crate::startup::{self, Parameters, Request};
+use crate::statistics::Statistics;
 
 /// Where to listen.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ pub struct Server {
     tcp: Option<TcpListener>,
     socket: Option<(UnixListener, PathBuf)>,
     address: Option<SocketAddr>,
+    statistics: Arc<Statistics>,
 }
 
 /// What every connection shares.
@@ -92,6 +94,7 @@ struct Shared {
     connections: Arc<Semaphore>,
     running: Running,
     shutdown: watch::Receiver<bool>,
+    statistics: Arc<Statistics>,
 }
 
 impl Server {
@@ -112,12 +115,17 @@ impl Server {
             }
             None => None,
         };
-        Ok(Server { options, tcp, socket, address })
+        Ok(Server { options, tcp, socket, address, statistics: Arc::default() })
     }
 
     /// The TCP address, with the port that the system chose if it was left to it.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What the server does, in numbers; they live longer than it.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        Arc::clone(&self.statistics)
     }
 
     /// The local socket.
@@ -134,6 +142,7 @@ impl Server {
             connections: Arc::new(Semaphore::new(self.options.connections_max)),
             running: Running::default(),
             shutdown,
+            statistics: self.statistics,
         });
         let mut tasks = JoinSet::new();
         tokio::pin!(stop);
@@ -268,29 +277,31 @@ async fn serve_connection(
     let parameters = match request {
         Ok(Request::Session(parameters)) => parameters,
         Ok(Request::Cancel { id, secret }) => {
+            shared.statistics.cancel_request();
             // No answer, whether it was right or wrong: so the protocol wants it.
             shared.node.cancel(id, secret);
             return;
         }
         Ok(Request::Gone) => return,
-        Err(error) => return refuse(&mut writer, &error).await,
+        Err(error) => return refuse(shared, &mut writer, &error).await,
     };
     let Ok(_permit) = shared.connections.try_acquire() else {
-        return refuse(&mut writer, &too_many()).await;
+        return refuse(shared, &mut writer, &too_many()).await;
     };
     let opened = authenticate(peer, &parameters).and_then(|()| {
         block_in_place(|| {
             let session = startup::open_session(&shared.node, &parameters)?;
             let greeting = startup::greeting(&session, &parameters)?;
             let running = shared.running.register(session.id(), session.secret());
-            Ok((Protocol::new(session)?, greeting, running))
+            Ok((Protocol::new(session, Arc::clone(&shared.statistics))?, greeting, running))
         })
     });
     match opened {
         Ok((protocol, greeting, _running)) => {
+            let _open = shared.statistics.opened();
             connection::serve(reader, writer, protocol, input, greeting, shutdown).await;
         }
-        Err(error) => refuse(&mut writer, &error).await,
+        Err(error) => refuse(shared, &mut writer, &error).await,
     }
 }
 
@@ -320,7 +331,9 @@ fn too_many() -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already").severity(Severity::Fatal)
 }
 
-async fn refuse(writer: &mut (impl AsyncWrite + Unpin), error: &SqlError) {
+async fn refuse(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), error: &SqlError) {
+    shared.statistics.refused();
+    shared.statistics.error(error.sqlstate().as_str());
     let message = startup::error_message(error);
     let sent = async {
         writer.write_all(&message).await?;
