@@ -43,6 +43,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) snapshot
 	$(BENCH) checkpoint
 	$(BENCH) recovery --bytes $(BYTES)
+	$(BENCH) wire
 	$(BENCH) overload
 	$(BENCH) growth --rows $(ROWS)
 
