@@ -6,6 +6,7 @@
 //! opens a new window, a vector of its own that is recycled: a slot is one bounds check away. Things that outlive a row but not a statement (a materialised CTE, the answer of a
 //! subquery that depends on nothing) are [`State`]s in a stack.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use tuplix_storage::RowId;
@@ -151,7 +152,7 @@ pub struct Exec<'t, 'n> {
     /// Rows that the last data-modifying statement changed.
     pub(crate) affected: u64,
     /// What text forms depend on, once something asked.
-    pub(crate) io: Option<IoContext>,
+    pub(crate) io: OnceCell<IoContext>,
     /// What waits for the end of the statement.
     pub(crate) events: super::events::Events,
     /// The window's slots.
@@ -196,7 +197,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             services,
             activation: Activation::default(),
             affected: 0,
-            io: None,
+            io: OnceCell::new(),
             events: super::events::Events::default(),
             frame: Vec::new(),
             state_base: 0,
