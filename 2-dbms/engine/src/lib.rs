@@ -34,6 +34,7 @@ mod redo;
 mod sequences;
 mod services;
 mod session;
+mod session_locks;
 mod settings;
 mod snapshot;
 mod statement;
