@@ -225,7 +225,7 @@ fn fingerprint(node: &Tuplix) -> Result<String> {
     let mut text = String::new();
     for table in catalog.tables() {
         let _ = writeln!(text, "{table:?}");
-        for (bucket, fragment) in snapshot.fragments(table.id) {
+        for (bucket, fragment) in snapshot.fragments(table.id)? {
             for (row, view) in fragment.rows() {
                 let values: Vec<Value> = view.values().collect();
                 let _ = writeln!(text, "{bucket} {row:?} {values:?}");
