@@ -36,6 +36,7 @@ mod services;
 mod session;
 mod settings;
 mod snapshot;
+mod snapshots;
 mod statement;
 mod statistics;
 mod stop;

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn each_segment_says_why_it_is_kept() {
-        let place = |first_epoch, last_epoch| SegmentPlace {
+        let place = |first_epoch: u64, last_epoch| SegmentPlace {
             name: first_epoch.to_string(),
             first_epoch,
             last_epoch,

@@ -145,6 +145,7 @@ impl Checkpointer {
                 break;
             }
             let Some(live) = node.upgrade() else { break };
+            live.snapshots.relieve();
             let (cause, serving) = {
                 let state = self.state.lock();
                 let written = live.log.statistics().bytes;
@@ -198,6 +199,7 @@ impl Checkpointer {
     fn make(&self, live: Arc<Node>, node: &Weak<Node>, cause: Cause) -> Result<CheckpointDone> {
         let started_ns = self.machine.monotonic_ns();
         let cut = live.cut();
+        let snapshots = live.snapshots.clone();
         drop(live);
         let cut = cut?;
         let (epoch, at_us) = (cut.epoch, cut.at_us);
@@ -211,6 +213,7 @@ impl Checkpointer {
         let pace = Pace {
             machine: &self.machine,
             written: &self.written,
+            snapshots: &snapshots,
             bytes_per_second: self.settings.checkpoint_bytes_per_second,
             hurry: &self.hurry,
             ending: &self.ending,

@@ -9,12 +9,15 @@ use tuplix_machine::{Disk, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
+use crate::snapshots::Snapshots;
 
 /// How fast, and who may interrupt.
 pub(super) struct Pace<'a> {
     pub(super) machine: &'a Machine,
     /// Told how many bytes were written.
     pub(super) written: &'a AtomicU64,
+    /// What only they hold, this checkpoint with them, is not to grow without end.
+    pub(super) snapshots: &'a Snapshots,
     /// 0: as fast as it goes.
     pub(super) bytes_per_second: u64,
     /// Somebody waits.
@@ -35,7 +38,9 @@ impl Pace<'_> {
             if self.ending.load(Ordering::SeqCst) {
                 return Err(ending());
             }
-            if self.bytes_per_second == 0 || self.hurry.load(Ordering::SeqCst) {
+            self.snapshots.relieve();
+            let hurry = self.hurry.load(Ordering::SeqCst) || self.snapshots.hold_much();
+            if self.bytes_per_second == 0 || hurry {
                 return Ok(());
             }
             let needed = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);

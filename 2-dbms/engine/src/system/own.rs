@@ -36,13 +36,19 @@ fn table_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Ro
 
 /// `tuplix.memory`
 pub(crate) fn memory(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let memory = view.services.node.memory();
+    let node = &view.services.node;
+    let (memory, snapshots) = (node.memory(), &node.snapshots);
+    let no_limit = memory.limit() == u64::MAX;
+    let bound = |bytes: u64| if no_limit { Value::Null } else { int(bytes) };
     let (used, indexes, limit) = (memory.used(), memory.index_bytes(), memory.limit());
     vec![relation.row(&[
         ("used_bytes", int(used)),
         ("row_bytes", int(used.saturating_sub(indexes))),
         ("index_bytes", int(indexes)),
-        ("limit_bytes", if limit == u64::MAX { Value::Null } else { int(limit) }),
+        ("limit_bytes", bound(limit)),
+        ("snapshots", int(snapshots.count() as u64)),
+        ("snapshot_bytes", int(memory.held())),
+        ("snapshot_limit_bytes", bound(snapshots.limit())),
     ])]
 }
 

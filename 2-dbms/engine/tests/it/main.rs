@@ -6,6 +6,7 @@ mod admission;
 mod foreign_keys;
 mod memory;
 mod sequences;
+mod system_tables;
 
 use std::sync::Arc;
 
