@@ -37,6 +37,7 @@ mod session;
 mod session_locks;
 mod settings;
 mod snapshot;
+mod snapshots;
 mod statement;
 mod statistics;
 mod stop;

@@ -82,6 +82,7 @@ impl Fragment {
             frozen: Vec::new(),
             spare: None,
         };
+        fragment.directory.count_left(Some(&schema.memory));
         for index in &schema.indexes {
             let added = fragment.add_index(Arc::clone(index));
             assert!(added.is_ok(), "a table has at most {MAX_INDEXES} indexes");
@@ -94,6 +95,8 @@ impl Fragment {
     pub fn fork(&mut self) -> Fragment {
         let another = self.charge.another();
         self.frozen.push(Arc::new(std::mem::replace(&mut self.charge, another)));
+        // What one of the two leaves behind is the other's.
+        self.directory.count_left(None);
         Fragment {
             types: Arc::clone(&self.types),
             directory: self.directory.clone(),
@@ -149,6 +152,9 @@ impl Fragment {
     fn charged_bytes(&mut self) -> usize {
         if !self.frozen.is_empty() {
             self.frozen.retain(|charge| Arc::strong_count(charge) > 1);
+            if self.frozen.is_empty() {
+                self.directory.count_left(Some(self.charge.memory()));
+            }
         }
         let frozen: usize = self.frozen.iter().map(|charge| charge.told()).sum();
         let bytes = self.chunk_bytes + self.heap_bytes + self.directory.len() * size_of::<Chunk>();
@@ -521,7 +527,9 @@ impl Fragment {
 
     /// Removes all rows at once, past undoing.
     pub fn clear(&mut self) {
-        self.directory = Directory::default();
+        let mut emptied = Directory::default();
+        emptied.count_left(self.frozen.is_empty().then_some(self.charge.memory()));
+        self.directory = emptied;
         self.free.clear();
         self.deleted.clear();
         self.indexes.iter_mut().flatten().for_each(Index::clear);

@@ -7,6 +7,7 @@ mod foreign_keys;
 mod memory;
 mod sequences;
 mod session_locks;
+mod system_tables;
 
 use std::sync::Arc;
 
