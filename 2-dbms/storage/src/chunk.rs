@@ -7,6 +7,7 @@ use tuplix_types::{TypeId, Value};
 
 use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
 use crate::held::{Held, Left};
+use crate::load::BadRow;
 use crate::memory::Memory;
 use crate::schema::CHUNK_ROWS;
 
@@ -155,6 +156,28 @@ impl Chunk {
             heap += unsafe { OwnColumn::new(column) }.write(place, value);
         }
         heap
+    }
+
+    /// As [`Chunk::write_row`], with values that come one by one and are checked.
+    ///
+    /// # Errors
+    /// What `next` says, or that a value is not of its column's type.
+    #[inline]
+    pub(crate) fn write_each<E: From<BadRow>>(
+        &mut self,
+        place: usize,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<isize, E> {
+        if *self.shared.get_mut() != 0 {
+            self.make_all_own();
+        }
+        let mut heap = 0;
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            // SAFETY: no bit is set, so each vector is its column's own; see the field.
+            let written = unsafe { OwnColumn::new(column) }.put(place, next()?);
+            heap += written.ok_or(BadRow::Type(number))?;
+        }
+        Ok(heap)
     }
 
     #[cold]

@@ -16,7 +16,7 @@ use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
 use crate::memory::Memory;
-use crate::schema::RowId;
+use crate::schema::{CHUNK_ROWS, RowId};
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
@@ -170,6 +170,14 @@ impl Directory {
     /// All chunks, in row order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.nodes.iter().flat_map(|node| &node.chunks)
+    }
+
+    /// All live rows with their chunks and places, in row order.
+    pub(crate) fn live_rows(&self) -> impl Iterator<Item = (RowId, &Chunk, usize)> {
+        let chunks = self.chunks().zip((0..).step_by(CHUNK_ROWS));
+        chunks.flat_map(|(chunk, base)| {
+            chunk.live_places().map(move |place| (RowId(base + place as u32), &**chunk, place))
+        })
     }
 
     /// Changes every chunk, copying those that snapshots hold.

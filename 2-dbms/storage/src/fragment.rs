@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
 use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
+use crate::load::BadRow;
 use crate::memory::Charge;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
@@ -308,21 +309,32 @@ impl Fragment {
     /// Writes a row into a free slot, without its index entries.
     #[inline]
     fn put(&mut self, row: RowId, values: &[Value]) -> Result<(), Full> {
-        if row.0 >= MAX_ROWS {
-            return Err(Full);
-        }
         assert_eq!(values.len(), self.types.len(), "a row has a value for each column");
+        self.put_with(row, |chunk, place| Ok(chunk.write_row(place, values)))
+    }
+
+    /// As [`Fragment::put`], with what writes the row and says by how much the bytes on the heap change. The row is not there
+    /// where that fails.
+    #[inline]
+    pub(crate) fn put_with<E: From<Full>>(
+        &mut self,
+        row: RowId,
+        write: impl FnOnce(&mut Chunk, usize) -> Result<isize, E>,
+    ) -> Result<(), E> {
+        if row.0 >= MAX_ROWS {
+            return Err(Full.into());
+        }
         if row.chunk() >= self.directory.len() {
             self.directory.grow(row.chunk() + 1, &self.types);
         }
-        let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full) };
+        let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full.into()) };
         let place = row.place();
         assert!(!chunk.is_live(place), "the slot is free");
         let new_places = chunk.ensure_place(place, row.chunk() == 0, &mut self.spare);
-        let heap = chunk.write_row(place, values);
+        self.chunk_bytes += new_places * self.row_bytes;
+        let heap = write(chunk, place)?;
         chunk.set_live(place, true);
         chunk.forget_bounds();
-        self.chunk_bytes += new_places * self.row_bytes;
         self.take_slot(row);
         if heap != 0 {
             self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
@@ -362,6 +374,27 @@ impl Fragment {
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);
+    }
+
+    /// Changes columns of a live row that no index depends on; see [`Fragment::load_changes`].
+    #[inline]
+    pub(crate) fn change_each<E: From<BadRow>>(
+        &mut self,
+        row: RowId,
+        columns: impl IntoIterator<Item = usize>,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<(), E> {
+        let width = self.types.len();
+        let chunk = self.live_chunk_mut(row);
+        let mut heap = 0;
+        for column in columns {
+            if column >= width {
+                return Err(BadRow::Type(column).into());
+            }
+            heap += chunk.own(column).put(row.place(), next()?).ok_or(BadRow::Type(column))?;
+        }
+        self.written(heap);
+        Ok(())
     }
 
     /// Changes columns of a row and leaves the old values in `changes`: calling it again undoes it.
