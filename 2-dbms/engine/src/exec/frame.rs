@@ -6,6 +6,7 @@
 //! opens a new window, a vector of its own that is recycled: a slot is one bounds check away. Things that outlive a row but not a statement (a materialised CTE, the answer of a
 //! subquery that depends on nothing) are [`State`]s in a stack.
 
+use std::cell::OnceCell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
@@ -157,7 +158,7 @@ pub struct Exec<'t, 'n> {
     /// Rows that the last data-modifying statement changed.
     pub(crate) affected: u64,
     /// What text forms depend on, once something asked.
-    pub(crate) io: Option<IoContext>,
+    pub(crate) io: OnceCell<IoContext>,
     /// What waits for the end of the statement: nothing in most runs, so that there is nothing to be dropped.
     events: Option<Box<super::events::Events>>,
     /// The window's slots.
@@ -204,7 +205,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             services,
             activation: Activation::default(),
             affected: 0,
-            io: None,
+            io: OnceCell::new(),
             events: None,
             frame: Box::default(),
             state_base: 0,

@@ -140,7 +140,7 @@ pub struct Transaction<'n> {
     block_us: Option<i64>,
     /// The statement's start, read from the clock when it is first asked for: most statements never ask.
     statement_us: Cell<Option<i64>>,
-    random_state: u64,
+    random_state: Cell<u64>,
     read_only: bool,
     /// Whether changes are noted for the log.
     logs: bool,
@@ -271,7 +271,7 @@ impl<'n> Transaction<'n> {
             catalog_version: start.catalog_version,
             block_us: start.block_us,
             statement_us: Cell::new(None),
-            random_state: start.random_seed | 1,
+            random_state: Cell::new(start.random_seed | 1),
             read_only: start.read_only,
             logs: start.node.log.is_on(),
             sequence_epoch: 0,
@@ -461,12 +461,12 @@ impl<'n> Transaction<'n> {
     }
 
     /// The next 64 bits of the transaction's own random sequence (xorshift64*).
-    pub fn random(&mut self) -> u64 {
-        let mut state = self.random_state;
+    pub fn random(&self) -> u64 {
+        let mut state = self.random_state.get();
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        self.random_state = state;
+        self.random_state.set(state);
         state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
