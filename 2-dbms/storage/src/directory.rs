@@ -23,7 +23,7 @@ const NODE_CHUNKS: usize = 256;
 
 /// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
 /// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
-#[inline]
+#[inline(always)]
 fn make_mut<T: Clone>(shared: &mut Arc<T>) -> &mut T {
     if Arc::strong_count(shared) != 1 {
         return Arc::make_mut(shared);
@@ -125,7 +125,7 @@ impl Directory {
     }
 
     /// The chunk of a row, for writing: copied first if a snapshot holds it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
         let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
