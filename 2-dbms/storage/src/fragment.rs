@@ -197,9 +197,9 @@ impl Fragment {
         self.indexes.get(number)?.as_ref()
     }
 
-    /// Damages an index.
-    #[cfg(test)]
-    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+    /// Damages an index, for tests: takes a row out of it and leaves the row.
+    #[doc(hidden)]
+    pub fn forget_in_index(&mut self, number: usize, row: RowId) {
         if let Some(Some(index)) = self.indexes.get_mut(number) {
             index.remove(&self.directory, row);
         }

@@ -4,6 +4,7 @@
 
 mod backup_sweep;
 mod backups;
+mod check_finds;
 mod checkpoint_damage;
 mod checkpoint_sweep;
 mod damage;
