@@ -46,7 +46,7 @@ pub enum LockKey {
         /// Hash of the key; two keys of one hash wait for each other, which is harmless.
         hash: u64,
     },
-    /// pg_advisory_lock: one of PostgreSQL's two key spaces.
+    /// An advisory lock: one of PostgreSQL's two key spaces.
     Advisory {
         /// Two `int4` keys rather than one `int8`.
         two_keys: bool,
@@ -85,6 +85,20 @@ impl LockTable {
         let conflicting = holders
             .iter()
             .find(|holder| Some(holder.transaction) != me && holder.strength.conflicts(strength));
+        conflicting.map(|holder| holder.transaction)
+    }
+
+    /// The same for one who has two names: his transaction's and that of a lock of his session.
+    pub fn conflict_of_others(
+        &self,
+        key: &LockKey,
+        own: [Option<TransactionId>; 2],
+        strength: LockStrength,
+    ) -> Option<TransactionId> {
+        let holders = self.entries.get(key)?;
+        let conflicting = holders
+            .iter()
+            .find(|holder| !own.contains(&Some(holder.transaction)) && holder.strength.conflicts(strength));
         conflicting.map(|holder| holder.transaction)
     }
 
@@ -165,13 +179,13 @@ impl WaitGraph {
         self.changed.signal();
     }
 
-    /// Waits until `holder` ended.
+    /// Waits until `holder` ended. `me` is who waits: a transaction, and the holders of its session's locks.
     ///
     /// # Errors
     /// 40P01 when `me` and others would wait for each other in a circle.
     pub fn wait(
         &self,
-        me: Option<TransactionId>,
+        me: &[TransactionId],
         holder: TransactionId,
         deadline_ns: Option<u64>,
         cancelled: &dyn Fn() -> bool,
@@ -182,9 +196,9 @@ impl WaitGraph {
             if !live.waits_for.contains_key(&holder) {
                 return Ok(WaitEnd::HolderEnded);
             }
-            if let Some(me) = me {
-                live.check_circle(me, holder)?;
-                live.waits_for.insert(me, Some(holder));
+            live.check_circle(me, holder)?;
+            for me in me {
+                live.waits_for.insert(*me, Some(holder));
             }
         }
         let end = if cancelled() {
@@ -196,18 +210,22 @@ impl WaitGraph {
         } else {
             WaitEnd::HolderEnded
         };
-        if let Some(me) = me {
-            self.live.lock().waits_for.insert(me, None);
+        if !me.is_empty() {
+            let mut live = self.live.lock();
+            for me in me {
+                live.waits_for.insert(*me, None);
+            }
         }
         Ok(end)
     }
 }
 
 impl Live {
-    fn check_circle(&self, me: TransactionId, holder: TransactionId) -> Result<(), SqlError> {
+    fn check_circle(&self, all: &[TransactionId], holder: TransactionId) -> Result<(), SqlError> {
+        let Some(me) = all.first() else { return Ok(()) };
         let mut next = Some(holder);
         while let Some(transaction) = next {
-            if transaction == me {
+            if all.contains(&transaction) {
                 let detail = format!(
                     "Transaction {} waits for transaction {}; blocked by transaction {}.",
                     me.0, holder.0, me.0

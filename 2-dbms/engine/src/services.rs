@@ -61,6 +61,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// Advisory locks of the session.
+    pub(crate) advisory: RefCell<crate::advisory::SessionLocks>,
 }
 
 /// A body that was compiled again.
@@ -110,6 +112,7 @@ impl Services {
             copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            advisory: RefCell::default(),
         }
     }
 

@@ -167,6 +167,9 @@ impl Session {
             drop(tx);
             self.end_run_of_cursors(false, in_block);
             if let Err(Stop::Restart) = outcome {
+                if let Some(block) = &mut self.block {
+                    block.interactive.session_calls.run_again();
+                }
                 self.wait_before_restart(cause)?;
             }
             return outcome;
@@ -184,6 +187,7 @@ impl Session {
         let block_us = block.as_ref().map(|block| block.now_us);
         let interactive = block.as_mut().map(|block| {
             block.used = true;
+            block.interactive.session_calls.start();
             block.interactive.statement_start = block.interactive.overlay.undo_len();
             block.interactive.statement_catalog =
                 block.interactive.catalog.as_deref().map_or(0, PrivateCatalog::changes);
@@ -256,7 +260,8 @@ impl Session {
     }
 
     pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
-        let me = self.block.as_ref().map(|block| block.interactive.id);
+        let mut me: Vec<TransactionId> = self.block.iter().map(|block| block.interactive.id).collect();
+        me.extend(self.services.advisory.borrow().holders());
         let now = self.node.machine().monotonic_ns();
         let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);
         let statement_limit = self.services.deadline_ns.get();
@@ -266,7 +271,7 @@ impl Session {
         };
         let flags = self.services.flags.clone();
         let cancelled = move || flags.cancel.load(Ordering::Relaxed);
-        match self.node.waits.wait(me, holder, deadline, &cancelled)? {
+        match self.node.waits.wait(&me, holder, deadline, &cancelled)? {
             WaitEnd::HolderEnded => Ok(()),
             WaitEnd::Cancelled => {
                 let message = "canceling statement due to user request";

@@ -7,7 +7,7 @@ use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::{RestartCause, RowRef, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
-use crate::lock_table::LockKey;
+use crate::lock_table::{LockKey, TransactionId};
 use crate::redo;
 use crate::stop::{Run, Stop};
 
@@ -420,21 +420,74 @@ impl Transaction<'_> {
 }
 
 impl Transaction<'_> {
-    /// An advisory lock until the transaction ends; false when it was not to wait and somebody holds it.
+    /// An advisory lock until the transaction ends; false when it was not to wait and somebody holds it. `session` holds
+    /// it for the session.
     pub(crate) fn advisory_lock(
         &mut self,
         domain: Domain,
         key: LockKey,
         strength: LockStrength,
         waits: bool,
+        session: Option<TransactionId>,
+    ) -> Run<bool> {
+        let free = self.may_lock_advisory(domain, key, strength, waits, session)?;
+        if free {
+            let held = self.hold(domain)?;
+            self.take_lock(held, key, strength);
+        }
+        Ok(free)
+    }
+
+    /// Whether nobody else is in the way of an advisory lock. A restart, after who is, when it is to wait.
+    pub(crate) fn may_lock_advisory(
+        &mut self,
+        domain: Domain,
+        key: LockKey,
+        strength: LockStrength,
+        waits: bool,
+        session: Option<TransactionId>,
     ) -> Run<bool> {
         let held = self.hold(domain)?;
-        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
+        let own = [self.id(), session];
+        match self.domain_state(held).locks.conflict_of_others(&key, own, strength) {
             Some(holder) if waits => Err(self.restart_after(holder)),
-            Some(_) => Ok(false),
+            holder => Ok(holder.is_none()),
+        }
+    }
+
+    /// Takes an advisory lock of a session from one holder, and gives it to another, or the same in another strength.
+    pub(crate) fn move_advisory_lock(
+        &mut self,
+        domain: Domain,
+        key: LockKey,
+        from: TransactionId,
+        to: Option<(TransactionId, LockStrength)>,
+    ) -> Run<()> {
+        let held = self.hold(domain)?;
+        let locks = &mut self.held.get_mut(held).locks;
+        match to {
+            Some((to, strength)) if to == from => {
+                locks.acquire(key, to, strength);
+            }
+            Some((to, strength)) => {
+                locks.release(key, from);
+                locks.acquire(key, to, strength);
+            }
+            None => locks.release(key, from),
+        }
+        Ok(())
+    }
+
+    /// What calls of the statement under way have answered that change locks of the session.
+    ///
+    /// # Errors
+    /// A restart of a one-shot, in a block.
+    pub(crate) fn session_calls(&mut self) -> Run<&mut crate::advisory::Calls> {
+        match self.interactive.as_deref_mut() {
+            Some(interactive) => Ok(&mut interactive.session_calls),
             None => {
-                self.take_lock(held, key, strength);
-                Ok(true)
+                self.cause = RestartCause::NeedsBlock;
+                Err(Stop::Restart)
             }
         }
     }

@@ -44,6 +44,8 @@ pub struct Interactive {
     pub statement_catalog: usize,
     /// The catalogue as this transaction has changed it.
     pub(crate) catalog: Option<Box<PrivateCatalog>>,
+    /// Calls of the running statement that change locks of the session.
+    pub(crate) session_calls: crate::advisory::Calls,
     /// REPEATABLE READ and SERIALIZABLE: the version of each fragment when it was first read.
     pub reads: BTreeMap<FragmentKey, u64>,
 }
@@ -60,6 +62,7 @@ impl Interactive {
             statement_start: 0,
             statement_catalog: 0,
             catalog: None,
+            session_calls: crate::advisory::Calls::default(),
             reads: BTreeMap::new(),
         }
     }
@@ -345,6 +348,13 @@ impl Transaction<'_> {
         recent.rotate_right(1);
         recent[0] = Some(place);
         self.take_lock(held, LockKey::Table { id: access.table.id }, LockStrength::Share);
+    }
+
+    /// Locks the table against DDL without looking at it.
+    pub(crate) fn use_table(&mut self, access: &TableAccess) -> Run<()> {
+        let held = self.place(access, 0)?;
+        self.lock_table(held, access);
+        Ok(())
     }
 
     /// Locks the table against DDL. REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has

@@ -5,6 +5,7 @@
 mod admission;
 mod foreign_keys;
 mod memory;
+mod migrations;
 mod sequences;
 
 use std::sync::Arc;
