@@ -46,7 +46,7 @@ pub enum LockKey {
         /// Hash of the key; two keys of one hash wait for each other, which is harmless.
         hash: u64,
     },
-    /// An advisory lock: one of PostgreSQL's two key spaces.
+    /// pg_advisory_lock: one of PostgreSQL's two key spaces.
     Advisory {
         /// Two `int4` keys rather than one `int8`.
         two_keys: bool,
@@ -81,24 +81,19 @@ impl LockTable {
         me: Option<TransactionId>,
         strength: LockStrength,
     ) -> Option<TransactionId> {
-        let holders = self.entries.get(key)?;
-        let conflicting = holders
-            .iter()
-            .find(|holder| Some(holder.transaction) != me && holder.strength.conflicts(strength));
-        conflicting.map(|holder| holder.transaction)
+        self.conflict_with_others(key, strength, |holder| Some(holder) == me)
     }
 
-    /// The same for one who has two names: his transaction's and that of a lock of his session.
-    pub fn conflict_of_others(
+    /// The same for somebody with several names.
+    pub fn conflict_with_others(
         &self,
         key: &LockKey,
-        own: [Option<TransactionId>; 2],
         strength: LockStrength,
+        is_me: impl Fn(TransactionId) -> bool,
     ) -> Option<TransactionId> {
         let holders = self.entries.get(key)?;
-        let conflicting = holders
-            .iter()
-            .find(|holder| !own.contains(&Some(holder.transaction)) && holder.strength.conflicts(strength));
+        let conflicting =
+            holders.iter().find(|holder| holder.strength.conflicts(strength) && !is_me(holder.transaction));
         conflicting.map(|holder| holder.transaction)
     }
 
@@ -179,10 +174,10 @@ impl WaitGraph {
         self.changed.signal();
     }
 
-    /// Waits until `holder` ended. `me` is who waits: a transaction, and the holders of its session's locks.
+    /// Waits until `holder` ended. `me`: all names under which the waiter holds locks.
     ///
     /// # Errors
-    /// 40P01 when `me` and others would wait for each other in a circle.
+    /// 40P01 when the waiter and others would wait for each other in a circle.
     pub fn wait(
         &self,
         me: &[TransactionId],
@@ -196,10 +191,8 @@ impl WaitGraph {
             if !live.waits_for.contains_key(&holder) {
                 return Ok(WaitEnd::HolderEnded);
             }
-            live.check_circle(me, holder)?;
-            for me in me {
-                live.waits_for.insert(*me, Some(holder));
-            }
+            me.iter().try_for_each(|name| live.check_circle(*name, holder))?;
+            live.waits_for.extend(me.iter().map(|name| (*name, Some(holder))));
         }
         let end = if cancelled() {
             WaitEnd::Cancelled
@@ -211,21 +204,17 @@ impl WaitGraph {
             WaitEnd::HolderEnded
         };
         if !me.is_empty() {
-            let mut live = self.live.lock();
-            for me in me {
-                live.waits_for.insert(*me, None);
-            }
+            self.live.lock().waits_for.extend(me.iter().map(|name| (*name, None)));
         }
         Ok(end)
     }
 }
 
 impl Live {
-    fn check_circle(&self, all: &[TransactionId], holder: TransactionId) -> Result<(), SqlError> {
-        let Some(me) = all.first() else { return Ok(()) };
+    fn check_circle(&self, me: TransactionId, holder: TransactionId) -> Result<(), SqlError> {
         let mut next = Some(holder);
         while let Some(transaction) = next {
-            if all.contains(&transaction) {
+            if transaction == me {
                 let detail = format!(
                     "Transaction {} waits for transaction {}; blocked by transaction {}.",
                     me.0, holder.0, me.0

@@ -340,7 +340,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.roll_back_block();
-        crate::advisory::leave(&self.services);
+        self.free_all_session_locks();
         self.leave_temporary();
         self.node.listeners.forget(self.id());
         self.node.sessions.lock().remove(&self.id());

@@ -44,8 +44,6 @@ pub struct Interactive {
     pub statement_catalog: usize,
     /// The catalogue as this transaction has changed it.
     pub(crate) catalog: Option<Box<PrivateCatalog>>,
-    /// Calls of the running statement that change locks of the session.
-    pub(crate) session_calls: crate::advisory::Calls,
     /// REPEATABLE READ and SERIALIZABLE: the version of each fragment when it was first read.
     pub reads: BTreeMap<FragmentKey, u64>,
 }
@@ -62,7 +60,6 @@ impl Interactive {
             statement_start: 0,
             statement_catalog: 0,
             catalog: None,
-            session_calls: crate::advisory::Calls::default(),
             reads: BTreeMap::new(),
         }
     }

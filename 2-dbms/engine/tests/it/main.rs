@@ -7,6 +7,8 @@ mod foreign_keys;
 mod memory;
 mod migrations;
 mod sequences;
+mod session_locks;
+mod system_tables;
 
 use std::sync::Arc;
 

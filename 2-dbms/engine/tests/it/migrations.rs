@@ -1,8 +1,6 @@
-//! What migration tools rely on: definitions that survive a restart, by the log and by a checkpoint, and locks of sessions.
+//! What migration tools rely on: definitions that survive a restart, by the log and by a checkpoint.
 
-use std::sync::Arc;
-
-use tuplix_engine::{Node, Session};
+use tuplix_engine::Session;
 use tuplix_machine::{Faults, Simulation};
 use tuplix_types::Value;
 
@@ -79,61 +77,4 @@ fn definitions_survive_a_restart() {
             assert_eq!(integers(&mut session, "SELECT count(*) FROM empty"), [5]);
         });
     }
-}
-
-fn truth(session: &mut Session, sql: &str) -> bool {
-    session.query(sql, &[]).unwrap().iter().next().unwrap()[0] == Value::Bool(true)
-}
-
-#[test]
-fn a_lock_of_a_session_is_waited_for_and_ends_with_it() {
-    Simulation::new(3, Faults::none()).run(|machine| {
-        let node = open_node(&machine);
-        let mut holder = session(&node);
-        assert!(truth(&mut holder, "SELECT pg_try_advisory_lock(7)"));
-        // Taken once for each key that the statement asks for, also when it has to start again.
-        holder.execute("SELECT pg_advisory_lock(k) FROM generate_series(1, 20) k").unwrap();
-        let waiter = {
-            let node = node.clone();
-            machine.spawn("waiter", move || wait_for_it(&node))
-        };
-        machine.sleep_until(machine.monotonic_ns() + 50_000_000);
-        assert!(truth(&mut holder, "SELECT pg_advisory_unlock(7)"), "it was taken twice");
-        assert!(!truth(&mut session(&node), "SELECT pg_try_advisory_lock(7)"));
-        drop(holder);
-        waiter.join().unwrap();
-    });
-}
-
-/// Waits for lock 7, and has it until the session ends.
-fn wait_for_it(node: &Arc<Node>) {
-    let mut waiter = session(node);
-    waiter.execute("SELECT pg_advisory_lock(7)").unwrap();
-    assert!(truth(&mut waiter, "SELECT pg_advisory_unlock(7)"));
-    assert!(!truth(&mut waiter, "SELECT pg_advisory_unlock(7)"), "it was taken once");
-}
-
-#[test]
-fn locks_of_sessions_are_part_of_deadlocks() {
-    Simulation::new(4, Faults::none()).run(|machine| {
-        let node = open_node(&machine);
-        let mut first = session(&node);
-        first.execute("SELECT pg_advisory_lock(1)").unwrap();
-        let other = {
-            let node = node.clone();
-            machine.spawn("other", move || {
-                let mut second = session(&node);
-                second.execute("SELECT pg_advisory_lock(2)").unwrap();
-                // Either of the two loses; the other goes on once its session is gone.
-                second.execute("SELECT pg_advisory_lock(1)").map(|_| ())
-            })
-        };
-        machine.sleep_until(machine.monotonic_ns() + 50_000_000);
-        let outcome = first.execute("SELECT pg_advisory_lock(2)").map(|_| ());
-        drop(first);
-        let outcomes = [outcome, other.join().unwrap()];
-        let lost = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        let states: Vec<String> = lost.map(|error| error.sqlstate().to_string()).collect();
-        assert_eq!(states, ["40P01"]);
-    });
 }
