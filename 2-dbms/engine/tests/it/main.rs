@@ -5,6 +5,7 @@
 mod admission;
 mod foreign_keys;
 mod memory;
+mod migrations;
 mod sequences;
 mod session_locks;
 mod system_tables;
