@@ -46,7 +46,7 @@ pub(crate) async fn serve(
     match end {
         Ok(End::Gone) => {}
         Ok(End::Refused(error)) => farewell(&mut writer, &mut output, &error).await,
-        Err(error) => tracing::debug!(%error, "connection lost"),
+        Err(error) => tracing::debug!(event = "connection_lost", %error, "connection lost"),
     }
 }
 
@@ -137,8 +137,10 @@ async fn farewell(writer: &mut (impl AsyncWrite + Unpin), output: &mut Output, e
     };
     match tokio::time::timeout(FAREWELL_TIMEOUT, send).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the client left before it heard why"),
-        Err(_) => tracing::debug!("the client did not read why its connection ended"),
+        Ok(Err(error)) => {
+            tracing::debug!(event = "client_left", %error, "the client left before it heard why")
+        }
+        Err(_) => tracing::debug!(event = "client_deaf", "the client did not read why its connection ended"),
     }
 }
 
@@ -150,7 +152,7 @@ pub(crate) fn administrator_command() -> SqlError {
 
 /// The log could not make a commit durable. Nobody may be told that it happened.
 fn lost_commit(error: SqlError) -> SqlError {
-    tracing::error!(%error, "a commit did not reach the log; connection ended");
+    tracing::error!(event = "commit_lost", %error, "a commit did not reach the log; connection ended");
     error.severity(Severity::Fatal)
 }
 

@@ -164,7 +164,7 @@ impl Server {
         if let Some((listener, path)) = self.socket {
             drop(listener);
             if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, path = %path.display(), "cannot remove the socket");
+                tracing::warn!(event = "socket_not_removed", %error, path = %path.display(), "cannot remove the socket");
             }
         }
         tell.send_replace(true);
@@ -184,7 +184,7 @@ async fn drain(tasks: &mut JoinSet<()>, shared: &Shared, timeout: Duration) {
         return;
     }
     for (id, secret) in shared.running.sessions() {
-        tracing::info!(session = id, "cancelled for shutdown");
+        tracing::info!(event = "session_cancelled", session = id, "cancelled for shutdown");
         shared.node.cancel(id, secret);
     }
     all_end.await;
@@ -192,7 +192,7 @@ async fn drain(tasks: &mut JoinSet<()>, shared: &Shared, timeout: Duration) {
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
+        tracing::error!(event = "connection_failed", %error, "a connection's task failed");
     }
 }
 
@@ -241,13 +241,13 @@ async fn accept_socket(listener: Option<&(UnixListener, PathBuf)>) -> io::Result
 
 /// Too many open files, mostly: says so and lets some close.
 async fn accept_failed(error: &io::Error) {
-    tracing::error!(%error, "cannot accept a connection");
+    tracing::error!(event = "not_accepted", %error, "cannot accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 async fn serve_tcp(shared: Arc<Shared>, mut stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+        tracing::debug!(event = "nagle_on", %error, "cannot switch off Nagle's algorithm");
     }
     let (reader, writer) = stream.split();
     serve_connection(&shared, reader, writer, None).await;
@@ -340,7 +340,7 @@ async fn refuse(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), error: 
         writer.shutdown().await
     };
     if let Err(error) = sent.await {
-        tracing::debug!(%error, "the client left before it was refused");
+        tracing::debug!(event = "client_left", %error, "the client left before it was refused");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What docs/metrics.md lists is what a node tells.
+//! What docs/metrics.md lists is what a node tells: metrics, health, events of its log.
 
 #![allow(clippy::unwrap_used)]
 
@@ -30,7 +30,7 @@ fn told(text: &str) -> BTreeSet<(String, String)> {
 
 /// The names and types in the table of the document.
 fn documented() -> BTreeSet<(String, String)> {
-    let document = include_str!("../../../../docs/metrics.md");
+    let document = include_str!("../../../../docs/metrics.md").split("## The node").next().unwrap();
     let row = |line: &str| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
         Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned()))
@@ -87,4 +87,39 @@ async fn a_node_whose_log_has_ended_is_not_healthy() {
     assert_eq!(tokio::task::block_in_place(|| get(address, "/readyz")).0, 503);
     node.close().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Every event that a program's source names is in the table, at its level, and every one of the table is in a source.
+#[test]
+fn the_document_lists_every_event() {
+    let mut named = BTreeSet::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in ["interfaces/wire/src", "interfaces/http/src", "interfaces/cli/src", "4-user/worker/src"] {
+        sources(&root.join(folder), &mut |text| {
+            for call in text.split("tracing::").skip(1) {
+                let Some((level, rest)) = call.split_once("!(") else { continue };
+                let event =
+                    rest.trim_start().strip_prefix("event = \"").and_then(|rest| rest.split('"').next());
+                named.insert((event.unwrap_or(rest).to_owned(), level.to_owned()));
+            }
+        });
+    }
+    let document = include_str!("../../../../docs/metrics.md").split("| event |").nth(1).unwrap();
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned()))
+    };
+    assert_eq!(named, document.lines().filter_map(row).collect());
+}
+
+/// Shows the text of every source file in a folder.
+fn sources(folder: &std::path::Path, show: &mut dyn FnMut(&str)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, show);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            show(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
 }
