@@ -91,7 +91,7 @@ const FAMILIES: [Arithmetic; 9] = [
 ];
 
 // `int48` and `int84` are casts, too; these are the symbols without an operation behind them.
-const SINGLES: [(&str, crate::registry::ScalarFn); 19] = [
+const SINGLES: [(&str, crate::registry::ScalarFn); 20] = [
     ("i2toi4", |_, a| Ok(Value::Int4(int(a, 0)? as i32))),
     ("i4toi2", |_, a| narrow2(Some(int(a, 0)?))),
     ("int48", |_, a| Ok(Value::Int8(int(a, 0)?))),
