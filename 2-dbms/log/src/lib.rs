@@ -51,6 +51,7 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 mod scan;
 mod writer;
 

@@ -16,9 +16,10 @@ use std::borrow::Borrow;
 
 use tuplix_types::Value;
 use tuplix_types::encoding::{
-    DecodeError, PLAIN_BYTES, Room, VARINT_BYTES, append, decode, encode, put_bytes, put_varint, skip,
-    take_bytes, take_varint,
+    DecodeError, decode, encode, put_bytes, put_varint, skip, take_bytes, take_varint,
 };
+
+use crate::room::{PLAIN_BYTES, Room, VARINT_BYTES, append};
 
 /// Columns of a table that an update can name (PostgreSQL's limit is 1,600).
 pub const MAX_COLUMNS: usize = 2048;
