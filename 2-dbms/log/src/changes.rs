@@ -261,9 +261,10 @@ mod tests {
         let mut writer = RecordWriter::new(&mut bytes);
         let row = [Value::Int8(300), Value::text("abc"), Value::Null];
         writer.insert(16384, 63, 1 << 40, &row);
-        writer.update(1, 0, 7, &[0, 6], &row[..2]);
-        writer.update(1, 0, 7, &[0, 7, 20, 2047], [&row[0], &row[1], &row[2], &Value::Bool(true)]);
-        writer.delete(2, 9, 0, &row[..1]);
+        writer.update(1, 0, 7, &[0, 6], |number| &row[number]);
+        let four = [&row[0], &row[1], &row[2], &Value::Bool(true)];
+        writer.update(1, 0, 7, &[0, 7, 20, 2047], |number| four[number]);
+        writer.delete(2, 9, 0, 1, |number| &row[number]);
         writer.catalog(3, br#"{"a":1}"#);
         bytes
     }

@@ -60,7 +60,7 @@ pub use context::{Context, SessionContext};
 pub use dump::dump;
 pub use format::{FORMAT_VERSION, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 pub use lane::{Lane, MAX_RECORD_BYTES};
-pub use log::{Closing, Config, DurableCallback, Lanes, Log, LogStatistics};
+pub use log::{Closing, Config, DurableCallback, Lanes, Log, LogStatistics, SegmentPlace};
 pub use reader::{CutTail, Epoch, LogReader, Records};
 pub use record::{MAX_COLUMNS, Record, RecordHeader, RecordWriter};
 pub use recovery::{Recovery, RecoveryReport};

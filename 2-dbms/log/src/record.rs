@@ -15,7 +15,9 @@
 use std::borrow::Borrow;
 
 use tuplix_types::Value;
-use tuplix_types::encoding::{DecodeError, encode, put_bytes, put_varint, take_varint};
+use tuplix_types::encoding::{
+    DecodeError, PLAIN_BYTES, Room, VARINT_BYTES, append, encode, put_bytes, put_varint, take_varint,
+};
 
 use crate::changes::RecordReader;
 
@@ -26,6 +28,15 @@ pub(crate) const INSERT: u8 = 1;
 pub(crate) const UPDATE: u8 = 2;
 pub(crate) const DELETE: u8 = 3;
 pub(crate) const CATALOG: u8 = 4;
+
+/// What a change of a row has before its values takes at most.
+const HEAD_BYTES: usize = 1 + 4 * VARINT_BYTES + MAX_COLUMNS / 7 + 1;
+
+/// What stands before the values.
+enum Columns<'a> {
+    Count(usize),
+    Which(&'a [u16]),
+}
 
 /// Who made a transaction, and its place in the order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,46 +49,6 @@ pub struct RecordHeader {
     pub procedure: u32,
     /// The procedure's version.
     pub version: u32,
-}
-
-/// A few varints on the stack, so that the vector grows once.
-struct Small {
-    bytes: [u8; 48],
-    len: usize,
-}
-
-impl Small {
-    #[inline]
-    fn new() -> Small {
-        Small { bytes: [0; 48], len: 0 }
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.byte(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.byte(value as u8);
-    }
-
-    /// Appends what was written. Copies of constant size are a few instructions, one of variable size is a call.
-    #[inline]
-    fn append_to(&self, bytes: &mut Vec<u8>) {
-        let end = bytes.len() + self.len;
-        match self.len {
-            0..=16 => bytes.extend_from_slice(&self.bytes[..16]),
-            17..=32 => bytes.extend_from_slice(&self.bytes[..32]),
-            _ => bytes.extend_from_slice(&self.bytes),
-        }
-        bytes.truncate(end);
-    }
 }
 
 /// Appends a record's changes to a byte vector: a lane's, or one of the caller's to be copied there.
@@ -93,59 +64,80 @@ impl<'a> RecordWriter<'a> {
         RecordWriter { bytes }
     }
 
-    #[inline]
-    fn row(&mut self, kind: u8, table: u32, bucket: u16, slot: u64, count: Option<usize>) {
-        let mut head = Small::new();
-        head.byte(kind);
-        head.varint(u64::from(table));
-        head.varint(u64::from(bucket));
-        head.varint(slot);
-        if let Some(count) = count {
-            head.varint(count as u64);
-        }
-        head.append_to(self.bytes);
-    }
-
     /// A row came: all its values in column order.
     #[inline]
-    pub fn insert<'v, V>(&mut self, table: u32, bucket: u16, slot: u64, values: V)
-    where
-        V: IntoIterator<Item = &'v Value, IntoIter: ExactSizeIterator>,
-    {
-        let values = values.into_iter();
-        self.row(INSERT, table, bucket, slot, Some(values.len()));
-        values.for_each(|value| encode(value, self.bytes));
+    pub fn insert(&mut self, table: u32, bucket: u16, slot: u64, values: &[Value]) {
+        self.row(INSERT, table, bucket, slot, Columns::Count(values.len()), values.len(), |column| {
+            &values[column]
+        });
     }
 
-    /// Columns of a row changed: their positions in rising order, and a value for each.
+    /// Columns of a row changed: their positions in rising order, and the value of each by its number among them.
     ///
     /// # Panics
     /// When a position is [`MAX_COLUMNS`] or more: a catalogue bug.
     #[inline]
-    pub fn update<V>(&mut self, table: u32, bucket: u16, slot: u64, columns: &[u16], values: V)
-    where
-        V: IntoIterator<Item: Borrow<Value>>,
-    {
+    pub fn update<V: Borrow<Value>>(
+        &mut self,
+        table: u32,
+        bucket: u16,
+        slot: u64,
+        columns: &[u16],
+        value: impl Fn(usize) -> V,
+    ) {
         debug_assert!(columns.is_sorted_by(|a, b| a < b), "columns come in rising order");
-        self.row(UPDATE, table, bucket, slot, None);
-        put_columns(columns, self.bytes);
-        let mut count = 0;
-        for value in values {
-            encode(value.borrow(), self.bytes);
-            count += 1;
-        }
-        debug_assert_eq!(count, columns.len(), "a value for each column");
+        self.row(UPDATE, table, bucket, slot, Columns::Which(columns), columns.len(), value);
     }
 
-    /// A row went: the values of its key, for readers of the log; recovery needs only the slot.
+    /// A row went: the values of its key, by their number, for readers of the log; recovery needs only the slot.
     #[inline]
-    pub fn delete<V>(&mut self, table: u32, bucket: u16, slot: u64, key: V)
-    where
-        V: IntoIterator<Item: Borrow<Value>, IntoIter: ExactSizeIterator>,
-    {
-        let key = key.into_iter();
-        self.row(DELETE, table, bucket, slot, Some(key.len()));
-        key.for_each(|value| encode(value.borrow(), self.bytes));
+    pub fn delete<V: Borrow<Value>>(
+        &mut self,
+        table: u32,
+        bucket: u16,
+        slot: u64,
+        count: usize,
+        value: impl Fn(usize) -> V,
+    ) {
+        self.row(DELETE, table, bucket, slot, Columns::Count(count), count, value);
+    }
+
+    /// Room is made once for the head and for values that are short; a long one makes its own.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a change has so many parts")]
+    fn row<V: Borrow<Value>>(
+        &mut self,
+        kind: u8,
+        table: u32,
+        bucket: u16,
+        slot: u64,
+        columns: Columns<'_>,
+        count: usize,
+        value: impl Fn(usize) -> V,
+    ) {
+        let mut next = 0;
+        append(self.bytes, HEAD_BYTES + count * PLAIN_BYTES, |room| {
+            room.byte(kind);
+            room.varint(u64::from(table));
+            room.varint(u64::from(bucket));
+            room.varint(slot);
+            match columns {
+                Columns::Count(count) => room.varint(count as u64),
+                Columns::Which(columns) => put_columns(columns, room),
+            }
+            while next < count {
+                let value = value(next);
+                if !room.plain(value.borrow()) {
+                    break;
+                }
+                // A plain value owns nothing: no call to drop it.
+                std::mem::forget(value);
+                next += 1;
+            }
+        });
+        for number in next..count {
+            encode(value(number).borrow(), self.bytes);
+        }
     }
 
     /// The catalogue changed; what the kinds and bytes mean is the engine's.
@@ -162,19 +154,27 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
-#[inline]
-fn put_columns(columns: &[u16], bytes: &mut Vec<u8>) {
+/// The bitmap of columns.
+#[inline(always)]
+fn put_columns(columns: &[u16], room: &mut Room<'_>) {
     let last = columns.last().map_or(0, |column| usize::from(*column));
     assert!(last < MAX_COLUMNS, "column {last} is beyond the limit");
     if last < 7 {
-        return bytes.push(columns.iter().fold(0, |bits, column| bits | 1 << column));
+        return room.byte(columns.iter().fold(0, |bits, column| bits | 1 << column));
     }
-    let start = bytes.len();
-    bytes.resize(start + last / 7 + 1, 0x80);
-    for column in columns {
-        bytes[start + usize::from(*column) / 7] |= 1 << (column % 7);
+    put_many_columns(columns, last, room);
+}
+
+#[inline(never)]
+fn put_many_columns(columns: &[u16], last: usize, room: &mut Room<'_>) {
+    let mut columns = columns.iter().map(|column| usize::from(*column)).peekable();
+    for group in 0..=last / 7 {
+        let mut bits = if group < last / 7 { 0x80 } else { 0 };
+        while let Some(column) = columns.next_if(|column| *column / 7 == group) {
+            bits |= 1 << (column % 7);
+        }
+        room.byte(bits);
     }
-    bytes[start + last / 7] &= 0x7f;
 }
 
 /// Appends a record: length and header, then what `write` appends.
@@ -185,13 +185,14 @@ pub(crate) fn put_record(
     write: impl FnOnce(&mut RecordWriter<'_>),
 ) -> usize {
     let start = bytes.len();
-    let mut head = Small::new();
-    head.len = 4;
-    head.varint(header.commit_ts);
-    head.varint(u64::from(header.context));
-    head.varint(u64::from(header.procedure));
-    head.varint(u64::from(header.version));
-    head.append_to(bytes);
+    append(bytes, 4 + 4 * VARINT_BYTES, |room| {
+        // The length is filled in when it is known.
+        room.fixed(0);
+        room.varint(header.commit_ts);
+        room.varint(u64::from(header.context));
+        room.varint(u64::from(header.procedure));
+        room.varint(u64::from(header.version));
+    });
     write(&mut RecordWriter::new(bytes));
     bytes.len() - start
 }

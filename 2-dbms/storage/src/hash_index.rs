@@ -126,6 +126,7 @@ impl HashIndex {
     }
 
     /// Whether it is [probed](HashIndex::probe): one of columns in which rows do not share entries.
+    #[inline]
     pub(crate) fn is_probed(&self) -> bool {
         self.unique && !matches!(self.source, KeySource::Computed(_))
     }
@@ -241,6 +242,21 @@ impl HashIndex {
     #[inline]
     pub(crate) fn lookup(&self, directory: &Directory, key: &[Value]) -> Option<RowId> {
         first_row(&self.lists, self.find(directory, key)?)
+    }
+
+    /// A row with this key of integers.
+    #[inline]
+    pub(crate) fn lookup_integers<const N: usize>(
+        &self,
+        directory: &Directory,
+        key: [i64; N],
+    ) -> Option<RowId> {
+        let tag = KeySource::hash_integers(key);
+        let (_, found) = self.segments[self.segment_of(tag)].find(tag, |entry| {
+            let Some(row) = first_row(&self.lists, entry) else { return false };
+            directory.chunk(row).is_some_and(|chunk| self.source.row_has_integers(chunk, row.place(), key))
+        })?;
+        first_row(&self.lists, found)
     }
 
     /// All rows with this key, ascending.

@@ -56,6 +56,7 @@ mod directory;
 mod fragment;
 mod free_slots;
 mod hash_index;
+mod held;
 mod index;
 mod key;
 mod load;

@@ -6,6 +6,8 @@ mod admission;
 mod foreign_keys;
 mod memory;
 mod sequences;
+mod session_locks;
+mod system_tables;
 
 use std::sync::Arc;
 

@@ -59,6 +59,15 @@ impl Fragment {
         self.index(index).lookup(&self.directory, key)
     }
 
+    /// As [`Fragment::lookup`], in a hash index over so many integer columns of any width.
+    #[inline]
+    pub fn lookup_integers<const N: usize>(&self, index: usize, key: [i64; N]) -> Option<RowId> {
+        match self.index(index) {
+            Index::Hash(_, hash) => hash.lookup_integers(&self.directory, key),
+            Index::Ordered(..) => None,
+        }
+    }
+
     /// Appends all rows whose key is `key`. In an ordered index a key may stop short of the last columns.
     pub fn lookup_all(&self, index: usize, key: &[Value], out: &mut Vec<RowId>) {
         self.index(index).lookup_all(&self.directory, key, out);
