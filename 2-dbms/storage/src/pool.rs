@@ -286,8 +286,8 @@ mod tests {
                 let draw = (random >> 33) as usize;
                 // Up to some hundreds of blocks, then fewer, in turn: regions come and go.
                 let most = if step / 3000 % 2 == 0 { 700 } else { 20 };
-                if held.len() < most && draw % 3 > 0 {
-                    let size = if draw % 17 == 0 { 100 } else { SIZES[draw % SIZES.len()] };
+                if held.len() < most && !draw.is_multiple_of(3) {
+                    let size = if draw.is_multiple_of(17) { 100 } else { SIZES[draw % SIZES.len()] };
                     let layout = Layout::from_size_align(size, 8).unwrap();
                     let block = allocate(layout);
                     // SAFETY: the block is this thread's.
