@@ -69,7 +69,9 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let epochs = tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))?;
     let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id);
     let wake = log.alarm().clone();
-    let checkpointer = Checkpointer::new(machine, checkpoints, identity.node_id, settings, kept, wake);
+    let passed_over = damaged.iter().copied().zip(report.damaged.iter().cloned()).collect();
+    let checkpointer =
+        Checkpointer::new(machine, checkpoints, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
     let checkpointer = Arc::new(checkpointer);
     node.checkpointer = Some(checkpointer.clone());

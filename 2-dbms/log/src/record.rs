@@ -10,24 +10,23 @@
 //!
 //! All numbers but the length are varints. `columns` is a bitmap as a varint of any length: seven columns a byte, the
 //! lowest first, the high bit set on all bytes but the last. Values are in
-//! `tuplix_types::encoding`. Reading trusts nothing and never panics.
+//! `tuplix_types::encoding`. Reading ([`changes`](crate::changes)) trusts nothing and never panics.
 
 use std::borrow::Borrow;
 
 use tuplix_types::Value;
-use tuplix_types::encoding::{
-    DecodeError, decode, encode, put_bytes, put_varint, skip, take_bytes, take_varint,
-};
+use tuplix_types::encoding::{DecodeError, encode, put_bytes, put_varint, take_varint};
 
+use crate::changes::RecordReader;
 use crate::room::{PLAIN_BYTES, Room, VARINT_BYTES, append};
 
 /// Columns of a table that an update can name (PostgreSQL's limit is 1,600).
 pub const MAX_COLUMNS: usize = 2048;
 
-const INSERT: u8 = 1;
-const UPDATE: u8 = 2;
-const DELETE: u8 = 3;
-const CATALOG: u8 = 4;
+pub(crate) const INSERT: u8 = 1;
+pub(crate) const UPDATE: u8 = 2;
+pub(crate) const DELETE: u8 = 3;
+pub(crate) const CATALOG: u8 = 4;
 
 /// What a change of a row has before its values takes at most.
 const HEAD_BYTES: usize = 1 + 4 * VARINT_BYTES + MAX_COLUMNS / 7 + 1;
@@ -177,23 +176,6 @@ fn put_many_columns(columns: &[u16], last: usize, room: &mut Room<'_>) {
     }
 }
 
-fn take_columns(bytes: &mut &[u8], columns: &mut Vec<u16>) -> Result<(), DecodeError> {
-    columns.clear();
-    for group in (0..MAX_COLUMNS as u16).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
-        *bytes = rest;
-        let mut bits = byte & 0x7f;
-        while bits != 0 {
-            columns.push(group + bits.trailing_zeros() as u16);
-            bits &= bits - 1;
-        }
-        if byte < 0x80 {
-            return Ok(());
-        }
-    }
-    Err(DecodeError::Malformed("columns"))
-}
-
 /// Appends a record: length and header, then what `write` appends.
 #[inline]
 pub(crate) fn put_record(
@@ -247,7 +229,7 @@ impl<'a> Record<'a> {
 
     /// Its changes, in the order in which they were made.
     pub fn changes(&self) -> RecordReader<'a> {
-        RecordReader { bytes: self.changes, values: Vec::new(), columns: Vec::new() }
+        RecordReader::new(self.changes)
     }
 
     /// Its changes as bytes, for [`RecordReader::reset`].
@@ -256,268 +238,6 @@ impl<'a> Record<'a> {
     }
 }
 
-fn take_u32(bytes: &mut &[u8]) -> Result<u32, DecodeError> {
+pub(crate) fn take_u32(bytes: &mut &[u8]) -> Result<u32, DecodeError> {
     u32::try_from(take_varint(bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)
-}
-
-/// One change of a record. The vectors are the reader's: the caller may drain or take them.
-#[derive(Debug)]
-pub enum Change<'a> {
-    /// A row came.
-    Insert {
-        /// Table.
-        table: u32,
-        /// Bucket.
-        bucket: u16,
-        /// Where the row lies in its fragment.
-        slot: u64,
-        /// All values in column order.
-        values: &'a mut Vec<Value>,
-    },
-    /// Columns of a row changed.
-    Update {
-        /// Table.
-        table: u32,
-        /// Bucket.
-        bucket: u16,
-        /// Where the row lies in its fragment.
-        slot: u64,
-        /// Which columns, in rising order.
-        columns: &'a [u16],
-        /// Their new values.
-        values: &'a mut Vec<Value>,
-    },
-    /// A row went.
-    Delete {
-        /// Table.
-        table: u32,
-        /// Bucket.
-        bucket: u16,
-        /// Where the row lay in its fragment.
-        slot: u64,
-        /// The values of its key.
-        key: &'a mut Vec<Value>,
-    },
-    /// The catalogue changed.
-    Catalog {
-        /// What changed, in the engine's words.
-        kind: u32,
-        /// How.
-        json: &'a [u8],
-    },
-}
-
-/// Reads the changes of a record, reusing its vectors.
-#[derive(Debug, Default)]
-pub struct RecordReader<'a> {
-    bytes: &'a [u8],
-    values: Vec<Value>,
-    columns: Vec<u16>,
-}
-
-impl<'a> RecordReader<'a> {
-    /// Reads the changes in `bytes`, for example those that a [`RecordWriter`] wrote.
-    pub fn new(bytes: &'a [u8]) -> RecordReader<'a> {
-        RecordReader { bytes, values: Vec::new(), columns: Vec::new() }
-    }
-
-    /// Goes on with another record's changes.
-    pub fn reset(&mut self, bytes: &'a [u8]) {
-        self.bytes = bytes;
-    }
-
-    /// The next change, `None` at the end.
-    ///
-    /// # Errors
-    /// When the bytes are no change; reading on then makes no sense.
-    #[expect(clippy::should_implement_trait, reason = "it lends its vectors")]
-    pub fn next(&mut self) -> Result<Option<Change<'_>>, DecodeError> {
-        let Some((&kind, rest)) = self.bytes.split_first() else { return Ok(None) };
-        self.bytes = rest;
-        if kind == CATALOG {
-            let kind = take_u32(&mut self.bytes)?;
-            return Ok(Some(Change::Catalog { kind, json: take_bytes(&mut self.bytes)? }));
-        }
-        if !matches!(kind, INSERT | UPDATE | DELETE) {
-            return Err(DecodeError::UnknownTag(kind));
-        }
-        let table = take_u32(&mut self.bytes)?;
-        let bucket =
-            u16::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
-        let slot = take_varint(&mut self.bytes)?;
-        let count = if kind == UPDATE {
-            take_columns(&mut self.bytes, &mut self.columns)?;
-            self.columns.len()
-        } else {
-            usize::try_from(take_varint(&mut self.bytes)?).map_err(|_| DecodeError::Truncated)?
-        };
-        // Each value takes a byte at least, so a wrong count is an error before it is an allocation.
-        if count > self.bytes.len() {
-            return Err(DecodeError::Truncated);
-        }
-        self.values.clear();
-        for _ in 0..count {
-            self.values.push(decode(&mut self.bytes)?);
-        }
-        let values = &mut self.values;
-        Ok(Some(match kind {
-            INSERT => Change::Insert { table, bucket, slot, values },
-            UPDATE => Change::Update { table, bucket, slot, columns: &self.columns, values },
-            _ => Change::Delete { table, bucket, slot, key: values },
-        }))
-    }
-}
-
-/// A change as it lies in the log, for [`RecordReader::new`].
-#[derive(Clone, Copy, Debug)]
-pub struct RawChange<'a> {
-    /// Table and bucket of the row; `None`: the catalogue changed.
-    pub place: Option<(u32, u16)>,
-    /// All of it.
-    pub bytes: &'a [u8],
-}
-
-/// Finds where changes begin and end, without making their values.
-#[derive(Debug)]
-pub struct RawChanges<'a> {
-    bytes: &'a [u8],
-    columns: Vec<u16>,
-}
-
-impl<'a> RawChanges<'a> {
-    /// The changes in `bytes`.
-    pub fn new(bytes: &'a [u8]) -> RawChanges<'a> {
-        RawChanges { bytes, columns: Vec::new() }
-    }
-
-    /// The next change, `None` at the end.
-    ///
-    /// # Errors
-    /// When the bytes are no change; reading on then makes no sense.
-    #[expect(clippy::should_implement_trait, reason = "as RecordReader")]
-    pub fn next(&mut self) -> Result<Option<RawChange<'a>>, DecodeError> {
-        let start = self.bytes;
-        let Some((&kind, rest)) = start.split_first() else { return Ok(None) };
-        let mut rest = rest;
-        let place = if kind == CATALOG {
-            take_u32(&mut rest)?;
-            take_bytes(&mut rest)?;
-            None
-        } else {
-            Some(self.skip_row(kind, &mut rest)?)
-        };
-        self.bytes = rest;
-        Ok(Some(RawChange { place, bytes: &start[..start.len() - rest.len()] }))
-    }
-
-    fn skip_row(&mut self, kind: u8, bytes: &mut &[u8]) -> Result<(u32, u16), DecodeError> {
-        if !matches!(kind, INSERT | UPDATE | DELETE) {
-            return Err(DecodeError::UnknownTag(kind));
-        }
-        let table = take_u32(bytes)?;
-        let bucket = u16::try_from(take_varint(bytes)?).map_err(|_| DecodeError::IntegerOutOfRange)?;
-        take_varint(bytes)?;
-        let count = if kind == UPDATE {
-            take_columns(bytes, &mut self.columns)?;
-            self.columns.len() as u64
-        } else {
-            take_varint(bytes)?
-        };
-        for _ in 0..count {
-            skip(bytes)?;
-        }
-        Ok((table, bucket))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn written() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut writer = RecordWriter::new(&mut bytes);
-        let row = [Value::Int8(300), Value::text("abc"), Value::Null];
-        writer.insert(16384, 63, 1 << 40, &row);
-        writer.update(1, 0, 7, &[0, 6], |number| &row[number]);
-        let four = [&row[0], &row[1], &row[2], &Value::Bool(true)];
-        writer.update(1, 0, 7, &[0, 7, 20, 2047], |number| four[number]);
-        writer.delete(2, 9, 0, 1, |number| &row[number]);
-        writer.catalog(3, br#"{"a":1}"#);
-        bytes
-    }
-
-    fn show(reader: &mut RecordReader<'_>) -> Result<Vec<String>, DecodeError> {
-        let mut lines = Vec::new();
-        while let Some(change) = reader.next()? {
-            lines.push(format!("{change:?}"));
-        }
-        Ok(lines)
-    }
-
-    #[test]
-    fn changes_come_back() {
-        let bytes = written();
-        let lines = show(&mut RecordReader::new(&bytes)).unwrap();
-        assert_eq!(lines.len(), 5);
-        assert_eq!(
-            lines[0],
-            "Insert { table: 16384, bucket: 63, slot: 1099511627776, values: [Int8(300), Text(\"abc\"), Null] }"
-        );
-        assert!(lines[1].contains("columns: [0, 6], values: [Int8(300), Text(\"abc\")]"), "{}", lines[1]);
-        assert!(lines[2].contains("columns: [0, 7, 20, 2047]"), "{}", lines[2]);
-        assert_eq!(lines[3], "Delete { table: 2, bucket: 9, slot: 0, key: [Int8(300)] }");
-        assert!(lines[4].starts_with("Catalog { kind: 3"));
-    }
-
-    #[test]
-    fn records_have_a_length_and_a_header() {
-        let header =
-            RecordHeader { commit_ts: u64::MAX, context: u32::MAX, procedure: u32::MAX, version: u32::MAX };
-        let mut bytes = b"before".to_vec();
-        let length = put_record(&mut bytes, &header, |changes| changes.extend(&written()));
-        finish_record(&mut bytes, length);
-        let mut rest = &bytes[6..];
-        let record = Record::take(3, &mut rest).unwrap();
-        assert!(rest.is_empty());
-        assert_eq!((record.lane, record.header), (3, header));
-        assert_eq!(record.bytes(), written());
-    }
-
-    /// Cut where they are cut, changes read one by one are those that are read in a row.
-    #[test]
-    fn raw_changes_are_the_same_ones() {
-        let bytes = written();
-        let mut raw = RawChanges::new(&bytes);
-        let mut lines = Vec::new();
-        let mut places = Vec::new();
-        while let Some(change) = raw.next().unwrap() {
-            places.push(change.place);
-            lines.extend(show(&mut RecordReader::new(change.bytes)).unwrap());
-        }
-        assert_eq!(lines, show(&mut RecordReader::new(&bytes)).unwrap());
-        assert_eq!(places, [Some((16384, 63)), Some((1, 0)), Some((1, 0)), Some((2, 9)), None]);
-        for end in 0..bytes.len() {
-            let mut raw = RawChanges::new(&bytes[..end]);
-            while let Ok(Some(_)) = raw.next() {}
-        }
-    }
-
-    #[test]
-    fn no_garbage_panics() {
-        let bytes = written();
-        for end in 0..bytes.len() {
-            let _ = show(&mut RecordReader::new(&bytes[..end]));
-        }
-        for position in 0..bytes.len() {
-            for byte in [0, 1, 2, 3, 4, 0x7f, 0x80, 0xff] {
-                let mut damaged = bytes.clone();
-                damaged[position] = byte;
-                let _ = show(&mut RecordReader::new(&damaged));
-                let _ = Record::take(0, &mut &damaged[position..]);
-            }
-        }
-    }
 }

@@ -12,6 +12,7 @@ use crate::column::{Columns, value_heap_bytes};
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
 use crate::index::Index;
+use crate::load::BadRow;
 use crate::memory::Charge;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
@@ -78,6 +79,7 @@ impl Fragment {
             frozen: Vec::new(),
             spare: None,
         };
+        fragment.directory.count_left(Some(&schema.memory));
         for index in &schema.indexes {
             let added = fragment.add_index(Arc::clone(index));
             assert!(added.is_ok(), "a table has at most {MAX_INDEXES} indexes");
@@ -90,6 +92,8 @@ impl Fragment {
     pub fn fork(&mut self) -> Fragment {
         let another = self.charge.another();
         self.frozen.push(Arc::new(std::mem::replace(&mut self.charge, another)));
+        // What one of the two leaves behind is the other's.
+        self.directory.count_left(None);
         Fragment {
             types: Arc::clone(&self.types),
             directory: self.directory.clone(),
@@ -145,6 +149,9 @@ impl Fragment {
     fn charged_bytes(&mut self) -> usize {
         if !self.frozen.is_empty() {
             self.frozen.retain(|charge| Arc::strong_count(charge) > 1);
+            if self.frozen.is_empty() {
+                self.directory.count_left(Some(self.charge.memory()));
+            }
         }
         let frozen: usize = self.frozen.iter().map(|charge| charge.told()).sum();
         let bytes = self.chunk_bytes + self.heap_bytes + self.directory.len() * size_of::<Chunk>();
@@ -190,9 +197,9 @@ impl Fragment {
         self.indexes.get(number)?.as_ref()
     }
 
-    /// Damages an index.
-    #[cfg(test)]
-    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+    /// Damages an index, for tests: takes a row out of it and leaves the row.
+    #[doc(hidden)]
+    pub fn forget_in_index(&mut self, number: usize, row: RowId) {
         if let Some(Some(index)) = self.indexes.get_mut(number) {
             index.remove(&self.directory, row);
         }
@@ -267,6 +274,27 @@ impl Fragment {
         }
         self.written(heap);
         self.add_to_indexes(row, indexes);
+    }
+
+    /// Changes columns of a live row that no index depends on; see [`Fragment::load_changes`].
+    #[inline]
+    pub(crate) fn change_each<E: From<BadRow>>(
+        &mut self,
+        row: RowId,
+        columns: impl IntoIterator<Item = usize>,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<(), E> {
+        let width = self.types.len();
+        let chunk = self.live_chunk_mut(row);
+        let mut heap = 0;
+        for column in columns {
+            if column >= width {
+                return Err(BadRow::Type(column).into());
+            }
+            heap += chunk.own(column).put(row.place(), next()?).ok_or(BadRow::Type(column))?;
+        }
+        self.written(heap);
+        Ok(())
     }
 
     /// Changes columns of a row and leaves the old values in `changes`: calling it again undoes it.
@@ -462,7 +490,9 @@ impl Fragment {
 
     /// Removes all rows at once, past undoing.
     pub fn clear(&mut self) {
-        self.directory = Directory::default();
+        let mut emptied = Directory::default();
+        emptied.count_left(self.frozen.is_empty().then_some(self.charge.memory()));
+        self.directory = emptied;
         self.free.clear();
         self.deleted.clear();
         self.indexes.iter_mut().flatten().for_each(Index::clear);

@@ -17,6 +17,8 @@
 //! rows. So a key with a million rows costs no more to change than any other. A unique index keeps an
 //! entry a row and never compares keys when it changes; two rows may have the same key for a moment.
 
+mod build;
+
 use std::collections::BTreeSet;
 
 use tuplix_types::Value;
@@ -113,6 +115,11 @@ impl HashIndex {
     pub(crate) fn insert(&mut self, directory: &Directory, row: RowId) {
         let Some(chunk) = directory.chunk(row) else { return };
         let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
+        self.insert_tagged(directory, tag, row);
+    }
+
+    #[inline]
+    fn insert_tagged(&mut self, directory: &Directory, tag: u32, row: RowId) {
         if self.unique || !self.join_list(directory, tag, row) {
             self.insert_entry(entry(tag, row.0));
         }

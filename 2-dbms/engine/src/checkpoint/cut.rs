@@ -11,7 +11,7 @@ use tuplix_types::{Result, SqlError};
 use crate::domain::Guard;
 use crate::node::{Node, Schema};
 use crate::services::TEMPORARY_SCHEMA;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Moment;
 
 /// A table's rows in a checkpoint.
 pub(super) struct CutTable {
@@ -33,7 +33,7 @@ pub(super) struct Cut {
 
 /// What is taken under the latches.
 struct Held {
-    snapshot: Snapshot,
+    snapshot: Moment,
     last_commit: u64,
     at_us: i64,
     sequences: Vec<CatalogChange>,

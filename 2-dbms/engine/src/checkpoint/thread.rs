@@ -1,13 +1,14 @@
 //! The thread that makes checkpoints. It knows the node only while it takes a cut, so that it keeps none alive.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
 use super::keep::{self, Kept};
+use super::status::{Cause, CheckpointStatus, Failed, History, Made, SegmentStatus, Writing};
 use super::write::{Pace, ending, write};
 use tuplix_checkpoint::disk_error;
 
@@ -32,6 +33,10 @@ pub(crate) struct Checkpointer {
     served: Event,
     hurry: AtomicBool,
     ending: AtomicBool,
+    /// Bytes of the checkpoint that is being written.
+    written: AtomicU64,
+    /// What `tuplix.checkpoints` tells beside what is kept.
+    history: Mutex<History>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -54,6 +59,7 @@ impl Checkpointer {
         node_id: u64,
         settings: &Durability,
         kept: Vec<Kept>,
+        damaged: Vec<(u64, String)>,
         wake: Arc<Event>,
     ) -> Checkpointer {
         let state = State {
@@ -73,6 +79,8 @@ impl Checkpointer {
             served: Event::new(machine),
             hurry: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            history: Mutex::new(machine, History { damaged, ..History::default() }),
             thread: Mutex::new(machine, None),
         }
     }
@@ -137,26 +145,61 @@ impl Checkpointer {
                 break;
             }
             let Some(live) = node.upgrade() else { break };
-            let (asked, serving) = {
+            live.snapshots.relieve();
+            let (cause, serving) = {
                 let state = self.state.lock();
                 let written = live.log.statistics().bytes;
-                (state.requested > state.answered || written >= state.due_at, state.requested)
+                let cause = if state.requested > state.answered {
+                    Some(Cause::Request)
+                } else {
+                    (written >= state.due_at).then_some(Cause::LogSize)
+                };
+                (cause, state.requested)
             };
-            if !asked {
+            let Some(cause) = cause else {
                 drop(live);
                 self.wake.wait(seen, None);
                 continue;
+            };
+            let outcome = self.make(live, node, cause);
+            let writing = self.history.lock().writing.take();
+            if let Err(error) = &outcome {
+                self.remember_failure(writing, cause, error);
             }
-            let outcome = self.make(live, node);
             self.answer(node, serving, outcome);
         }
         self.served.signal();
     }
 
+    fn remember_failure(&self, writing: Option<Writing>, cause: Cause, error: &SqlError) {
+        let failed = Failed {
+            epoch: writing.map(|writing| writing.epoch),
+            at_us: self.machine.now_us(),
+            cause,
+            error: error.message().to_owned(),
+        };
+        self.history.lock().failed = Some(failed);
+    }
+
+    /// The checkpoints that there are, the newest first, and those that came to nothing.
+    pub(crate) fn status(&self) -> Vec<CheckpointStatus> {
+        let kept = self.state.lock().kept.clone();
+        let written = self.written.load(Ordering::Relaxed);
+        self.history.lock().rows(&kept, written, self.machine.monotonic_ns())
+    }
+
+    /// The segments of the log, each with why it is kept.
+    pub(crate) fn segments(&self, log: &tuplix_log::Log) -> Vec<SegmentStatus> {
+        let kept = self.state.lock().kept.clone();
+        let horizon_us = self.machine.now_us().saturating_sub(self.settings.log_retention_us);
+        super::status::segments(log.segments(), &kept, horizon_us)
+    }
+
     /// One checkpoint, from the cut to the removal of what it makes superfluous.
-    fn make(&self, live: Arc<Node>, node: &Weak<Node>) -> Result<CheckpointDone> {
+    fn make(&self, live: Arc<Node>, node: &Weak<Node>, cause: Cause) -> Result<CheckpointDone> {
         let started_ns = self.machine.monotonic_ns();
         let cut = live.cut();
+        let snapshots = live.snapshots.clone();
         drop(live);
         let cut = cut?;
         let (epoch, at_us) = (cut.epoch, cut.at_us);
@@ -165,8 +208,12 @@ impl Checkpointer {
         if epoch == newest {
             return Ok(CheckpointDone { epoch, ..CheckpointDone::default() });
         }
+        self.written.store(0, Ordering::Relaxed);
+        self.history.lock().writing = Some(Writing { epoch, at_us, cause, started_ns });
         let pace = Pace {
             machine: &self.machine,
+            written: &self.written,
+            snapshots: &snapshots,
             bytes_per_second: self.settings.checkpoint_bytes_per_second,
             hurry: &self.hurry,
             ending: &self.ending,
@@ -174,9 +221,11 @@ impl Checkpointer {
             started_ns,
         };
         let written = write(self.disk.clone(), self.node_id, cut, &pace)?;
-        let all: Vec<Kept> = [Kept { epoch, at_us }].into_iter().chain(before).collect();
-        let segments_removed = self.remove_unneeded(&all, node);
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
+        self.history.lock().made.insert(epoch, Made { microseconds, cause });
+        let newest = Kept { epoch, at_us, rows: written.rows, bytes: written.bytes };
+        let all: Vec<Kept> = [newest].into_iter().chain(before).collect();
+        let segments_removed = self.remove_unneeded(&all, node);
         Ok(CheckpointDone { epoch, rows: written.rows, bytes: written.bytes, microseconds, segments_removed })
     }
 
@@ -185,6 +234,7 @@ impl Checkpointer {
         let horizon_us = self.machine.now_us().saturating_sub(self.settings.log_retention_us);
         let (stay, log_to) = keep::choose(all, horizon_us);
         self.state.lock().kept = stay.clone();
+        self.history.lock().forget_all_but(&stay);
         let remove = || {
             let mut go = tuplix_checkpoint::list(&*self.disk)?;
             go.retain(|epoch| !stay.iter().any(|kept| kept.epoch == *epoch));

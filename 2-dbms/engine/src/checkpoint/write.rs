@@ -1,7 +1,7 @@
 //! Writing a cut to a file, no faster than allowed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
 use tuplix_checkpoint::{Header, Summary, Writer};
@@ -9,10 +9,15 @@ use tuplix_machine::{Disk, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
+use crate::snapshots::Snapshots;
 
 /// How fast, and who may interrupt.
 pub(super) struct Pace<'a> {
     pub(super) machine: &'a Machine,
+    /// Told how many bytes were written.
+    pub(super) written: &'a AtomicU64,
+    /// What only they hold, this checkpoint with them, is not to grow without end.
+    pub(super) snapshots: &'a Snapshots,
     /// 0: as fast as it goes.
     pub(super) bytes_per_second: u64,
     /// Somebody waits.
@@ -27,12 +32,15 @@ pub(super) struct Pace<'a> {
 impl Pace<'_> {
     /// Waits until so many bytes may have been written.
     fn keep(&self, bytes: u64) -> Result<()> {
+        self.written.store(bytes, Ordering::Relaxed);
         loop {
             let seen = self.changed.sequence();
             if self.ending.load(Ordering::SeqCst) {
                 return Err(ending());
             }
-            if self.bytes_per_second == 0 || self.hurry.load(Ordering::SeqCst) {
+            self.snapshots.relieve();
+            let hurry = self.hurry.load(Ordering::SeqCst) || self.snapshots.hold_much();
+            if self.bytes_per_second == 0 || hurry {
                 return Ok(());
             }
             let needed = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
@@ -53,8 +61,9 @@ pub(super) fn ending() -> SqlError {
 pub(super) fn write(disk: Arc<dyn Disk>, node_id: u64, cut: Cut, pace: &Pace<'_>) -> Result<Summary> {
     let Cut { epoch, last_commit, at_us, catalog, tables } = cut;
     let header = Header { node_id, epoch, last_commit, created_us: at_us };
-    let mut writer = Writer::create(pace.machine, disk, header).map_err(|error| disk_error(&error))?;
-    let rows = || -> Result<()> {
+    let write = || -> Result<Summary> {
+        let created = Writer::create(pace.machine, disk.clone(), header);
+        let mut writer = created.map_err(|error| disk_error(&error))?;
         writer.catalog(&catalog).map_err(|error| disk_error(&error))?;
         for table in tables {
             for (bucket, fragment) in table.fragments {
@@ -69,14 +78,12 @@ pub(super) fn write(disk: Arc<dyn Disk>, node_id: u64, cut: Cut, pace: &Pace<'_>
                 }
             }
         }
-        Ok(())
+        writer.finish().map_err(|error| disk_error(&error))
     };
-    match rows() {
-        Ok(()) => writer.finish().map_err(|error| disk_error(&error)),
-        Err(error) => {
-            // What cannot be removed now is removed at the next start.
-            let _ = writer.abandon();
-            Err(error)
-        }
+    let written = write();
+    if written.is_err() {
+        // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
+        let _ = tuplix_checkpoint::remove_unfinished(&*disk);
     }
+    written
 }

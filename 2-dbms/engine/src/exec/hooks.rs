@@ -107,11 +107,14 @@ impl Builder<'_> {
         let before: Vec<_> = is(true, TriggerTiming::Before).collect();
         // A trigger may set what the statement does not.
         let may_set = |columns: &[usize]| !before.is_empty() || columns.iter().any(sets);
-        let references = table.foreign_keys.iter().filter(|key| makes_rows && may_set(&key.columns));
+        let keys_on = !table.keys_off;
+        let references =
+            table.foreign_keys.iter().filter(|key| keys_on && makes_rows && may_set(&key.columns));
         let references = references
             .map(|key| Reference::new(self.context.layout, access, key))
             .collect::<Result<Vec<_>>>()?;
         let referrers = self.context.catalog.references_to(table.id).filter(|(_, key)| match event {
+            _ if !keys_on => false,
             TriggerEvent::Delete => true,
             TriggerEvent::Update => may_set(&key.parent_columns),
             TriggerEvent::Insert | TriggerEvent::Truncate => false,

@@ -104,7 +104,12 @@ impl Builder<'_> {
         slots.iter().enumerate().filter_map(|(column, slot)| slot.map(|slot| (column, slot))).collect()
     }
 
-    fn need_checks(&mut self, relation: RelationId, assignments: &[(usize, Expr)], checks: &[BoundCheck]) {
+    pub(crate) fn need_checks(
+        &mut self,
+        relation: RelationId,
+        assignments: &[(usize, Expr)],
+        checks: &[BoundCheck],
+    ) {
         for check in checks {
             if check.whole {
                 self.needed.add_whole(relation);

@@ -168,6 +168,7 @@ impl Session {
         };
         if let Some(cause) = cause {
             self.end_run_of_cursors(false, in_block);
+            self.settle_session_locks(matches!(outcome, Err(Stop::Restart)));
             if let Err(Stop::Restart) = outcome {
                 self.wait_before_restart(cause)?;
             }
@@ -175,6 +176,7 @@ impl Session {
         }
         self.after_run();
         self.end_run_of_cursors(true, in_block);
+        self.settle_session_locks(false);
         outcome
     }
 
@@ -257,7 +259,8 @@ impl Session {
     }
 
     pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
-        let me = self.block.as_ref().map(|block| block.interactive.id);
+        let transaction = self.block.as_ref().map(|block| block.interactive.id);
+        let me: Vec<_> = self.services.session_locks.borrow().owners().chain(transaction).collect();
         let now = self.node.machine().monotonic_ns();
         let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);
         let statement_limit = self.services.deadline_ns.get();
@@ -267,7 +270,7 @@ impl Session {
         };
         let flags = self.services.flags.clone();
         let cancelled = move || flags.cancel.load(Ordering::Relaxed);
-        match self.node.waits.wait(me, holder, deadline, &cancelled)? {
+        match self.node.waits.wait(&me, holder, deadline, &cancelled)? {
             WaitEnd::HolderEnded => Ok(()),
             WaitEnd::Cancelled => {
                 let message = "canceling statement due to user request";

@@ -39,6 +39,7 @@ pub(crate) use functions::call;
 pub use names::function_by_signature;
 use relations::SystemRelation;
 use view::View;
+pub(crate) use view::{ClassUse, DATABASE, class_use};
 
 use crate::services::Services;
 
@@ -119,6 +120,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_enum") => user_types::labels,
         ("pg_catalog", "pg_tables") => relation::tables,
         ("pg_catalog", "pg_views") => views::views,
+        ("pg_catalog", "pg_matviews") => views::materialized,
         ("pg_catalog", "pg_index") => index::indexes,
         ("pg_catalog", "pg_constraint") => index::constraint_rows,
         ("pg_catalog", "pg_indexes") => index::index_names,
@@ -161,6 +163,8 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "log") => own::log,
+        ("tuplix", "log_segments") => own::log_segments,
+        ("tuplix", "checkpoints") => own::checkpoints,
         ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
         _ => return None,
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 54);
+        assert_eq!(relations::all().filter(named).count(), 56);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::{RestartCause, RowRef, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
-use crate::lock_table::LockKey;
+use crate::lock_table::{LockKey, TransactionId};
 use crate::redo;
+use crate::session_locks::SessionLock;
 use crate::stop::{Run, Stop};
 
 /// What follows from which columns a change assigns; found once, when the statement is compiled.
@@ -489,7 +490,7 @@ impl Transaction<'_> {
         waits: bool,
     ) -> Run<bool> {
         let held = self.hold(domain)?;
-        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
+        match self.advisory_holder(held, &key, strength) {
             Some(holder) if waits => Err(self.restart_after(holder)),
             Some(_) => Ok(false),
             None => {
@@ -497,6 +498,55 @@ impl Transaction<'_> {
                 Ok(true)
             }
         }
+    }
+
+    /// An advisory lock until the session gives it back; false when it was not to wait and somebody holds it.
+    pub(crate) fn session_lock(
+        &mut self,
+        domain: Domain,
+        key: LockKey,
+        strength: LockStrength,
+        waits: bool,
+    ) -> Run<bool> {
+        let services = self.services;
+        let held = self.hold(domain)?;
+        if services.session_locks.borrow_mut().take_again(key, strength) {
+            return Ok(true);
+        }
+        match self.advisory_holder(held, &key, strength) {
+            Some(holder) if waits => Err(self.restart_after(holder)),
+            Some(_) => Ok(false),
+            None => {
+                let owner = self.node.waits.begin();
+                self.held.get_mut(held).locks.acquire(key, owner, strength);
+                services.session_locks.borrow_mut().add(SessionLock {
+                    domain,
+                    key,
+                    strength,
+                    owner,
+                    count: 1,
+                });
+                Ok(true)
+            }
+        }
+    }
+
+    /// Another session that has the lock, by itself or for its transaction.
+    fn advisory_holder(&self, held: u16, key: &LockKey, strength: LockStrength) -> Option<TransactionId> {
+        let own = self.services.session_locks.borrow();
+        let is_me = |holder| Some(holder) == self.id() || own.owns(holder);
+        self.domain_state(held).locks.conflict_with_others(key, strength, is_me)
+    }
+
+    /// Frees locks of the session; their domains are latched.
+    pub(crate) fn free_session_locks(&mut self, locks: &[SessionLock]) {
+        for lock in locks {
+            match self.held.position(lock.domain) {
+                Some(held) => self.held.get_mut(held).locks.release(lock.key, lock.owner),
+                None => panic!("{:?} of a lock is not latched", lock.domain),
+            }
+        }
+        self.held.release();
     }
 }
 

@@ -83,7 +83,7 @@ pub struct Scratch {
     /// Row changes in the log's form.
     redo: Vec<u8>,
     /// Domains that the next run latches before it starts, in order.
-    wanted: Vec<Domain>,
+    pub(crate) wanted: Vec<Domain>,
     /// Buffered until commit.
     pub notices: Vec<SqlError>,
     /// Buffered until commit: channel and payload.

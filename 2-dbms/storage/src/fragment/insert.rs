@@ -3,6 +3,7 @@
 use tuplix_types::Value;
 
 use super::Fragment;
+use crate::chunk::Chunk;
 use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
 use crate::schema::{Full, MAX_ROWS, Refused, RowId};
@@ -62,18 +63,32 @@ impl Fragment {
     /// Writes a row into a free slot, without its index entries.
     #[inline]
     pub(super) fn put(&mut self, row: RowId, values: &[Value]) -> Result<(), Full> {
-        if row.0 >= MAX_ROWS {
-            return Err(Full);
-        }
         assert_eq!(values.len(), self.types.len(), "a row has a value for each column");
+        self.put_with(row, |chunk, place| Ok(chunk.write_row(place, values)))
+    }
+
+    /// As [`Fragment::put`], with what writes the row and says by how much the bytes on the heap change. The row is not there
+    /// where that fails.
+    #[inline]
+    pub(crate) fn put_with<E: From<Full>>(
+        &mut self,
+        row: RowId,
+        write: impl FnOnce(&mut Chunk, usize) -> Result<isize, E>,
+    ) -> Result<(), E> {
+        if row.0 >= MAX_ROWS {
+            return Err(Full.into());
+        }
         if row.chunk() >= self.directory.len() {
             self.directory.grow(row.chunk() + 1, &self.types);
         }
         let place = row.place();
-        let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full) };
+        let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full.into()) };
         assert!(!chunk.is_live(place), "the slot is free");
         let new_places = chunk.ensure_place(place, row.chunk() == 0, &mut self.spare);
-        let heap = chunk.write_row(place, values);
+        if new_places != 0 {
+            self.chunk_bytes += new_places * self.row_bytes;
+        }
+        let heap = write(chunk, place)?;
         chunk.set_live(place, true);
         chunk.forget_bounds();
         self.take_slot(row);
@@ -82,14 +97,13 @@ impl Fragment {
             self.settle();
         }
         if new_places != 0 {
-            self.count_places(new_places);
+            self.tell_places();
         }
         Ok(())
     }
 
     #[cold]
-    fn count_places(&mut self, places: usize) {
-        self.chunk_bytes += places * self.row_bytes;
+    fn tell_places(&mut self) {
         let bytes = self.charged_bytes();
         self.charge.tell(bytes);
     }
