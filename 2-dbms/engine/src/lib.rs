@@ -60,4 +60,4 @@ pub use settings::SERVER_VERSION;
 pub use snapshot::Snapshot;
 pub use statement::{Commit, Parsed, Prepared};
 pub use stop::{Run, Stop};
-pub use tuplix_log::CutTail;
+pub use tuplix_log::{CutTail, LogStatistics, SYNC_BOUNDS_US, SyncTimes};

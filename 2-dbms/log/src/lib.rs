@@ -52,7 +52,9 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 mod scan;
+mod times;
 mod writer;
 
 pub use changes::{Change, ChangeHead, RawChange, RawChanges, RecordReader, RowPlace};
@@ -65,3 +67,4 @@ pub use reader::{CutTail, Epoch, LogReader, Records};
 pub use record::{MAX_COLUMNS, Record, RecordHeader, RecordWriter};
 pub use recovery::{Recovery, RecoveryReport};
 pub use scan::{EpochPlace, SegmentScan, scan_segment, segments_after};
+pub use times::{SYNC_BOUNDS_US, SyncTimes};
