@@ -15,7 +15,7 @@ SEED ?= 0
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test lint bench growth generate soak fuzz loc install
+.PHONY: help demo test clients lint bench growth generate soak fuzz loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,11 @@ demo: ## Build, count words as a graph of programs, kill -9 in the middle, expla
 test: ## All tests
 	@scripts/install-dependencies.sh
 	cargo test --release --workspace --locked
+
+clients: ## Python, Node and Java clients against a node; downloads what they need
+	@scripts/install-dependencies.sh
+	cargo build --release --locked -p tuplix-cli
+	testing/clients/run.sh
 
 lint: ## Formatting, clippy and documentation, warnings are errors
 	cargo fmt --all --check
@@ -43,6 +48,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) snapshot
 	$(BENCH) checkpoint
 	$(BENCH) recovery --bytes $(BYTES)
+	$(BENCH) wire
 	$(BENCH) overload
 	$(BENCH) growth --rows $(ROWS)
 

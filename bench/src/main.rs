@@ -12,6 +12,7 @@ mod recovery;
 mod report;
 mod scan;
 mod snapshot;
+mod wire;
 mod ycsb;
 
 use std::time::Duration;
@@ -76,6 +77,9 @@ enum Suite {
     },
     /// Random updates with a snapshot every 100 ms, beside the same without.
     Snapshot,
+    /// A point select, the FIFO scheduler and a transaction of three statements over the PostgreSQL protocol, beside PostgreSQL
+    /// through the same driver, 1 to 64 connections.
+    Wire,
     /// Ten times the calls that the node can take.
     Overload,
     /// Random updates with one checkpoint after the other, beside the same without.
@@ -160,6 +164,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Ycsb { records } => ycsb::run(&plan, &mut report, records)?,
         Suite::Scan { rows } => scan::run(&plan, &mut report, rows)?,
         Suite::Snapshot => snapshot::run(&plan, &mut report)?,
+        Suite::Wire => wire::run(&plan, &mut report)?,
         Suite::Overload => overload::run(&plan, &mut report)?,
         Suite::Checkpoint => recovery::run_checkpoint(&plan, &mut report)?,
         Suite::Recovery { bytes } => recovery::run(&plan, &mut report, bytes)?,

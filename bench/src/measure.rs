@@ -77,6 +77,20 @@ pub fn measure<'a>(
     measure_quantiles(plan, report, case, QUANTILES, clients)
 }
 
+/// The same where each call of a client is a batch of so many operations: throughput counts these, latency is the batch's.
+///
+/// # Errors
+/// The first error of any client.
+pub fn measure_batches<'a>(
+    plan: &Plan,
+    report: &mut Report,
+    case: &Case,
+    operations: u64,
+    clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
+) -> anyhow::Result<()> {
+    measure_runs(plan, report, case, QUANTILES, operations, clients)
+}
+
 /// The same with other quantiles.
 ///
 /// # Errors
@@ -86,6 +100,17 @@ pub fn measure_quantiles<'a>(
     report: &mut Report,
     case: &Case,
     quantiles: &[Quantile],
+    clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
+) -> anyhow::Result<()> {
+    measure_runs(plan, report, case, quantiles, 1, clients)
+}
+
+fn measure_runs<'a>(
+    plan: &Plan,
+    report: &mut Report,
+    case: &Case,
+    quantiles: &[Quantile],
+    operations: u64,
     mut clients: impl FnMut() -> anyhow::Result<Vec<Client<'a>>>,
 ) -> anyhow::Result<()> {
     if !plan.wants_case(&case.case, case.log) {
@@ -93,7 +118,9 @@ pub fn measure_quantiles<'a>(
     }
     let mut runs = Vec::new();
     for _ in 0..plan.runs {
-        runs.push(run_once(plan.run, clients()?)?);
+        let mut run = run_once(plan.run, clients()?)?;
+        run.per_second *= operations as f64;
+        runs.push(run);
     }
     add_runs(report, case, quantiles, &runs);
     Ok(())

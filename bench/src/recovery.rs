@@ -12,7 +12,7 @@ use std::time::Instant;
 use tuplix::{Durability, LogMode, Options, Rows, SessionOptions, Tuplix, TypeId, Value};
 
 use crate::Plan;
-use crate::measure::{Case, Client, Draw, measure, summary};
+use crate::measure::{Case, Client, Draw, Quantile, measure_quantiles, summary};
 use crate::report::Report;
 
 const BUCKETS: u32 = 64;
@@ -21,6 +21,9 @@ const BATCH: u64 = 20_000;
 const CLIENTS: usize = 2;
 /// Rows of the table that is written while checkpoints are made.
 const CHECKPOINTED_ROWS: u32 = 2_000_000;
+/// The last shows what a cut makes others wait.
+const QUANTILES: &[Quantile] =
+    &[("latency_us_p50", 0.5), ("latency_us_p99", 0.99), ("latency_us_p999", 0.999), ("latency_us_max", 1.0)];
 
 fn options(dir: &Path, durability: Durability) -> Options {
     Options { dir: Some(dir.to_owned()), log: LogMode::On, durability, ..Options::default() }
@@ -97,12 +100,13 @@ pub fn run(plan: &Plan, report: &mut Report, bytes: u64) -> anyhow::Result<()> {
         filler.node.close()?;
         let rows = filler.next;
         drop(filler);
-        let mut seconds = Vec::new();
+        let (mut seconds, mut processor) = (Vec::new(), Vec::new());
         let mut read = 0;
         for _ in 0..plan.runs {
-            let started = Instant::now();
+            let (started, processor_before) = (Instant::now(), processor_seconds()?);
             let node = Tuplix::open_with(&options(folder.path(), by_hand()))?;
             seconds.push(started.elapsed().as_secs_f64());
+            processor.push(processor_seconds()? - processor_before);
             let recovered = node.recovery_report();
             read = recovered.bytes + recovered.checkpoint.map_or(0, |checkpoint| checkpoint.bytes);
             let mut session = node.session(&SessionOptions::default())?;
@@ -114,11 +118,24 @@ pub fn run(plan: &Plan, report: &mut Report, bytes: u64) -> anyhow::Result<()> {
         let case =
             Case { suite: "recovery", case: name.to_owned(), system: "tuplix", log: "async", clients: 1 };
         report.add(summary(&case, "seconds", seconds.clone()));
+        report.add(summary(&case, "processor_seconds", processor));
         report.add(summary(&case, "bytes_read", vec![read as f64]));
         let per_second = seconds.iter().map(|seconds| read as f64 / seconds).collect();
         report.add(summary(&case, "bytes_per_s", per_second));
     }
     Ok(())
+}
+
+/// What all threads of this process took of the processors (proc(5), `/proc/self/stat`): says more than the clock on a busy machine.
+fn processor_seconds() -> anyhow::Result<f64> {
+    /// Of the clock that the kernel shows: `getconf CLK_TCK` is 100 on all of Linux's machines.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name in brackets may have blanks; user and system time are the 12th and 13th field behind it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    let ticks: Vec<f64> = fields.take(2).map(str::parse).collect::<Result<_, _>>()?;
+    anyhow::ensure!(ticks.len() == 2, "/proc/self/stat has too few fields");
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// Updates, alone and with one checkpoint after the other at the default rate.
@@ -148,8 +165,9 @@ pub fn run_checkpoint(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let made = count_checkpoints(&folder.path().join("checkpoint"), &stop);
-        let outcome =
-            measure(plan, report, &case, || (0..CLIENTS).map(|number| client(&node, number)).collect());
+        let outcome = measure_quantiles(plan, report, &case, QUANTILES, || {
+            (0..CLIENTS).map(|number| client(&node, number)).collect()
+        });
         stop.store(true, Ordering::Relaxed);
         let made = made.join().map_err(|_| anyhow::anyhow!("the thread that counts checkpoints panicked"))?;
         outcome?;

@@ -71,6 +71,9 @@ impl Report {
         let ours = self.figures.iter().filter(throughput).filter(|figure| figure.system == "tuplix");
         for figure in ours {
             let peers = self.figures.iter().filter(throughput).filter(|peer| peer.system != "tuplix");
+            // Where both have as many connections, those are compared.
+            let as_many = |peer: &&Figure| figure.suite != "wire" || peer.clients == figure.clients;
+            let peers = peers.filter(as_many);
             for peer in peers.filter(|peer| peer.suite == figure.suite && same_case(&peer.case, &figure.case))
             {
                 say(&format!(

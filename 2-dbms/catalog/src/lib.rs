@@ -107,10 +107,37 @@ pub struct Described {
 
 /// `pg_class`
 pub const CLASS_RELATION: u32 = 1259;
+/// `pg_constraint`
+pub const CLASS_CONSTRAINT: u32 = 2606;
+/// `pg_database`
+pub const CLASS_DATABASE: u32 = 1262;
+/// `pg_trigger`
+pub const CLASS_TRIGGER: u32 = 2620;
+/// `pg_type`
+pub const CLASS_TYPE: u32 = 1247;
 /// `pg_proc`
 pub const CLASS_FUNCTION: u32 = 1255;
 /// `pg_namespace`
 pub const CLASS_SCHEMA: u32 = 2615;
+
+/// The parts of a table that can have comments, each with the system table that lists it.
+fn parts_of(table: &TableDef) -> Vec<(u32, u32)> {
+    let mut parts = Vec::new();
+    for index in &table.indexes {
+        parts.extend([(CLASS_RELATION, index.id.0), (CLASS_CONSTRAINT, index.id.0)]);
+    }
+    parts.extend(table.foreign_keys.iter().map(|key| (CLASS_CONSTRAINT, key.id)));
+    parts.extend(table.triggers.iter().map(|trigger| (CLASS_TRIGGER, trigger.id)));
+    let checks = table.checks.iter().map(|check| check.oid).filter(|oid| *oid != 0);
+    parts.extend(checks.map(|oid| (CLASS_CONSTRAINT, oid)));
+    parts
+}
+
+/// The constraints of a domain that can have comments.
+fn domain_parts(ty: &TypeDef) -> Vec<u32> {
+    let checks = ty.domain().into_iter().flat_map(|domain| &domain.checks);
+    checks.map(|check| check.oid).filter(|oid| *oid != 0).collect()
+}
 
 impl Default for Catalog {
     fn default() -> Self {
@@ -174,9 +201,10 @@ impl Catalog {
             }
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => self.put_table(table),
             CatalogChange::DropTable(id) => {
-                let indexes = self.tables.get(&id).map(|table| table.indexes.clone()).unwrap_or_default();
-                let objects = indexes.iter().map(|index| index.id.0).chain([id.0]);
-                objects.for_each(|object| self.forget_comments(CLASS_RELATION, object));
+                if let Some(table) = self.tables.get(&id).cloned() {
+                    parts_of(&table).into_iter().for_each(|(class, part)| self.forget_comments(class, part));
+                }
+                self.forget_comments(CLASS_RELATION, id.0);
                 self.remove_table(id);
                 self.statistics.remove(&id);
             }
@@ -186,10 +214,28 @@ impl Catalog {
             CatalogChange::TruncateTable(_) => {}
             CatalogChange::PutFunction(function) => self.put_function(function),
             CatalogChange::PutSequence(sequence) => self.put_sequence(sequence),
-            CatalogChange::DropSequence(id) => self.remove_sequence(id),
+            CatalogChange::DropSequence(id) => {
+                self.forget_comments(CLASS_RELATION, id.0);
+                self.remove_sequence(id);
+            }
             CatalogChange::SetSequence { .. } => {}
-            CatalogChange::PutType(ty) => self.put_type(ty),
-            CatalogChange::DropType(id) => self.remove_type(id),
+            CatalogChange::PutType(ty) => {
+                let kept = domain_parts(&ty);
+                let old = self.types.get(&ty.id).map(|old| domain_parts(old)).unwrap_or_default();
+                let gone = old.into_iter().filter(|part| !kept.contains(part));
+                gone.for_each(|part| self.forget_comments(CLASS_CONSTRAINT, part));
+                kept.into_iter().for_each(|part| self.saw_oid(part));
+                self.put_type(ty);
+            }
+            CatalogChange::DropType(id) => {
+                self.forget_comments(CLASS_TYPE, id.0);
+                if let Some(ty) = self.types.get(&id).cloned() {
+                    domain_parts(&ty)
+                        .into_iter()
+                        .for_each(|part| self.forget_comments(CLASS_CONSTRAINT, part));
+                }
+                self.remove_type(id);
+            }
             CatalogChange::DropFunction(id) => {
                 self.forget_comments(CLASS_FUNCTION, id.0);
                 self.remove_function(id);
@@ -228,8 +274,15 @@ impl Catalog {
             let carried = known.carried(&old.columns, &table.columns);
             self.statistics.insert(table.id, Arc::new(carried));
         }
+        if let Some(old) = self.tables.get(&table.id).filter(|_| !self.comments.is_empty()) {
+            let kept = parts_of(&table);
+            let gone: Vec<(u32, u32)> =
+                parts_of(old).into_iter().filter(|part| !kept.contains(part)).collect();
+            gone.into_iter().for_each(|(class, part)| self.forget_comments(class, part));
+        }
         self.remove_table(table.id);
         self.saw_oid(table.id.0);
+        table.checks.iter().for_each(|check| self.saw_oid(check.oid));
         table.foreign_keys.iter().for_each(|key| self.saw_oid(key.id));
         table.triggers.iter().for_each(|trigger| self.saw_oid(trigger.id));
         for index in &table.indexes {

@@ -79,6 +79,24 @@ pub struct TableDef {
     /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
     #[serde(default)]
     pub temporary: Option<OnCommit>,
+    /// Storage parameters as `name=value`; nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// DISABLE TRIGGER ALL: foreign keys of it and to it are not looked at when its rows change.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keys_off: bool,
+    /// The query, when it is a materialized view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materialized: Option<MaterializedDef>,
+}
+
+/// What makes a table a materialized view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaterializedDef {
+    /// Its query and what that names.
+    pub definition: ViewDef,
+    /// Whether it has the query's rows: WITH NO DATA says that it has not.
+    pub populated: bool,
 }
 
 /// What makes a relation a view.
@@ -159,6 +177,21 @@ pub struct CheckDef {
     /// Whether all rows keep it; NOT VALID says that old ones may not.
     #[serde(default = "yes")]
     pub valid: bool,
+    /// Object id, from when something is said about it; 0 before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub oid: u32,
+}
+
+/// Whether a flag is not set.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Whether an object id is none.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(oid: &u32) -> bool {
+    *oid == 0
 }
 
 /// What a log without the field means.
@@ -196,6 +229,12 @@ pub struct IndexDef {
     /// WHERE of a partial index, as SQL text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
+    /// INCLUDE: columns that it lists and that nothing is looked up by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub included: Vec<usize>,
+    /// Storage parameters as `name=value`; nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
 /// A column of an index.
@@ -210,6 +249,9 @@ pub struct IndexColumn {
     /// An expression as SQL text in place of the column, whose position means nothing then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+    /// An operator class that is not the type's own (`text_pattern_ops`): under the C collation it orders the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// In what language a function's body is written.
@@ -333,7 +375,15 @@ impl TableDef {
             triggers: Vec::new(),
             view: None,
             temporary: None,
+            options: Vec::new(),
+            keys_off: false,
+            materialized: None,
         }
+    }
+
+    /// The query of a view or materialized view.
+    pub fn query(&self) -> Option<&ViewDef> {
+        self.view.as_ref().or(self.materialized.as_ref().map(|made| &made.definition))
     }
 
     /// The position of the column of this name.
@@ -360,7 +410,7 @@ impl TableDef {
 impl IndexColumn {
     /// A column in rising order, NULLs last.
     pub fn plain(column: usize) -> IndexColumn {
-        IndexColumn { column, descending: false, nulls_first: false, expression: None }
+        IndexColumn { column, descending: false, nulls_first: false, expression: None, class: None }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use tuplix_catalog::{Catalog, FunctionId, TableId};
-use tuplix_log::{Lane, Lanes, Log};
+use tuplix_log::{Lane, Lanes, Log, LogStatistics};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_storage::Memory;
 use tuplix_types::{SqlError, sqlstate};
@@ -382,6 +382,19 @@ impl Node {
     /// The epoch up to which everything is on disk.
     pub fn durable_epoch(&self) -> u64 {
         self.log.durable_epoch()
+    }
+
+    /// What was written to the log since it was opened.
+    pub fn log_statistics(&self) -> LogStatistics {
+        self.log.statistics()
+    }
+
+    /// Whether commits and reads go on.
+    ///
+    /// # Errors
+    /// The log's error when it stopped.
+    pub fn check(&self) -> Result<(), SqlError> {
+        self.log.check()
     }
 
     /// Waits until `epoch` is on disk.

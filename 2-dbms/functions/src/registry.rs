@@ -290,10 +290,14 @@ fn read_operator(line: &'static str) -> Operator {
 }
 
 /// `integer` to `oid` and its kin and back; PostgreSQL has no functions for them.
-static OID_CASTS: LazyLock<[Function; 2]> = LazyLock::new(|| {
+static OID_CASTS: LazyLock<[Function; 3]> = LazyLock::new(|| {
     let code = crate::builtin::implementations();
-    ["0\toid\tint4_oid\tf\ts\ti\t-\t-\t26\t23\t\t\t0\t", "0\tint4\toid_int4\tf\ts\ti\t-\t-\t23\t26\t\t\t0\t"]
-        .map(|line| read_function(line, &code))
+    [
+        "0\toid\tint4_oid\tf\ts\ti\t-\t-\t26\t23\t\t\t0\t",
+        "0\tint4\toid_int4\tf\ts\ti\t-\t-\t23\t26\t\t\t0\t",
+        "0\toid\tint2_oid\tf\ts\ti\t-\t-\t26\t21\t\t\t0\t",
+    ]
+    .map(|line| read_function(line, &code))
 });
 
 fn read_cast(line: &'static str) -> Cast {
@@ -311,6 +315,8 @@ fn read_cast(line: &'static str) -> Cast {
             "b" if f[0] == "23" => CastMethod::Function(&OID_CASTS[0]),
             "b" if f[1] == "23" => CastMethod::Function(&OID_CASTS[1]),
             "b" => CastMethod::Binary,
+            // PostgreSQL's function from smallint makes an integer, and takes it for an oid.
+            "f" if f[0] == "21" && f[2] == "313" && f[1] != "23" => CastMethod::Function(&OID_CASTS[2]),
             "i" => CastMethod::InOut,
             _ => CastMethod::Function(
                 lookup_function(number(f[2])).expect("pg_cast.tsv: a function of pg_proc.tsv"),

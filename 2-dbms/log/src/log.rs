@@ -23,6 +23,7 @@ use crate::context::{Context, Dictionary, SessionContext};
 use crate::error;
 use crate::format::{parse_segment_name, segment_name};
 use crate::lane::{Buffer, Lane, Shared};
+use crate::times::{SyncTimes, Times};
 use crate::writer::{Writer, Written};
 
 /// How a log works.
@@ -79,6 +80,8 @@ pub struct LogStatistics {
     pub records: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// How long their writes and fsyncs took.
+    pub sync: SyncTimes,
 }
 
 /// A segment that is there.
@@ -125,6 +128,7 @@ struct Inner {
     epochs: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    times: Times,
     /// First epochs and bytes of the segments, the oldest first; what the last one has is in `segment_bytes`.
     segments: Mutex<Vec<(u64, u64)>>,
     /// Bytes of the segment that is written to.
@@ -219,6 +223,7 @@ impl Log {
             epochs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            times: Times::default(),
             segment_bytes: AtomicU64::new(segments.last().map_or(0, |(_, bytes)| *bytes)),
             segments: Mutex::new(machine, segments),
             alarm_at: AtomicU64::new(u64::MAX),
@@ -354,6 +359,7 @@ impl Log {
             epochs: read(&self.inner.epochs),
             records: read(&self.inner.records),
             bytes: read(&self.inner.bytes),
+            sync: self.inner.times.read(),
         }
     }
 
@@ -504,8 +510,10 @@ impl Inner {
     ) -> Result<()> {
         self.take_retired(&mut writer, epoch);
         if writer.has_taken() {
+            let started = self.machine.monotonic_ns();
             match writer.write(epoch, &self.dictionary) {
                 Ok(written) => {
+                    self.times.add((self.machine.monotonic_ns() - started) / 1000);
                     self.count_segment(&written);
                     self.epochs.fetch_add(1, Ordering::Relaxed);
                     self.records.fetch_add(written.records, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use tuplix_types::{TypeId, Value};
 
 use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
 use crate::held::{Held, Left};
+use crate::load::BadRow;
 use crate::memory::Memory;
 use crate::schema::CHUNK_ROWS;
 
@@ -131,7 +132,7 @@ impl Chunk {
     }
 
     /// A column for writing: copied first if a version of the chunk in a snapshot shares it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&mut self, column: usize) -> OwnColumn<'_> {
         if *self.shared.get_mut() & shared_bit(column) != 0 {
             self.make_own(column);
@@ -149,12 +150,38 @@ impl Chunk {
         if *self.shared.get_mut() != 0 {
             self.make_all_own();
         }
+        let columns = &mut self.columns[..];
+        let count = columns.len().min(values.len());
+        let (columns, values) = (&mut columns[..count], &values[..count]);
         let mut heap = 0;
-        for (column, value) in self.columns.iter_mut().zip(values) {
+        // By number: zipped iterators come out as a call.
+        for number in 0..count {
             // SAFETY: no bit is set, so each vector is its column's own; see the field.
-            heap += unsafe { OwnColumn::new(column) }.write(place, value);
+            heap += unsafe { OwnColumn::new(&mut columns[number]) }.write(place, &values[number]);
         }
         heap
+    }
+
+    /// As [`Chunk::write_row`], with values that come one by one and are checked.
+    ///
+    /// # Errors
+    /// What `next` says, or that a value is not of its column's type.
+    #[inline]
+    pub(crate) fn write_each<E: From<BadRow>>(
+        &mut self,
+        place: usize,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<isize, E> {
+        if *self.shared.get_mut() != 0 {
+            self.make_all_own();
+        }
+        let mut heap = 0;
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            // SAFETY: no bit is set, so each vector is its column's own; see the field.
+            let written = unsafe { OwnColumn::new(column) }.put(place, next()?);
+            heap += written.ok_or(BadRow::Type(number))?;
+        }
+        Ok(heap)
     }
 
     #[cold]
@@ -263,7 +290,7 @@ impl Chunk {
     }
 
     /// Must be called with every write of a value or a live bit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_bounds(&mut self) {
         if self.bounds.get().is_some() {
             self.bounds = OnceLock::new();

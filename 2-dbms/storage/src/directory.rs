@@ -16,14 +16,14 @@ use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
 use crate::memory::Memory;
-use crate::schema::RowId;
+use crate::schema::{CHUNK_ROWS, RowId};
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
 
 /// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
 /// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
-#[inline]
+#[inline(always)]
 fn make_mut<T: Clone>(shared: &mut Arc<T>) -> &mut T {
     if Arc::strong_count(shared) != 1 {
         return Arc::make_mut(shared);
@@ -125,7 +125,7 @@ impl Directory {
     }
 
     /// The chunk of a row, for writing: copied first if a snapshot holds it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
         let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
@@ -170,6 +170,14 @@ impl Directory {
     /// All chunks, in row order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.nodes.iter().flat_map(|node| &node.chunks)
+    }
+
+    /// All live rows with their chunks and places, in row order.
+    pub(crate) fn live_rows(&self) -> impl Iterator<Item = (RowId, &Chunk, usize)> {
+        let chunks = self.chunks().zip((0..).step_by(CHUNK_ROWS));
+        chunks.flat_map(|(chunk, base)| {
+            chunk.live_places().map(move |place| (RowId(base + place as u32), &**chunk, place))
+        })
     }
 
     /// Changes every chunk, copying those that snapshots hold.

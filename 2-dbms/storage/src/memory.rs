@@ -45,6 +45,7 @@ impl Memory {
     }
 
     /// Bytes in use.
+    #[inline]
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
@@ -55,6 +56,7 @@ impl Memory {
     }
 
     /// Bytes that may be in use, `u64::MAX` for no limit.
+    #[inline]
     pub fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }

@@ -40,8 +40,9 @@ pub use commit::Commit;
 pub use options::{LogMode, Options};
 pub use session::{Parsed, Prepared, Session};
 pub use tuplix_engine::{
-    CheckpointDone, CheckpointRead, CutTail, Durability, Events, NodeEvent, Notification, RecoveryReport,
-    SERVER_VERSION, SessionOptions, Snapshot, TransactionStatus, Waker,
+    CheckpointDone, CheckpointRead, CutTail, Durability, Events, LogStatistics, NodeEvent, Notification,
+    RecoveryReport, SERVER_VERSION, SYNC_BOUNDS_US, SessionOptions, Snapshot, SyncTimes, TransactionStatus,
+    Waker,
 };
 pub use tuplix_machine::Machine;
 pub use tuplix_types::{
@@ -207,6 +208,25 @@ impl Tuplix {
         match &self.engine {
             Engine::Embedded { node, .. } => node.durable_epoch(),
             Engine::Postgres(_) => 0,
+        }
+    }
+
+    /// What was written to the log since the node was opened; `None` on PostgreSQL.
+    pub fn log_statistics(&self) -> Option<LogStatistics> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => Some(node.log_statistics()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Whether commits and reads go on. A server of PostgreSQL is not asked.
+    ///
+    /// # Errors
+    /// Why they have ended: a failed fsync, or the node's end.
+    pub fn health(&self) -> Result<()> {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.check(),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 

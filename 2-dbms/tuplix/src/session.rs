@@ -133,6 +133,25 @@ impl Session {
         }
     }
 
+    /// The object that a text of `regclass` or its kin names.
+    ///
+    /// # Errors
+    /// 42P01 and its kin when there is none; 0A000 on PostgreSQL, which reads such texts itself.
+    pub fn object_id(&self, reg_type: TypeId, text: &str) -> Result<u32> {
+        match &self.engine {
+            Engine::Embedded(session) => session.object_id(reg_type, text),
+            Engine::Postgres(_) => Err(SqlError::unsupported("reading a name outside of the server")),
+        }
+    }
+
+    /// The columns of a cursor that DECLARE has opened; `None` when there is none of this name, and on PostgreSQL.
+    pub fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
+        match &self.engine {
+            Engine::Embedded(session) => session.cursor_columns(name),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// What a cancel request has to know.
     pub fn secret(&self) -> i32 {
         match &self.engine {

@@ -51,7 +51,7 @@ impl TaskThread {
         };
         let settled = self.settle(claim, &folder, verdict);
         if let Err(error) = folder::empty(&folder) {
-            tracing::warn!("cannot empty {}: {error}", folder.display());
+            tracing::warn!(event = "folder_not_emptied", "cannot empty {}: {error}", folder.display());
         }
         settled
     }
@@ -77,7 +77,11 @@ impl TaskThread {
                 // Its task ends with it, and another attempt does not begin before that.
                 drop(runner);
                 if !end_orphans(folder) {
-                    tracing::error!("processes of task {} cannot be ended", claim.task);
+                    tracing::error!(
+                        event = "processes_not_ended",
+                        "processes of task {} cannot be ended",
+                        claim.task
+                    );
                 }
                 let error = format!("its helper process was lost: {error}");
                 return Ok(Verdict::Failed(Failure::of(error, Default::default())));

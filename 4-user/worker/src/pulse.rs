@@ -148,7 +148,10 @@ impl Pulse {
 
     /// The bucket gave up on this worker: so does the worker on what it runs for the bucket, and begins anew.
     fn rejoin(&mut self, bucket: Bucket) -> Result<()> {
-        tracing::warn!("bucket {bucket} has lost this worker; it ends its tasks there and joins again");
+        tracing::warn!(
+            event = "bucket_lost",
+            "bucket {bucket} has lost this worker; it ends its tasks there and joins again"
+        );
         self.context.room.end_bucket(bucket, Ending::Lost);
         self.join_bucket(bucket)
     }
@@ -207,7 +210,11 @@ impl Pulse {
         if let Err(error) = swept
             && !is_transient(&error)
         {
-            tracing::warn!("cannot forget old tasks and messages of bucket {bucket}: {}", text_of(&error));
+            tracing::warn!(
+                event = "history_not_forgotten",
+                "cannot forget old tasks and messages of bucket {bucket}: {}",
+                text_of(&error)
+            );
         }
         self.swept += 1;
         self.next_sweep = self.now() + self.sweep_pause();

@@ -87,7 +87,7 @@ impl TaskThread {
             done?;
         }
         if let Err(error) = folder::remove(&self.folder) {
-            tracing::warn!("cannot remove {}: {error}", self.folder.display());
+            tracing::warn!(event = "folder_not_removed", "cannot remove {}: {error}", self.folder.display());
         }
         Ok(())
     }
@@ -100,7 +100,11 @@ impl TaskThread {
         let command = &self.context.options.runner;
         Runner::start(command)
             .inspect_err(|error| {
-                tracing::error!("cannot start the helper process {}: {error}", command.program.display())
+                tracing::error!(
+                    event = "runner_not_started",
+                    "cannot start the helper process {}: {error}",
+                    command.program.display()
+                )
             })
             .ok()
     }

@@ -128,7 +128,7 @@ impl Worker {
         session.execute(&format!("NOTIFY os_worker_{}, 'stop'", self.context.options.id))?;
         for thread in self.threads {
             if let Err(panic) = thread.join() {
-                tracing::error!("{panic}");
+                tracing::error!(event = "worker_panicked", "{panic}");
             }
         }
         let scheduler = Scheduler::new(&mut session)?;
@@ -158,7 +158,7 @@ impl Context {
     /// The worker cannot go on.
     pub(crate) fn give_up(&self, error: &SqlError) {
         if !self.room.is_stopping() {
-            tracing::error!("the worker ends: {}", crate::errors::text_of(error));
+            tracing::error!(event = "worker_ended", "the worker ends: {}", crate::errors::text_of(error));
         }
         self.room.stop();
     }

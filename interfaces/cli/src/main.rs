@@ -7,6 +7,7 @@ mod commands;
 mod graph;
 mod node;
 mod render;
+mod shell;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -46,7 +46,7 @@ pub(crate) async fn serve(
     match end {
         Ok(End::Gone) => {}
         Ok(End::Refused(error)) => farewell(&mut writer, &mut output, &error).await,
-        Err(error) => tracing::debug!(%error, "connection lost"),
+        Err(error) => tracing::debug!(event = "connection_lost", %error, "connection lost"),
     }
 }
 
@@ -66,9 +66,14 @@ async fn converse(
     let mut client_left = false;
     loop {
         if fresh_input || (step == Step::OutputFull && !output.is_full()) {
-            match block_in_place(|| protocol.handle(input, output)) {
+            let handled = block_in_place(|| protocol.handle(input, output));
+            protocol.count();
+            match handled {
                 Ok(next) => step = next,
-                Err(error) => return Ok(End::Refused(error)),
+                Err(error) => {
+                    protocol.count_error(&error);
+                    return Ok(End::Refused(error));
+                }
             }
             fresh_input = false;
         }
@@ -88,8 +93,9 @@ async fn converse(
         tokio::select! {
             biased;
             written = writer.write_buf(&mut output.ready), if output.ready.has_remaining() => {
-                if written? == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
+                match written? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    length => protocol.tally.sent += length as u64,
                 }
             }
             () = decided, if waits => {}
@@ -101,7 +107,10 @@ async fn converse(
             read = reader.read_buf(input), if reads => match read? {
                 // Requests that were whole have been answered; their answers still leave.
                 0 => client_left = true,
-                _ => fresh_input = true,
+                length => {
+                    protocol.tally.received += length as u64;
+                    fresh_input = true;
+                }
             },
             changed = shutdown.changed() => {
                 if changed.is_err() {
@@ -128,8 +137,10 @@ async fn farewell(writer: &mut (impl AsyncWrite + Unpin), output: &mut Output, e
     };
     match tokio::time::timeout(FAREWELL_TIMEOUT, send).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the client left before it heard why"),
-        Err(_) => tracing::debug!("the client did not read why its connection ended"),
+        Ok(Err(error)) => {
+            tracing::debug!(event = "client_left", %error, "the client left before it heard why")
+        }
+        Err(_) => tracing::debug!(event = "client_deaf", "the client did not read why its connection ended"),
     }
 }
 
@@ -141,7 +152,7 @@ pub(crate) fn administrator_command() -> SqlError {
 
 /// The log could not make a commit durable. Nobody may be told that it happened.
 fn lost_commit(error: SqlError) -> SqlError {
-    tracing::error!(%error, "a commit did not reach the log; connection ended");
+    tracing::error!(event = "commit_lost", %error, "a commit did not reach the log; connection ended");
     error.severity(Severity::Fatal)
 }
 

@@ -7,6 +7,7 @@
 //!   protocol   simple and extended protocol, implicit transactions, error until Sync
 //!   frontend   checked decoding of what clients send      backend  what is answered (pgwire's messages)
 //!   output     answers wait for their commits             values   text and binary formats
+//!   statistics what was done, in numbers
 //! ```
 //! pgwire's message types are used with a loop of our own: its handlers know no implicit transaction
 //! blocks, answer row by row, and cannot hold an answer back until its commit is on disk while the next
@@ -21,9 +22,11 @@ mod protocol;
 mod running;
 mod server;
 mod startup;
+mod statistics;
 mod values;
 
 pub use server::{BindError, Server, ServerOptions};
+pub use statistics::{Counts, Statistics};
 
 /// Where a node listens unless told otherwise: PostgreSQL's port and one.
 pub const DEFAULT_PORT: u16 = 5433;

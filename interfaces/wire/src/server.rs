@@ -21,6 +21,7 @@ use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, SOCKET_PATH_BYTES_MAX, START
 use crate::protocol::Protocol;
 use crate::running::Running;
 use crate::startup::{self, Parameters, Request};
+use crate::statistics::Statistics;
 
 /// Where to listen.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ pub struct Server {
     tcp: Option<TcpListener>,
     socket: Option<(UnixListener, PathBuf)>,
     address: Option<SocketAddr>,
+    statistics: Arc<Statistics>,
 }
 
 /// What every connection shares.
@@ -92,6 +94,7 @@ struct Shared {
     connections: Arc<Semaphore>,
     running: Running,
     shutdown: watch::Receiver<bool>,
+    statistics: Arc<Statistics>,
 }
 
 impl Server {
@@ -112,12 +115,17 @@ impl Server {
             }
             None => None,
         };
-        Ok(Server { options, tcp, socket, address })
+        Ok(Server { options, tcp, socket, address, statistics: Arc::default() })
     }
 
     /// The TCP address, with the port that the system chose if it was left to it.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// What the server does, in numbers; they live longer than it.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        Arc::clone(&self.statistics)
     }
 
     /// The local socket.
@@ -134,6 +142,7 @@ impl Server {
             connections: Arc::new(Semaphore::new(self.options.connections_max)),
             running: Running::default(),
             shutdown,
+            statistics: self.statistics,
         });
         let mut tasks = JoinSet::new();
         tokio::pin!(stop);
@@ -155,7 +164,7 @@ impl Server {
         if let Some((listener, path)) = self.socket {
             drop(listener);
             if let Err(error) = std::fs::remove_file(&path) {
-                tracing::warn!(%error, path = %path.display(), "cannot remove the socket");
+                tracing::warn!(event = "socket_not_removed", %error, path = %path.display(), "cannot remove the socket");
             }
         }
         tell.send_replace(true);
@@ -175,7 +184,7 @@ async fn drain(tasks: &mut JoinSet<()>, shared: &Shared, timeout: Duration) {
         return;
     }
     for (id, secret) in shared.running.sessions() {
-        tracing::info!(session = id, "cancelled for shutdown");
+        tracing::info!(event = "session_cancelled", session = id, "cancelled for shutdown");
         shared.node.cancel(id, secret);
     }
     all_end.await;
@@ -183,7 +192,7 @@ async fn drain(tasks: &mut JoinSet<()>, shared: &Shared, timeout: Duration) {
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
+        tracing::error!(event = "connection_failed", %error, "a connection's task failed");
     }
 }
 
@@ -232,13 +241,13 @@ async fn accept_socket(listener: Option<&(UnixListener, PathBuf)>) -> io::Result
 
 /// Too many open files, mostly: says so and lets some close.
 async fn accept_failed(error: &io::Error) {
-    tracing::error!(%error, "cannot accept a connection");
+    tracing::error!(event = "not_accepted", %error, "cannot accept a connection");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 async fn serve_tcp(shared: Arc<Shared>, mut stream: TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+        tracing::debug!(event = "nagle_on", %error, "cannot switch off Nagle's algorithm");
     }
     let (reader, writer) = stream.split();
     serve_connection(&shared, reader, writer, None).await;
@@ -268,29 +277,31 @@ async fn serve_connection(
     let parameters = match request {
         Ok(Request::Session(parameters)) => parameters,
         Ok(Request::Cancel { id, secret }) => {
+            shared.statistics.cancel_request();
             // No answer, whether it was right or wrong: so the protocol wants it.
             shared.node.cancel(id, secret);
             return;
         }
         Ok(Request::Gone) => return,
-        Err(error) => return refuse(&mut writer, &error).await,
+        Err(error) => return refuse(shared, &mut writer, &error).await,
     };
     let Ok(_permit) = shared.connections.try_acquire() else {
-        return refuse(&mut writer, &too_many()).await;
+        return refuse(shared, &mut writer, &too_many()).await;
     };
     let opened = authenticate(peer, &parameters).and_then(|()| {
         block_in_place(|| {
             let session = startup::open_session(&shared.node, &parameters)?;
             let greeting = startup::greeting(&session, &parameters)?;
             let running = shared.running.register(session.id(), session.secret());
-            Ok((Protocol::new(session)?, greeting, running))
+            Ok((Protocol::new(session, Arc::clone(&shared.statistics))?, greeting, running))
         })
     });
     match opened {
         Ok((protocol, greeting, _running)) => {
+            let _open = shared.statistics.opened();
             connection::serve(reader, writer, protocol, input, greeting, shutdown).await;
         }
-        Err(error) => refuse(&mut writer, &error).await,
+        Err(error) => refuse(shared, &mut writer, &error).await,
     }
 }
 
@@ -320,14 +331,16 @@ fn too_many() -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already").severity(Severity::Fatal)
 }
 
-async fn refuse(writer: &mut (impl AsyncWrite + Unpin), error: &SqlError) {
+async fn refuse(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), error: &SqlError) {
+    shared.statistics.refused();
+    shared.statistics.error(error.sqlstate().as_str());
     let message = startup::error_message(error);
     let sent = async {
         writer.write_all(&message).await?;
         writer.shutdown().await
     };
     if let Err(error) = sent.await {
-        tracing::debug!(%error, "the client left before it was refused");
+        tracing::debug!(event = "client_left", %error, "the client left before it was refused");
     }
 }
 

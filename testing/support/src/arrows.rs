@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 /// Folders from the lowest level up; a crate may depend on those of smaller numbers only.
-const LEVELS: [(&str, u32); 17] = [
+const LEVELS: [(&str, u32); 18] = [
     ("1-machine", 10),
     ("2-dbms/types", 20),
     ("2-dbms/functions", 21),
@@ -27,7 +27,8 @@ const LEVELS: [(&str, u32); 17] = [
     ("3-services", 30),
     ("4-user", 40),
     ("interfaces/wire", 50),
-    ("interfaces/cli", 51),
+    ("interfaces/http", 51),
+    ("interfaces/cli", 52),
     ("interfaces", 50),
 ];
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
 use tuplix_sql::analyze::TableExpression;
-use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName};
+use tuplix_sql::plan::{AlterTable, Constraint, ConstraintKind, QualifiedName, RelationKind};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Work;
 use super::alter_columns::rows_change;
+use super::comment::{kind_name, kind_of, not_a};
 use crate::bind::Binder;
 use crate::exec::{ColumnSource, RowProgram, compile_rows};
 use crate::layout::Layout;
@@ -39,19 +40,32 @@ impl Work<'_, '_> {
         name: &QualifiedName,
         if_exists: bool,
         actions: &[AlterTable],
+        of: RelationKind,
     ) -> Run<&'static str> {
+        let tag = match of {
+            RelationKind::Table => "ALTER TABLE",
+            RelationKind::View => "ALTER VIEW",
+            RelationKind::MaterializedView => "ALTER MATERIALIZED VIEW",
+        };
         let old = match self.find_table(name) {
             Ok(table) => table,
             Err(error) if if_exists => {
                 self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
-                return Ok("ALTER TABLE");
+                return Ok(tag);
             }
             Err(error) => match self.rename_as_index(name, actions)? {
-                true => return Ok("ALTER TABLE"),
+                true => return Ok(tag),
                 false => return Err(error.into()),
             },
         };
+        // ALTER TABLE knows them all.
+        if of != RelationKind::Table && kind_of(&old) != of {
+            return Err(not_a(&old.name, kind_name(of)).into());
+        }
         self.refuse_altering_view(&old, actions)?;
+        if old.view.is_some() {
+            return self.alter_view(&old, actions).map(|()| tag);
+        }
         if !actions.iter().all(only_names) {
             self.refuse_in_use(&old, "ALTER TABLE")?;
         }
@@ -77,8 +91,14 @@ impl Work<'_, '_> {
             self.alter(&mut change, action, &mut later)?;
         }
         self.add_later(&mut change, &mut later, Pass::Rest)?;
+        let before = change.old.clone();
         self.finish_alteration(change)?;
-        Ok("ALTER TABLE")
+        if actions.iter().any(only_names)
+            && let Some(after) = self.catalog.table(before.id).cloned()
+        {
+            self.follow_names(&before, &after)?;
+        }
+        Ok(tag)
     }
 
     /// The constraints of new columns come when all columns are there.
@@ -105,7 +125,10 @@ impl Work<'_, '_> {
             AlterTable::DropExpression { column, if_exists } => {
                 self.drop_expression(table, column, *if_exists)
             }
-            AlterTable::EnableTrigger { name, enable } => {
+            AlterTable::EnableTrigger { name, all, enable } => {
+                if *all {
+                    table.keys_off = !enable;
+                }
                 super::trigger::enable(table, name.as_deref(), *enable)
             }
             AlterTable::Validate(name) => validate(change, name),
@@ -137,6 +160,11 @@ impl Work<'_, '_> {
             AlterTable::RenameColumn { from, to } => rename_column(table, from, to),
             AlterTable::RenameConstraint { from, to } => self.rename_constraint(table, from, to),
             AlterTable::SetSchema(schema) => self.move_to_schema(table, schema),
+            AlterTable::Owner(role) => self.check_role(role),
+            AlterTable::Options { set, reset } => {
+                super::index::change_options(&mut table.options, set, reset);
+                Ok(())
+            }
         }
     }
 
@@ -164,7 +192,11 @@ impl Work<'_, '_> {
             .map(|column| column.name.clone())
             .collect();
         self.add_constraint(table, constraint)?;
-        if let Some(index) = table.indexes.get(indexes).filter(|index| index.primary) {
+        let made = match &constraint.kind {
+            ConstraintKind::UsingIndex { .. } => table.indexes.iter().find(|index| index.primary),
+            _ => table.indexes.get(indexes),
+        };
+        if let Some(index) = made.filter(|index| index.primary) {
             let names = index.columns.iter().map(|key| table.columns[key.column].name.clone());
             change.not_null.extend(names.filter(|name| nullable.contains(name)));
         }
@@ -303,6 +335,8 @@ fn pass(action: &AlterTable) -> Pass {
         | AlterTable::Rename(_)
         | AlterTable::RenameColumn { .. }
         | AlterTable::RenameConstraint { .. }
+        | AlterTable::Owner(_)
+        | AlterTable::Options { .. }
         | AlterTable::SetSchema(_) => Pass::Rest,
     }
 }
@@ -314,6 +348,8 @@ fn only_names(action: &AlterTable) -> bool {
         AlterTable::Rename(_)
             | AlterTable::RenameColumn { .. }
             | AlterTable::RenameConstraint { .. }
+            | AlterTable::Owner(_)
+            | AlterTable::Options { .. }
             | AlterTable::SetSchema(_)
     )
 }
@@ -386,7 +422,7 @@ fn validate(change: &mut Alteration, name: &str) -> Result<()> {
 /// Names that no column can have.
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"];
 
-fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
+pub(super) fn rename_column(table: &mut TableDef, from: &str, to: &str) -> Result<()> {
     let position = column_of(table, from)?;
     if table.column(to).is_some() {
         let message = format!("column \"{to}\" of relation \"{}\" already exists", table.name);

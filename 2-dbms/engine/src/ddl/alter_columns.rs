@@ -43,11 +43,6 @@ impl Work<'_, '_> {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
         }
-        if column.generated.is_some() {
-            let what = "ADD COLUMN of a generated column";
-            return Err(SqlError::unsupported(what)
-                .hint("Create the table with it, or compute the value where it is read."));
-        }
         table.columns.push(column.clone());
         if let Some(sequence) = sequence {
             self.create_column_sequence(table, sequence)?;
@@ -60,6 +55,13 @@ impl Work<'_, '_> {
         let written = table.columns.last().and_then(|column| column.default.clone());
         let default = drawn.or(written).or_else(|| self.domain_default(column.ty));
         let source = match &default {
+            None if column.generated.is_some() => {
+                let purpose = TableExpression::Generated(table.columns.len() - 1);
+                let text = column.generated.clone().unwrap_or_default();
+                let value = self.bind_over(&change.table, &change.table, &text, purpose)?;
+                refuse_generated(&change.table, &value)?;
+                ColumnSource::Generate(value)
+            }
             None => ColumnSource::Compute(null(column.ty)),
             Some(default) => {
                 let purpose = TableExpression::Default(table.columns.len() - 1);
@@ -104,7 +106,7 @@ impl Work<'_, '_> {
         refuse_distribution_column(&change.table, position)?;
         self.drop_column_dependents(cascade, &change.table, position)?;
         self.drop_column_ties(&mut change.table, position, cascade)?;
-        self.shift_dependencies(change.table.id, position);
+        self.shift_dependencies(&change.table, position)?;
         let mut dropped = BTreeSet::new();
         for check in &change.table.checks {
             let expr =
@@ -118,7 +120,10 @@ impl Work<'_, '_> {
         change.checks.retain(|check| !dropped.contains(check));
         change.not_null.retain(|column| column != name);
         let plain = |part: &tuplix_catalog::IndexColumn| part.expression.is_some() || part.column != position;
-        table.indexes.retain(|index| index.columns.iter().all(plain));
+        table.indexes.retain(|index| index.columns.iter().all(plain) && !index.included.contains(&position));
+        for column in table.indexes.iter_mut().flat_map(|index| &mut index.included) {
+            *column -= usize::from(*column > position);
+        }
         for part in table.indexes.iter_mut().flat_map(|index| &mut index.columns) {
             part.column -= usize::from(part.column > position);
         }
@@ -137,6 +142,20 @@ impl Work<'_, '_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A generated column is computed from columns that are not.
+fn refuse_generated(table: &TableDef, value: &Expr) -> Result<()> {
+    let read = columns_read(value).into_iter().map(|column| &table.columns[column]);
+    match read.into_iter().find(|column| column.generated.is_some()) {
+        Some(column) => {
+            let name = &column.name;
+            let message = format!("cannot use generated column \"{name}\" in column generation expression");
+            Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message)
+                .detail("A generated column cannot reference another generated column."))
+        }
+        None => Ok(()),
     }
 }
 

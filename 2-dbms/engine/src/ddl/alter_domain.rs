@@ -29,7 +29,12 @@ impl Work<'_, '_> {
             }
             AlterDomain::AddCheck { name: given, expression, not_valid } => {
                 let name = domain_check_name(&name.name, domain, given.as_deref())?;
-                domain.checks.push(CheckDef { name, expression: expression.clone(), valid: !not_valid });
+                domain.checks.push(CheckDef {
+                    name,
+                    expression: expression.clone(),
+                    valid: !not_valid,
+                    oid: 0,
+                });
                 validates = !not_valid;
             }
             AlterDomain::DropConstraint { name: check, if_exists } => {

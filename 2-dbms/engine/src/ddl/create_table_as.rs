@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{CatalogChange, ColumnDef, TableDef, TableId};
+use tuplix_catalog::{CatalogChange, ColumnDef, MaterializedDef, TableDef, TableId};
 use tuplix_sql::plan::{CreateTableAs, Statement, StatementKind};
 use tuplix_storage::{Fragment, FragmentSchema};
 use tuplix_types::{Result, SqlError, Tag, TypeId, Value, sqlstate};
@@ -74,13 +74,18 @@ pub(crate) fn from_rows(
     if create.temporary.is_some() {
         table.schema = work.temporary_schema();
     }
+    if let Some(definition) = &create.materialized {
+        table.materialized =
+            Some(MaterializedDef { definition: definition.clone(), populated: create.with_data });
+        work.check_text(&table)?;
+    }
     let rows = fragment.row_count() as u64;
     work.fresh_table(&table, vec![Some(Box::new(fragment))])?;
     work.change(CatalogChange::PutTable(table));
     work.show()?;
     Ok(match create.with_data {
         true => Tag { command: "SELECT", rows: Some(rows) },
-        false => Tag { command: "CREATE TABLE AS", rows: None },
+        false => Tag { command: tag(create), rows: None },
     })
 }
 
@@ -99,7 +104,7 @@ impl Work<'_, '_> {
             return Err(exists(name));
         }
         self.skip(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists, skipping"));
-        Ok(Some(Tag { command: "CREATE TABLE AS", rows: None }))
+        Ok(Some(Tag { command: tag(create), rows: None }))
     }
 
     fn table_of_query(&self, create: &CreateTableAs) -> Result<TableDef> {
@@ -121,8 +126,16 @@ impl Work<'_, '_> {
             None => self.target_schema(&create.name)?,
         };
         let table = TableDef::new(TableId(0), schema, create.name.name.clone(), columns);
-        Ok(TableDef { temporary: create.temporary, ..table })
+        if create.materialized.as_ref().is_some_and(|definition| self.reads_temporary(definition)) {
+            let message = "materialized views must not use temporary tables or views";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        Ok(TableDef { temporary: create.temporary, options: create.options.clone(), ..table })
     }
+}
+
+fn tag(create: &CreateTableAs) -> &'static str {
+    if create.materialized.is_some() { "CREATE MATERIALIZED VIEW" } else { "CREATE TABLE AS" }
 }
 
 fn exists(name: &str) -> SqlError {

@@ -1,7 +1,7 @@
 //! DROP TYPE and DROP DOMAIN, with what depends on them.
 
 use tuplix_catalog::{Catalog, CatalogChange, FunctionDef, TableDef, TypeBody, TypeDef};
-use tuplix_sql::plan::{AlterTable, QualifiedName};
+use tuplix_sql::plan::{AlterTable, QualifiedName, RelationKind};
 use tuplix_types::{SqlError, TypeId, sqlstate};
 
 use super::Work;
@@ -99,7 +99,7 @@ impl Work<'_, '_> {
                 };
                 let column = table.columns[*column].name.clone();
                 let action = AlterTable::DropColumn { column, if_exists: true, cascade: true };
-                self.alter_table(&name, true, &[action]).map(|_| ())
+                self.alter_table(&name, true, &[action], RelationKind::Table).map(|_| ())
             }
             Dependent::Function(function) => {
                 if self.catalog.function(function.id).is_some() {

@@ -31,6 +31,10 @@ impl Work<'_, '_> {
         let found = if own { None } else { Some(self.find_table(&key.parent)?) };
         // As it is to be, when it refers to itself.
         let parent = found.filter(|found| found.id != table.id).unwrap_or_else(|| Arc::new(table.clone()));
+        if parent.query().is_some() {
+            let message = format!("referenced relation \"{}\" is not a table", parent.name);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+        }
         refuse_persistence(table, &parent)?;
         let column = |of: &TableDef, name: &String| {
             of.column(name).ok_or_else(|| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, TableDef, TypeBody, TypeDef};
 use tuplix_sql::analyze::TableExpression;
-use tuplix_sql::plan::{AlterTable, ExprKind, QualifiedName};
+use tuplix_sql::plan::{AlterTable, ExprKind, QualifiedName, RelationKind};
 use tuplix_types::Result;
 
 use super::Work;
@@ -125,7 +125,7 @@ impl Work<'_, '_> {
                 let (schema, table) = (Some(table.schema.clone()), table.name.clone());
                 let table = QualifiedName { schema, name: table, position: None };
                 let action = AlterTable::DropColumn { column, if_exists: true, cascade: true };
-                self.alter_table(&table, true, &[action])?;
+                self.alter_table(&table, true, &[action], RelationKind::Table)?;
             }
             Use::Domain(ty) => {
                 let mut ty = TypeDef::clone(ty);

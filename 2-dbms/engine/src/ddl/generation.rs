@@ -186,7 +186,7 @@ impl Work<'_, '_> {
 }
 
 /// Builds a table's indexes over rows that have none.
-fn index_rows(
+pub(super) fn index_rows(
     catalog: &Catalog,
     fragment: &mut Fragment,
     table: &TableDef,

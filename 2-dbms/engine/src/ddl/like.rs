@@ -55,7 +55,7 @@ impl Work<'_, '_> {
             self.copy_identity(table, first, source)?;
         }
         if like.constraints {
-            let checks = source.checks.iter().map(|check| CheckDef { valid: true, ..check.clone() });
+            let checks = source.checks.iter().map(|check| CheckDef { valid: true, oid: 0, ..check.clone() });
             table.checks.extend(checks);
             // They may name the table that they come from.
             let new = table.name.clone();
@@ -130,6 +130,7 @@ impl Work<'_, '_> {
                 || relation_exists(&self.catalog, &table.schema, name)
         });
         let mut copy = IndexDef { id: IndexId(self.catalog.allocate_oid()), name, ..index.clone() };
+        copy.included.iter_mut().for_each(|column| *column += first);
         for part in &mut copy.columns {
             if part.expression.is_some() {
                 continue;

@@ -6,17 +6,22 @@
 mod alter;
 mod alter_columns;
 mod alter_domain;
+mod alter_routine;
 mod analyze;
 mod comment;
 mod create_table_as;
 mod drop_type;
+mod extension;
 mod foreign_key;
 mod function;
 mod function_uses;
 mod generation;
 mod index;
 mod like;
+mod lock;
 pub(crate) mod names;
+mod owner;
+mod refresh;
 mod remove;
 mod rename;
 mod sequence;
@@ -66,6 +71,8 @@ pub(crate) struct Work<'w, 'n> {
     restarted: Vec<(tuplix_catalog::SequenceId, i64, bool)>,
     /// What the DROP under way names: no object of these holds up another.
     pub dropping: Vec<tuplix_catalog::TableId>,
+    /// Tables that went with others, to be locked before the statement ends.
+    going: Vec<TableId>,
 }
 
 /// Executes one statement and returns its command tag.
@@ -75,6 +82,12 @@ pub(crate) struct Work<'w, 'n> {
 pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) -> Run<Tag> {
     if let Ddl::CreateTableAs(create) = ddl {
         return create_table_as::execute(tx, create, arguments);
+    }
+    if let Ddl::Refresh(refresh) = ddl {
+        return refresh::execute(tx, refresh);
+    }
+    if let Ddl::Lock(lock) = ddl {
+        return lock::execute(tx, lock);
     }
     let mut work = Work::start(tx)?;
     let command = match ddl {
@@ -94,13 +107,30 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::CreateTrigger(create) => work.create_trigger(create),
         Ddl::DropTrigger { name, table, if_exists } => work.drop_trigger(name, table, *if_exists),
         Ddl::RenameTrigger { name, table, to } => work.rename_trigger(name, table, to),
-        Ddl::AlterTable { table, if_exists, actions } => work.alter_table(table, *if_exists, actions),
+        Ddl::AlterTable { table, if_exists, actions, of } => {
+            work.alter_table(table, *if_exists, actions, *of)
+        }
         Ddl::RenameIndex { index, if_exists, to } => work.rename_index(index, *if_exists, to),
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
         Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
+        Ddl::Owner { target, role } => work.alter_owner(target, role),
+        Ddl::AlterRoutine { name, types, kind, change } => {
+            work.alter_routine(name, types.as_deref(), *kind, change)
+        }
+        Ddl::MoveSequence { name, if_exists, schema } => work.move_sequence(name, *if_exists, schema),
+        Ddl::IndexOptions { index, if_exists, set, reset } => {
+            work.index_options(index, *if_exists, set, reset)
+        }
+        Ddl::Reindex { of_table, name, .. } => work.reindex(*of_table, name),
+        Ddl::Extension { name, create: true, lenient } => work.create_extension(name, *lenient),
+        Ddl::Extension { name, create: false, lenient } => work.drop_extension(name, *lenient),
         Ddl::Analyze(statement) => work.analyze(statement),
-        Ddl::CreateTableAs(_) => Err(SqlError::internal("CREATE TABLE AS was not executed as such").into()),
+        Ddl::CreateTableAs(_) | Ddl::Lock(_) | Ddl::Refresh(_) => {
+            Err(SqlError::internal("the statement was not executed as such").into())
+        }
     }?;
+    let going = std::mem::take(&mut work.going);
+    work.tx.lock_for_ddl(&going)?;
     work.show()?;
     Ok(Tag { command, rows: None })
 }
@@ -124,6 +154,7 @@ impl<'w, 'n> Work<'w, 'n> {
             unseen: false,
             restarted: Vec::new(),
             dropping,
+            going: Vec::new(),
         };
         work.sweep_temporary()?;
         Ok(work)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tuplix_catalog::{CatalogChange, FunctionDef, FunctionId, SequenceDef, TableDef, TableId};
-use tuplix_sql::plan::{Drop, DropKind, QualifiedName};
+use tuplix_sql::plan::{Drop, DropKind, QualifiedName, RelationKind, RoutineKind};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::{Work, undefined_table};
@@ -11,7 +11,7 @@ use crate::stop::Run;
 
 impl Work<'_, '_> {
     pub(super) fn drop(&mut self, drop: &Drop) -> Run<&'static str> {
-        let relations = matches!(drop.kind, DropKind::Table | DropKind::View);
+        let relations = matches!(drop.kind, DropKind::Table | DropKind::View | DropKind::MaterializedView);
         let ids: Vec<_> =
             drop.names.iter().map(|(name, _)| self.find_table(name).ok().map(|t| t.id)).collect();
         if relations {
@@ -24,11 +24,12 @@ impl Work<'_, '_> {
             }
             match drop.kind {
                 DropKind::Table => self.drop_table(drop, name)?,
-                DropKind::View => self.drop_view(drop, name)?,
+                DropKind::View => self.drop_view(drop, name, RelationKind::View)?,
+                DropKind::MaterializedView => self.drop_view(drop, name, RelationKind::MaterializedView)?,
                 DropKind::Sequence => self.drop_sequence(drop, name)?,
                 DropKind::Index => self.drop_index(drop, name)?,
                 DropKind::Schema => self.drop_schema(drop, name)?,
-                DropKind::Function | DropKind::Procedure => {
+                DropKind::Function | DropKind::Procedure | DropKind::Routine => {
                     self.drop_function(drop, name, types.as_deref())?
                 }
             }
@@ -36,11 +37,13 @@ impl Work<'_, '_> {
         Ok(match drop.kind {
             DropKind::Table => "DROP TABLE",
             DropKind::View => "DROP VIEW",
+            DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
             DropKind::Index => "DROP INDEX",
             DropKind::Sequence => "DROP SEQUENCE",
             DropKind::Schema => "DROP SCHEMA",
             DropKind::Function => "DROP FUNCTION",
             DropKind::Procedure => "DROP PROCEDURE",
+            DropKind::Routine => "DROP ROUTINE",
         })
     }
 
@@ -163,7 +166,7 @@ impl Work<'_, '_> {
                 sequences.iter().map(|s| format!("sequence {schema}.{} depends on schema {schema}", s.name)),
             );
             lines.extend(tables.iter().map(|table| {
-                let kind = if table.view.is_some() { "view" } else { "table" };
+                let kind = &super::comment::kind_name(super::comment::kind_of(table))["a ".len()..];
                 format!("{kind} {} depends on schema {schema}", table.qualified_name())
             }));
             lines.extend(
@@ -204,7 +207,12 @@ impl Work<'_, '_> {
     }
 
     fn drop_function(&mut self, drop: &Drop, name: &QualifiedName, types: Option<&[TypeId]>) -> Run<()> {
-        match self.find_function(name, types, drop.kind) {
+        let kind = match drop.kind {
+            DropKind::Procedure => RoutineKind::Procedure,
+            DropKind::Routine => RoutineKind::Routine,
+            _ => RoutineKind::Function,
+        };
+        match self.find_function(name, types, kind) {
             Ok(id) => {
                 self.drop_function_dependents(drop.cascade, id)?;
                 if let Some(function) = self.catalog.function(id).cloned() {
@@ -224,24 +232,39 @@ impl Work<'_, '_> {
         &self,
         name: &QualifiedName,
         types: Option<&[TypeId]>,
-        kind: DropKind,
+        kind: RoutineKind,
     ) -> Result<FunctionId> {
         let schemas: Vec<&String> = match &name.schema {
             Some(schema) => vec![schema],
             None => self.search_path.iter().collect(),
         };
-        let is_procedure = kind == DropKind::Procedure;
+        let of_kind = |function: &FunctionDef| match kind {
+            RoutineKind::Function => !function.is_procedure,
+            RoutineKind::Procedure => function.is_procedure,
+            RoutineKind::Routine => true,
+        };
         let matches = |function: &FunctionDef| {
-            function.is_procedure == is_procedure
+            of_kind(function)
                 && types.is_none_or(|types| function.inputs().map(|input| input.ty).eq(types.iter().copied()))
         };
-        let found: Vec<_> = schemas
-            .into_iter()
-            .flat_map(|schema| self.catalog.functions_named(schema, &name.name))
-            .filter(|function| matches(function))
-            .map(|function| function.id)
-            .collect();
-        let kind = if is_procedure { "procedure" } else { "function" };
+        let named =
+            || schemas.iter().copied().flat_map(|schema| self.catalog.functions_named(schema, &name.name));
+        let found: Vec<_> =
+            named().filter(|function| matches(function)).map(|function| function.id).collect();
+        let same = |function: &&Arc<FunctionDef>| {
+            types.is_none_or(|types| function.inputs().map(|input| input.ty).eq(types.iter().copied()))
+        };
+        if let (true, Some(other)) = (found.is_empty(), named().find(same)) {
+            let wanted = if kind == RoutineKind::Procedure { "procedure" } else { "function" };
+            let shown = if types.is_some() { other.signature() } else { name.name.clone() };
+            let message = format!("{shown} is not a {wanted}");
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+        }
+        let kind = match kind {
+            RoutineKind::Function => "function",
+            RoutineKind::Procedure => "procedure",
+            RoutineKind::Routine => "routine",
+        };
         match found[..] {
             [id] => Ok(id),
             [] => {

@@ -53,7 +53,7 @@ impl Work<'_, '_> {
         schemas.into_iter().find_map(|schema| self.catalog.table_of_index(schema, &name.name)).cloned()
     }
 
-    fn refuse_name(&self, schema: &str, name: &str) -> Result<()> {
+    pub(super) fn refuse_name(&self, schema: &str, name: &str) -> Result<()> {
         if relation_exists(&self.catalog, schema, name) {
             let message = format!("relation \"{name}\" already exists");
             return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message));
@@ -190,14 +190,16 @@ impl Work<'_, '_> {
             self.change(CatalogChange::PutSequence(moved));
         }
         defaults.into_iter().for_each(|table| self.change(CatalogChange::PutTable(table)));
-        for table in ids.iter().filter_map(|id| self.catalog.table(*id).cloned()).collect::<Vec<_>>() {
-            let mut table = TableDef::clone(&table);
+        for id in ids {
+            let Some(old) = self.catalog.table(id).cloned() else { continue };
+            let mut table = TableDef::clone(&old);
             in_expressions(&mut table, "", "")?;
             to.clone_into(&mut table.schema);
             match table.view {
-                Some(_) => self.change(CatalogChange::PutTable(table)),
-                None => self.put_table(table)?,
+                Some(_) => self.change(CatalogChange::PutTable(table.clone())),
+                None => self.put_table(table.clone())?,
             }
+            self.follow_names(&old, &table)?;
         }
         for function in functions {
             let mut function = FunctionDef::clone(&function);

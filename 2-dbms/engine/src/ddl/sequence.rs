@@ -149,6 +149,39 @@ impl Work<'_, '_> {
             return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
         }
         let moved = SequenceDef { name: to.to_owned(), ..(*found).clone() };
+        self.put_sequence_elsewhere(&found, moved);
+        Ok("ALTER SEQUENCE")
+    }
+
+    /// ALTER SEQUENCE ... SET SCHEMA
+    pub(super) fn move_sequence(
+        &mut self,
+        name: &QualifiedName,
+        if_exists: bool,
+        schema: &str,
+    ) -> Run<&'static str> {
+        let Some(found) = self.sequence_or_skip(name, if_exists)? else { return Ok("ALTER SEQUENCE") };
+        if let Some(table) = found.owner.and_then(|owner| self.catalog.table(owner.table)) {
+            let message = "cannot move an owned sequence into another schema";
+            let detail = format!("Sequence \"{}\" is linked to table \"{}\".", found.name, table.name);
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message).detail(detail).into());
+        }
+        let target =
+            QualifiedName { schema: Some(schema.to_owned()), name: found.name.clone(), position: None };
+        let schema = self.target_schema(&target)?;
+        if schema == found.schema {
+            return Ok("ALTER SEQUENCE");
+        }
+        if relation_exists(&self.catalog, &schema, &found.name) {
+            let message = format!("relation \"{}\" already exists in schema \"{schema}\"", found.name);
+            return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, message).into());
+        }
+        self.put_sequence_elsewhere(&found, SequenceDef { schema, ..SequenceDef::clone(&found) });
+        Ok("ALTER SEQUENCE")
+    }
+
+    /// Gives a sequence another name or schema, also in the defaults that draw from it.
+    fn put_sequence_elsewhere(&mut self, found: &SequenceDef, moved: SequenceDef) {
         let new = format!("{}.{}", quote_ident(&moved.schema), quote_ident(&moved.name));
         let renamed = |id: SequenceId| (id == found.id).then(|| new.clone());
         for (id, column) in self.defaults_with(found.id) {
@@ -160,7 +193,6 @@ impl Work<'_, '_> {
             self.change(CatalogChange::PutTable(table));
         }
         self.change(CatalogChange::PutSequence(moved));
-        Ok("ALTER SEQUENCE")
     }
 
     fn owner(

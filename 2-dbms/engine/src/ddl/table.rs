@@ -62,6 +62,7 @@ impl Work<'_, '_> {
         let id = TableId(self.catalog.allocate_oid());
         let mut table = TableDef {
             temporary: create.temporary,
+            options: create.options.clone(),
             ..TableDef::new(id, schema, name.clone(), create.columns.clone())
         };
         for (first, like, source) in &likes {
@@ -99,22 +100,90 @@ impl Work<'_, '_> {
                     table.columns[column.column].not_null = true;
                 }
                 let name = self.constraint_name(table, constraint, None, "pkey")?;
-                self.push_index(table, name, key, true)
+                let included = self.included_columns(table, &constraint.included)?;
+                self.push_index(table, name, (key, included), true)
             }
             ConstraintKind::Unique(columns) => {
                 let key = self.key_columns(table, columns, constraint)?;
-                let joined = columns.join("_");
+                let joined = [&columns[..], &constraint.included].concat().join("_");
                 let name = self.constraint_name(table, constraint, Some(&joined), "key")?;
-                self.push_index(table, name, key, false)
+                let included = self.included_columns(table, &constraint.included)?;
+                self.push_index(table, name, (key, included), false)
             }
             ConstraintKind::Check { expression, column } => {
                 let name = self.constraint_name(table, constraint, column.as_deref(), "check")?;
                 let valid = !constraint.not_valid;
-                table.checks.push(CheckDef { name, expression: expression.clone(), valid });
+                table.checks.push(CheckDef { name, expression: expression.clone(), valid, oid: 0 });
                 Ok(())
             }
             ConstraintKind::ForeignKey(key) => self.add_foreign_key(table, constraint, key),
+            ConstraintKind::UsingIndex { index, primary } => {
+                self.key_of_index(table, constraint, index, *primary)
+            }
         }
+    }
+
+    /// PRIMARY KEY and UNIQUE USING INDEX: the index is the constraint's from now on.
+    fn key_of_index(
+        &mut self,
+        table: &mut TableDef,
+        constraint: &Constraint,
+        index: &str,
+        primary: bool,
+    ) -> Result<()> {
+        let at = |error: SqlError| error.at(constraint.position);
+        let Some(place) = table.indexes.iter().position(|other| other.name == index) else {
+            let elsewhere = self.catalog.table_of_index(&table.schema, index).is_some();
+            let (state, message) = if elsewhere {
+                let message = format!("index \"{index}\" does not belong to table \"{}\"", table.name);
+                (sqlstate::WRONG_OBJECT_TYPE, message)
+            } else {
+                (sqlstate::UNDEFINED_OBJECT, format!("index \"{index}\" does not exist"))
+            };
+            return Err(at(SqlError::new(state, message)));
+        };
+        let found = &table.indexes[place];
+        if found.constraint {
+            let message = format!("index \"{index}\" is already associated with a constraint");
+            return Err(at(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)));
+        }
+        if primary && table.primary_key().is_some() {
+            let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+            return Err(at(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message)));
+        }
+        let refused = [
+            (!found.unique, format!("\"{index}\" is not a unique index")),
+            (
+                found.columns.iter().any(|key| key.expression.is_some()),
+                format!("index \"{index}\" contains expressions"),
+            ),
+            (found.predicate.is_some(), format!("\"{index}\" is a partial index")),
+            (
+                found.columns.iter().any(|key| key.descending || key.nulls_first || key.class.is_some()),
+                format!("index \"{index}\" column number 1 does not have default sorting behavior"),
+            ),
+        ];
+        if let Some((_, message)) = refused.into_iter().find(|(refused, _)| *refused) {
+            return Err(at(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                .detail("Cannot create a primary key or unique constraint using such an index.")));
+        }
+        if let Some(name) = constraint.name.as_ref().filter(|name| *name != index) {
+            self.constraint_name(table, constraint, None, "key")?;
+            let message = format!(
+                "ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{index}\" to \"{name}\""
+            );
+            self.skip(sqlstate::SUCCESSFUL_COMPLETION, message);
+        }
+        let columns: Vec<usize> = table.indexes[place].columns.iter().map(|key| key.column).collect();
+        let found = &mut table.indexes[place];
+        if let Some(name) = &constraint.name {
+            name.clone_into(&mut found.name);
+        }
+        (found.constraint, found.primary) = (true, primary);
+        for column in columns.into_iter().filter(|_| primary) {
+            table.columns[column].not_null = true;
+        }
+        Ok(())
     }
 
     fn key_columns(
@@ -181,7 +250,7 @@ impl Work<'_, '_> {
         &mut self,
         table: &mut TableDef,
         name: String,
-        columns: Vec<IndexColumn>,
+        (columns, included): (Vec<IndexColumn>, Vec<usize>),
         primary: bool,
     ) -> Result<()> {
         check_distribution_in_key(table, &name, &columns)?;
@@ -195,6 +264,8 @@ impl Work<'_, '_> {
             primary,
             constraint: true,
             predicate: None,
+            included,
+            options: Vec::new(),
         };
         self.append_index(table, index)
     }

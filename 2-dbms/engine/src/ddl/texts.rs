@@ -170,7 +170,7 @@ impl Work<'_, '_> {
     }
 
     fn check_table_texts(&self, table: &TableDef) -> Result<()> {
-        if table.view.is_some() { self.check_text(table) } else { self.check_expressions(table) }
+        if table.query().is_some() { self.check_text(table) } else { self.check_expressions(table) }
     }
 
     /// The types of a schema, with another schema's name.

@@ -18,6 +18,12 @@ impl Work<'_, '_> {
     pub(super) fn create_trigger(&mut self, create: &CreateTrigger) -> Run<&'static str> {
         let old = self.find_table(&create.table)?;
         refuse_combination(create)?;
+        if old.materialized.is_some() {
+            let message = format!("relation \"{}\" cannot have triggers", old.name);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
+                .detail("This operation is not supported for materialized views.")
+                .into());
+        }
         self.tx.lock_for_ddl(&[old.id])?;
         let mut table = TableDef::clone(&old);
         let columns = create.columns.iter().map(|name| super::alter::column_of(&table, name));
@@ -207,7 +213,7 @@ pub(super) fn enable(table: &mut TableDef, name: Option<&str>, enable: bool) -> 
     }
 }
 
-fn undefined_trigger(name: &str, table: &str) -> SqlError {
+pub(super) fn undefined_trigger(name: &str, table: &str) -> SqlError {
     let message = format!("trigger \"{name}\" for table \"{table}\" does not exist");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
 }

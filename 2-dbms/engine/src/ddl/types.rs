@@ -218,6 +218,7 @@ impl Work<'_, '_> {
                 name,
                 expression: expression.clone(),
                 valid: true,
+                oid: 0,
             });
         }
         self.create_type(&create.name, UserKind::Domain, TypeBody::Domain(domain)).map(|_| ())

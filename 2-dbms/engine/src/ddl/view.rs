@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tuplix_catalog::{
     CatalogChange, ColumnDef, Dependency, FunctionId, OnCommit, TableDef, TableId, ViewDef,
 };
-use tuplix_sql::plan::{AlterTable, CreateView, Drop, OutputColumn, QualifiedName};
+use tuplix_sql::parser::{RelationEdit, edit_relation};
+use tuplix_sql::plan::{AlterTable, CreateView, Drop, OutputColumn, QualifiedName, RelationKind};
 use tuplix_types::{Result, Severity, SqlError, sqlstate, typmod};
 
+use super::comment::{kind_name, kind_of, not_a};
 use super::names::relation_exists;
 use super::{Work, undefined_table};
 use crate::bind::Binder;
@@ -64,7 +66,7 @@ impl Work<'_, '_> {
     }
 
     /// Whether a query reads something temporary.
-    fn reads_temporary(&self, definition: &ViewDef) -> bool {
+    pub(super) fn reads_temporary(&self, definition: &ViewDef) -> bool {
         definition.dependencies.iter().any(|dependency| match dependency {
             Dependency::Relation(id, _) => {
                 self.catalog.table(*id).is_some_and(|table| table.temporary.is_some())
@@ -94,7 +96,8 @@ impl Work<'_, '_> {
     /// The kept text must mean what was written.
     pub(super) fn check_text(&self, view: &TableDef) -> Result<()> {
         let mut catalog = self.catalog.clone();
-        catalog.apply(CatalogChange::PutTable(view.clone()));
+        // A materialized view's query binds as a view's does.
+        catalog.apply(CatalogChange::PutTable(TableDef { view: view.query().cloned(), ..view.clone() }));
         let schema = Schema { catalog, layout: Layout::default(), version: 0 };
         let path = Vec::new();
         let text = format!(
@@ -109,20 +112,29 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn drop_view(&mut self, drop: &Drop, name: &QualifiedName) -> Result<()> {
+    /// DROP VIEW and DROP MATERIALIZED VIEW
+    pub(super) fn drop_view(&mut self, drop: &Drop, name: &QualifiedName, kind: RelationKind) -> Result<()> {
         match self.find_table(name) {
-            Ok(view) if view.view.is_none() => {
-                let message = format!("\"{}\" is not a view", view.name);
-                Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message)
-                    .hint("Use DROP TABLE to remove a table."))
+            Ok(view) if kind_of(&view) != kind => {
+                let (what, hint) = match kind_of(&view) {
+                    RelationKind::Table => ("Use DROP TABLE to remove a table.", kind),
+                    RelationKind::View => ("Use DROP VIEW to remove a view.", kind),
+                    RelationKind::MaterializedView => {
+                        ("Use DROP MATERIALIZED VIEW to remove a materialized view.", kind)
+                    }
+                };
+                Err(not_a(&view.name, kind_name(hint)).hint(what))
             }
             Ok(view) => {
+                self.refuse_in_use(&view, "DROP VIEW")?;
                 self.drop_relation_dependents(drop.cascade, &view)?;
-                self.change(CatalogChange::DropTable(view.id));
+                self.going.push(view.id);
+                self.remove_table(view.id);
                 Ok(())
             }
             Err(_) => {
-                let message = undefined_table(name).message().replace("relation", "view");
+                let word = if kind == RelationKind::View { "view" } else { "materialized view" };
+                let message = undefined_table(name).message().replace("relation", word);
                 self.missing(drop, SqlError::new(sqlstate::UNDEFINED_TABLE, message))
             }
         }
@@ -130,9 +142,13 @@ impl Work<'_, '_> {
 
     /// 42809 when a view stands where a table must.
     pub(super) fn refuse_view(&self, table: &TableDef, wanted: &str, hint: Option<&str>) -> Result<()> {
-        if table.view.is_none() {
+        if table.view.is_none() && (table.materialized.is_none() || wanted != "a table") {
             return Ok(());
         }
+        let hint = hint.map(|hint| match table.materialized {
+            Some(_) => "Use DROP MATERIALIZED VIEW to remove a materialized view.",
+            None => hint,
+        });
         let error = SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{}\" is not {wanted}", table.name));
         Err(match hint {
             Some(hint) => error.hint(hint),
@@ -140,26 +156,89 @@ impl Work<'_, '_> {
         })
     }
 
-    /// ALTER TABLE of a view, or of a table whose names a view's text has.
+    /// ALTER TABLE of a view, or of a table that a view reads.
     pub(super) fn refuse_altering_view(&self, table: &TableDef, actions: &[AlterTable]) -> Result<()> {
         for action in actions {
             match action {
-                AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {
-                    if !self.dependents(&[table.id], &[]).is_empty() {
-                        let what = "renaming what a view reads";
-                        return Err(
-                            SqlError::unsupported(what).hint("Drop the view first and create it again.")
-                        );
-                    }
-                    if matches!(action, AlterTable::RenameColumn { .. }) && table.view.is_some() {
-                        return Err(SqlError::unsupported("renaming a view's column"));
-                    }
+                AlterTable::SetDefault { .. } if table.view.is_some() => {
+                    return Err(SqlError::unsupported("a default of a view's column"));
                 }
+                AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {}
+                AlterTable::Owner(_) | AlterTable::Options { .. } => {}
                 AlterTable::SetType { column, .. } if table.view.is_none() => {
                     self.refuse_new_type(table, column)?;
                 }
                 _ => self.refuse_view(table, "a table", None)?,
             }
+        }
+        Ok(())
+    }
+
+    /// ALTER VIEW, and ALTER TABLE of a view.
+    pub(super) fn alter_view(&mut self, old: &TableDef, actions: &[AlterTable]) -> Run<()> {
+        let mut view = old.clone();
+        for action in actions {
+            match action {
+                AlterTable::Rename(to) => {
+                    self.refuse_name(&view.schema, to)?;
+                    to.clone_into(&mut view.name);
+                }
+                AlterTable::RenameColumn { from, to } => super::alter::rename_column(&mut view, from, to)?,
+                AlterTable::SetSchema(schema) => self.move_to_schema(&mut view, schema)?,
+                AlterTable::Owner(role) => self.check_role(role)?,
+                AlterTable::Options { set, reset } => {
+                    super::index::change_options(&mut view.options, set, reset);
+                }
+                _ => self.refuse_view(&view, "a table", None)?,
+            }
+        }
+        self.change(CatalogChange::PutTable(view.clone()));
+        Ok(self.follow_names(old, &view)?)
+    }
+
+    /// Lets the views that read a relation go on meaning it after it, or a column of it, was given another name.
+    pub(super) fn follow_names(&mut self, old: &TableDef, new: &TableDef) -> Result<()> {
+        let names =
+            |table: &TableDef| table.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let (before, after) = (names(old), names(new));
+        if before.len() == after.len() && before != after {
+            self.edit_readers(old.id, (&new.schema, &new.name), RelationEdit::Columns(&before))?;
+        }
+        if (&old.schema, &old.name) != (&new.schema, &new.name) {
+            let edit = RelationEdit::Name(&new.schema, &new.name);
+            self.edit_readers(old.id, (&old.schema, &old.name), edit)?;
+        }
+        let readers: Vec<Arc<TableDef>> = self.readers(old.id).cloned().collect();
+        for view in readers {
+            // `schema.table.column` would have to be written anew.
+            self.check_text(&view).map_err(|error| {
+                let what = format!("renaming what the query of \"{}\" names with its schema", view.name);
+                SqlError::unsupported(what)
+                    .detail(error.message().to_owned())
+                    .hint("Drop the view first and create it again.")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The views that read a relation themselves.
+    fn readers(&self, id: TableId) -> impl Iterator<Item = &Arc<TableDef>> {
+        let reads = move |view: &&Arc<TableDef>| {
+            let mut on = definition(view).dependencies.iter();
+            on.any(|on| matches!(on, Dependency::Relation(other, _) if *other == id))
+        };
+        self.views().filter(reads)
+    }
+
+    /// Changes what the queries of views call a relation.
+    fn edit_readers(&mut self, id: TableId, name: (&str, &str), edit: RelationEdit<'_>) -> Result<()> {
+        let views: Vec<Arc<TableDef>> = self.readers(id).cloned().collect();
+        for view in views {
+            let mut changed = TableDef::clone(&view);
+            if let Some(definition) = query_mut(&mut changed) {
+                definition.query = edit_relation(&definition.query, name, edit)?;
+            }
+            self.change(CatalogChange::PutTable(changed));
         }
         Ok(())
     }
@@ -218,11 +297,14 @@ impl Work<'_, '_> {
     }
 
     /// The columns behind one that is dropped move up.
-    pub(super) fn shift_dependencies(&mut self, table: TableId, dropped: usize) {
+    pub(super) fn shift_dependencies(&mut self, of: &TableDef, dropped: usize) -> Result<()> {
+        let table = of.id;
+        self.edit_readers(table, (&of.schema, &of.name), RelationEdit::Without(dropped))?;
         let views: Vec<Arc<TableDef>> = self.views().cloned().collect();
         for view in views {
             let mut shifted = TableDef::clone(&view);
-            for on in shifted.view.iter_mut().flat_map(|definition| &mut definition.dependencies) {
+            for on in query_mut(&mut shifted).into_iter().flat_map(|definition| &mut definition.dependencies)
+            {
                 if let Dependency::Relation(id, columns) = on
                     && *id == table
                 {
@@ -233,6 +315,7 @@ impl Work<'_, '_> {
                 self.change(CatalogChange::PutTable(shifted));
             }
         }
+        Ok(())
     }
 
     /// 0A000 when a view reads a column whose type is to change.
@@ -296,12 +379,15 @@ impl Work<'_, '_> {
             }
         };
         self.tx.notice(notice.severity(Severity::Notice));
-        views.iter().for_each(|view| self.change(CatalogChange::DropTable(view.id)));
+        for view in views {
+            self.going.push(view.id);
+            self.remove_table(view.id);
+        }
         Ok(())
     }
 
     fn views(&self) -> impl Iterator<Item = &Arc<TableDef>> {
-        self.catalog.tables().filter(|table| table.view.is_some())
+        self.catalog.tables().filter(|table| table.query().is_some())
     }
 
     /// The views that depend on objects, those of views too, each with what it depends on unless that is one of these objects.
@@ -331,7 +417,7 @@ impl Work<'_, '_> {
 
     /// `table t`, `view other.v`
     fn relation_text(&self, table: &TableDef) -> String {
-        let kind = if table.view.is_some() { "view" } else { "table" };
+        let kind = &kind_name(kind_of(table))["a ".len()..];
         let visible = self.catalog.table_on_path(&self.search_path, &table.name);
         match visible {
             Some(visible) if visible.id == table.id => format!("{kind} {}", table.name),
@@ -340,9 +426,17 @@ impl Work<'_, '_> {
     }
 }
 
+/// The query of a view or materialized view.
+fn query_mut(table: &mut TableDef) -> Option<&mut ViewDef> {
+    match (&mut table.view, &mut table.materialized) {
+        (Some(definition), _) => Some(definition),
+        (None, made) => made.as_mut().map(|made| &mut made.definition),
+    }
+}
+
 fn definition(view: &TableDef) -> &ViewDef {
     static NONE: ViewDef = ViewDef { query: String::new(), dependencies: Vec::new(), check_option: None };
-    view.view.as_ref().unwrap_or(&NONE)
+    view.query().unwrap_or(&NONE)
 }
 
 /// A view that others may read already keeps its columns; new ones may follow (`checkViewTupleDesc`).

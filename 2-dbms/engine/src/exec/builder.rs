@@ -8,7 +8,7 @@ use tuplix_catalog::{Catalog, TableDef, TableId};
 use tuplix_machine::Machine;
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
-use tuplix_types::{Result, SqlError};
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cost::{Asked, Estimate, Estimator};
 use super::cte::StoredCte;
@@ -262,7 +262,13 @@ impl<'a> Builder<'a> {
         if let Some(TableAccess { placement: Placement::Locked(by), .. }) = access {
             self.locked_by.set(Some(*by));
         }
-        access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))
+        let access = access.ok_or_else(|| SqlError::internal(format!("table {} has no place", table.0)))?;
+        if access.table.materialized.as_ref().is_some_and(|made| !made.populated) {
+            let message = format!("materialized view \"{}\" has not been populated", access.table.name);
+            return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .hint("Use the REFRESH MATERIALIZED VIEW command."));
+        }
+        Ok(access)
     }
 
     /// The statistics.

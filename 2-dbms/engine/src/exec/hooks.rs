@@ -107,11 +107,14 @@ impl Builder<'_> {
         let before: Vec<_> = is(true, TriggerTiming::Before).collect();
         // A trigger may set what the statement does not.
         let may_set = |columns: &[usize]| !before.is_empty() || columns.iter().any(sets);
-        let references = table.foreign_keys.iter().filter(|key| makes_rows && may_set(&key.columns));
+        let keys_on = !table.keys_off;
+        let references =
+            table.foreign_keys.iter().filter(|key| keys_on && makes_rows && may_set(&key.columns));
         let references = references
             .map(|key| Reference::new(self.context.layout, access, key))
             .collect::<Result<Vec<_>>>()?;
         let referrers = self.context.catalog.references_to(table.id).filter(|(_, key)| match event {
+            _ if !keys_on => false,
             TriggerEvent::Delete => true,
             TriggerEvent::Update => may_set(&key.parent_columns),
             TriggerEvent::Insert | TriggerEvent::Truncate => false,
@@ -234,7 +237,7 @@ impl Hooks {
 
     /// BEFORE STATEMENT triggers.
     pub(crate) fn begin(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
-        if self.before_statement.is_empty() || !exec.events.begins(self.after.access.table.id, self.event) {
+        if self.before_statement.is_empty() || !exec.events().begins(self.after.access.table.id, self.event) {
             return Ok(());
         }
         for call in &self.before_statement {
@@ -246,7 +249,7 @@ impl Hooks {
     /// AFTER STATEMENT triggers come when the whole statement ends.
     pub(crate) fn end(&self, exec: &mut Exec<'_, '_>) {
         if !self.after.statement.is_empty() {
-            exec.events.push_end(&self.after, self.event);
+            exec.events().push_end(&self.after, self.event);
         }
     }
 
@@ -411,7 +414,7 @@ impl Hooks {
         }
         let has_consequences = !(references.is_empty() && referrers.is_empty() && triggers.is_empty());
         if has_consequences || self.captures {
-            exec.events.push(&self.after, self.event, Rows2 { old, new, references, referrers, triggers });
+            exec.events().push(&self.after, self.event, Rows2 { old, new, references, referrers, triggers });
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ struct ConflictUpdate {
 /// Slots to copy from and to.
 type Copies = Vec<(usize, usize)>;
 
-struct InsertRows {
+pub(crate) struct InsertRows {
     access: TableAccess,
     source: Source,
     /// The new row.
@@ -76,6 +76,14 @@ struct InsertRows {
 impl Builder<'_> {
     /// Compiles an INSERT.
     pub(crate) fn insert(&mut self, insert: &Insert, columns: Vec<TypeId>) -> Result<QueryCode> {
+        let code = self.insert_rows(insert)?;
+        let out = code.out;
+        self.estimate = self.estimate.changing(columns.is_empty());
+        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
+    }
+
+    /// Compiles an INSERT but for what takes its rows.
+    pub(crate) fn insert_rows(&mut self, insert: &Insert) -> Result<InsertRows> {
         let access = self.table(insert.table)?.clone();
         let width = access.table.columns.len();
         let source = match &insert.source {
@@ -101,7 +109,7 @@ impl Builder<'_> {
         let view_checks = self.view_checks(&insert.view_checks)?;
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());
-        let code = InsertRows {
+        Ok(InsertRows {
             access,
             source,
             first,
@@ -115,9 +123,7 @@ impl Builder<'_> {
             view_checks,
             returning,
             out,
-        };
-        self.estimate = self.estimate.changing(columns.is_empty());
-        Ok(QueryCode { rows: self.operator(code), first: out, width: columns.len(), types: columns })
+        })
     }
 
     /// ON CONFLICT, and where RETURNING reads an inserted row: slots to copy from and to.
@@ -156,6 +162,31 @@ impl Builder<'_> {
 }
 
 impl InsertRows {
+    /// The slots that [`InsertRows::compute`] fills.
+    pub(crate) fn targets(&self) -> &[usize] {
+        &self.targets
+    }
+
+    /// Triggers, generated columns, foreign keys.
+    pub(crate) fn hooks(&self) -> Option<&Hooks> {
+        self.hooks.as_ref()
+    }
+
+    /// Computes the values of an INSERT of one row.
+    pub(crate) fn compute(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        if let Source::One(codes) = &self.source {
+            for (number, code) in codes.iter().enumerate() {
+                code.run_into(exec, self.targets[number])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts the row that [`InsertRows::compute`] has computed.
+    pub(crate) fn insert_computed(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.insert(exec, None)
+    }
+
     /// Inserts the row whose source columns are in place. False when a conflict made it nothing.
     #[inline(always)]
     fn insert(&self, exec: &mut Exec<'_, '_>, touched: Option<&mut BTreeSet<RowRef>>) -> Run<bool> {

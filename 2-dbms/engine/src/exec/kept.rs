@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tuplix_catalog::TableId;
-use tuplix_sql::plan::{ConflictAction, Expr, From, InsertSource, Query, QueryBody, RelationId};
+use tuplix_sql::plan::{ConflictAction, Expr, From, InsertSource, MergeChange, Query, QueryBody, RelationId};
 use tuplix_types::{Result, SqlError};
 
 use super::access_path::Wish;
@@ -148,6 +148,13 @@ fn late_in_change(query: &Query, late: &mut Late) {
             note(&mut update.returning.iter().chain(checks));
         }
         QueryBody::Delete(delete) => note(&mut delete.returning.iter()),
+        QueryBody::Merge(merge) => {
+            for action in &merge.actions {
+                if let MergeChange::Insert(insert) = &action.change {
+                    note(&mut insert.defaults.iter().map(|(_, default)| default));
+                }
+            }
+        }
         QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. } => {}
     }
 }
@@ -180,6 +187,7 @@ fn target(query: &Query) -> Option<(TableId, bool)> {
         QueryBody::Insert(insert) => Some((insert.table, false)),
         QueryBody::Update(update) => Some((update.table, true)),
         QueryBody::Delete(delete) => Some((delete.table, true)),
+        QueryBody::Merge(merge) => Some((merge.table, true)),
         QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. } => None,
     }
 }

@@ -41,6 +41,7 @@ mod join;
 mod join_order;
 mod kept;
 mod measured;
+mod merge;
 mod numbers;
 mod ordered_set;
 mod populate;
@@ -109,6 +110,8 @@ pub enum Tag {
     Update,
     /// DELETE
     Delete,
+    /// MERGE
+    Merge,
 }
 
 impl Tag {
@@ -119,6 +122,7 @@ impl Tag {
             Tag::Insert => "INSERT",
             Tag::Update => "UPDATE",
             Tag::Delete => "DELETE",
+            Tag::Merge => "MERGE",
         }
     }
 }
@@ -206,6 +210,7 @@ fn tag_of(body: &QueryBody) -> Tag {
         QueryBody::Insert(_) => Tag::Insert,
         QueryBody::Update(_) => Tag::Update,
         QueryBody::Delete(_) => Tag::Delete,
+        QueryBody::Merge(_) => Tag::Merge,
     }
 }
 

@@ -123,6 +123,7 @@ impl Builder<'_> {
             QueryBody::Insert(insert) => return self.insert(insert, columns),
             QueryBody::Update(update) => return self.update(update, columns),
             QueryBody::Delete(delete) => return self.delete(delete, columns),
+            QueryBody::Merge(merge) => return self.merge(merge),
         };
         self.finish(query, body, width, columns)
     }

@@ -16,11 +16,15 @@ pub(crate) enum ColumnSource {
     Keep(usize),
     /// An expression over the old row.
     Compute(Expr),
+    /// An expression over the new row's other columns.
+    Generate(Expr),
 }
 
 /// See the module.
 pub(crate) struct RowProgram {
     columns: Vec<(Option<usize>, Option<Code>)>,
+    /// Columns computed from the others.
+    generated: Vec<(usize, Code)>,
     /// Columns of the new row that must not be NULL, with the error if one is.
     not_null: Vec<(usize, SqlError)>,
     /// CHECKs over the new row, with the error of one that does not hold.
@@ -53,8 +57,14 @@ pub(crate) fn compile_rows(
     let slots_from = |first: usize, count: usize| (first..first + count).map(Some).collect::<Vec<_>>();
     let (old_slots, new_slots) = (slots_from(first_old, width), slots_from(first_new, new.columns.len()));
     let mut columns = Vec::with_capacity(sources.len());
-    for source in sources {
+    let mut generated = Vec::new();
+    for (number, source) in sources.iter().enumerate() {
         columns.push(match source {
+            ColumnSource::Generate(expr) => {
+                let code = builder.over_columns(&new_slots, expr, |builder, expr| builder.expr(expr))?;
+                generated.push((number, code));
+                (None, None)
+            }
             ColumnSource::Keep(position) => (Some(*position), None),
             ColumnSource::Compute(expr) => {
                 (None, Some(builder.over_columns(&old_slots, expr, |builder, expr| builder.expr(expr))?))
@@ -77,7 +87,7 @@ pub(crate) fn compile_rows(
         codes.push((code, error.table(&new.schema, &new.name).constraint(name)));
     }
     let (slots, states) = builder.window();
-    Ok(RowProgram { columns, not_null, checks: codes, width, first_new, slots, states })
+    Ok(RowProgram { columns, generated, not_null, checks: codes, width, first_new, slots, states })
 }
 
 impl RowProgram {
@@ -108,6 +118,10 @@ impl RowProgram {
             });
         }
         exec.fill(self.first_new, &new);
+        for (column, code) in &self.generated {
+            new[*column] = code.run(exec)?;
+            exec.fill(self.first_new + column, &new[*column..=*column]);
+        }
         for (column, error) in &self.not_null {
             if new[*column].is_null() {
                 return Err(error.clone().into());

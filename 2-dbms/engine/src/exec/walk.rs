@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tuplix_catalog::TableId;
 use tuplix_functions::Volatility;
 use tuplix_sql::plan::{
-    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, Query, QueryBody, RelationId, Select, SortKey,
-    SortTarget, SubqueryKind, Window,
+    ConflictAction, CteId, Expr, ExprKind, From, InsertSource, MergeChange, Query, QueryBody, RelationId,
+    Select, SortKey, SortTarget, SubqueryKind, Window,
 };
 
 /// What a walk meets.
@@ -228,6 +228,10 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
             delete.filter.iter().for_each(|filter| expr(filter, visit));
             exprs(&delete.returning, visit);
         }
+        QueryBody::Merge(merge) => {
+            from(&merge.source, visit);
+            merge.expressions().into_iter().for_each(|value| expr(value, visit));
+        }
     }
 }
 
@@ -415,6 +419,15 @@ impl Facts {
                 self.own.insert(delete.relation);
                 self.read_tables.insert(delete.table);
             }
+            QueryBody::Merge(merge) => {
+                self.own.insert(merge.relation);
+                self.read_tables.insert(merge.table);
+                for action in &merge.actions {
+                    if let MergeChange::Insert(insert) = &action.change {
+                        self.own.insert(insert.relation);
+                    }
+                }
+            }
             QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. } => {}
         }
     }
@@ -437,6 +450,7 @@ pub(crate) fn changed_tables(node: &Query) -> BTreeSet<TableId> {
             QueryBody::Insert(insert) => tables.insert(insert.table),
             QueryBody::Update(update) => tables.insert(update.table),
             QueryBody::Delete(delete) => tables.insert(delete.table),
+            QueryBody::Merge(merge) => tables.insert(merge.table),
             QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. } => false,
         };
     });
@@ -448,7 +462,10 @@ pub(crate) fn writes(node: &Query) -> bool {
     let mut writes = false;
     query(node, &mut |node| {
         if let Node::Query(node) = node {
-            writes |= matches!(node.body, QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_));
+            writes |= !matches!(
+                node.body,
+                QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. }
+            );
         }
     });
     writes

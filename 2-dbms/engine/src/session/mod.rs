@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 
 use tuplix_log::{Context, SessionContext};
 use tuplix_sql::parser;
-use tuplix_types::{Result, Rows, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{OutputColumn, Result, Rows, SqlError, TypeId, Value, sqlstate};
 
 use crate::exec::FrameStack;
 use crate::node::{Node, SessionFlags};
@@ -167,6 +167,20 @@ impl Session {
     pub fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<String> {
         self.services.refresh();
         crate::system::object_name(&self.services, reg_type, oid)
+    }
+
+    /// The object that a text of `regclass` or its kin names.
+    ///
+    /// # Errors
+    /// 42P01 and its kin when there is none.
+    pub fn object_id(&self, reg_type: TypeId, text: &str) -> Result<u32> {
+        self.services.refresh();
+        crate::system::object_id(&self.services, reg_type, text)
+    }
+
+    /// The columns of a cursor that DECLARE has opened; `None` when there is none of this name.
+    pub fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
+        self.services.portals.borrow().get(name).ok().map(|portal| portal.columns.clone())
     }
 
     /// What a cancel request has to know.
@@ -340,6 +354,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.roll_back_block();
+        self.free_all_session_locks();
         self.leave_temporary();
         self.node.listeners.forget(self.id());
         self.node.sessions.lock().remove(&self.id());

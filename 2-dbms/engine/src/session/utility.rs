@@ -160,6 +160,7 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
+                self.free_all_session_locks();
                 self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
@@ -183,11 +184,13 @@ impl Session {
         out: &mut Rows,
     ) -> Result<u64> {
         let origin = Origin { context: self.context.id(), procedure: 0, version: 0 };
-        if matches!(change, tuplix_sql::plan::Ddl::Analyze(statement) if statement.vacuum)
-            && self.block.is_some()
-        {
-            let message = "VACUUM cannot run inside a transaction block";
+        if let (Some(what), true) = (change.outside_blocks(), self.block.is_some()) {
+            let message = format!("{what} cannot run inside a transaction block");
             return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+        }
+        if let (tuplix_sql::plan::Ddl::Lock(_), None) = (change, &self.block) {
+            let message = "LOCK TABLE can only be used in transaction blocks";
+            return Err(SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         if self.block.is_none() {
             self.open_own_block();

@@ -8,7 +8,7 @@ use super::deparse;
 use super::foreign_key::action_code;
 use super::relations::SystemRelation;
 use super::view::{
-    View, access_method, array, column_number, int, maybe_text, oid, operator_class, part_oid, text, truth,
+    View, access_method, array, class_of_key, column_number, int, maybe_text, oid, part_oid, text, truth,
     type_facts, vector,
 };
 
@@ -40,11 +40,14 @@ fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index
         let ordered = index.method == IndexMethod::Ordered;
         Value::Int2(i16::from(ordered && key.descending) | i16::from(ordered && key.nulls_first) << 1)
     };
-    let class = |ty: &TypeId| oid(operator_class(access_method(index), *ty));
+    let class = |(ty, key): (&TypeId, &tuplix_catalog::IndexColumn)| {
+        oid(class_of_key(access_method(index), key.class.as_deref(), *ty))
+    };
+    let included = index.included.iter().map(|column| column_number(*column));
     relation.row(&[
         ("indexrelid", oid(index.id.0)),
         ("indrelid", oid(table.id.0)),
-        ("indnatts", int(keys.len())),
+        ("indnatts", int(keys.len() + index.included.len())),
         ("indnkeyatts", int(keys.len())),
         ("indisunique", truth(index.unique)),
         ("indisprimary", truth(index.primary)),
@@ -52,11 +55,11 @@ fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index
         ("indisvalid", truth(true)),
         ("indisready", truth(true)),
         ("indislive", truth(true)),
-        ("indkey", vector(TypeId::INT2, keys.iter().map(key_number).collect())),
+        ("indkey", vector(TypeId::INT2, keys.iter().map(key_number).chain(included).collect())),
         ("indexprs", maybe_text(expressions.as_deref())),
         ("indpred", maybe_text(predicate.as_deref())),
         ("indcollation", vector(TypeId::OID, types.iter().map(collation).collect())),
-        ("indclass", vector(TypeId::OID, types.iter().map(class).collect())),
+        ("indclass", vector(TypeId::OID, types.iter().zip(keys).map(class).collect())),
         ("indoption", vector(TypeId::INT2, keys.iter().map(option).collect())),
     ])
 }
@@ -105,7 +108,10 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         valid: true,
     };
     let of_check = |(number, check): (usize, &'a tuplix_catalog::CheckDef)| Constraint {
-        oid: part_oid(table, table.columns.len() + number),
+        oid: match check.oid {
+            0 => part_oid(table, table.columns.len() + number),
+            own => own,
+        },
         name: &check.name,
         kind: "c",
         index: None,
@@ -201,7 +207,8 @@ pub(crate) fn index_definition(view: &View<'_>, table: &TableDef, index: &IndexD
             (true, true) => " DESC",
             (true, false) => " DESC NULLS LAST",
         };
-        format!("{}{order}", key_definition(view, table, key, pretty))
+        let class = key.class.as_ref().map(|class| format!(" {}", quote_ident(class))).unwrap_or_default();
+        format!("{}{class}{order}", key_definition(view, table, key, pretty))
     };
     let keys: Vec<String> = index.columns.iter().map(key).collect();
     let unique = if index.unique { "UNIQUE " } else { "" };
@@ -213,10 +220,31 @@ pub(crate) fn index_definition(view: &View<'_>, table: &TableDef, index: &IndexD
         Some(predicate) => format!(" WHERE {}", deparse::predicate_text(view, table, predicate, false)),
         None => String::new(),
     };
+    let (included, options) = (included_text(table, index), options_text(&index.options));
     format!(
-        "CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({}){predicate}",
+        "CREATE {unique}INDEX {index_name} ON {table_name} USING {method} ({}){included}{options}{predicate}",
         keys.join(", ")
     )
+}
+
+/// ` INCLUDE (a, b)`
+fn included_text(table: &TableDef, index: &IndexDef) -> String {
+    let names: Vec<String> =
+        index.included.iter().map(|column| quote_ident(&table.columns[*column].name)).collect();
+    if names.is_empty() { String::new() } else { format!(" INCLUDE ({})", names.join(", ")) }
+}
+
+/// ` WITH (fillfactor='70')`
+fn options_text(options: &[String]) -> String {
+    let option = |option: &String| {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        // A value that could be a name stands as one.
+        let plain = quote_ident(value) == value;
+        let value = if plain { value.to_owned() } else { tuplix_functions::quote_literal(value).to_string() };
+        format!("{}={value}", quote_ident(name))
+    };
+    let shown: Vec<String> = options.iter().map(option).collect();
+    if shown.is_empty() { String::new() } else { format!(" WITH ({})", shown.join(", ")) }
 }
 
 /// A part of an index's key: a column's name, or an expression, in parentheses unless it is a call.
@@ -249,5 +277,6 @@ pub(crate) fn constraint_definition(
     let columns = constraint.columns(view, table).into_iter();
     let names: Vec<String> = columns.map(|column| quote_ident(&table.columns[column].name)).collect();
     let words = if constraint.kind == "p" { "PRIMARY KEY" } else { "UNIQUE" };
-    format!("{words} ({})", names.join(", "))
+    let included = constraint.index.map(|index| included_text(table, index)).unwrap_or_default();
+    format!("{words} ({}){included}", names.join(", "))
 }

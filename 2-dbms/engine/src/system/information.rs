@@ -49,7 +49,8 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("is_typed", yes_or_no(false)),
         ])
     };
-    let users = view.catalog().tables().map(|table| match table.view {
+    let users = view.catalog().tables().filter(|table| table.materialized.is_none());
+    let users = users.map(|table| match table.view {
         Some(_) => row(&table.schema, &table.name, "VIEW", super::views::is_updatable(view, table)),
         None => row(&table.schema, &table.name, "BASE TABLE", true),
     });
@@ -62,7 +63,7 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 /// `columns`
 pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
-    for table in view.catalog().tables() {
+    for table in view.catalog().tables().filter(|table| table.materialized.is_none()) {
         let updatable = table.view.is_none() || super::views::is_updatable(view, table);
         for (number, column) in table.columns.iter().enumerate() {
             let updatable = updatable && super::views::is_column_updatable(view, table, number);

@@ -39,6 +39,7 @@ pub(crate) use functions::call;
 pub use names::function_by_signature;
 use relations::SystemRelation;
 use view::View;
+pub(crate) use view::{ClassUse, DATABASE, class_use};
 
 use crate::services::Services;
 
@@ -119,6 +120,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_enum") => user_types::labels,
         ("pg_catalog", "pg_tables") => relation::tables,
         ("pg_catalog", "pg_views") => views::views,
+        ("pg_catalog", "pg_matviews") => views::materialized,
         ("pg_catalog", "pg_index") => index::indexes,
         ("pg_catalog", "pg_constraint") => index::constraint_rows,
         ("pg_catalog", "pg_indexes") => index::index_names,

@@ -1,7 +1,9 @@
 //! `has_table_privilege` and its kin: the user may do everything with what exists.
 
+use std::sync::Arc;
+
 use tuplix_catalog::{FunctionId, TableId};
-use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
 use super::names;
 use super::relations;
@@ -26,6 +28,9 @@ const KINDS: &[(&str, &[&str])] = &[
 /// # Errors
 /// What a name does not find, 22023 for a privilege that its kind has not.
 pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>> {
+    if symbol == "acldefault_sql" {
+        return default_privileges(view, args).map(Some);
+    }
     if symbol.starts_with("pg_has_role_") {
         return has_role(view, symbol, args).map(Some);
     }
@@ -44,6 +49,34 @@ pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Opti
     let exists = exists(view, kind, object)?;
     let column = if kind == "column" { has_column(view, object, &rest[1])? } else { true };
     Ok(Some(if exists && column { Value::Bool(true) } else { Value::Null }))
+}
+
+/// `acldefault`: what an object of a kind permits before anybody is granted anything, as `aclitem[]`. pg_dump compares with it.
+fn default_privileges(view: &View<'_>, args: &[Value]) -> Result<Value> {
+    let [kind, Value::Oid(owner)] = args else { return Ok(Value::Null) };
+    // To everybody, and to the owner.
+    let (public, own) = match kind.as_str() {
+        Some("c") => ("", ""),
+        Some("r") => ("", "arwdDxt"),
+        Some("s") => ("", "rwU"),
+        Some("d") => ("Tc", "CTc"),
+        Some("f") => ("X", "X"),
+        Some("l" | "T") => ("U", "U"),
+        Some("L") => ("", "rw"),
+        Some("n") => ("", "UC"),
+        Some("p") => ("", "sA"),
+        Some("t") => ("", "C"),
+        Some("F" | "S") => ("", "U"),
+        _ => {
+            let message =
+                format!("unrecognized object type abbreviation: {}", kind.as_str().unwrap_or_default());
+            return Err(SqlError::new(sqlstate::INTERNAL_ERROR, message));
+        }
+    };
+    let name = if *owner == OWNER { view.services.user.clone() } else { owner.to_string() };
+    let items = [("", public), (name.as_str(), own)].into_iter().filter(|(_, granted)| !granted.is_empty());
+    let items = items.map(|(to, granted)| Value::text(format!("{to}={granted}/{name}"))).collect();
+    Ok(Value::Array(Arc::new(Array::from_elements(TypeId::ACLITEM, items))))
 }
 
 fn check_user(view: &View<'_>, user: &Value) -> Result<()> {

@@ -41,15 +41,33 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
             Value::Float4(view.catalog().statistics(table.id).map_or(-1.0, |known| known.rows as f32)),
         ),
         ("relhasindex", truth(!table.indexes.is_empty())),
-        ("relkind", text(if table.view.is_some() { "v" } else { "r" })),
-        ("relhasrules", truth(table.view.is_some())),
+        ("relkind", text(kind_of(table))),
+        ("relhasrules", truth(table.query().is_some())),
         ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns.len())),
+        ("reloptions", options(&table.options)),
         ("relchecks", int(table.checks.len())),
         ("relhastriggers", truth(has_triggers(view, table))),
-        ("relispopulated", truth(true)),
+        ("relispopulated", truth(table.materialized.as_ref().is_none_or(|query| query.populated))),
         ("relreplident", text(if table.view.is_some() { "n" } else { "d" })),
     ])
+}
+
+/// `pg_class.relkind`
+fn kind_of(table: &TableDef) -> &'static str {
+    match (&table.view, &table.materialized) {
+        (Some(_), _) => "v",
+        (None, Some(_)) => "m",
+        (None, None) => "r",
+    }
+}
+
+/// `pg_class.reloptions`
+fn options(options: &[String]) -> Value {
+    if options.is_empty() {
+        return Value::Null;
+    }
+    super::view::array(TypeId::TEXT, options.iter().map(|option| Value::text(option.as_str())).collect())
 }
 
 /// Whether a table has triggers, as those of foreign keys are in PostgreSQL.
@@ -73,7 +91,8 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("relfilenode", oid(index.id.0)),
         ("relpersistence", text(persistence(table))),
         ("relkind", text("i")),
-        ("relnatts", int(index.columns.len())),
+        ("relnatts", int(index.columns.len() + index.included.len())),
+        ("reloptions", options(&index.options)),
         ("relispopulated", truth(true)),
         ("relreplident", text("n")),
     ])
@@ -276,7 +295,7 @@ pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("rowsecurity", truth(false)),
         ])
     };
-    let users = view.catalog().tables().filter(|table| table.view.is_none());
+    let users = view.catalog().tables().filter(|table| table.query().is_none());
     let users = users
         .map(|table| row(&table.schema, &table.name, !table.indexes.is_empty(), has_triggers(view, table)));
     let system = relations::all().filter(|system| system.kind == "r");

@@ -191,7 +191,7 @@ pub(crate) fn constraints(view: &View<'_>, relation: &SystemRelation) -> Vec<Row
     for (ty, domain) in domains(view) {
         for (number, check) in domain.checks.iter().enumerate() {
             rows.push(relation.row(&[
-                ("oid", oid(part_oid(ty, number))),
+                ("oid", oid(check_oid(ty, number, check))),
                 ("conname", text(&check.name)),
                 ("connamespace", oid(view.schema_oid(&ty.schema))),
                 ("contype", text("c")),
@@ -212,10 +212,17 @@ pub(crate) fn constraints(view: &View<'_>, relation: &SystemRelation) -> Vec<Row
 pub(crate) fn constraint_definition(view: &View<'_>, wanted: u32, pretty: bool) -> Option<String> {
     let found = domains(view).find_map(|(ty, domain)| {
         let mut checks = domain.checks.iter().enumerate();
-        checks.find(|(number, _)| part_oid(ty, *number) == wanted).map(|(_, check)| (domain, check))
+        checks
+            .find(|(number, check)| check_oid(ty, *number, check) == wanted)
+            .map(|(_, check)| (domain, check))
     });
     let (domain, check) = found?;
     Some(format!("CHECK ({})", check_text(view, domain, check, pretty)))
+}
+
+/// A CHECK's object id.
+fn check_oid(ty: &TypeDef, number: usize, check: &tuplix_catalog::CheckDef) -> u32 {
+    if check.oid == 0 { part_oid(ty, number) } else { check.oid }
 }
 
 /// The domains.

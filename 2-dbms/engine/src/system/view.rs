@@ -186,6 +186,67 @@ pub(crate) fn type_facts(ty: TypeId) -> Option<TypeFacts> {
     })
 }
 
+/// What an operator class is to a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClassUse {
+    /// The one that its indexes have anyway.
+    Own,
+    /// Another one, in the same order.
+    Same,
+    /// There is none of this name.
+    Missing,
+    /// It is for values of another type.
+    OfAnotherType,
+    /// Another order.
+    Unsupported,
+}
+
+/// The operator classes of an access method by name: object id, type, and whether it is the type's default.
+fn classes_named(method: u32, name: &str) -> Vec<(u32, u32, bool)> {
+    let classes = relations::find("pg_catalog", "pg_opclass").expect("relations.tsv: pg_opclass");
+    let names = ["oid", "opcmethod", "opcname", "opcintype", "opcdefault"];
+    let [oid, of_method, of_name, ty, default] = names.map(|name| classes.column(name));
+    let class = |row: &tuplix_types::Row| match (&row[oid], &row[of_method], &row[ty], &row[default]) {
+        (Value::Oid(oid), Value::Oid(of), Value::Oid(ty), Value::Bool(default))
+            if *of == method && row[of_name].as_str() == Some(name) =>
+        {
+            Some((*oid, *ty, *default))
+        }
+        _ => None,
+    };
+    relations::own_rows("pg_opclass").iter().filter_map(class).collect()
+}
+
+fn method_oid(method: IndexMethod) -> u32 {
+    match method {
+        IndexMethod::Hash => HASH,
+        IndexMethod::Ordered => BTREE,
+    }
+}
+
+/// Under the C collation the classes for patterns order as the types' own do.
+pub(crate) fn class_use(method: IndexMethod, name: &str, ty: TypeId) -> ClassUse {
+    let oid = method_oid(method);
+    let found = classes_named(oid, name);
+    let Some((first, _, _)) = found.first().copied() else { return ClassUse::Missing };
+    if operator_class(oid, ty) == first {
+        return ClassUse::Own;
+    }
+    let texts = [TypeId::TEXT.0, TypeId::VARCHAR.0];
+    let takes = |(_, of, _): &(u32, u32, bool)| *of == ty.0 || (texts.contains(of) && texts.contains(&ty.0));
+    match name {
+        _ if !found.iter().any(takes) => ClassUse::OfAnotherType,
+        "text_pattern_ops" | "varchar_pattern_ops" | "bpchar_pattern_ops" | "varchar_ops" => ClassUse::Same,
+        _ => ClassUse::Unsupported,
+    }
+}
+
+/// The operator class of a part of an index.
+pub(crate) fn class_of_key(method: u32, class: Option<&str>, ty: TypeId) -> u32 {
+    let named = class.and_then(|class| classes_named(method, class).first().map(|(oid, ..)| *oid));
+    named.unwrap_or_else(|| operator_class(method, ty))
+}
+
 /// The default operator class of a type for an access method, 0 when there is none.
 pub(crate) fn operator_class(method: u32, ty: TypeId) -> u32 {
     static CLASSES: LazyLock<BTreeMap<(u32, u32), u32>> = LazyLock::new(|| {

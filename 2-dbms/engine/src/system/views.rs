@@ -37,6 +37,22 @@ pub(crate) fn views(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     of(view).map(row).collect()
 }
 
+/// `pg_matviews`
+pub(crate) fn materialized(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let row = |table: &std::sync::Arc<TableDef>| {
+        let made = table.materialized.as_ref()?;
+        Some(relation.row(&[
+            ("schemaname", text(&table.schema)),
+            ("matviewname", text(&table.name)),
+            ("matviewowner", text(&view.services.user)),
+            ("hasindexes", Value::Bool(!table.indexes.is_empty())),
+            ("ispopulated", Value::Bool(made.populated)),
+            ("definition", Value::text(definition(view, table, false).unwrap_or_default())),
+        ]))
+    };
+    view.catalog().tables().filter_map(row).collect()
+}
+
 /// `information_schema.views`
 pub(crate) fn information_views(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let row = |(table, query): (&TableDef, &ViewDef)| {
@@ -95,7 +111,7 @@ pub(crate) fn is_column_updatable(view: &View<'_>, table: &TableDef, column: usi
 
 /// A view's query.
 pub(crate) fn definition(view: &View<'_>, table: &TableDef, pretty: bool) -> Option<String> {
-    let query = &table.view.as_ref()?.query;
+    let query = &table.query()?.query;
     let written = written(view, table, query, pretty).unwrap_or_else(|| format!(" {query}"));
     Some(format!("{written};"))
 }
@@ -112,7 +128,7 @@ fn written(view: &View<'_>, table: &TableDef, query: &str, pretty: bool) -> Opti
         return None;
     }
     let names = names_of(&statement.relations);
-    let below = table.view.as_ref()?.dependencies.iter().filter_map(|dependency| match dependency {
+    let below = table.query()?.dependencies.iter().filter_map(|dependency| match dependency {
         Dependency::Relation(id, _) => view.catalog().table(*id).filter(|table| table.view.is_some()),
         Dependency::Function(_) => None,
     });

@@ -347,6 +347,13 @@ impl Transaction<'_> {
         self.take_lock(held, LockKey::Table { id: access.table.id }, LockStrength::Share);
     }
 
+    /// Locks the table against DDL without looking at it.
+    pub(crate) fn use_table(&mut self, access: &TableAccess) -> Run<()> {
+        let held = self.place(access, 0)?;
+        self.lock_table(held, access);
+        Ok(())
+    }
+
     /// Locks the table against DDL. REPEATABLE READ and SERIALIZABLE: notes the fragment's version, or finds that it has
     /// changed since it was first read.
     #[inline]

@@ -5,7 +5,9 @@
 mod admission;
 mod foreign_keys;
 mod memory;
+mod migrations;
 mod sequences;
+mod session_locks;
 mod system_tables;
 
 use std::sync::Arc;

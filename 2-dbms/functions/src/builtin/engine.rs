@@ -52,6 +52,7 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "pg_cancel_backend",
     "pg_terminate_backend",
     // the catalogue
+    "acldefault_sql",
     "pg_get_expr",
     "pg_get_expr_ext",
     "pg_get_indexdef",

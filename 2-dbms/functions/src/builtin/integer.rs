@@ -91,7 +91,7 @@ const FAMILIES: [Arithmetic; 9] = [
 ];
 
 // `int48` and `int84` are casts, too; these are the symbols without an operation behind them.
-const SINGLES: [(&str, crate::registry::ScalarFn); 19] = [
+const SINGLES: [(&str, crate::registry::ScalarFn); 20] = [
     ("i2toi4", |_, a| Ok(Value::Int4(int(a, 0)? as i32))),
     ("i4toi2", |_, a| narrow2(Some(int(a, 0)?))),
     ("int48", |_, a| Ok(Value::Int8(int(a, 0)?))),
@@ -100,6 +100,7 @@ const SINGLES: [(&str, crate::registry::ScalarFn); 19] = [
     ("int82", |_, a| narrow2(Some(int(a, 0)?))),
     ("oidtoi8", |_, a| Ok(Value::Int8(i64::from(oid(a, 0)?)))),
     ("i8tooid", |_, a| u32::try_from(int8(a, 0)?).map(Value::Oid).map_err(|_| out_of_range("OID"))),
+    ("int2_oid", |_, a| Ok(Value::Oid(int(a, 0)? as i32 as u32))),
     ("int4_oid", |_, a| Ok(Value::Oid(int4(a, 0)? as u32))),
     ("oid_int4", |_, a| Ok(Value::Int4(oid(a, 0)? as i32))),
     // Shift counts beyond the width wrap as they do on PostgreSQL's usual machines.

@@ -6,7 +6,7 @@ use tuplix_types::{Result, SqlError};
 
 use super::ddl::object_name;
 use super::{Analyzer, nodes, text};
-use crate::plan::{AlterTable, Ddl};
+use crate::plan::{AlterTable, Ddl, RelationKind};
 
 impl Analyzer<'_> {
     pub(super) fn alter_add_column(
@@ -38,7 +38,11 @@ impl Analyzer<'_> {
 
     pub(super) fn rename(&mut self, stmt: &RenameStmt) -> Result<Ddl> {
         let kind = ObjectType::try_from(stmt.rename_type).map_err(|_| nodes::missing())?;
-        let of_table = stmt.relation_type == ObjectType::ObjectTable as i32;
+        if let Some(ddl) = self.rename_routine(stmt)? {
+            return Ok(ddl);
+        }
+        let relations = [ObjectType::ObjectTable, ObjectType::ObjectView, ObjectType::ObjectMatview];
+        let of_relation = relations.iter().any(|kind| stmt.relation_type == *kind as i32);
         let to = stmt.newname.clone();
         if let (ObjectType::ObjectSequence, Some(name)) = (kind, &stmt.relation) {
             return Ok(Ddl::RenameSequence {
@@ -58,11 +62,13 @@ impl Analyzer<'_> {
                 let index = self.qualified_name(name)?;
                 return Ok(Ddl::RenameIndex { index, if_exists: stmt.missing_ok, to });
             }
-            ObjectType::ObjectTable => AlterTable::Rename(to),
+            ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview => {
+                AlterTable::Rename(to)
+            }
             ObjectType::ObjectTabconstraint => {
                 AlterTable::RenameConstraint { from: stmt.subname.clone(), to }
             }
-            ObjectType::ObjectColumn if of_table => {
+            ObjectType::ObjectColumn if of_relation => {
                 AlterTable::RenameColumn { from: stmt.subname.clone(), to }
             }
             other => {
@@ -70,16 +76,28 @@ impl Analyzer<'_> {
             }
         };
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
+        let of = match kind {
+            ObjectType::ObjectColumn => stmt.relation_type,
+            _ => stmt.rename_type,
+        };
         Ok(Ddl::AlterTable {
             table: self.qualified_name(name)?,
             if_exists: stmt.missing_ok,
             actions: vec![action],
+            of: relation_kind(of),
         })
     }
 
     pub(super) fn set_schema(&mut self, stmt: &AlterObjectSchemaStmt) -> Result<Ddl> {
         let kind = ObjectType::try_from(stmt.object_type).map_err(|_| nodes::missing())?;
-        if kind != ObjectType::ObjectTable {
+        if let Some(ddl) = self.move_routine(stmt)? {
+            return Ok(ddl);
+        }
+        if let (ObjectType::ObjectSequence, Some(name)) = (kind, &stmt.relation) {
+            let (if_exists, schema) = (stmt.missing_ok, stmt.newschema.clone());
+            return Ok(Ddl::MoveSequence { name: self.qualified_name(name)?, if_exists, schema });
+        }
+        if !matches!(kind, ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectMatview) {
             let what = format!("ALTER {} ... SET SCHEMA", object_name(kind));
             return Err(SqlError::unsupported(what));
         }
@@ -88,6 +106,16 @@ impl Analyzer<'_> {
             table: self.qualified_name(name)?,
             if_exists: stmt.missing_ok,
             actions: vec![AlterTable::SetSchema(stmt.newschema.clone())],
+            of: relation_kind(stmt.object_type),
         })
+    }
+}
+
+/// What kind of relation ALTER TABLE, ALTER VIEW, ... is about.
+pub(super) fn relation_kind(kind: i32) -> RelationKind {
+    match ObjectType::try_from(kind) {
+        Ok(ObjectType::ObjectView) => RelationKind::View,
+        Ok(ObjectType::ObjectMatview) => RelationKind::MaterializedView,
+        _ => RelationKind::Table,
     }
 }

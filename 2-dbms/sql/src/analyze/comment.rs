@@ -2,63 +2,95 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{CommentStmt, Node, ObjectType};
-use tuplix_types::{Result, SqlError, TypeId, sqlstate};
+use tuplix_types::{Result, SqlError, sqlstate};
 
+use super::alter_routine::routine_kind;
 use super::ddl::object_name;
 use super::{Analyzer, nodes};
-use crate::plan::{CommentTarget, Ddl, DropKind, QualifiedName};
+use crate::plan::{Ddl, ObjectName, QualifiedName};
 
 impl Analyzer<'_> {
     pub(super) fn comment(&mut self, stmt: &CommentStmt) -> Result<Ddl> {
         let kind = ObjectType::try_from(stmt.objtype).map_err(|_| nodes::missing())?;
         let object = nodes::required(stmt.object.as_deref())?;
-        let target = match (kind, object) {
-            (ObjectType::ObjectTable, NodeEnum::List(name)) => {
-                CommentTarget::Table(self.listed_name(&name.items, -1)?)
+        let target = match object {
+            NodeEnum::List(name) => self.commented(kind, &name.items)?,
+            NodeEnum::String(name) if kind == ObjectType::ObjectSchema => {
+                ObjectName::Schema(name.sval.clone())
             }
-            (ObjectType::ObjectIndex, NodeEnum::List(name)) => {
-                CommentTarget::Index(self.listed_name(&name.items, -1)?)
+            NodeEnum::String(name) if kind == ObjectType::ObjectDatabase => {
+                ObjectName::Database(name.sval.clone())
             }
-            (ObjectType::ObjectColumn, NodeEnum::List(name)) => {
-                let (table, column) = self.column_name(&name.items)?;
-                CommentTarget::Column(table, column)
+            NodeEnum::TypeName(name) => {
+                let listed = self.listed_name(&name.names, name.location)?;
+                if kind == ObjectType::ObjectDomain {
+                    ObjectName::Domain(listed)
+                } else {
+                    ObjectName::Type(listed)
+                }
             }
-            (ObjectType::ObjectSchema, NodeEnum::String(name)) => CommentTarget::Schema(name.sval.clone()),
-            (
-                ObjectType::ObjectFunction | ObjectType::ObjectProcedure | ObjectType::ObjectRoutine,
-                NodeEnum::ObjectWithArgs(object),
-            ) => {
-                let name = self.listed_name(&object.objname, -1)?;
-                let types: Result<Vec<TypeId>> =
-                    object.objargs.iter().map(|argument| self.argument_type(argument)).collect();
-                let kind = match kind {
-                    ObjectType::ObjectProcedure => DropKind::Procedure,
-                    _ => DropKind::Function,
-                };
-                CommentTarget::Function(name, (!object.args_unspecified).then_some(types?), kind)
-            }
-            (other, _) => {
-                return Err(SqlError::unsupported(format_args!("COMMENT ON {}", object_name(other))));
-            }
+            NodeEnum::ObjectWithArgs(object) => match routine_kind(kind) {
+                Some(kind) => {
+                    let (name, types) = self.routine_name(object)?;
+                    ObjectName::Function(name, types, kind)
+                }
+                None => return Err(refused(kind)),
+            },
+            _ => return Err(refused(kind)),
         };
         let text = nodes::non_empty(&stmt.comment).map(str::to_owned);
         Ok(Ddl::Comment { target, text })
     }
 
-    fn argument_type(&mut self, node: &Node) -> Result<TypeId> {
-        match nodes::inner(node)? {
-            NodeEnum::TypeName(name) => Ok(self.type_name(name)?.0),
-            _ => Err(nodes::missing()),
-        }
+    /// An object whose name is a list.
+    fn commented(&mut self, kind: ObjectType, names: &[Node]) -> Result<ObjectName> {
+        let name = |analyzer: &Self| analyzer.listed_name(names, -1);
+        Ok(match kind {
+            ObjectType::ObjectTable => ObjectName::Table(name(self)?),
+            ObjectType::ObjectView => ObjectName::View(name(self)?),
+            ObjectType::ObjectMatview => ObjectName::MaterializedView(name(self)?),
+            ObjectType::ObjectIndex => ObjectName::Index(name(self)?),
+            ObjectType::ObjectSequence => ObjectName::Sequence(name(self)?),
+            ObjectType::ObjectColumn => {
+                let (table, column) = self.name_and_part(names, "column name must be qualified")?;
+                ObjectName::Column(table, column)
+            }
+            ObjectType::ObjectTabconstraint => {
+                let (table, constraint) = self.name_and_part(names, "constraint name must be qualified")?;
+                ObjectName::Constraint(table, constraint)
+            }
+            ObjectType::ObjectTrigger => {
+                let (table, trigger) = self.name_and_part(names, "trigger name must be qualified")?;
+                ObjectName::Trigger(table, trigger)
+            }
+            ObjectType::ObjectDomconstraint => match names {
+                [domain, constraint] => {
+                    let NodeEnum::TypeName(domain) = nodes::inner(domain)? else {
+                        return Err(nodes::missing());
+                    };
+                    let domain = self.listed_name(&domain.names, domain.location)?;
+                    ObjectName::DomainConstraint(
+                        domain,
+                        nodes::strings(std::slice::from_ref(constraint)).concat(),
+                    )
+                }
+                _ => return Err(nodes::missing()),
+            },
+            other => return Err(refused(other)),
+        })
     }
 
-    fn column_name(&self, names: &[Node]) -> Result<(QualifiedName, String)> {
+    fn name_and_part(&self, names: &[Node], unqualified: &str) -> Result<(QualifiedName, String)> {
         match names.split_last() {
-            Some((column, table)) if !table.is_empty() => {
-                let column = nodes::strings(std::slice::from_ref(column)).concat();
-                Ok((self.listed_name(table, -1)?, column))
+            Some((part, of)) if !of.is_empty() => {
+                let part = nodes::strings(std::slice::from_ref(part)).concat();
+                Ok((self.listed_name(of, -1)?, part))
             }
-            _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, "column name must be qualified")),
+            _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, unqualified)),
         }
     }
+}
+
+fn refused(kind: ObjectType) -> SqlError {
+    SqlError::unsupported(format_args!("COMMENT ON {}", object_name(kind)))
 }

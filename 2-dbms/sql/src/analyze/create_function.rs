@@ -208,6 +208,15 @@ impl Analyzer<'_> {
         Ok(clauses)
     }
 
+    /// The attributes of ALTER FUNCTION: volatility, STRICT, SECURITY DEFINER.
+    pub(super) fn routine_attributes(
+        &mut self,
+        options: &[Node],
+    ) -> Result<(Option<FunctionVolatility>, Option<bool>, Option<bool>)> {
+        let clauses = self.function_clauses(options)?;
+        Ok((clauses.volatility, clauses.strict, clauses.security_definer))
+    }
+
     fn body(&self, option: &DefElem) -> Result<(String, i32)> {
         match option.arg.as_deref().and_then(|arg| arg.node.as_ref()) {
             Some(NodeEnum::List(list)) => match nodes::strings(&list.items)[..] {

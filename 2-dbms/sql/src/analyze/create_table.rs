@@ -65,6 +65,7 @@ impl Analyzer<'_> {
             sequences: std::mem::take(&mut self.column_sequences),
             likes,
             temporary: self.temporary(relation, stmt.oncommit)?,
+            options: self.storage_options(&stmt.options, super::options::OptionsOf::Table)?,
         })
     }
 
@@ -76,7 +77,6 @@ impl Analyzer<'_> {
             (stmt.partbound.is_some(), "PARTITION OF"),
             (stmt.partspec.is_some(), "PARTITION BY"),
             (stmt.of_typename.is_some(), "CREATE TABLE OF"),
-            (!stmt.options.is_empty(), "CREATE TABLE ... WITH"),
             (!stmt.tablespacename.is_empty(), "TABLESPACE"),
             (!stmt.access_method.is_empty(), "CREATE TABLE ... USING"),
         ];
@@ -256,7 +256,9 @@ impl Analyzer<'_> {
                     ConstraintKind::PrimaryKey(keys) | ConstraintKind::Unique(keys) => {
                         *keys = vec![name.clone()]
                     }
-                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => {}
+                    ConstraintKind::Check { .. }
+                    | ConstraintKind::ForeignKey(_)
+                    | ConstraintKind::UsingIndex { .. } => {}
                 }
                 constraints.push(made);
             }
@@ -276,9 +278,7 @@ impl Analyzer<'_> {
             (constraint.is_no_inherit, "NO INHERIT"),
             (constraint.nulls_not_distinct, "NULLS NOT DISTINCT"),
             (constraint.without_overlaps, "WITHOUT OVERLAPS"),
-            (!constraint.including.is_empty(), "INCLUDE"),
             (!constraint.options.is_empty(), "WITH in a constraint"),
-            (!constraint.indexname.is_empty(), "USING INDEX"),
             (!constraint.indexspace.is_empty(), "USING INDEX TABLESPACE"),
             (constraint.where_clause.is_some(), "WHERE in a constraint"),
         ];
@@ -287,6 +287,12 @@ impl Analyzer<'_> {
         }
         let keys = || nodes::strings(&constraint.keys).into_iter().map(str::to_owned).collect();
         let kind = match ConstrType::try_from(constraint.contype) {
+            Ok(kind @ (ConstrType::ConstrPrimary | ConstrType::ConstrUnique))
+                if !constraint.indexname.is_empty() =>
+            {
+                let primary = kind == ConstrType::ConstrPrimary;
+                ConstraintKind::UsingIndex { index: constraint.indexname.clone(), primary }
+            }
             Ok(ConstrType::ConstrPrimary) => ConstraintKind::PrimaryKey(keys()),
             Ok(ConstrType::ConstrUnique) => ConstraintKind::Unique(keys()),
             Ok(ConstrType::ConstrCheck) => {
@@ -302,7 +308,8 @@ impl Analyzer<'_> {
         let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
         // Elsewhere NOT VALID is a syntax error; the parser also sets it for what cannot be invalid.
         let not_valid = constraint.skip_validation && matches!(kind, ConstraintKind::Check { .. });
-        Ok(Constraint { name, position: self.at(location), not_valid, kind })
+        let included = super::ddl::included_columns(&constraint.including)?;
+        Ok(Constraint { name, position: self.at(location), not_valid, kind, included })
     }
 
     /// Refuses a default that does not fit its column.
@@ -355,6 +362,11 @@ fn check_keys(table: &str, columns: &mut [ColumnDef], constraints: &[Constraint]
         let (keys, what, primary) = match &constraint.kind {
             ConstraintKind::PrimaryKey(keys) => (keys, "primary key", true),
             ConstraintKind::Unique(keys) => (keys, "unique", false),
+            ConstraintKind::UsingIndex { .. } => {
+                let message = "cannot use an existing index in CREATE TABLE";
+                let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message);
+                return Err(error.at(constraint.position));
+            }
             ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => continue,
         };
         if primary && std::mem::replace(&mut has_primary, true) {

@@ -4,11 +4,11 @@ use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     CreateTableAsStmt, IntoClause, ObjectType, OnCommitAction, RangeVar, SelectStmt, TableLikeClause,
 };
-use tuplix_catalog::OnCommit;
+use tuplix_catalog::{OnCommit, ViewDef};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::{Analyzer, nodes};
-use crate::plan::{CreateTableAs, Ddl, Like};
+use crate::plan::{CreateTableAs, Ddl, Like, Query};
 
 /// The bits of INCLUDING (`parsenodes.h`).
 const LIKE_COMMENTS: u32 = 1;
@@ -67,8 +67,8 @@ impl Analyzer<'_> {
     /// CREATE TABLE AS
     pub(super) fn create_table_as(&mut self, stmt: &CreateTableAsStmt) -> Result<Ddl> {
         let into = stmt.into.as_deref().ok_or_else(nodes::missing)?;
-        if stmt.objtype != ObjectType::ObjectTable as i32 {
-            return Err(SqlError::unsupported("CREATE MATERIALIZED VIEW"));
+        if stmt.objtype == ObjectType::ObjectMatview as i32 {
+            return self.create_materialized(stmt, into);
         }
         let query = nodes::required(stmt.query.as_deref())?;
         if !matches!(query, NodeEnum::SelectStmt(_)) {
@@ -96,14 +96,25 @@ impl Analyzer<'_> {
         let table = into.rel.as_ref().ok_or_else(nodes::missing)?;
         let refused = [
             (table.relpersistence == "u", "an unlogged table"),
-            (!into.options.is_empty(), "CREATE TABLE ... WITH"),
             (!into.table_space_name.is_empty(), "TABLESPACE"),
             (!into.access_method.is_empty(), "CREATE TABLE ... USING"),
         ];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
             return Err(self.unsupported(what, table.location));
         }
+        let options = self.storage_options(&into.options, super::options::OptionsOf::Table)?;
         let query = Box::new(self.query(query)?);
+        self.new_table(into, query, (if_not_exists, options, None))
+    }
+
+    /// The statement that makes a table of a query.
+    pub(super) fn new_table(
+        &mut self,
+        into: &IntoClause,
+        query: Box<Query>,
+        (if_not_exists, options, materialized): (bool, Vec<String>, Option<ViewDef>),
+    ) -> Result<Ddl> {
+        let table = into.rel.as_ref().ok_or_else(nodes::missing)?;
         let columns: Vec<String> = nodes::strings(&into.col_names).into_iter().map(str::to_owned).collect();
         if columns.len() > query.columns.len() {
             let message = "too many column names were specified";
@@ -117,6 +128,8 @@ impl Analyzer<'_> {
             query,
             relations: self.relations.clone(),
             with_data: !into.skip_data,
+            materialized,
+            options,
         }))
     }
 }

@@ -3,13 +3,16 @@
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, CreateSchemaStmt, DropBehavior, DropStmt, IndexElem,
-    IndexStmt, Node, ObjectType, RangeVar, SortByDir, SortByNulls, TruncateStmt,
+    IndexStmt, Node, ObjectType, RangeVar, ReindexStmt, SortByDir, SortByNulls, TruncateStmt,
 };
 use tuplix_catalog::{IndexColumn, IndexMethod};
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use super::alter_routine::role_of;
+use super::options::OptionsOf;
+use super::scope::Found;
 use super::{Analyzer, nodes, text};
-use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, QualifiedName};
+use crate::plan::{AlterTable, CreateIndex, Ddl, Drop, DropKind, ObjectName, QualifiedName};
 
 impl Analyzer<'_> {
     /// A statement that changes the catalogue; `None` for any other.
@@ -25,6 +28,9 @@ impl Analyzer<'_> {
             NodeEnum::DropStmt(stmt) if stmt.remove_type == ObjectType::ObjectTrigger as i32 => {
                 self.drop_trigger(stmt)?
             }
+            NodeEnum::DropStmt(stmt) if stmt.remove_type == ObjectType::ObjectExtension as i32 => {
+                self.drop_extension(stmt)?
+            }
             NodeEnum::ViewStmt(stmt) => Ddl::CreateView(self.create_view(stmt)?),
             NodeEnum::DropStmt(stmt) => Ddl::Drop(self.drop_objects(stmt)?),
             NodeEnum::TruncateStmt(stmt) => self.truncate(stmt)?,
@@ -35,8 +41,16 @@ impl Analyzer<'_> {
             NodeEnum::CreateTrigStmt(stmt) => Ddl::CreateTrigger(self.create_trigger(stmt)?),
             NodeEnum::AlterObjectSchemaStmt(stmt) => self.set_schema(stmt)?,
             NodeEnum::CreateTableAsStmt(stmt) => self.create_table_as(stmt)?,
+            NodeEnum::RefreshMatViewStmt(stmt) => self.refresh(stmt)?,
             NodeEnum::CommentStmt(stmt) => self.comment(stmt)?,
             NodeEnum::VacuumStmt(stmt) => Ddl::Analyze(self.vacuum(stmt)?),
+            NodeEnum::CreateExtensionStmt(stmt) => {
+                Ddl::Extension { name: stmt.extname.clone(), create: true, lenient: stmt.if_not_exists }
+            }
+            NodeEnum::LockStmt(stmt) => self.lock_tables(stmt)?,
+            NodeEnum::AlterOwnerStmt(stmt) => self.alter_owner(stmt)?,
+            NodeEnum::AlterFunctionStmt(stmt) => self.alter_routine(stmt)?,
+            NodeEnum::ReindexStmt(stmt) => self.reindex(stmt)?,
             _ => return Ok(None),
         }))
     }
@@ -79,13 +93,8 @@ impl Analyzer<'_> {
     fn create_index(&mut self, stmt: &IndexStmt) -> Result<CreateIndex> {
         let table = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
         let location = table.location;
-        let refused = [
-            (stmt.concurrent, "CREATE INDEX CONCURRENTLY"),
-            (!stmt.index_including_params.is_empty(), "CREATE INDEX ... INCLUDE"),
-            (!stmt.options.is_empty(), "CREATE INDEX ... WITH"),
-            (!stmt.table_space.is_empty(), "TABLESPACE"),
-            (stmt.nulls_not_distinct, "NULLS NOT DISTINCT"),
-        ];
+        let refused =
+            [(!stmt.table_space.is_empty(), "TABLESPACE"), (stmt.nulls_not_distinct, "NULLS NOT DISTINCT")];
         if let Some((_, what)) = refused.iter().find(|(given, _)| *given) {
             return Err(self.unsupported(what, location));
         }
@@ -109,9 +118,16 @@ impl Analyzer<'_> {
         if method == IndexMethod::Hash && stmt.unique {
             return Err(not_for_hash("unique indexes"));
         }
+        if method == IndexMethod::Hash && !stmt.index_including_params.is_empty() {
+            let message = "access method \"hash\" does not support included columns";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
         if method == IndexMethod::Hash && stmt.index_params.len() > 1 {
             return Err(not_for_hash("multicolumn indexes"));
         }
+        let kind = if method == IndexMethod::Hash { OptionsOf::Hash } else { OptionsOf::Ordered };
+        let options = self.storage_options(&stmt.options, kind)?;
+        let included = included_columns(&stmt.index_including_params)?;
         let mut columns = Vec::with_capacity(stmt.index_params.len());
         for node in &stmt.index_params {
             let NodeEnum::IndexElem(element) = nodes::inner(node)? else { return Err(nodes::missing()) };
@@ -129,7 +145,10 @@ impl Analyzer<'_> {
             method,
             unique: stmt.unique,
             columns,
+            included,
+            options,
             predicate,
+            concurrently: stmt.concurrent,
         })
     }
 
@@ -139,9 +158,10 @@ impl Analyzer<'_> {
         {
             return Err(self.unsupported("COLLATE in an index", location));
         }
-        if !element.opclass.is_empty() {
-            return Err(self.unsupported("an operator class in an index", location));
+        if !element.opclassopts.is_empty() {
+            return Err(self.unsupported("an operator class with parameters", location));
         }
+        let class = nodes::strings(&element.opclass).last().map(|class| (*class).to_owned());
         let descending = element.ordering == SortByDir::SortbyDesc as i32;
         let nulls_first = match SortByNulls::try_from(element.nulls_ordering) {
             Ok(SortByNulls::SortbyNullsFirst) => true,
@@ -149,7 +169,32 @@ impl Analyzer<'_> {
             _ => descending,
         };
         let expression = element.expr.as_deref().map(text::expression).transpose()?;
-        Ok((element.name.clone(), IndexColumn { column: 0, descending, nulls_first, expression }))
+        Ok((element.name.clone(), IndexColumn { column: 0, descending, nulls_first, expression, class }))
+    }
+
+    fn reindex(&self, stmt: &ReindexStmt) -> Result<Ddl> {
+        let mut concurrently = false;
+        for node in &stmt.params {
+            let NodeEnum::DefElem(option) = nodes::inner(node)? else { return Err(nodes::missing()) };
+            match option.defname.as_str() {
+                "concurrently" => concurrently = true,
+                "verbose" => {}
+                other => {
+                    return Err(SqlError::unsupported(format_args!("REINDEX ({})", other.to_uppercase())));
+                }
+            }
+        }
+        use pg_query::protobuf::ReindexObjectType as Of;
+        let of_table = match Of::try_from(stmt.kind) {
+            Ok(Of::ReindexObjectTable) => Some(true),
+            Ok(Of::ReindexObjectIndex) => Some(false),
+            _ => None,
+        };
+        let name = match &stmt.relation {
+            Some(name) => self.qualified_name(name)?,
+            None => QualifiedName { schema: None, name: stmt.name.clone(), position: None },
+        };
+        Ok(Ddl::Reindex { of_table, name, outside_blocks: concurrently || of_table.is_none() })
     }
 
     fn truncate(&self, stmt: &TruncateStmt) -> Result<Ddl> {
@@ -162,21 +207,28 @@ impl Analyzer<'_> {
         Ok(Ddl::Truncate { tables, restart: stmt.restart_seqs, cascade })
     }
 
+    fn drop_extension(&self, stmt: &DropStmt) -> Result<Ddl> {
+        let [object] = &stmt.objects[..] else {
+            return Err(SqlError::unsupported("DROP EXTENSION of several extensions"));
+        };
+        let name = nodes::string(object).unwrap_or_default().to_owned();
+        Ok(Ddl::Extension { name, create: false, lenient: stmt.missing_ok })
+    }
+
     fn drop_objects(&mut self, stmt: &DropStmt) -> Result<Drop> {
         let kind = match ObjectType::try_from(stmt.remove_type) {
             Ok(ObjectType::ObjectTable) => DropKind::Table,
             Ok(ObjectType::ObjectView) => DropKind::View,
+            Ok(ObjectType::ObjectMatview) => DropKind::MaterializedView,
             Ok(ObjectType::ObjectIndex) => DropKind::Index,
             Ok(ObjectType::ObjectSchema) => DropKind::Schema,
             Ok(ObjectType::ObjectSequence) => DropKind::Sequence,
             Ok(ObjectType::ObjectFunction) => DropKind::Function,
             Ok(ObjectType::ObjectProcedure) => DropKind::Procedure,
+            Ok(ObjectType::ObjectRoutine) => DropKind::Routine,
             Ok(other) => return Err(SqlError::unsupported(format_args!("DROP {}", object_name(other)))),
             Err(_) => return Err(nodes::missing()),
         };
-        if stmt.concurrent {
-            return Err(SqlError::unsupported("DROP INDEX CONCURRENTLY"));
-        }
         let mut names = Vec::with_capacity(stmt.objects.len());
         for node in &stmt.objects {
             names.push(match nodes::inner(node)? {
@@ -199,21 +251,56 @@ impl Analyzer<'_> {
             });
         }
         let cascade = stmt.behavior == DropBehavior::DropCascade as i32;
-        Ok(Drop { kind, if_exists: stmt.missing_ok, cascade, names })
+        if stmt.concurrent && names.len() > 1 {
+            let message = "DROP INDEX CONCURRENTLY does not support dropping multiple objects";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        if stmt.concurrent && cascade {
+            let message = "DROP INDEX CONCURRENTLY does not support CASCADE";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        Ok(Drop { kind, if_exists: stmt.missing_ok, cascade, concurrently: stmt.concurrent, names })
     }
 
     fn alter_table(&mut self, stmt: &AlterTableStmt) -> Result<Ddl> {
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        if stmt.objtype != ObjectType::ObjectTable as i32 {
+        match ObjectType::try_from(stmt.objtype) {
+            Ok(ObjectType::ObjectIndex) => return self.alter_index(stmt, name),
+            Ok(ObjectType::ObjectSequence) => {
+                let target = ObjectName::Sequence(self.qualified_name(name)?);
+                return self.alter_owner_of(stmt, target);
+            }
+            _ => {}
+        }
+        let known = [ObjectType::ObjectTable, ObjectType::ObjectView, ObjectType::ObjectMatview];
+        if !known.iter().any(|kind| stmt.objtype == *kind as i32) {
             let kind = ObjectType::try_from(stmt.objtype).map_or("this object", object_name);
             return Err(self.unsupported(format_args!("ALTER {kind}"), name.location));
         }
+        let known = self.find_relation(nodes::non_empty(&name.schemaname), &name.relname, None);
+        let mut columns = match known {
+            Ok(Found::Table(table)) => Some(table.columns.clone()),
+            _ => None,
+        };
         let mut actions = Vec::with_capacity(stmt.cmds.len());
         for node in &stmt.cmds {
             let NodeEnum::AlterTableCmd(command) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            actions.push(self.alter_action(name, command)?);
+            let action = self.alter_action(name, command)?;
+            if let (AlterTable::AddColumn { column, .. }, Some(columns), Some(def)) =
+                (&action, &mut columns, command.def.as_deref())
+            {
+                columns.retain(|other| other.name != column.name);
+                columns.push(column.clone());
+                self.check_generated(&name.relname, columns, std::slice::from_ref(def))?;
+            }
+            actions.push(action);
         }
-        Ok(Ddl::AlterTable { table: self.qualified_name(name)?, if_exists: stmt.missing_ok, actions })
+        Ok(Ddl::AlterTable {
+            table: self.qualified_name(name)?,
+            if_exists: stmt.missing_ok,
+            actions,
+            of: super::alter::relation_kind(stmt.objtype),
+        })
     }
 
     fn alter_action(&mut self, table: &RangeVar, command: &AlterTableCmd) -> Result<AlterTable> {
@@ -246,18 +333,29 @@ impl Analyzer<'_> {
             }
             AlterTableType::AtEnableTrig | AlterTableType::AtDisableTrig => Ok(AlterTable::EnableTrigger {
                 name: Some(command.name.clone()),
+                all: false,
                 enable: kind == AlterTableType::AtEnableTrig,
             }),
             AlterTableType::AtEnableTrigAll
             | AlterTableType::AtEnableTrigUser
             | AlterTableType::AtDisableTrigAll
             | AlterTableType::AtDisableTrigUser => {
-                let all = [AlterTableType::AtEnableTrigAll, AlterTableType::AtEnableTrigUser];
-                Ok(AlterTable::EnableTrigger { name: None, enable: all.contains(&kind) })
+                let on = [AlterTableType::AtEnableTrigAll, AlterTableType::AtEnableTrigUser];
+                let all = [AlterTableType::AtEnableTrigAll, AlterTableType::AtDisableTrigAll].contains(&kind);
+                Ok(AlterTable::EnableTrigger { name: None, all, enable: on.contains(&kind) })
             }
             AlterTableType::AtSetStatistics => {
                 let target = command.def.as_deref().and_then(super::types::integer).unwrap_or(-1);
                 Ok(AlterTable::SetStatistics { column: command.name.clone(), target })
+            }
+            AlterTableType::AtChangeOwner => Ok(AlterTable::Owner(role_of(command.newowner.as_ref())?)),
+            AlterTableType::AtSetRelOptions => {
+                let list = listed(command)?;
+                let set = self.storage_options(list, OptionsOf::Table)?;
+                Ok(AlterTable::Options { set, reset: Vec::new() })
+            }
+            AlterTableType::AtResetRelOptions => {
+                Ok(AlterTable::Options { set: Vec::new(), reset: self.reset_options(listed(command)?)? })
             }
             AlterTableType::AtSetNotNull => {
                 Ok(AlterTable::SetNotNull { column: command.name.clone(), not_null: true })
@@ -288,6 +386,28 @@ impl Analyzer<'_> {
         let Some(def) = found.columns(self).into_iter().find(|def| def.name == column) else { return Ok(()) };
         self.check_default(value, column, def.ty, def.typmod)
     }
+}
+
+/// The list of SET and RESET (...).
+pub(super) fn listed(command: &AlterTableCmd) -> Result<&[Node]> {
+    match nodes::required(command.def.as_deref())? {
+        NodeEnum::List(list) => Ok(&list.items),
+        _ => Err(nodes::missing()),
+    }
+}
+
+/// The columns of INCLUDE.
+pub(super) fn included_columns(list: &[Node]) -> Result<Vec<String>> {
+    let name = |node: &Node| match nodes::inner(node)? {
+        NodeEnum::String(name) => Ok(name.sval.clone()),
+        NodeEnum::IndexElem(element) if element.expr.is_some() => {
+            let message = "expressions are not supported in included columns";
+            Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
+        }
+        NodeEnum::IndexElem(element) => Ok(element.name.clone()),
+        _ => Err(nodes::missing()),
+    };
+    list.iter().map(name).collect()
 }
 
 /// The word for a kind of object.

@@ -33,7 +33,7 @@ impl Analyzer<'_> {
         let name = nodes::non_empty(&constraint.conname).map(str::to_owned);
         let kind = ConstraintKind::ForeignKey(key);
         let not_valid = constraint.skip_validation;
-        Ok(Constraint { name, position: self.at(constraint.location), not_valid, kind })
+        Ok(Constraint { name, position: self.at(constraint.location), not_valid, kind, included: Vec::new() })
     }
 
     /// DEFERRABLE and its kin after a column's constraint.

@@ -419,6 +419,10 @@ impl Analyzer<'_> {
         if table.view.is_some() {
             return self.target_view(table, name, verb);
         }
+        if table.materialized.is_some() {
+            let message = format!("cannot change materialized view \"{}\"", table.name);
+            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+        }
         let alias = name.alias.as_ref();
         let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let columns = table_columns(table);

@@ -91,7 +91,15 @@ impl Analyzer<'_> {
                     let error = SqlError::new(sqlstate::SYNTAX_ERROR, message);
                     return Err(error.at(self.at(nodes::location(argument))));
                 }
-                _ => arguments.push(self.expression(argument)?),
+                _ => {
+                    let argument = self.expression(argument)?;
+                    // A driver's place for what comes back, as of JDBC's `{? = call f(?)}`.
+                    let is_place =
+                        matches!(argument.kind, ExprKind::Parameter(_)) && argument.ty == TypeId::VOID;
+                    if !is_place {
+                        arguments.push(argument);
+                    }
+                }
             }
         }
         let (name, candidates) =

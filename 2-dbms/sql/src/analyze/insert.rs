@@ -11,7 +11,9 @@ use super::generated::Overriding;
 use super::scope::{Clause, ScopeItem, table_columns};
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
-use crate::plan::{ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody};
+use crate::plan::{
+    ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody, RelationId,
+};
 
 impl Analyzer<'_> {
     pub(super) fn insert_query(&mut self, stmt: &InsertStmt) -> Result<Query> {
@@ -27,28 +29,10 @@ impl Analyzer<'_> {
 
     fn insert(&mut self, stmt: &InsertStmt) -> Result<Query> {
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        let overriding = match OverridingKind::try_from(stmt.r#override) {
-            Ok(OverridingKind::OverridingSystemValue) => Overriding::System,
-            Ok(OverridingKind::OverridingUserValue) => Overriding::User,
-            _ => Overriding::No,
-        };
         let Target { table, relation, item, checks: view_checks, columns, .. } =
             self.target_table(name, Verb::Insert)?;
         self.scope().target_columns = columns.map(|columns| (Verb::Insert, columns, item.clone()));
-        let mut columns = self.insert_columns(&table, &stmt.cols)?;
-        let mut source = if stmt.cols.iter().any(is_part) {
-            self.insert_parts(stmt, &table, &mut columns)?
-        } else {
-            self.insert_source(stmt, &table, &mut columns)?
-        };
-        self.settle_own_values(&table, &mut source, &mut columns, overriding)?;
-        let mut defaults = Vec::new();
-        for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
-            let def = &table.columns[index];
-            if def.default.is_some() || def.identity.is_some() || def.ty.is_domain() {
-                defaults.push((index, self.column_default(&table, index)?));
-            }
-        }
+        let plain = self.insert_of(stmt, &table, relation)?;
         self.scope().items.push(item.clone());
         let on_conflict = match stmt.on_conflict_clause.as_deref() {
             Some(clause) => Some(self.on_conflict(clause, &table, &item)?),
@@ -56,10 +40,46 @@ impl Analyzer<'_> {
         };
         self.scope().items = vec![item];
         let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
-        let table = table.id;
-        let insert =
-            Insert { table, relation, source, columns, defaults, on_conflict, returning, view_checks };
+        let insert = Insert { on_conflict, returning, view_checks, ..plain };
         Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
+    }
+
+    /// The rows of an INSERT and where they go.
+    pub(super) fn insert_of(
+        &mut self,
+        stmt: &InsertStmt,
+        table: &TableDef,
+        relation: RelationId,
+    ) -> Result<Insert> {
+        let overriding = match OverridingKind::try_from(stmt.r#override) {
+            Ok(OverridingKind::OverridingSystemValue) => Overriding::System,
+            Ok(OverridingKind::OverridingUserValue) => Overriding::User,
+            _ => Overriding::No,
+        };
+        let mut columns = self.insert_columns(table, &stmt.cols)?;
+        let mut source = if stmt.cols.iter().any(is_part) {
+            self.insert_parts(stmt, table, &mut columns)?
+        } else {
+            self.insert_source(stmt, table, &mut columns)?
+        };
+        self.settle_own_values(table, &mut source, &mut columns, overriding)?;
+        let mut defaults = Vec::new();
+        for index in (0..table.columns.len()).filter(|index| !columns.contains(index)) {
+            let def = &table.columns[index];
+            if def.default.is_some() || def.identity.is_some() || def.ty.is_domain() {
+                defaults.push((index, self.column_default(table, index)?));
+            }
+        }
+        Ok(Insert {
+            table: table.id,
+            relation,
+            source,
+            columns,
+            defaults,
+            on_conflict: None,
+            returning: Vec::new(),
+            view_checks: Vec::new(),
+        })
     }
 
     /// The positions of the columns listed, all when none are.

@@ -11,6 +11,7 @@
 //! construct that is not analysed is refused with 0A000, never skipped.
 
 mod alter;
+mod alter_routine;
 mod assign_part;
 mod coerce;
 mod columns;
@@ -34,9 +35,13 @@ mod grouping_sets;
 mod inference;
 mod insert;
 mod join;
+mod lock;
 mod lockstep;
+mod materialized;
+mod merge;
 mod nodes;
 mod operators;
+mod options;
 mod ordered_sets;
 mod parameters;
 mod procedure;
@@ -264,7 +269,8 @@ impl<'a> Analyzer<'a> {
             NodeEnum::SelectStmt(_)
             | NodeEnum::InsertStmt(_)
             | NodeEnum::UpdateStmt(_)
-            | NodeEnum::DeleteStmt(_) => {
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::MergeStmt(_) => {
                 if let NodeEnum::SelectStmt(select) = node
                     && let Some(ddl) = self.select_into(select)?
                 {

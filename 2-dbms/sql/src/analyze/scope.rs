@@ -124,6 +124,7 @@ pub(super) enum Clause {
     Transform,
     Call,
     Execute,
+    MergeWhen,
 }
 
 impl Clause {
@@ -133,6 +134,7 @@ impl Clause {
             Clause::Target => "SELECT",
             Clause::Where | Clause::ConflictWhere => "WHERE",
             Clause::CopyWhere => "COPY FROM WHERE conditions",
+            Clause::MergeWhen => "MERGE WHEN",
             Clause::Having => "HAVING",
             Clause::GroupBy => "GROUP BY",
             Clause::OrderBy => "ORDER BY",

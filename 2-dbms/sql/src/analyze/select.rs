@@ -29,6 +29,7 @@ impl Analyzer<'_> {
             NodeEnum::InsertStmt(insert) => self.insert_query(insert),
             NodeEnum::UpdateStmt(update) => self.update_query(update),
             NodeEnum::DeleteStmt(delete) => self.delete_query(delete),
+            NodeEnum::MergeStmt(merge) => self.merge_query(merge),
             other => Err(SqlError::unsupported(nodes::statement_name(other))),
         }
     }

@@ -135,6 +135,7 @@ impl Analyzer<'_> {
             QueryBody::Insert(insert) => self.coerce_row(&mut insert.returning, types)?,
             QueryBody::Update(update) => self.coerce_row(&mut update.returning, types)?,
             QueryBody::Delete(delete) => self.coerce_row(&mut delete.returning, types)?,
+            QueryBody::Merge(_) => {}
         }
         for (column, ty) in query.columns.iter_mut().zip(types) {
             if column.ty != *ty {
@@ -228,7 +229,7 @@ pub(super) fn target_position(query: &Query, index: usize) -> Option<u32> {
         QueryBody::Insert(insert) => match &insert.source {
             InsertSource::Query(_) | InsertSource::Values(_) | InsertSource::Defaults => None,
         },
-        QueryBody::Update(_) | QueryBody::Delete(_) => None,
+        QueryBody::Update(_) | QueryBody::Delete(_) | QueryBody::Merge(_) => None,
     }
 }
 

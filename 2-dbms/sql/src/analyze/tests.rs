@@ -69,7 +69,9 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         let (keys, primary) = match constraint.kind {
             ConstraintKind::PrimaryKey(keys) => (keys, true),
             ConstraintKind::Unique(keys) => (keys, false),
-            ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => continue,
+            ConstraintKind::Check { .. }
+            | ConstraintKind::ForeignKey(_)
+            | ConstraintKind::UsingIndex { .. } => continue,
         };
         let column = |key: &String| tuplix_catalog::IndexColumn::plain(def.column(key).unwrap());
         let columns = keys.iter().map(column).collect();
@@ -83,6 +85,8 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
             primary,
             constraint: true,
             predicate: None,
+            included: Vec::new(),
+            options: Vec::new(),
         });
     }
     def

@@ -98,7 +98,8 @@ impl Analyzer<'_> {
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
                 let to_default = matches!(value.node, Some(NodeEnum::SetToDefault(_)));
-                if !to_default {
+                // A view's column has no default of its own, so DEFAULT is a value there.
+                if !to_default || analyzer.scope().target_columns.is_some() {
                     analyzer.refuse_set_value(table, column)?;
                 } else if table.columns[column].generated.is_some() {
                     continue;

@@ -40,18 +40,12 @@ impl Analyzer<'_> {
             ));
         };
         let check_option = self.view_options(stmt)?;
-        let first = self.relations.len();
-        self.recorder = Some(Recorder::default());
-        let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
-        let query = self.query(node);
-        self.parameters = parameters;
-        let recorder = self.recorder.take().unwrap_or_default();
-        let mut query = query?;
-        refuse_changes(select)?;
+        let with_check = stmt.with_check_option > ViewCheckOption::NoCheckOption as i32;
+        let (query, mut definition) = self.kept_query(node, &|text| view_body(text, with_check))?;
+        refuse_changes(select, "views must not contain data-modifying statements in WITH")?;
         let columns = view_columns(stmt, &query)?;
-        let dependencies = self.dependencies(&mut query, first);
-        let text = self.view_text(stmt, recorder)?;
-        let definition = ViewDef { query: text, dependencies, check_option };
+        definition.query = with_recursion(stmt, definition.query, self.source.map(|source| source.text));
+        definition.check_option = check_option;
         let view = CreateView {
             name: self.qualified_name(name)?,
             or_replace: stmt.replace,
@@ -63,6 +57,24 @@ impl Analyzer<'_> {
             self.refuse_check_option(select)?;
         }
         Ok(view)
+    }
+
+    /// A query, and as the catalogue keeps it; `body` says where in the statement it stands.
+    pub(super) fn kept_query(
+        &mut self,
+        node: &NodeEnum,
+        body: &dyn Fn(&str) -> Result<Range<usize>>,
+    ) -> Result<(Query, ViewDef)> {
+        let first = self.relations.len();
+        self.recorder = Some(Recorder::default());
+        let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
+        let query = self.query(node);
+        self.parameters = parameters;
+        let recorder = self.recorder.take().unwrap_or_default();
+        let mut query = query?;
+        let dependencies = self.dependencies(&mut query, first);
+        let text = self.kept_text(body, recorder)?;
+        Ok((query, ViewDef { query: text, dependencies, check_option: None }))
     }
 
     fn view_options(&self, stmt: &ViewStmt) -> Result<Option<CheckOption>> {
@@ -97,9 +109,9 @@ impl Analyzer<'_> {
     }
 
     /// The query's text with all names written out.
-    fn view_text(&self, stmt: &ViewStmt, recorder: Recorder) -> Result<String> {
+    fn kept_text(&self, body: &dyn Fn(&str) -> Result<Range<usize>>, recorder: Recorder) -> Result<String> {
         let source = self.source.ok_or_else(|| SqlError::unsupported("CREATE VIEW inside of a function"))?;
-        let body = view_body(source.text, stmt.with_check_option > ViewCheckOption::NoCheckOption as i32)?;
+        let body = body(source.text)?;
         let mut edits = recorder.edits;
         edits.sort_by_key(|(place, _)| place.start);
         let mut text = String::new();
@@ -113,17 +125,7 @@ impl Analyzer<'_> {
             at = place.end;
         }
         text.push_str(&source.text[at..body.end]);
-        let text = text.trim().to_owned();
-        let recursive = stmt.query.as_deref().and_then(|node| node.node.as_ref()).and_then(recursive_name);
-        match recursive {
-            Some(name) if is_recursive_view(source.text) => {
-                let columns: Vec<String> =
-                    nodes::strings(&stmt.aliases).into_iter().map(quote_ident).collect();
-                let (name, columns) = (quote_ident(name), columns.join(", "));
-                Ok(format!("WITH RECURSIVE {name}({columns}) AS ({text}) SELECT {columns} FROM {name}"))
-            }
-            _ => Ok(text),
-        }
+        Ok(text.trim().to_owned())
     }
 
     /// What a query names, of the relations from `first` on.
@@ -258,7 +260,7 @@ impl Analyzer<'_> {
             let message = format!("infinite recursion detected in rules for relation \"{}\"", view.name);
             return Err(SqlError::new(SqlState(*b"42P17"), message));
         }
-        let definition = view.view.as_ref().ok_or_else(nodes::missing)?;
+        let definition = view.query().ok_or_else(nodes::missing)?;
         let parsed = parser::parse(&definition.query)?.into_iter().next().ok_or_else(nodes::missing)?;
         let NodeEnum::SelectStmt(select) = parsed.node else { return Err(nodes::missing()) };
         let source = self.source.take();
@@ -308,12 +310,24 @@ fn view_columns(stmt: &ViewStmt, query: &Query) -> Result<Vec<OutputColumn>> {
     Ok(columns)
 }
 
+/// The query of CREATE RECURSIVE VIEW.
+fn with_recursion(stmt: &ViewStmt, text: String, source: Option<&str>) -> String {
+    let recursive = stmt.query.as_deref().and_then(|node| node.node.as_ref()).and_then(recursive_name);
+    match recursive {
+        Some(name) if source.is_some_and(is_recursive_view) => {
+            let columns: Vec<String> = nodes::strings(&stmt.aliases).into_iter().map(quote_ident).collect();
+            let (name, columns) = (quote_ident(name), columns.join(", "));
+            format!("WITH RECURSIVE {name}({columns}) AS ({text}) SELECT {columns} FROM {name}")
+        }
+        _ => text,
+    }
+}
+
 /// A view's WITH changes nothing.
-fn refuse_changes(select: &SelectStmt) -> Result<()> {
+pub(super) fn refuse_changes(select: &SelectStmt, message: &str) -> Result<()> {
     for node in select.with_clause.iter().flat_map(|with| &with.ctes) {
         let NodeEnum::CommonTableExpr(cte) = nodes::inner(node)? else { return Err(nodes::missing()) };
         if !matches!(nodes::required(cte.ctequery.as_deref())?, NodeEnum::SelectStmt(_)) {
-            let message = "views must not contain data-modifying statements in WITH";
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
     }
@@ -362,4 +376,29 @@ fn view_body(text: &str, with_check: bool) -> Result<Range<usize>> {
     let start = start.ok_or_else(nodes::missing)?;
     let end = last_with.filter(|_| with_check).unwrap_or(text.len());
     Ok(start..end)
+}
+
+/// Where the query of CREATE MATERIALIZED VIEW lies: after AS, before WITH [NO] DATA.
+pub(super) fn materialized_body(text: &str) -> Result<Range<usize>> {
+    let body = view_body(text, false)?;
+    let mut lexer = lexer::Lexer::new(&text[body.clone()]);
+    // The last words, and where the first of them begins.
+    let mut last: Vec<(String, usize)> = Vec::new();
+    while let Some(lexeme) = lexer.next_token()? {
+        let word = match &lexeme.token {
+            lexer::Token::Ident { name, quoted: false } => name.clone(),
+            _ => String::new(),
+        };
+        last.push((word, lexeme.start));
+        if last.len() > 3 {
+            last.remove(0);
+        }
+    }
+    let words: Vec<&str> = last.iter().map(|(word, _)| word.as_str()).collect();
+    let clause = match words[..] {
+        [.., "with", "data"] => last.get(last.len() - 2),
+        ["with", "no", "data"] => last.first(),
+        _ => None,
+    };
+    Ok(body.start..clause.map_or(body.end, |(_, start)| body.start + start))
 }

@@ -146,6 +146,10 @@ pub(super) fn query_expressions(query: &mut Query, visit: &mut dyn FnMut(&mut Ex
             delete.using.iter_mut().for_each(|from| from_expressions(from, visit));
             delete.filter.iter_mut().chain(&mut delete.returning).for_each(&mut *visit);
         }
+        QueryBody::Merge(merge) => {
+            from_expressions(&mut merge.source, visit);
+            merge.expressions_mut().into_iter().for_each(&mut *visit);
+        }
     }
     query.limit.iter_mut().chain(&mut query.offset).for_each(&mut *visit);
 }

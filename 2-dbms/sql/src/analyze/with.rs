@@ -39,6 +39,10 @@ impl Analyzer<'_> {
 
     fn common_table(&mut self, cte: &CommonTableExpr, recursive: bool) -> Result<Cte> {
         let node = nodes::required(cte.ctequery.as_deref())?;
+        if let NodeEnum::MergeStmt(_) = node {
+            let error = SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "MERGE not supported in WITH query");
+            return Err(error.at(self.at(cte.location)));
+        }
         let id = CteId(self.next_cte);
         self.next_cte += 1;
         let materialized = cte.ctematerialized == CteMaterialize::Always as i32;

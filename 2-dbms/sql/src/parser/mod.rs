@@ -18,6 +18,7 @@ pub(crate) mod lexer;
 mod lexer_strings;
 mod newer;
 mod references;
+mod relations;
 mod text;
 mod walk;
 
@@ -31,6 +32,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 pub(crate) use columns::column_names;
 use ffi::Mode;
 pub use references::rename_column;
+pub use relations::{RelationEdit, edit_relation};
 pub use text::{line, position, quote_ident, quote_literal};
 
 /// The most levels that statements may nest, counted in nodes of the tree; deeper ones are 54001.

@@ -93,18 +93,80 @@ pub enum Ddl {
         if_exists: bool,
         /// Actions in order.
         actions: Vec<AlterTable>,
+        /// The word after ALTER.
+        of: RelationKind,
     },
-    /// CREATE TABLE AS, SELECT INTO
+    /// CREATE TABLE AS, SELECT INTO, CREATE MATERIALIZED VIEW
     CreateTableAs(CreateTableAs),
+    /// REFRESH MATERIALIZED VIEW
+    Refresh(Refresh),
     /// COMMENT ON
     Comment {
         /// What.
-        target: CommentTarget,
+        target: ObjectName,
         /// The comment; `None` takes it away.
         text: Option<String>,
     },
+    /// OWNER TO, of anything but what ALTER TABLE knows.
+    Owner {
+        /// What.
+        target: ObjectName,
+        /// Whom it is to belong to.
+        role: Role,
+    },
+    /// ALTER FUNCTION and its kin
+    AlterRoutine {
+        /// Name.
+        name: QualifiedName,
+        /// Argument types when written.
+        types: Option<Vec<TypeId>>,
+        /// Which kind.
+        kind: RoutineKind,
+        /// What to do.
+        change: AlterRoutine,
+    },
+    /// ALTER SEQUENCE ... SET SCHEMA
+    MoveSequence {
+        /// Name.
+        name: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// The schema.
+        schema: String,
+    },
+    /// ALTER INDEX SET and RESET (...)
+    IndexOptions {
+        /// Index.
+        index: QualifiedName,
+        /// IF EXISTS
+        if_exists: bool,
+        /// `name=value`, those that are set.
+        set: Vec<String>,
+        /// Names of those that are reset.
+        reset: Vec<String>,
+    },
+    /// REINDEX: the statement's kind and name, which have to be there.
+    Reindex {
+        /// TABLE rather than INDEX; `None` for SCHEMA, DATABASE and SYSTEM.
+        of_table: Option<bool>,
+        /// The name.
+        name: QualifiedName,
+        /// CONCURRENTLY, or of more than one table.
+        outside_blocks: bool,
+    },
+    /// CREATE and DROP EXTENSION
+    Extension {
+        /// Name.
+        name: String,
+        /// CREATE
+        create: bool,
+        /// IF NOT EXISTS, IF EXISTS
+        lenient: bool,
+    },
     /// ANALYZE, VACUUM
     Analyze(Analyze),
+    /// LOCK TABLE
+    Lock(LockTables),
     /// ALTER INDEX RENAME TO
     RenameIndex {
         /// Index.
@@ -121,6 +183,41 @@ pub enum Ddl {
         /// The new name.
         to: String,
     },
+}
+
+/// What a statement says that a relation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// TABLE
+    Table,
+    /// VIEW
+    View,
+    /// MATERIALIZED VIEW
+    MaterializedView,
+}
+
+/// LOCK TABLE
+#[derive(Clone, Debug)]
+pub struct LockTables {
+    /// Tables and views.
+    pub tables: Vec<QualifiedName>,
+    /// The mode keeps somebody else who reads or changes rows out; all such modes are the same here.
+    pub excludes: bool,
+    /// NOWAIT
+    pub no_wait: bool,
+}
+
+impl Ddl {
+    /// The words of a statement that a transaction block must not have around it.
+    pub fn outside_blocks(&self) -> Option<&'static str> {
+        match self {
+            Ddl::Analyze(statement) if statement.vacuum => Some("VACUUM"),
+            Ddl::CreateIndex(create) if create.concurrently => Some("CREATE INDEX CONCURRENTLY"),
+            Ddl::Drop(drop) if drop.concurrently => Some("DROP INDEX CONCURRENTLY"),
+            Ddl::Reindex { outside_blocks: true, .. } => Some("REINDEX"),
+            _ => None,
+        }
+    }
 }
 
 /// ANALYZE or VACUUM.
@@ -173,6 +270,8 @@ pub struct CreateTable {
     pub likes: Vec<(usize, Like)>,
     /// TEMPORARY, with ON COMMIT.
     pub temporary: Option<OnCommit>,
+    /// WITH, as `name=value`.
+    pub options: Vec<String>,
 }
 
 /// LIKE table INCLUDING ...
@@ -211,21 +310,73 @@ pub struct CreateTableAs {
     pub relations: Vec<Relation>,
     /// WITH DATA
     pub with_data: bool,
+    /// CREATE MATERIALIZED VIEW: the query as it is kept.
+    pub materialized: Option<tuplix_catalog::ViewDef>,
+    /// WITH (...), as `name=value`.
+    pub options: Vec<String>,
 }
 
-/// What a comment is about.
+/// REFRESH MATERIALIZED VIEW
 #[derive(Clone, Debug)]
-pub enum CommentTarget {
+pub struct Refresh {
+    /// The materialized view.
+    pub table: tuplix_catalog::TableId,
+    /// Its query.
+    pub query: Box<Query>,
+    /// The query's relations.
+    pub relations: Vec<Relation>,
+    /// WITH DATA
+    pub with_data: bool,
+    /// CONCURRENTLY: asks for a unique index.
+    pub concurrently: bool,
+}
+
+/// A role as a statement names it; `None` is who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role(pub Option<String>);
+
+/// An object as a statement names it that is about objects of any kind: COMMENT, OWNER TO.
+#[derive(Clone, Debug)]
+pub enum ObjectName {
     /// TABLE
     Table(QualifiedName),
+    /// VIEW
+    View(QualifiedName),
+    /// MATERIALIZED VIEW
+    MaterializedView(QualifiedName),
     /// INDEX
     Index(QualifiedName),
+    /// SEQUENCE
+    Sequence(QualifiedName),
     /// COLUMN of a table
     Column(QualifiedName, String),
+    /// CONSTRAINT of a table
+    Constraint(QualifiedName, String),
+    /// CONSTRAINT of a domain
+    DomainConstraint(QualifiedName, String),
+    /// TRIGGER of a table
+    Trigger(QualifiedName, String),
+    /// TYPE
+    Type(QualifiedName),
+    /// DOMAIN
+    Domain(QualifiedName),
     /// SCHEMA
     Schema(String),
+    /// DATABASE
+    Database(String),
     /// FUNCTION, PROCEDURE or ROUTINE, with its argument types when written.
-    Function(QualifiedName, Option<Vec<TypeId>>, DropKind),
+    Function(QualifiedName, Option<Vec<TypeId>>, RoutineKind),
+}
+
+/// Which kinds of routines a statement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutineKind {
+    /// FUNCTION
+    Function,
+    /// PROCEDURE
+    Procedure,
+    /// ROUTINE
+    Routine,
 }
 
 /// A table constraint.
@@ -239,6 +390,8 @@ pub struct Constraint {
     pub not_valid: bool,
     /// What it says.
     pub kind: ConstraintKind,
+    /// INCLUDE of a key.
+    pub included: Vec<String>,
 }
 
 /// What a constraint says.
@@ -248,6 +401,13 @@ pub enum ConstraintKind {
     PrimaryKey(Vec<String>),
     /// UNIQUE (columns)
     Unique(Vec<String>),
+    /// PRIMARY KEY or UNIQUE USING INDEX
+    UsingIndex {
+        /// The index.
+        index: String,
+        /// PRIMARY KEY
+        primary: bool,
+    },
     /// CHECK (expression as SQL text); `column` when written at a column.
     Check {
         /// SQL text.
@@ -274,8 +434,14 @@ pub struct CreateIndex {
     pub unique: bool,
     /// Columns by name with their order; `column` is meaningless until looked up. An expression has no name.
     pub columns: Vec<(String, IndexColumn)>,
+    /// INCLUDE
+    pub included: Vec<String>,
+    /// WITH, as `name=value`.
+    pub options: Vec<String>,
     /// WHERE as SQL text.
     pub predicate: Option<String>,
+    /// CONCURRENTLY
+    pub concurrently: bool,
 }
 
 /// CREATE FUNCTION / PROCEDURE
@@ -331,6 +497,8 @@ pub struct Drop {
     pub if_exists: bool,
     /// CASCADE
     pub cascade: bool,
+    /// CONCURRENTLY
+    pub concurrently: bool,
     /// Names; functions with their argument types when written.
     pub names: Vec<(QualifiedName, Option<Vec<TypeId>>)>,
 }
@@ -342,6 +510,8 @@ pub enum DropKind {
     Table,
     /// VIEW
     View,
+    /// MATERIALIZED VIEW
+    MaterializedView,
     /// INDEX
     Index,
     /// SCHEMA
@@ -350,6 +520,8 @@ pub enum DropKind {
     Function,
     /// PROCEDURE
     Procedure,
+    /// ROUTINE
+    Routine,
     /// SEQUENCE
     Sequence,
 }
@@ -386,6 +558,8 @@ pub enum AlterTable {
     EnableTrigger {
         /// Name; `None` for ALL and USER.
         name: Option<String>,
+        /// ALL: those of foreign keys too.
+        all: bool,
         /// ENABLE
         enable: bool,
     },
@@ -443,6 +617,15 @@ pub enum AlterTable {
     },
     /// VALIDATE CONSTRAINT
     Validate(String),
+    /// OWNER TO
+    Owner(Role),
+    /// SET (...) and RESET (...): storage parameters
+    Options {
+        /// `name=value`, those that are set.
+        set: Vec<String>,
+        /// Names of those that are reset.
+        reset: Vec<String>,
+    },
     /// RENAME CONSTRAINT
     RenameConstraint {
         /// Old name.
@@ -460,5 +643,23 @@ pub enum AlterTable {
         from: String,
         /// New name.
         to: String,
+    },
+}
+
+/// ALTER FUNCTION, PROCEDURE and ROUTINE.
+#[derive(Clone, Debug)]
+pub enum AlterRoutine {
+    /// RENAME TO
+    Rename(String),
+    /// SET SCHEMA
+    SetSchema(String),
+    /// Attributes of CREATE FUNCTION.
+    Attributes {
+        /// IMMUTABLE / STABLE / VOLATILE
+        volatility: Option<FunctionVolatility>,
+        /// STRICT, CALLED ON NULL INPUT
+        strict: Option<bool>,
+        /// SECURITY DEFINER / INVOKER
+        security_definer: Option<bool>,
     },
 }

@@ -51,6 +51,8 @@ pub enum QueryBody {
     Update(Box<Update>),
     /// DELETE
     Delete(Box<Delete>),
+    /// MERGE
+    Merge(Box<Merge>),
 }
 
 /// A set operation.
@@ -411,4 +413,85 @@ pub struct Delete {
     pub filter: Option<Expr>,
     /// RETURNING
     pub returning: Vec<Expr>,
+}
+
+/// MERGE
+#[derive(Clone, Debug)]
+pub struct Merge {
+    /// The table.
+    pub table: TableId,
+    /// The table as a relation.
+    pub relation: RelationId,
+    /// USING
+    pub source: From,
+    /// ON
+    pub on: Expr,
+    /// WHEN clauses, in order.
+    pub actions: Vec<MergeAction>,
+}
+
+/// A WHEN clause.
+#[derive(Clone, Debug)]
+pub struct MergeAction {
+    /// MATCHED
+    pub matched: bool,
+    /// AND
+    pub condition: Option<Expr>,
+    /// THEN
+    pub change: MergeChange,
+}
+
+/// What a WHEN clause does.
+#[derive(Clone, Debug)]
+pub enum MergeChange {
+    /// DO NOTHING
+    Nothing,
+    /// UPDATE SET
+    Update(Vec<(usize, Expr)>),
+    /// DELETE
+    Delete,
+    /// INSERT, of one row; its relation is nobody else's.
+    Insert(Box<Insert>),
+}
+
+impl Merge {
+    /// Each expression of it, apart from those of USING.
+    pub fn expressions(&self) -> Vec<&Expr> {
+        let mut found = vec![&self.on];
+        for action in &self.actions {
+            found.extend(&action.condition);
+            match &action.change {
+                MergeChange::Update(assignments) => found.extend(assignments.iter().map(|(_, value)| value)),
+                MergeChange::Insert(insert) => {
+                    if let InsertSource::Values(rows) = &insert.source {
+                        found.extend(rows.iter().flatten());
+                    }
+                    found.extend(insert.defaults.iter().map(|(_, default)| default));
+                }
+                MergeChange::Nothing | MergeChange::Delete => {}
+            }
+        }
+        found
+    }
+
+    /// The same, to be changed.
+    pub fn expressions_mut(&mut self) -> Vec<&mut Expr> {
+        let mut found = vec![&mut self.on];
+        for action in &mut self.actions {
+            found.extend(&mut action.condition);
+            match &mut action.change {
+                MergeChange::Update(assignments) => {
+                    found.extend(assignments.iter_mut().map(|(_, value)| value));
+                }
+                MergeChange::Insert(insert) => {
+                    if let InsertSource::Values(rows) = &mut insert.source {
+                        found.extend(rows.iter_mut().flatten());
+                    }
+                    found.extend(insert.defaults.iter_mut().map(|(_, default)| default));
+                }
+                MergeChange::Nothing | MergeChange::Delete => {}
+            }
+        }
+        found
+    }
 }

@@ -12,7 +12,7 @@ use tuplix_services::scheduler::Scheduler;
 use crate::node::{Target, explain};
 
 /// The status of a command that Ctrl-C ended.
-pub(super) const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Takes Ctrl-C from its making on, so that none between submitting and following is lost.
 pub(super) struct Interrupts {

@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 pub(crate) use files::{absolute, base_name};
+pub(crate) use interrupt::INTERRUPTED;
 
 /// A command with its arguments.
 #[derive(Subcommand)]

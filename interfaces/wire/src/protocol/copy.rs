@@ -100,8 +100,10 @@ impl Protocol {
 
     fn load(&mut self, copy: CopyIn, output: &mut Output) -> Result<()> {
         let mut rows = std::mem::take(&mut self.rows);
-        let commit = self.session.copy_in(&copy.statement, &copy.data, &mut rows)?;
-        output.gate(&commit);
+        let before = self.session.transaction_status();
+        let loaded = self.session.copy_in(&copy.statement, &copy.data, &mut rows);
+        self.count_statement(before, loaded.is_ok().then_some(rows.tag));
+        output.gate(&loaded?);
         self.notices(output)?;
         let tag = rows.tag;
         self.rows = rows;

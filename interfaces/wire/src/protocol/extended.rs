@@ -6,6 +6,7 @@
 use pgwire::messages::data::NoData;
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use tuplix::{OutputColumn, Prepared, Rows, TransactionStatus};
+use tuplix_types::binary_io::utf8;
 use tuplix_types::copy::CopyDirection;
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -91,7 +92,13 @@ impl Protocol {
         let mut arguments = Vec::with_capacity(types.len());
         for (index, (bytes, ty)) in bind.arguments.iter().zip(types).enumerate() {
             let format = Format::pick(&bind.argument_formats, index);
-            arguments.push(argument(*bytes, *ty, format, &context)?);
+            arguments.push(match (bytes, format) {
+                // A name; the session knows what it names.
+                (Some(name), Format::Text) if ty.is_object_name() => {
+                    Value::Oid(self.session.object_id(*ty, utf8(name)?)?)
+                }
+                _ => argument(*bytes, *ty, format, &context)?,
+            });
         }
         Ok(Portal { statement, arguments, formats: bind.result_formats.clone(), state: PortalState::New })
     }
@@ -121,7 +128,11 @@ impl Protocol {
                 }
             },
             Target::Portal(name) => {
-                let portal = self.portals.get(name).ok_or_else(|| unknown_portal(name))?;
+                let Some(portal) = self.portals.get(name) else {
+                    // A cursor of DECLARE is a portal too; FETCH gives its rows as text unless it asks for binary itself.
+                    let columns = self.session.cursor_columns(name).ok_or_else(|| unknown_portal(name))?;
+                    return backend::row_description(buffer, &columns, |_| Format::Text);
+                };
                 let columns = portal.statement.as_ref().map(columns_sent).unwrap_or_default();
                 backend::row_description(buffer, columns, |index| Format::pick(&portal.formats, index))
             }

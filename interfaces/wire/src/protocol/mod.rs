@@ -8,14 +8,16 @@ mod extended;
 mod simple;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tuplix::{Prepared, Rows, Session, TransactionStatus, Waker};
-use tuplix_types::{Result, Severity, SqlError, Value, sqlstate};
+use tuplix_types::{Result, Severity, SqlError, Tag, Value, sqlstate};
 
 use crate::backend;
 use crate::frontend::{Frame, Message, first_frame};
 use crate::output::Output;
+use crate::statistics::{Statistics, Tally};
 use crate::values::Formatter;
 use copy::CopyIn;
 use extended::{Portal, Statement};
@@ -46,6 +48,15 @@ pub(crate) struct Protocol {
     formatter: Formatter,
     /// Settings that the client has to be told of at the end of the answer.
     changed_settings: Vec<(String, String)>,
+    /// What was done since the server's counters were told.
+    pub(crate) tally: Tally,
+    statistics: Arc<Statistics>,
+}
+
+impl Drop for Protocol {
+    fn drop(&mut self) {
+        self.count();
+    }
 }
 
 impl Protocol {
@@ -53,7 +64,7 @@ impl Protocol {
     ///
     /// # Errors
     /// None for a session whose settings were checked when they were set.
-    pub(crate) fn new(session: Session) -> Result<Protocol> {
+    pub(crate) fn new(session: Session, statistics: Arc<Statistics>) -> Result<Protocol> {
         let formatter = Formatter::new(&session)?;
         Ok(Protocol {
             session,
@@ -65,7 +76,39 @@ impl Protocol {
             rows: Rows::default(),
             formatter,
             changed_settings: Vec::new(),
+            tally: Tally::default(),
+            statistics,
         })
+    }
+
+    /// Adds what was done to the server's counters.
+    pub(crate) fn count(&mut self) {
+        self.statistics.add(&mut self.tally);
+    }
+
+    /// Counts an error that a client is sent.
+    pub(crate) fn count_error(&self, error: &SqlError) {
+        self.statistics.error(error.sqlstate().as_str());
+    }
+
+    /// Counts a statement, and the transaction that it ended. `before`: whether one was open before it.
+    fn count_statement(&mut self, before: TransactionStatus, outcome: Option<Tag>) {
+        self.tally.statements += 1;
+        let after = self.session.transaction_status();
+        let rolled_back = outcome.is_none_or(|tag| tag.command == "ROLLBACK");
+        match (before, after, rolled_back) {
+            (TransactionStatus::Idle, TransactionStatus::Idle, false) if !self.implicit => {
+                self.tally.commits += 1
+            }
+            (TransactionStatus::Idle, TransactionStatus::Idle, true) if !self.implicit => {
+                self.tally.rollbacks += 1
+            }
+            (TransactionStatus::InTransaction, TransactionStatus::Idle, false) => self.tally.commits += 1,
+            (TransactionStatus::InTransaction | TransactionStatus::Failed, TransactionStatus::Idle, _) => {
+                self.tally.rollbacks += 1;
+            }
+            _ => {}
+        }
     }
 
     /// Has `waker` called whenever a notification comes.
@@ -95,8 +138,10 @@ impl Protocol {
         output: &mut Output,
     ) -> Result<()> {
         rows.clear();
-        let commit = self.session.call(prepared, arguments, rows)?;
-        output.gate(&commit);
+        let before = self.session.transaction_status();
+        let called = self.session.call(prepared, arguments, rows);
+        self.count_statement(before, called.is_ok().then_some(rows.tag));
+        output.gate(&called?);
         let changed = self.session.take_changed_settings();
         if !changed.is_empty() {
             self.formatter.settings_changed(&self.session)?;
@@ -196,6 +241,7 @@ impl Protocol {
     /// Sends the session's notices and `error`.
     fn fail(&mut self, error: &SqlError, output: &mut Output) -> Result<()> {
         self.notices(output)?;
+        self.count_error(error);
         backend::error(output.buffer(), error)
     }
 
@@ -219,6 +265,7 @@ impl Protocol {
     fn close_implicit(&mut self, output: &mut Output) -> Result<()> {
         if std::mem::take(&mut self.implicit) {
             let commit = self.session.end_implicit()?;
+            self.tally.commits += 1;
             output.gate(&commit);
         }
         Ok(())
@@ -227,6 +274,7 @@ impl Protocol {
     /// Rolls the implicit transaction block back after an error, be it the session's or the protocol's.
     fn abandon_implicit(&mut self, output: &mut Output) -> Result<()> {
         if std::mem::take(&mut self.implicit) {
+            self.tally.rollbacks += 1;
             self.notices(output)?;
             self.session.execute("ROLLBACK")?;
             // The warning that there may be nothing to roll back any more is not the client's.

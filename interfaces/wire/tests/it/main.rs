@@ -4,7 +4,9 @@
 
 mod copy;
 mod harness;
+mod malformed;
 mod messages;
 mod psql;
 mod sessions;
 mod statements;
+mod tools;

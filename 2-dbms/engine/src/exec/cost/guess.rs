@@ -49,7 +49,9 @@ impl Estimator<'_> {
             QueryBody::SetOperation { left, right, .. } => {
                 self.rows_of_query(left) + self.rows_of_query(right)
             }
-            QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_) => UNKNOWN,
+            QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_) | QueryBody::Merge(_) => {
+                UNKNOWN
+            }
         };
         limited(query.limit.as_ref(), rows).max(1.0)
     }

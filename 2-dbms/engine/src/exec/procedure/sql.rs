@@ -338,8 +338,8 @@ impl Body<'_, '_> {
             }
             StatementKind::Ddl(ddl) => {
                 self.builder.changes_catalog = true;
-                if matches!(&**ddl, Ddl::Analyze(statement) if statement.vacuum) {
-                    let message = "VACUUM cannot be executed from a function";
+                if let Some(what) = ddl.outside_blocks() {
+                    let message = format!("{what} cannot be executed from a function");
                     return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
                 }
                 if let Ddl::CreateTableAs(create) = &**ddl {
@@ -415,7 +415,7 @@ impl Body<'_, '_> {
             }));
         };
         let changes = matches!(&embedded.statement.kind, StatementKind::Query(query)
-            if matches!(query.body, QueryBody::Insert(_) | QueryBody::Update(_) | QueryBody::Delete(_)));
+            if !matches!(query.body, QueryBody::Select(_) | QueryBody::Values(_) | QueryBody::SetOperation { .. }));
         // A second row is an error when it is forbidden, and not looked for otherwise.
         let one_only = targets.strict || changes;
         let sql = match sql.single() {

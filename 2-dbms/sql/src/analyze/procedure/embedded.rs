@@ -103,6 +103,7 @@ impl Binder<'_> {
                 | NodeEnum::InsertStmt(_)
                 | NodeEnum::UpdateStmt(_)
                 | NodeEnum::DeleteStmt(_)
+                | NodeEnum::MergeStmt(_)
         );
         let source = places.then_some(Source { text: &query.text, offset: 0 });
         let (kind, relations) = self.analyze_text(source, |analyzer| analyzer.statement(&query.node))?;

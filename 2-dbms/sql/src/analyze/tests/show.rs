@@ -85,6 +85,7 @@ impl Show<'_> {
                 self.tail(&mut text, "using", &delete.using, delete.filter.as_ref(), &delete.returning);
                 text
             }
+            QueryBody::Merge(merge) => format!("merge {}", self.name(merge.relation)),
         }
     }
 

@@ -1,20 +1,25 @@
 //! `tuplix up`: a node on a data directory, served until it is told to stop.
 
+mod announce;
+
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tuplix::{Durability, LogMode, MemoryUse, Options, RecoveryReport, Tuplix, sqlstate};
+use tuplix::{Durability, LogMode, Options, Tuplix, sqlstate};
+use tuplix_http::{Checkpoints, Metrics, Monitor, State};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::{BindError, Server, ServerOptions};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
-use super::{DataDirectory, counted, explain};
+use self::announce::{Started, announce};
+use super::{DataDirectory, explain};
 use crate::graph::units::{size, time};
 
 /// Ports looked at when the wanted one is taken.
@@ -41,6 +46,7 @@ Examples:
   tuplix up --memory 8GiB                   rows and indexes take no more than this
   tuplix up --cores 1 --task-memory 2GiB    nor do its worker's tasks
   tuplix up --log off                       memory only: everything is gone at the end
+  tuplix up --http 127.0.0.1:9433           metrics for Prometheus (docs/metrics.md)
 
 Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
 programs and the node's socket. Where this machine does not permit that, the start says so.
@@ -52,6 +58,9 @@ pub(crate) struct Up {
     /// Port on 127.0.0.1, also in the local socket's name; 0 takes a free one.
     #[arg(long, value_name = "N", default_value_t = tuplix_wire::DEFAULT_PORT)]
     port: u16,
+    /// Answer /metrics, /healthz and /readyz by HTTP on this address, as 127.0.0.1:9433; there is no password on it.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    http: Option<SocketAddr>,
     /// Partitions that run transactions side by side; 0 takes one for each core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     partitions: usize,
@@ -120,13 +129,34 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
     // From here on a signal is an orderly end, also while the log is replayed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let directory = prepare(up.data.path())?;
-    let node = open(up, &directory)?;
+    // Before the log is read: who watches sees a node that starts.
+    let monitor = match up.http {
+        Some(address) => Some(Monitor::start(address).await?),
+        None => None,
+    };
+    let checkpoints = Arc::new(Checkpoints::default());
+    let node = open(up, &directory, &checkpoints)?;
     let services = install(&node)?;
     let server = bind(up.port, &directory).await?;
     let worker = start_worker(up, &directory, &node, &server)?;
-    announce(up, &directory, &node, &server, &services, worker.as_ref())?;
+    if let Some(monitor) = &monitor {
+        monitor.ready(Metrics::new(&node, server.statistics(), checkpoints));
+    }
+    let started = Started {
+        directory: &directory,
+        node: &node,
+        server: &server,
+        services: &services,
+        worker: worker.as_ref(),
+        monitor: monitor.as_ref(),
+    };
+    announce(up, &started)?;
     let stop = async {
         stopped(&mut terminate, &mut interrupt).await;
+        tracing::info!(event = "node_stopping");
+        if let Some(monitor) = &monitor {
+            monitor.enter(State::Stopping);
+        }
         // Its tasks talk to the node until they are ended.
         match tokio::task::spawn_blocking(move || worker.map_or(Ok(()), Worker::stop)).await {
             Ok(Ok(())) => {}
@@ -200,7 +230,8 @@ fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
+fn open(up: &Up, directory: &Path, checkpoints: &Arc<Checkpoints>) -> anyhow::Result<Tuplix> {
+    let (report, counted) = (super::recovery::reporter(), Arc::clone(checkpoints));
     let options = Options {
         dir: Some(directory.to_owned()),
         partitions: up.partitions,
@@ -212,7 +243,10 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
             checkpoint_log_bytes: up.checkpoint_log_size.unsigned_abs(),
             checkpoint_bytes_per_second: up.checkpoint_rate.unsigned_abs(),
             log_retention_us: up.log_retention.saturating_mul(1000),
-            events: Some(super::recovery::reporter()),
+            events: Some(Arc::new(move |event| {
+                counted.take(event);
+                report(event);
+            })),
         },
         memory: up.memory.map(i64::unsigned_abs),
         waiting_max: up.waiting_calls,
@@ -281,131 +315,6 @@ fn quoted(text: String) -> String {
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
     }
-}
-
-/// Says what was recovered, what listens where and how to get in.
-fn announce(
-    up: &Up,
-    directory: &Path,
-    node: &Tuplix,
-    server: &Server,
-    services: &Installed,
-    worker: Option<&Worker>,
-) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "Tuplix {} on {}", env!("CARGO_PKG_VERSION"), directory.display())?;
-    if up.log == Log::Off {
-        writeln!(out, "  log       off: everything is gone when the node ends")?;
-    } else {
-        let report = node.recovery_report();
-        writeln!(out, "  recovered {}", recovered(&report))?;
-        for what in &report.damaged {
-            writeln!(out, "  damaged   {what}")?;
-            writeln!(out, "            an older one and the log since then were read in its place")?;
-        }
-        if let Some(cut) = &report.cut {
-            writeln!(out, "  cut       {cut}")?;
-            writeln!(out, "            nothing in it was acknowledged")?;
-        }
-    }
-    writeln!(out, "  running   {}", counted(node.partitions() as u64, "partition"))?;
-    if let Some(memory) = node.memory() {
-        announce_memory(&mut out, memory)?;
-    }
-    writeln!(out, "  services  {}", installed(services))?;
-    match worker {
-        Some(worker) => announce_worker(&mut out, worker)?,
-        None => writeln!(out, "  worker    none: tasks wait in their queues")?,
-    }
-    if let Some(address) = server.tcp_address() {
-        writeln!(out, "  listening {address} (this machine only, no password yet)")?;
-        writeln!(out, "            psql -h {} -p {}", address.ip(), address.port())?;
-    }
-    if let Some(path) = server.socket_path() {
-        let port = path.extension().map(|port| port.to_string_lossy()).unwrap_or_default();
-        writeln!(out, "  socket    {}", path.display())?;
-        writeln!(out, "            psql -h {} -p {port}", directory.display())?;
-        writeln!(out, "            tuplix sql --data {} 'SELECT 1'", directory.display())?;
-    }
-    writeln!(out, "  stop with Ctrl-C or: kill {}", std::process::id())?;
-    Ok(out.flush()?)
-}
-
-/// How much memory the rows have, and that there is none left.
-fn announce_memory(out: &mut impl std::io::Write, memory: MemoryUse) -> std::io::Result<()> {
-    if memory.limit == u64::MAX {
-        return Ok(());
-    }
-    writeln!(out, "  memory    {} of {} MiB for rows and indexes", memory.used >> 20, memory.limit >> 20)?;
-    if memory.used >= memory.limit {
-        writeln!(
-            out,
-            "            full: what would grow is refused; delete rows or start with more --memory"
-        )?;
-    }
-    Ok(())
-}
-
-/// What the start-up read.
-fn recovered(report: &RecoveryReport) -> String {
-    let log = match report.epochs {
-        0 => None,
-        epochs => Some(format!(
-            "{} in {}, {} bytes of log",
-            counted(report.records, "transaction"),
-            counted(epochs, "epoch"),
-            report.bytes
-        )),
-    };
-    let checkpoint = report.checkpoint.map(|checkpoint| {
-        format!("{} of a checkpoint of {} bytes", counted(checkpoint.rows, "row"), checkpoint.bytes)
-    });
-    match (checkpoint, log) {
-        (None, None) => "nothing, the log is empty".to_owned(),
-        (Some(all), None) | (None, Some(all)) => format!("{all}, in {} ms", report.microseconds / 1000),
-        (Some(checkpoint), Some(log)) => {
-            format!("{checkpoint}, then {log}, in {} ms", report.microseconds / 1000)
-        }
-    }
-}
-
-/// What the start did to the services.
-fn installed(services: &Installed) -> String {
-    let parts = [
-        ("made", &services.created),
-        ("upgraded", &services.upgraded),
-        ("procedures replaced in", &services.replaced),
-    ];
-    let mut done: Vec<&str> = Vec::new();
-    let mut said = Vec::new();
-    for (what, names) in parts {
-        let names: Vec<&str> = names.iter().copied().filter(|name| !done.contains(name)).collect();
-        if !names.is_empty() {
-            said.push(format!("{what} {}", names.join(", ")));
-            done.extend(names);
-        }
-    }
-    if said.is_empty() { "up to date".to_owned() } else { said.join("; ") }
-}
-
-/// Says what the worker offers, and how tasks are kept apart.
-fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::Result<()> {
-    let (options, confinement) = (worker.options(), worker.confinement());
-    let memory = options.memory >> 20;
-    let cores = counted(options.cores.unsigned_abs().into(), "core");
-    writeln!(out, "  worker    {cores}, {memory} MiB of memory for tasks")?;
-    match &confinement.not_isolated {
-        None if options.network => writeln!(out, "            tasks are isolated, but for the network")?,
-        None => writeln!(out, "            tasks are isolated")?,
-        Some(why) => writeln!(out, "            tasks are not isolated, they see what the node sees: {why}")?,
-    }
-    if !confinement.memory_by_kernel {
-        writeln!(
-            out,
-            "            no control groups here: a task's memory is looked at every few milliseconds"
-        )?;
-    }
-    Ok(())
 }
 
 /// Completes at the first SIGTERM or SIGINT.
