@@ -22,6 +22,7 @@ mod latch;
 mod linux;
 mod linux_disk;
 mod memory;
+mod region;
 pub mod simulation;
 mod thread;
 mod wait;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 pub use disk::{DirectoryLock, Disk, DiskError, DiskResult, File, OpenMode, Operation};
 pub use latch::{Latch, Mutex, MutexGuard};
+pub use region::{REGION_BYTES, map_region, unmap_region};
 pub use simulation::{CrashKind, DiskImage, Faults, Outcome, Simulation, is_crash};
 pub use thread::{JoinHandle, ThreadPanic};
 pub use wait::{Condvar, Event};

@@ -12,7 +12,7 @@ use std::time::Instant;
 use tuplix::{Durability, LogMode, Options, Rows, SessionOptions, Tuplix, TypeId, Value};
 
 use crate::Plan;
-use crate::measure::{Case, Client, Draw, measure, summary};
+use crate::measure::{Case, Client, Draw, Quantile, measure_quantiles, summary};
 use crate::report::Report;
 
 const BUCKETS: u32 = 64;
@@ -21,6 +21,9 @@ const BATCH: u64 = 20_000;
 const CLIENTS: usize = 2;
 /// Rows of the table that is written while checkpoints are made.
 const CHECKPOINTED_ROWS: u32 = 2_000_000;
+/// The last shows what a cut makes others wait.
+const QUANTILES: &[Quantile] =
+    &[("latency_us_p50", 0.5), ("latency_us_p99", 0.99), ("latency_us_p999", 0.999), ("latency_us_max", 1.0)];
 
 fn options(dir: &Path, durability: Durability) -> Options {
     Options { dir: Some(dir.to_owned()), log: LogMode::On, durability, ..Options::default() }
@@ -162,8 +165,9 @@ pub fn run_checkpoint(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         };
         let stop = Arc::new(AtomicBool::new(false));
         let made = count_checkpoints(&folder.path().join("checkpoint"), &stop);
-        let outcome =
-            measure(plan, report, &case, || (0..CLIENTS).map(|number| client(&node, number)).collect());
+        let outcome = measure_quantiles(plan, report, &case, QUANTILES, || {
+            (0..CLIENTS).map(|number| client(&node, number)).collect()
+        });
         stop.store(true, Ordering::Relaxed);
         let made = made.join().map_err(|_| anyhow::anyhow!("the thread that counts checkpoints panicked"))?;
         outcome?;

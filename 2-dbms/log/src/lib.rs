@@ -52,6 +52,7 @@ mod log;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 mod scan;
 mod times;
 mod writer;

@@ -15,11 +15,10 @@
 use std::borrow::Borrow;
 
 use tuplix_types::Value;
-use tuplix_types::encoding::{
-    DecodeError, PLAIN_BYTES, Room, VARINT_BYTES, append, encode, put_bytes, put_varint, take_varint,
-};
+use tuplix_types::encoding::{DecodeError, encode, put_bytes, put_varint, take_varint};
 
 use crate::changes::RecordReader;
+use crate::room::{PLAIN_BYTES, Room, VARINT_BYTES, append};
 
 /// Columns of a table that an update can name (PostgreSQL's limit is 1,600).
 pub const MAX_COLUMNS: usize = 2048;

@@ -62,6 +62,7 @@ mod key;
 mod load;
 mod memory;
 mod ordered_index;
+mod pool;
 mod read;
 mod scan;
 mod schema;

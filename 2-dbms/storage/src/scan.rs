@@ -253,11 +253,27 @@ fn each<T>(values: &[T], start: usize, bits: u64, test: impl Fn(&T) -> bool) -> 
 #[inline]
 fn all<T: Copy>(values: &[T], start: usize, test: impl Fn(T) -> bool) -> u64 {
     let end = values.len().min(start + 64);
+    let values = &values[start.min(end)..end];
+    if let Ok(values) = <&[T; 64]>::try_from(values) {
+        // A byte a value first: that the compiler does with the machine's vectors.
+        return bits_of(&values.map(|value| u8::from(test(value))));
+    }
     let mut passed = 0;
-    for (bit, value) in values[start.min(end)..end].iter().enumerate() {
+    for (bit, value) in values.iter().enumerate() {
         passed |= u64::from(test(*value)) << bit;
     }
     passed
+}
+
+/// Bytes of 0 and 1 as bits.
+#[inline]
+fn bits_of(bytes: &[u8; 64]) -> u64 {
+    let mut bits = 0;
+    for (index, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        // The product has the lowest bit of byte i as bit 56 + i, and nothing else up there.
+        bits |= u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56 << (index * 8);
+    }
+    bits
 }
 
 fn test_integers(column: &Column, start: usize, bits: u64, comparison: Comparison, constant: i64) -> u64 {
@@ -272,19 +288,29 @@ fn test_integers(column: &Column, start: usize, bits: u64, comparison: Compariso
     }
 }
 
-fn compare<T: Copy + Into<i64>>(
+fn compare<T: Copy + Into<i64> + TryFrom<i64> + PartialOrd>(
     values: &[T],
     start: usize,
     bits: u64,
     comparison: Comparison,
     constant: i64,
 ) -> u64 {
+    let Ok(narrow) = T::try_from(constant) else {
+        // No value of the type is as large, or as small.
+        let passes = match comparison {
+            Comparison::Equal => false,
+            Comparison::NotEqual => true,
+            Comparison::Less | Comparison::LessOrEqual => constant > 0,
+            Comparison::Greater | Comparison::GreaterOrEqual => constant < 0,
+        };
+        return if passes { u64::MAX } else { 0 };
+    };
     macro_rules! run {
         ($operator:tt) => {
             if (bits.count_ones() as usize) < FEW {
-                each(values, start, bits, |v| (*v).into() $operator constant)
+                each(values, start, bits, |v| *v $operator narrow)
             } else {
-                all(values, start, |v| v.into() $operator constant)
+                all(values, start, |v| v $operator narrow)
             }
         };
     }
@@ -295,5 +321,46 @@ fn compare<T: Copy + Into<i64>>(
         Comparison::LessOrEqual => run!(<=),
         Comparison::Greater => run!(>),
         Comparison::GreaterOrEqual => run!(>=),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All ways to test a word of rows agree with the comparison of 64-bit integers, also beyond what the column's type holds.
+    #[test]
+    fn comparisons_are_those_of_wide_integers() {
+        use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+        fn check<T: Copy + Into<i64> + TryFrom<i64> + PartialOrd>(values: &[T]) {
+            for constant in [i64::MIN, -40_000, -3, 0, 5, 40_000, 1 << 40, i64::MAX] {
+                for comparison in [Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual] {
+                    for (start, bits) in [(0, u64::MAX), (0, 0b1011), (64, u64::MAX), (64, 0b110)] {
+                        let passed = compare(values, start, bits, comparison, constant);
+                        for (bit, value) in values[start..].iter().take(64).enumerate() {
+                            let value: i64 = (*value).into();
+                            let wanted = match comparison {
+                                Equal => value == constant,
+                                NotEqual => value != constant,
+                                Less => value < constant,
+                                LessOrEqual => value <= constant,
+                                Greater => value > constant,
+                                GreaterOrEqual => value >= constant,
+                            };
+                            let asked = bits >> bit & 1 == 1;
+                            assert!(
+                                !asked || (passed >> bit & 1 == 1) == wanted,
+                                "{value} {comparison:?} {constant}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        // The second word is cut short.
+        check(&(0..70).map(|n| n * 977 % 41 - 20).collect::<Vec<i16>>());
+        check(&(0..70).map(|n| n * 977 % 41 - 20).collect::<Vec<i32>>());
+        check(&(0..70).map(|n| (n * 977 % 41 - 20) << 37).collect::<Vec<i64>>());
+        check(&(0..70).collect::<Vec<u32>>());
     }
 }

@@ -4,6 +4,8 @@
 //! lookup touches one cache line most of the time; there is nothing beside the words. Removing an entry moves
 //! those behind it up, so that there are no tombstones.
 
+use crate::pool::Slab;
+
 /// Marks a slot without an entry.
 const EMPTY: u64 = u64::MAX;
 
@@ -18,9 +20,9 @@ pub(crate) const SEGMENT_SLOTS: usize = 4096;
 struct Line([u64; LINE_SLOTS]);
 
 /// A table of entries.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Segment {
-    lines: Box<[Line]>,
+    lines: Slab<Line>,
     len: usize,
 }
 
@@ -42,7 +44,7 @@ impl Segment {
     }
 
     fn with_slots(slots: usize) -> Segment {
-        Segment { lines: vec![Line([EMPTY; LINE_SLOTS]); slots / LINE_SLOTS].into(), len: 0 }
+        Segment { lines: Slab::new(slots / LINE_SLOTS, Line([EMPTY; LINE_SLOTS])), len: 0 }
     }
 
     fn slots(&self) -> usize {

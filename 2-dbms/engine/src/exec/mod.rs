@@ -181,7 +181,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
-        return Err(SqlError::internal("only queries are compiled"));
+        return Err(SqlError::unsupported("a utility statement in EXECUTE"));
     };
     let mut builder = Builder::new(context);
     builder.slots(statement.parameters.len());

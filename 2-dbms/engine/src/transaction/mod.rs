@@ -384,8 +384,20 @@ impl<'n> Transaction<'n> {
     /// Latches where `bucket` of the table lies.
     #[inline(always)]
     pub(crate) fn place(&mut self, access: &TableAccess, bucket: u16) -> Run<u16> {
+        // The usual one first: a comparison is less than a jump by a table.
+        if let Placement::Hash { .. } = access.placement {
+            return self.hold(self.node.domain_of_bucket(bucket));
+        }
+        self.place_whole(access)
+    }
+
+    /// Latches where a table lies that has no buckets.
+    #[inline(never)]
+    fn place_whole(&mut self, access: &TableAccess) -> Run<u16> {
         match access.placement {
-            Placement::Hash { .. } => self.hold(self.node.domain_of_bucket(bucket)),
+            Placement::Hash { .. } => {
+                Err(SqlError::internal("a bucket of a table is asked for as all of it").into())
+            }
             Placement::Local(domain) => self.hold(domain),
             Placement::Reference if self.held.len() > 0 => {
                 Ok(self.held.position(Domain::REFERENCE).unwrap_or(SHARED_REFERENCE))

@@ -124,6 +124,7 @@ impl Analyzer<'_> {
             NodeEnum::InsertStmt(insert) => insert.returning_clause.is_some(),
             NodeEnum::UpdateStmt(update) => update.returning_clause.is_some(),
             NodeEnum::DeleteStmt(delete) => delete.returning_clause.is_some(),
+            NodeEnum::MergeStmt(_) => return refuse("MERGE not supported in COPY"),
             _ => true,
         };
         if !returning {

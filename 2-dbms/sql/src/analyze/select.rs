@@ -271,6 +271,18 @@ impl Analyzer<'_> {
     }
 
     fn lock_clause(&mut self, clause: &LockingClause, select: &mut Select) -> Result<Locking> {
+        let lock = self.lock_of(clause, select)?;
+        for relation in &lock.relations {
+            let table = self.origin(*relation).table.and_then(|table| self.context.catalog.table(table));
+            if let Some(table) = table.filter(|table| table.materialized.is_some()) {
+                let message = format!("cannot lock rows in materialized view \"{}\"", table.name);
+                return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
+            }
+        }
+        Ok(lock)
+    }
+
+    fn lock_of(&mut self, clause: &LockingClause, select: &mut Select) -> Result<Locking> {
         let wait = match LockWaitPolicy::try_from(clause.wait_policy) {
             Ok(LockWaitPolicy::LockWaitSkip) => LockWait::Skip,
             Ok(LockWaitPolicy::LockWaitError) => LockWait::Error,

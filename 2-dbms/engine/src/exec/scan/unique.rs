@@ -63,7 +63,8 @@ impl TableScan {
     ) -> Run<Option<RowRef>> {
         match parts {
             [a, b] => {
-                let (Some(a), Some(b)) = (a.integer(exec)?, b.integer(exec)?) else { return Ok(None) };
+                let Some(a) = a.integer(exec)? else { return Ok(None) };
+                let Some(b) = b.integer(exec)? else { return Ok(None) };
                 exec.tx.lookup_integers(&self.access, bucket, index, [a, b])
             }
             [a] => {

@@ -1,19 +1,20 @@
-//! Room at the end of a byte vector, made once for a few small values: a vector that looks whether it has to grow at each
-//! byte, and a varint made bit group by bit group, were a tenth of what a short transaction costs.
+//! Room at the end of a byte vector, made once for a few short values: a vector that looks whether it has to grow at each
+//! byte, and a varint made bit group by bit group, were a tenth of what a short transaction costs. The bytes are those that
+//! `tuplix_types::encoding` writes; the tests hold the two together.
 
 use std::mem::MaybeUninit;
 
-use super::put_varint;
-use crate::Value;
+use tuplix_types::Value;
+use tuplix_types::encoding::put_varint;
 
 /// The most bytes that a varint takes.
-pub const VARINT_BYTES: usize = 10;
+pub(crate) const VARINT_BYTES: usize = 10;
 /// The most bytes that [`Room::plain`] writes.
-pub const PLAIN_BYTES: usize = 1 + VARINT_BYTES;
+pub(crate) const PLAIN_BYTES: usize = 1 + VARINT_BYTES;
 
 /// Bytes behind the end of a vector. Writing more than the room that was asked for panics.
 #[derive(Debug)]
-pub struct Room<'a> {
+pub(crate) struct Room<'a> {
     bytes: &'a mut [MaybeUninit<u8>],
     /// All bytes in front of it have been written.
     end: usize,
@@ -21,7 +22,7 @@ pub struct Room<'a> {
 
 /// Makes room for `most` bytes behind the end of `out`, has `write` fill some of it, and appends these.
 #[inline(always)]
-pub fn append(out: &mut Vec<u8>, most: usize, write: impl FnOnce(&mut Room<'_>)) {
+pub(crate) fn append(out: &mut Vec<u8>, most: usize, write: impl FnOnce(&mut Room<'_>)) {
     // Whole words are written where less is meant.
     out.reserve(most + size_of::<u64>());
     let start = out.len();
@@ -47,25 +48,28 @@ impl Room<'_> {
     /// Writes a word of which the first `used` bytes count.
     #[inline(always)]
     fn put(&mut self, word: u64, used: usize) {
-        self.bytes[self.end..self.end + size_of::<u64>()].write_copy_of_slice(&word.to_le_bytes());
+        let place = self.bytes[self.end..].first_chunk_mut::<8>();
+        let place = place.expect("no more is written than there is room for");
+        // SAFETY: an array of bytes is one of bytes that need not be initialised. (Copying a slice is a call here.)
+        *place = unsafe { std::mem::transmute::<[u8; 8], [MaybeUninit<u8>; 8]>(word.to_le_bytes()) };
         self.end += used.min(size_of::<u64>());
     }
 
     /// One byte.
     #[inline(always)]
-    pub fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.put(u64::from(byte), 1);
     }
 
     /// Four bytes, little endian.
     #[inline(always)]
-    pub fn fixed(&mut self, word: u32) {
+    pub(crate) fn fixed(&mut self, word: u32) {
         self.put(u64::from(word), 4);
     }
 
     /// An unsigned integer as [`put_varint`] writes it.
     #[inline(always)]
-    pub fn varint(&mut self, value: u64) {
+    pub(crate) fn varint(&mut self, value: u64) {
         if value < 0x80 {
             self.put(value, 1);
         } else if value >> 56 == 0 {
@@ -95,10 +99,10 @@ impl Room<'_> {
         }
     }
 
-    /// A value as [`encode`](super::encode) writes it, if it is one of the short ones that rows are mostly made of.
+    /// A value as `encode` writes it, if it is one of the short ones that rows are mostly made of.
     #[inline(always)]
     #[must_use]
-    pub fn plain(&mut self, value: &Value) -> bool {
+    pub(crate) fn plain(&mut self, value: &Value) -> bool {
         match value {
             Value::Int4(v) => self.integer(4, i64::from(*v)),
             Value::Int8(v) => self.integer(5, *v),
@@ -117,7 +121,7 @@ impl Room<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::encode;
+    use tuplix_types::encoding::encode;
 
     fn written(most: usize, write: impl FnOnce(&mut Room<'_>)) -> Vec<u8> {
         let mut out = vec![7];
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "out of range")]
+    #[should_panic(expected = "no more is written than there is room for")]
     fn there_is_no_more_room_than_asked_for() {
         let mut out = Vec::with_capacity(1);
         append(&mut out, 1, |room| (0..10_000).for_each(|_| room.byte(1)));
