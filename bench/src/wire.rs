@@ -73,7 +73,7 @@ pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             for connections in CONNECTIONS {
                 // One after the other in the same minute: both see the same machine.
                 for (system, address) in &addresses {
-                    let suffix = if pipelined { "/pipelined" } else { "" };
+                    let suffix = if pipelined { "_pipelined" } else { "" };
                     let case = Case {
                         suite: "wire",
                         case: format!("{}{suffix}", load.name()),

@@ -28,6 +28,7 @@ trap stop EXIT
 # Starts a node on a free port; sets `port`.
 start() {
     data=$(mktemp -d)
+    : >"$tools/node.log"
     USER=ada "$tuplix" up --no-worker --port 0 --data "$data" >"$tools/node.log" 2>&1 &
     node=$!
     until grep -q 'stop with' "$tools/node.log"; do
