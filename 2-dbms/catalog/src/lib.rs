@@ -92,6 +92,15 @@ pub enum CatalogChange {
     },
     /// ANALYZE has looked at a table: all that is known of it now.
     PutStatistics(TableStatistics),
+    /// Rows of a spooled table that have left memory are forgotten, in whole blocks.
+    ForgetSpooled {
+        /// Which.
+        table: TableId,
+        /// The column's position.
+        column: usize,
+        /// Of no row that goes is the column at this moment or after it.
+        before: i64,
+    },
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -187,7 +196,7 @@ impl Catalog {
             CatalogChange::PutFunction(function) => self.put_function(function),
             CatalogChange::PutSequence(sequence) => self.put_sequence(sequence),
             CatalogChange::DropSequence(id) => self.remove_sequence(id),
-            CatalogChange::SetSequence { .. } => {}
+            CatalogChange::SetSequence { .. } | CatalogChange::ForgetSpooled { .. } => {}
             CatalogChange::PutType(ty) => self.put_type(ty),
             CatalogChange::DropType(id) => self.remove_type(id),
             CatalogChange::DropFunction(id) => {

@@ -79,6 +79,9 @@ pub struct TableDef {
     /// What a temporary table's rows, or it itself, become when a transaction commits; `None`: it is not temporary.
     #[serde(default)]
     pub temporary: Option<OnCommit>,
+    /// Its full chunks leave memory with each checkpoint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spooled: bool,
 }
 
 /// What makes a relation a view.
@@ -333,6 +336,7 @@ impl TableDef {
             triggers: Vec::new(),
             view: None,
             temporary: None,
+            spooled: false,
         }
     }
 

@@ -1,17 +1,19 @@
 //! The thread that makes checkpoints. It knows the node only while it takes a cut, so that it keeps none alive.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex};
+use tuplix_machine::{Disk, DiskResult, Event, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
-use super::keep::{self, Kept};
-use super::write::{Pace, ending, write};
-use tuplix_checkpoint::disk_error;
+use super::keep::{self, Kept, Segments};
+use super::write::{Pace, Target, Written, ending, write};
+use tuplix_checkpoint::{SegmentName, disk_error};
 
 use super::{CheckpointDone, Durability, NodeEvent};
+use crate::history;
 use crate::node::Node;
 
 thread_local! {
@@ -23,6 +25,7 @@ thread_local! {
 pub(crate) struct Checkpointer {
     machine: Machine,
     disk: Arc<dyn Disk>,
+    segments: Arc<dyn Disk>,
     node_id: u64,
     settings: Durability,
     state: Mutex<State>,
@@ -43,17 +46,21 @@ struct State {
     answer: Result<CheckpointDone>,
     /// Bytes of log after which the next checkpoint begins.
     due_at: u64,
+    /// Bytes of log before which spooled tables are no reason for another.
+    spool_from: u64,
     /// Checkpoints that are there, the newest first.
     kept: Vec<Kept>,
+    /// Which segments each of them refers to.
+    referred: BTreeMap<u64, Segments>,
 }
 
 impl Checkpointer {
     pub(crate) fn new(
         machine: &Machine,
-        disk: Arc<dyn Disk>,
+        (disk, segments): (Arc<dyn Disk>, Arc<dyn Disk>),
         node_id: u64,
         settings: &Durability,
-        kept: Vec<Kept>,
+        (kept, referred): (Vec<Kept>, BTreeMap<u64, Segments>),
         wake: Arc<Event>,
     ) -> Checkpointer {
         let state = State {
@@ -61,11 +68,14 @@ impl Checkpointer {
             answered: 0,
             answer: Ok(CheckpointDone::default()),
             due_at: u64::MAX,
+            spool_from: 0,
             kept,
+            referred,
         };
         Checkpointer {
             machine: machine.clone(),
             disk,
+            segments,
             node_id,
             settings: settings.clone(),
             state: Mutex::new(machine, state),
@@ -91,7 +101,13 @@ impl Checkpointer {
 
     fn due_at(&self, node: &Node, bytes: u64) {
         self.state.lock().due_at = bytes;
-        node.log.alarm_at(bytes);
+        self.look_again(node, bytes);
+    }
+
+    /// Has the log wake the thread when a checkpoint is due, or when it is time to look at the memory of spooled tables.
+    fn look_again(&self, node: &Node, due_at: u64) {
+        let look = node.log.statistics().bytes.saturating_add(history::step(node));
+        node.log.alarm_at(due_at.min(look));
     }
 
     /// Asks for a checkpoint of everything committed by now and waits for it.
@@ -137,17 +153,29 @@ impl Checkpointer {
                 break;
             }
             let Some(live) = node.upgrade() else { break };
-            let (asked, serving) = {
+            let (asked, serving, due_at) = {
                 let state = self.state.lock();
                 let written = live.log.statistics().bytes;
-                (state.requested > state.answered || written >= state.due_at, state.requested)
+                let spools = written >= state.spool_from && history::is_due(&live);
+                if spools {
+                    // Whoever writes to these tables will wait for it soon.
+                    self.hurry.store(true, Ordering::SeqCst);
+                }
+                let due = written >= state.due_at || spools;
+                (state.requested > state.answered || due, state.requested, state.due_at)
             };
             if !asked {
+                self.look_again(&live, due_at);
                 drop(live);
                 self.wake.wait(seen, None);
                 continue;
             }
             let outcome = self.make(live, node);
+            if let Some(live) = node.upgrade() {
+                // What has to stay in memory is no reason for one checkpoint after the other.
+                let next = live.log.statistics().bytes.saturating_add(history::step(&live));
+                self.state.lock().spool_from = next;
+            }
             self.answer(node, serving, outcome);
         }
         self.served.signal();
@@ -173,11 +201,28 @@ impl Checkpointer {
             changed: &self.wake,
             started_ns,
         };
-        let written = write(self.disk.clone(), self.node_id, cut, &pace)?;
+        let target = Target {
+            checkpoints: &self.disk,
+            segments: &self.segments,
+            node_id: self.node_id,
+            least_chunks: self.settings.spool_chunks,
+        };
+        let Written { summary: written, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
+        self.state.lock().referred.insert(epoch, segments);
+        // The checkpoint is there: what cannot leave memory now does with the next one.
+        if let Err(error) = history::adopt(node, &*self.segments, self.node_id, spooled) {
+            self.tell(&NodeEvent::NotRemoved(error));
+        }
         let all: Vec<Kept> = [Kept { epoch, at_us }].into_iter().chain(before).collect();
         let segments_removed = self.remove_unneeded(&all, node);
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
-        Ok(CheckpointDone { epoch, rows: written.rows, bytes: written.bytes, microseconds, segments_removed })
+        Ok(CheckpointDone {
+            epoch,
+            rows: written.rows,
+            bytes: written.bytes + segment_bytes,
+            microseconds,
+            segments_removed,
+        })
     }
 
     /// Removes what is not kept any more, and says how many segments of the log. What cannot be removed is tried again next time.
@@ -188,7 +233,8 @@ impl Checkpointer {
         let remove = || {
             let mut go = tuplix_checkpoint::list(&*self.disk)?;
             go.retain(|epoch| !stay.iter().any(|kept| kept.epoch == *epoch));
-            tuplix_checkpoint::remove(&*self.disk, &go)
+            tuplix_checkpoint::remove(&*self.disk, &go)?;
+            self.remove_segments(&stay)
         };
         if let Err(error) = remove() {
             self.tell(&NodeEvent::NotRemoved(disk_error(&error)));
@@ -198,6 +244,28 @@ impl Checkpointer {
             self.tell(&NodeEvent::NotRemoved(error));
             0
         })
+    }
+
+    /// The segments that the newest checkpoint refers to.
+    pub(crate) fn segments(&self) -> Segments {
+        self.state.lock().referred.last_key_value().map(|(_, segments)| segments.clone()).unwrap_or_default()
+    }
+
+    /// Removes segments that no checkpoint refers to any more. Who still reads one has it open.
+    fn remove_segments(&self, stay: &[Kept]) -> DiskResult<()> {
+        let mut state = self.state.lock();
+        state.referred.retain(|epoch, _| stay.iter().any(|kept| kept.epoch == *epoch));
+        let needed: BTreeSet<SegmentName> =
+            state.referred.values().flat_map(Segments::keys).copied().collect();
+        drop(state);
+        let mut removed = false;
+        for name in tuplix_checkpoint::list_segments(&*self.segments)? {
+            if !needed.contains(&name) {
+                self.segments.remove(&tuplix_checkpoint::segment_file_name(name))?;
+                removed = true;
+            }
+        }
+        if removed { self.segments.sync_dir("") } else { Ok(()) }
     }
 
     fn answer(&self, node: &Weak<Node>, serving: u64, outcome: Result<CheckpointDone>) {

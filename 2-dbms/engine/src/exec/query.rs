@@ -245,6 +245,7 @@ impl Builder<'_> {
                         self.name(*relation)
                     )));
                 };
+                crate::history::refuse_change(&access.table, "a lock on rows")?;
                 locks.push((row, access, locking.strength, locking.wait));
             }
         }

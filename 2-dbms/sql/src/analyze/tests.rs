@@ -64,6 +64,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
         temporary: None,
+        spooled: false,
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {

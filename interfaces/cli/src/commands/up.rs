@@ -213,6 +213,7 @@ fn open(up: &Up, directory: &Path) -> anyhow::Result<Tuplix> {
             checkpoint_bytes_per_second: up.checkpoint_rate.unsigned_abs(),
             log_retention_us: up.log_retention.saturating_mul(1000),
             events: Some(super::recovery::reporter()),
+            ..Durability::default()
         },
         memory: up.memory.map(i64::unsigned_abs),
         waiting_max: up.waiting_calls,
