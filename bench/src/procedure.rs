@@ -1,4 +1,4 @@
-//! `procedure`: what a call costs in process: nothing, a point read, an update, an insert.
+//! `procedure`: what a call costs in process: nothing, a point read, an update, an insert; and what preparing a statement does.
 
 use tuplix::{LogMode, Options, Rows, SessionOptions, Tuplix, TypeId, Value};
 
@@ -68,5 +68,28 @@ pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
             node.close()?;
         }
     }
+    prepare(plan, report)
+}
+
+/// Parsing, analysing, planning and compiling one statement after the other.
+fn prepare(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
+    let node = Tuplix::open_with(&Options { log: LogMode::Off, partitions: 1, ..Options::default() })?;
+    node.session(&SessionOptions::default())?.execute(SCHEMA)?;
+    for (case, text) in [
+        ("prepare_select", "SELECT value FROM item WHERE p_key = $1 AND id = $2"),
+        ("prepare_insert", "INSERT INTO event VALUES ($1, $2, $3)"),
+    ] {
+        let labels =
+            Case { suite: "procedure", case: case.to_owned(), system: "tuplix", log: "off", clients: 1 };
+        measure(plan, report, &labels, || {
+            let mut session = node.session(&SessionOptions::default())?;
+            let client: Client<'_> = Box::new(move || {
+                session.prepare(text, &[])?;
+                Ok(())
+            });
+            Ok(vec![client])
+        })?;
+    }
+    node.close()?;
     Ok(())
 }

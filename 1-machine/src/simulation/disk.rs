@@ -36,8 +36,10 @@ impl DiskImage {
         self.files.get_mut(path)
     }
 
-    /// Puts a file there.
+    /// Puts a file there, with the folders that it is in.
     pub fn insert(&mut self, path: &str, bytes: Vec<u8>) {
+        self.folders.insert(String::new());
+        self.folders.extend(path.match_indices('/').map(|(end, _)| path[..end].to_owned()));
         self.files.insert(path.to_owned(), bytes);
     }
 

@@ -24,10 +24,10 @@ pub struct Verified {
 }
 
 /// Reads and checks all checkpoints and the whole log of the data directory that is `from`'s root. What a running node removes
-/// meanwhile is left out.
+/// meanwhile is left out; a file that cannot be read is a finding like one that is damaged.
 ///
 /// # Errors
-/// 55000 when it is no data directory, 58030 when the disk fails.
+/// 55000 when it is no data directory, 58030 when its folders cannot be listed.
 pub fn verify(machine: &Machine, from: &Arc<dyn Disk>) -> Result<Verified> {
     if !from.exists(IDENTITY).map_err(|error| disk_error(&error))? {
         return Err(refused(format!("\"{}\" is no data directory: it has no \"{IDENTITY}\"", from.root())));

@@ -153,14 +153,4 @@ impl Writer {
         self.disk.sync_dir("")?;
         Ok(Summary { bytes: self.offset, rows: totals.rows })
     }
-
-    /// Gives up: removes what was written.
-    ///
-    /// # Errors
-    /// When the disk fails; the next start removes it.
-    pub fn abandon(self) -> DiskResult<()> {
-        let name = unfinished_name(self.header.epoch);
-        drop(self.file);
-        self.disk.remove(&name)
-    }
 }

@@ -1,10 +1,9 @@
-//! Advisory locks of transactions: `pg_advisory_xact_lock` and its kin.
+//! Advisory locks, of transactions and of sessions: `pg_advisory_xact_lock`, `pg_advisory_lock` and their kin.
 //!
-//! In a one-shot they are no-ops unless an interactive transaction holds the lock: a one-shot is alone anyway.
-//! Session-level ones are refused.
+//! Those of transactions are no-ops in a one-shot unless somebody holds the lock: a one-shot is alone anyway.
 
 use tuplix_sql::plan::LockStrength;
-use tuplix_types::{SqlError, Value};
+use tuplix_types::{Severity, SqlError, Value, sqlstate};
 
 use crate::layout::Domain;
 use crate::lock_table::LockKey;
@@ -17,24 +16,47 @@ use crate::transaction::Transaction;
 /// # Errors
 /// 0A000 when the engine has no such function.
 pub(crate) fn call(
-    _services: &Services,
+    services: &Services,
     symbol: &str,
     args: &[Value],
     tx: &mut Transaction<'_>,
 ) -> Run<Value> {
-    let (strength, waits) = match symbol.trim_end_matches("_int4").trim_end_matches("_int8") {
-        "pg_advisory_xact_lock" => (LockStrength::Update, true),
-        "pg_advisory_xact_lock_shared" => (LockStrength::Share, true),
-        "pg_try_advisory_xact_lock" => (LockStrength::Update, false),
-        "pg_try_advisory_xact_lock_shared" => (LockStrength::Share, false),
+    let name = symbol.trim_end_matches("_int4").trim_end_matches("_int8");
+    let (name, strength) = match name.strip_suffix("_shared") {
+        Some(name) => (name, LockStrength::Share),
+        None => (name, LockStrength::Update),
+    };
+    let (domain, key) = (domain_of(tx, args), key_of(args));
+    match name {
+        "pg_advisory_xact_lock" => {
+            tx.advisory_lock(domain, key, strength, true)?;
+            Ok(Value::Null)
+        }
+        "pg_try_advisory_xact_lock" => Ok(Value::Bool(tx.advisory_lock(domain, key, strength, false)?)),
+        "pg_advisory_lock" => {
+            tx.session_lock(domain, key, strength, true)?;
+            Ok(Value::Null)
+        }
+        "pg_try_advisory_lock" => Ok(Value::Bool(tx.session_lock(domain, key, strength, false)?)),
+        "pg_advisory_unlock" => {
+            let owned = services.session_locks.borrow_mut().give_back(key, strength);
+            if !owned {
+                let mode = if strength == LockStrength::Share { "ShareLock" } else { "ExclusiveLock" };
+                let message = format!("you don't own a lock of type {mode}");
+                tx.notice(SqlError::new(sqlstate::WARNING, message).severity(Severity::Warning));
+            }
+            Ok(Value::Bool(owned))
+        }
+        "pg_advisory_unlock_all" => {
+            services.session_locks.borrow_mut().give_back_all();
+            Ok(Value::Null)
+        }
         _ => {
             // By the name that users know it by.
             let name = tuplix_functions::find_symbol(symbol).map_or(symbol, |function| function.name);
-            return Err(SqlError::unsupported(format_args!("function {name}")).into());
+            Err(SqlError::unsupported(format_args!("function {name}")).into())
         }
-    };
-    let taken = tx.advisory_lock(domain_of(tx, args), key_of(args), strength, waits)?;
-    Ok(if waits { Value::Null } else { Value::Bool(taken) })
+    }
 }
 
 fn key_of(args: &[Value]) -> LockKey {

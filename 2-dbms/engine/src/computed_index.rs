@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tuplix_catalog::{Catalog, IndexDef, TableDef};
-use tuplix_functions::{CallContext, Function, NoSession};
+use tuplix_functions::{CallContext, Function, NoMoment, NoSession};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{Expr, ExprKind};
 use tuplix_storage::{IndexKeys, RowView};
@@ -285,16 +285,9 @@ fn call(function: &Function, types: &[TypeId], result: TypeId, values: &[Value])
     if function.strict && values.iter().any(Value::is_null) {
         return Ok(Value::Null);
     }
-    let io = IoContext::default();
-    let mut context = CallContext {
-        now_us: 0,
-        statement_us: 0,
-        random: &mut || 0,
-        io: &io,
-        session: &NoSession,
-        arg_types: types,
-        result_type: result,
-    };
+    let moment = NoMoment::default();
+    let mut context =
+        CallContext { moment: &moment, session: &NoSession, arg_types: types, result_type: result };
     (function.call)(&mut context, values)
 }
 

@@ -125,14 +125,17 @@ impl TableData {
     }
 
     /// The fragment of `bucket`, made when it is not there yet.
-    #[inline]
+    #[inline(always)]
     pub fn fragment_mut(&mut self, bucket: u16) -> &mut Fragment {
         let (schema, bare) = (&self.schema, self.bare);
-        self.fragments[usize::from(bucket)].get_or_insert_with(|| match bare {
-            false => Box::new(Fragment::new(schema)),
-            true => Box::new(bare_fragment(schema)),
-        })
+        self.fragments[usize::from(bucket)].get_or_insert_with(|| new_fragment(schema, bare))
     }
+}
+
+#[cold]
+#[inline(never)]
+fn new_fragment(schema: &FragmentSchema, bare: bool) -> Box<Fragment> {
+    Box::new(if bare { bare_fragment(schema) } else { Fragment::new(schema) })
 }
 
 /// A fragment without indexes.
@@ -166,7 +169,7 @@ impl DomainState {
     ///
     /// # Panics
     /// When the table has no slot here: the layout and the domain disagree, a bug.
-    #[inline]
+    #[inline(always)]
     pub fn fragment_mut(&mut self, slot: u32, bucket: u16) -> &mut Fragment {
         match self.tables.get_mut(slot as usize) {
             Some(Some(table)) => table.fragment_mut(bucket),

@@ -81,10 +81,19 @@ impl LockTable {
         me: Option<TransactionId>,
         strength: LockStrength,
     ) -> Option<TransactionId> {
+        self.conflict_with_others(key, strength, |holder| Some(holder) == me)
+    }
+
+    /// The same for somebody with several names.
+    pub fn conflict_with_others(
+        &self,
+        key: &LockKey,
+        strength: LockStrength,
+        is_me: impl Fn(TransactionId) -> bool,
+    ) -> Option<TransactionId> {
         let holders = self.entries.get(key)?;
-        let conflicting = holders
-            .iter()
-            .find(|holder| Some(holder.transaction) != me && holder.strength.conflicts(strength));
+        let conflicting =
+            holders.iter().find(|holder| holder.strength.conflicts(strength) && !is_me(holder.transaction));
         conflicting.map(|holder| holder.transaction)
     }
 
@@ -165,13 +174,13 @@ impl WaitGraph {
         self.changed.signal();
     }
 
-    /// Waits until `holder` ended.
+    /// Waits until `holder` ended. `me`: all names under which the waiter holds locks.
     ///
     /// # Errors
-    /// 40P01 when `me` and others would wait for each other in a circle.
+    /// 40P01 when the waiter and others would wait for each other in a circle.
     pub fn wait(
         &self,
-        me: Option<TransactionId>,
+        me: &[TransactionId],
         holder: TransactionId,
         deadline_ns: Option<u64>,
         cancelled: &dyn Fn() -> bool,
@@ -182,10 +191,8 @@ impl WaitGraph {
             if !live.waits_for.contains_key(&holder) {
                 return Ok(WaitEnd::HolderEnded);
             }
-            if let Some(me) = me {
-                live.check_circle(me, holder)?;
-                live.waits_for.insert(me, Some(holder));
-            }
+            me.iter().try_for_each(|name| live.check_circle(*name, holder))?;
+            live.waits_for.extend(me.iter().map(|name| (*name, Some(holder))));
         }
         let end = if cancelled() {
             WaitEnd::Cancelled
@@ -196,8 +203,8 @@ impl WaitGraph {
         } else {
             WaitEnd::HolderEnded
         };
-        if let Some(me) = me {
-            self.live.lock().waits_for.insert(me, None);
+        if !me.is_empty() {
+            self.live.lock().waits_for.extend(me.iter().map(|name| (*name, None)));
         }
         Ok(end)
     }

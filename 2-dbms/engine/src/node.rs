@@ -19,6 +19,7 @@ use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
 use crate::plans::Plans;
+use crate::snapshots::{Snapshots, Watched};
 use crate::statistics::Live;
 
 pub(crate) use homes::{Home, Homes, StorageAccess};
@@ -78,6 +79,8 @@ pub struct Node {
     /// Calls that may wait for one partition.
     waiting_max: AtomicU64,
     memory: Arc<Memory>,
+    /// Those that are held.
+    pub(crate) snapshots: Arc<Snapshots>,
     /// What each table has of it.
     table_memory: Mutex<BTreeMap<TableId, Weak<Memory>>>,
 }
@@ -183,6 +186,7 @@ impl Node {
         let domains = Arc::new(domains);
         let live = Live::new(&machine, domains.clone(), bucket_domains.clone());
         let schema = Schema { layout: Layout::with_live(Arc::new(live)), version: 1, catalog };
+        let memory: Arc<Memory> = Arc::default();
         let node = Node {
             log,
             domains,
@@ -203,7 +207,8 @@ impl Node {
             checkpointer: None,
             directory,
             waiting_max: AtomicU64::new(WAITING_MAX),
-            memory: Arc::default(),
+            snapshots: Arc::new(Snapshots::new(&machine, memory.clone())),
+            memory,
             table_memory: Mutex::new(&machine, BTreeMap::new()),
             machine,
         };
@@ -353,7 +358,12 @@ impl Node {
 
     /// Starts the log's writer.
     pub(crate) fn start_log(&self) {
-        self.log.start(self.domains.clone(), true);
+        let lanes = Watched {
+            domains: self.domains.clone(),
+            snapshots: self.snapshots.clone(),
+            alarm: self.log.alarm().clone(),
+        };
+        self.log.start(Arc::new(lanes), true);
     }
 
     /// Cancels the running statement of a session; false when there is none with this number and secret.

@@ -74,8 +74,10 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let wake = log.alarm().clone();
     tuplix_checkpoint::remove_unfinished_segments(&*segments).map_err(|error| disk_error(&error))?;
     let referred = crate::checkpoint::referred(&*checkpoints, &kept, identity.node_id);
+    let passed_over = damaged.iter().copied().zip(report.damaged.iter().cloned()).collect();
     let disks = (checkpoints, segments);
-    let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, (kept, referred), wake);
+    let kept = (kept, referred);
+    let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
     let checkpointer = Arc::new(checkpointer);
     node.checkpointer = Some(checkpointer.clone());

@@ -2,7 +2,7 @@
 
 use tuplix_catalog::{CatalogChange, TableId};
 use tuplix_log::RecordWriter;
-use tuplix_storage::{Fragment, RowId};
+use tuplix_storage::{Fragment, RowId, RowView};
 use tuplix_types::{Result, SqlError, Value};
 
 use crate::layout::TableAccess;
@@ -41,18 +41,17 @@ pub fn update_columns(access: &TableAccess, changed: impl Iterator<Item = usize>
 
 /// Columns of a row changed: those of [`update_columns`], as they are now.
 #[inline]
-pub fn update(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef, columns: &[u16]) {
-    let Some(view) = fragment.row(row.row) else { panic!("the changed row is not there: {row:?}") };
-    let values = columns.iter().map(|column| view.value(usize::from(*column)));
-    RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), columns, values);
+pub fn update(redo: &mut Vec<u8>, access: &TableAccess, view: RowView<'_>, row: RowRef, columns: &[u16]) {
+    let value = |number: usize| view.value(usize::from(columns[number]));
+    RecordWriter::new(redo).update(access.table.id.0, row.bucket, u64::from(row.row.0), columns, value);
 }
 
 /// A row goes; it is still there.
 pub fn delete(redo: &mut Vec<u8>, access: &TableAccess, fragment: &Fragment, row: RowRef) {
     let key = access.table.primary_key().map_or(&[][..], |key| &key.columns);
     let Some(view) = fragment.row(row.row) else { panic!("the row to delete is not there: {row:?}") };
-    let key = key.iter().map(|column| view.value(column.column));
-    RecordWriter::new(redo).delete(access.table.id.0, row.bucket, u64::from(row.row.0), key);
+    let value = |number: usize| view.value(key[number].column);
+    RecordWriter::new(redo).delete(access.table.id.0, row.bucket, u64::from(row.row.0), key.len(), value);
 }
 
 /// The catalogue changes.

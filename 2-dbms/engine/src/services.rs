@@ -15,6 +15,7 @@ use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::layout::Layout;
 use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
+use crate::session_locks::SessionLocks;
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
 use crate::transaction::Transaction;
@@ -61,6 +62,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// Advisory locks until they are given back.
+    pub(crate) session_locks: RefCell<SessionLocks>,
 }
 
 /// A body that was compiled again.
@@ -110,6 +113,7 @@ impl Services {
             copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            session_locks: RefCell::default(),
         }
     }
 

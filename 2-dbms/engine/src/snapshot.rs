@@ -7,20 +7,58 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tuplix_catalog::{Distribution, TableId};
+use tuplix_machine::Mutex;
 use tuplix_storage::FragmentSnapshot;
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::domain::Guard;
 use crate::node::{Home, Node, Schema};
+use crate::snapshots::Snapshots;
 
 /// Fragments by bucket.
 pub(crate) type Fragments = Vec<(u16, FragmentSnapshot)>;
 
-/// See the module. Chunks that were written since it was taken stay in memory until it is dropped.
+/// All rows at one moment, and what there was.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub(crate) struct Moment {
     schema: Arc<Schema>,
     /// Fragments by bucket, those that ever had a row.
     tables: BTreeMap<TableId, Fragments>,
+}
+
+impl Moment {
+    /// The catalogue at that moment.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The catalogue and the rows, to be let go of one by one.
+    pub(crate) fn into_parts(self) -> (Arc<Schema>, BTreeMap<TableId, Fragments>) {
+        (self.schema, self.tables)
+    }
+}
+
+/// The rows of a snapshot, until it is cancelled.
+#[derive(Debug)]
+pub(crate) struct Held {
+    tables: Mutex<Option<BTreeMap<TableId, Fragments>>>,
+}
+
+impl Held {
+    /// Lets go of all rows.
+    pub(crate) fn cancel(&self) {
+        let tables = self.tables.lock().take();
+        drop(tables);
+    }
+}
+
+/// See the module. Chunks that were written since it was taken stay in memory until it is dropped, or cancelled because snapshots hold too
+/// much (`snapshots.rs`).
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    schema: Arc<Schema>,
+    held: Arc<Held>,
+    all: Arc<Snapshots>,
 }
 
 impl Snapshot {
@@ -29,27 +67,50 @@ impl Snapshot {
         &self.schema
     }
 
-    /// The fragments of a table with their buckets; none for a table that is not there.
-    pub fn fragments(&self, table: TableId) -> &[(u16, FragmentSnapshot)] {
-        self.tables.get(&table).map_or(&[], Vec::as_slice)
-    }
-
-    /// The catalogue and the rows, to be let go of one by one.
-    pub(crate) fn into_parts(self) -> (Arc<Schema>, BTreeMap<TableId, Fragments>) {
-        (self.schema, self.tables)
+    /// The fragments of a table with their buckets; none for a table that is not there. They stay readable, and in memory, when the
+    /// snapshot is cancelled meanwhile.
+    ///
+    /// # Errors
+    /// 72000 when the snapshot was cancelled: too much was written since it was taken.
+    pub fn fragments(&self, table: TableId) -> Result<Vec<(u16, FragmentSnapshot)>> {
+        self.all.relieve();
+        match &*self.held.tables.lock() {
+            Some(tables) => Ok(tables.get(&table).cloned().unwrap_or_default()),
+            None => Err(self.cancelled()),
+        }
     }
 
     /// How many rows all its tables have.
-    pub fn row_count(&self) -> usize {
-        self.tables.values().flatten().map(|(_, fragment)| fragment.row_count()).sum()
+    ///
+    /// # Errors
+    /// As [`Snapshot::fragments`].
+    pub fn row_count(&self) -> Result<usize> {
+        match &*self.held.tables.lock() {
+            Some(tables) => Ok(tables.values().flatten().map(|(_, fragment)| fragment.row_count()).sum()),
+            None => Err(self.cancelled()),
+        }
+    }
+
+    #[cold]
+    fn cancelled(&self) -> SqlError {
+        let limit = self.all.limit();
+        SqlError::new(sqlstate::SNAPSHOT_TOO_OLD, "snapshot too old")
+            .detail(format!("Snapshots held more than {limit} bytes of rows that were written since."))
+            .hint("Take a new one and read it faster, or start the node with more --memory: snapshots may hold an eighth of it.")
     }
 }
 
 impl Node {
     /// Takes a snapshot. Transactions wait for as long as that takes, which depends on the number of fragments.
     pub fn snapshot(&self) -> Snapshot {
-        let guards = self.hold_all_domains();
-        self.snapshot_under(&guards)
+        self.snapshots.relieve();
+        let Moment { schema, tables } = {
+            let guards = self.hold_all_domains();
+            self.snapshot_under(&guards)
+        };
+        let held = Arc::new(Held { tables: Mutex::new(self.machine(), Some(tables)) });
+        self.snapshots.add(&held);
+        Snapshot { schema, held, all: self.snapshots.clone() }
     }
 
     /// Latches everything: no transaction is in the middle of something.
@@ -63,13 +124,13 @@ impl Node {
     }
 
     /// The snapshot of this moment, under all latches.
-    pub(crate) fn snapshot_under(&self, guards: &[Guard<'_>]) -> Snapshot {
+    pub(crate) fn snapshot_under(&self, guards: &[Guard<'_>]) -> Moment {
         // The catalogue and the homes change under all latches: these are the ones that the rows belong to. A table that a
         // transaction is changing still has its rows where they were.
         let schema = self.schema();
         let homes = self.homes();
         let tables = homes.iter().map(|(id, home)| (*id, self.snapshot_of(home, guards))).collect();
-        Snapshot { schema, tables }
+        Moment { schema, tables }
     }
 
     fn snapshot_of(&self, home: &Home, guards: &[Guard<'_>]) -> Fragments {
@@ -118,15 +179,15 @@ mod tests {
                 "UPDATE item SET v = 2; DELETE FROM item WHERE id > 10; DROP TABLE local; CREATE TABLE later (id integer)",
             )
             .unwrap();
-        assert_eq!(snapshot.row_count(), 8_003);
+        assert_eq!(snapshot.row_count().unwrap(), 8_003);
         let item = snapshot.schema().catalog.table_named("public", "item").unwrap();
-        let fragments = snapshot.fragments(item.id);
+        let fragments = snapshot.fragments(item.id).unwrap();
         assert_eq!(
             fragments.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>(),
             (0..8).collect::<Vec<_>>()
         );
         let is_old = |row: RowView<'_>| row.value(2).as_i64() == Some(1);
         assert!(fragments.iter().all(|(_, fragment)| fragment.rows().all(|(_, row)| is_old(row))));
-        assert_eq!(node.snapshot().row_count(), 80);
+        assert_eq!(node.snapshot().row_count().unwrap(), 80);
     }
 }

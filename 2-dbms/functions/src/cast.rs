@@ -83,7 +83,7 @@ pub fn to_text(context: &CallContext<'_>, value: &Value, id: TypeId) -> String {
     {
         return name.into();
     }
-    text_io::to_text(id, value, context.io)
+    text_io::to_text(id, value, context.moment.io())
 }
 
 /// The value of a type that a text spells; types of users and names of objects by the session.
@@ -99,5 +99,5 @@ pub fn from_text(context: &CallContext<'_>, text: &str, id: TypeId) -> Result<Va
     if id.display_name().is_none() {
         return context.session.parse_user_type(id, text);
     }
-    text_io::parse_text(id, -1, text, context.io)
+    text_io::parse_text(id, -1, text, context.moment.io())
 }

@@ -9,23 +9,53 @@ use tuplix_types::{EnumValue, Result, SqlError, TypeId, Value};
 
 use crate::Function;
 
-/// The surroundings of a call. The executor makes one per statement and sets the two type fields
-/// before calls to functions that read them ([`Function::reads_types`]).
+/// The surroundings of a call. Making one costs nothing: what a function asks of them is looked up when it asks.
+#[derive(Clone, Copy)]
 pub struct CallContext<'a> {
-    /// Start of the transaction, `timestamptz` microseconds: `now()`.
-    pub now_us: i64,
-    /// Start of the statement, `timestamptz` microseconds.
-    pub statement_us: i64,
-    /// The next 64 random bits, from the session's seed.
-    pub random: &'a mut dyn FnMut() -> u64,
-    /// The settings that reading and writing text depend on: time zone, `DateStyle`, ...
-    pub io: &'a IoContext,
+    /// The clock, randomness and how text is read and written.
+    pub moment: &'a dyn Moment,
     /// Who asks, and with which settings.
     pub session: &'a dyn SessionInfo,
     /// The actual types of the arguments, for polymorphic functions and those that take `"any"`.
     pub arg_types: &'a [TypeId],
     /// The actual type of the result, for polymorphic functions and casts.
     pub result_type: TypeId,
+}
+
+/// What functions may ask of the transaction that they run in.
+pub trait Moment {
+    /// Start of the transaction, `timestamptz` microseconds: `now()`.
+    fn now_us(&self) -> i64;
+    /// Start of the statement, `timestamptz` microseconds.
+    fn statement_us(&self) -> i64;
+    /// The next 64 random bits, from the session's seed.
+    fn random(&self) -> u64;
+    /// The settings that reading and writing text depend on: time zone, `DateStyle`, ...
+    fn io(&self) -> &IoContext;
+}
+
+/// The moment of an immutable function that is called before anything runs: no clock, no randomness, default settings.
+#[derive(Debug, Default)]
+pub struct NoMoment {
+    io: IoContext,
+}
+
+impl Moment for NoMoment {
+    fn now_us(&self) -> i64 {
+        0
+    }
+
+    fn statement_us(&self) -> i64 {
+        0
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn io(&self) -> &IoContext {
+        &self.io
+    }
 }
 
 /// What functions may know of the session. Everything has a default that suits a session without a catalogue.

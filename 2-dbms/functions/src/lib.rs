@@ -26,7 +26,7 @@ pub use aggregate::{
 };
 pub use builtin::{SERVER_VERSION, VERSION, hash, quote_ident, quote_literal};
 pub use cast::{from_text, to_text};
-pub use context::{CallContext, NoSession, SessionInfo};
+pub use context::{CallContext, Moment, NoMoment, NoSession, SessionInfo};
 pub use registry::{
     Cast, CastContext, CastMethod, Function, FunctionKind, Operator, ScalarFn, SetFn, SetRows, Volatility,
     casts, find_symbol, functions, functions_named, lookup_function, lookup_operator, lookup_symbol,

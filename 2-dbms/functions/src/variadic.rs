@@ -45,14 +45,6 @@ fn spread(context: &mut CallContext<'_>, arguments: &[Value], symbol: &str) -> R
         _ if symbol == "text_format" => {}
         _ => return Ok(Value::Null),
     }
-    let mut inner = CallContext {
-        now_us: context.now_us,
-        statement_us: context.statement_us,
-        random: &mut *context.random,
-        io: context.io,
-        session: context.session,
-        arg_types: &types,
-        result_type: context.result_type,
-    };
+    let mut inner = CallContext { arg_types: &types, ..*context };
     (lookup_symbol(symbol).call)(&mut inner, &values)
 }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use tuplix_machine::Disk;
 use tuplix_types::{Result, Value};
 
+use crate::changes::Change;
 use crate::reader::{Epoch, LogReader};
-use crate::record::{Change, Record};
+use crate::record::Record;
 
 /// Hands the lines of the listing of every epoch after `after` to `line`, which may stop it with an error. An interrupted
 /// write at the end is its last line.

@@ -32,7 +32,7 @@ pub(crate) fn closed() -> SqlError {
 pub(crate) fn damaged(path: &str, offset: u64, reason: impl std::fmt::Display) -> SqlError {
     SqlError::new(sqlstate::DATA_CORRUPTED, format!("log segment \"{path}\" is damaged at byte {offset}: {reason}"))
         .detail("Epochs after the damaged one are there, so this is no interrupted write; nothing was skipped or changed.")
-        .hint("Restore the segment from a copy or a replica. \"tuplix log dump\" lists what is readable before the damage.")
+        .hint("Put an intact copy of the segment in place, or restore a backup with \"tuplix restore\". \"tuplix log dump\" lists what is readable before the damage.")
 }
 
 /// A segment that should be there is not.
@@ -41,7 +41,7 @@ pub(crate) fn missing(path: &str, has: u64, wants: u64) -> SqlError {
         "log segment \"{path}\" continues after epoch {wants}, but the log before it ends at epoch {has}"
     );
     SqlError::new(sqlstate::DATA_CORRUPTED, message)
-        .hint("A segment was removed. Restore it from a copy or a replica.")
+        .hint("A segment was removed. Put it back, or restore a backup with \"tuplix restore\".")
 }
 
 /// A segment in a format that this program does not know.

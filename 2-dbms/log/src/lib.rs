@@ -42,6 +42,7 @@
 //! # Ok(()) }
 //! ```
 
+mod changes;
 mod context;
 mod dump;
 mod error;
@@ -54,14 +55,13 @@ mod recovery;
 mod scan;
 mod writer;
 
+pub use changes::{Change, ChangeHead, RawChange, RawChanges, RecordReader, RowPlace};
 pub use context::{Context, SessionContext};
 pub use dump::dump;
 pub use format::{FORMAT_VERSION, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 pub use lane::{Lane, MAX_RECORD_BYTES};
-pub use log::{Closing, Config, DurableCallback, Lanes, Log, LogStatistics};
+pub use log::{Closing, Config, DurableCallback, Lanes, Log, LogStatistics, SegmentPlace};
 pub use reader::{CutTail, Epoch, LogReader, Records};
-pub use record::{
-    Change, MAX_COLUMNS, RawChange, RawChanges, Record, RecordHeader, RecordReader, RecordWriter,
-};
+pub use record::{MAX_COLUMNS, Record, RecordHeader, RecordWriter};
 pub use recovery::{Recovery, RecoveryReport};
 pub use scan::{EpochPlace, SegmentScan, scan_segment, segments_after};

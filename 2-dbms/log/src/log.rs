@@ -21,9 +21,9 @@ use tuplix_types::{Result, SqlError};
 
 use crate::context::{Context, Dictionary, SessionContext};
 use crate::error;
-use crate::format::parse_segment_name;
+use crate::format::{parse_segment_name, segment_name};
 use crate::lane::{Buffer, Lane, Shared};
-use crate::writer::Writer;
+use crate::writer::{Writer, Written};
 
 /// How a log works.
 #[derive(Clone, Debug)]
@@ -81,6 +81,19 @@ pub struct LogStatistics {
     pub bytes: u64,
 }
 
+/// A segment that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentPlace {
+    /// Its file's name.
+    pub name: String,
+    /// The epoch that it is named by: none in it is before this one.
+    pub first_epoch: u64,
+    /// None in it is after this one: the one before the next segment's first, or the last that is on disk.
+    pub last_epoch: u64,
+    /// Bytes of it that are written.
+    pub bytes: u64,
+}
+
 /// A node's log. Dropping it closes it.
 #[derive(Debug)]
 pub struct Log {
@@ -112,6 +125,10 @@ struct Inner {
     epochs: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    /// First epochs and bytes of the segments, the oldest first; what the last one has is in `segment_bytes`.
+    segments: Mutex<Vec<(u64, u64)>>,
+    /// Bytes of the segment that is written to.
+    segment_bytes: AtomicU64,
     /// When this many bytes were written, `alarm` is signalled.
     alarm_at: AtomicU64,
     alarm: Arc<Event>,
@@ -158,13 +175,14 @@ impl Log {
         config: Config,
         last_epoch: u64,
         writer: Writer,
+        segments: Vec<(u64, u64)>,
     ) -> Log {
-        Log::build(machine, config, last_epoch, Some((disk, writer)))
+        Log::build(machine, config, last_epoch, Some((disk, writer)), segments)
     }
 
     /// A log that keeps nothing: every epoch counts as durable at once.
     pub fn off(machine: &Machine) -> Log {
-        Log::build(machine, Config::default(), 0, None)
+        Log::build(machine, Config::default(), 0, None, Vec::new())
     }
 
     fn build(
@@ -172,6 +190,7 @@ impl Log {
         config: Config,
         last_epoch: u64,
         end: Option<(Arc<dyn Disk>, Writer)>,
+        segments: Vec<(u64, u64)>,
     ) -> Log {
         let shared = Shared::new(machine, last_epoch, config.buffer_bytes, config.flush_bytes);
         let (disk, writer) = match end {
@@ -200,6 +219,8 @@ impl Log {
             epochs: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            segment_bytes: AtomicU64::new(segments.last().map_or(0, |(_, bytes)| *bytes)),
+            segments: Mutex::new(machine, segments),
             alarm_at: AtomicU64::new(u64::MAX),
             alarm: Arc::new(Event::new(machine)),
         };
@@ -336,6 +357,22 @@ impl Log {
         }
     }
 
+    /// The segments, the oldest first, as far as this log knows; no disk is asked.
+    pub fn segments(&self) -> Vec<SegmentPlace> {
+        let inner = &self.inner;
+        let all = inner.segments.lock().clone();
+        let place = |(number, (first_epoch, bytes)): (usize, &(u64, u64))| {
+            let next = all.get(number + 1);
+            SegmentPlace {
+                name: segment_name(*first_epoch),
+                first_epoch: *first_epoch,
+                last_epoch: next.map_or_else(|| self.durable_epoch(), |(next, _)| next - 1),
+                bytes: next.map_or_else(|| inner.segment_bytes.load(Ordering::Relaxed), |_| *bytes),
+            }
+        };
+        all.iter().enumerate().map(place).collect()
+    }
+
     /// Writes what is left and ends the flusher; later commits are refused. Closing twice does nothing.
     ///
     /// # Errors
@@ -469,6 +506,7 @@ impl Inner {
         if writer.has_taken() {
             match writer.write(epoch, &self.dictionary) {
                 Ok(written) => {
+                    self.count_segment(&written);
                     self.epochs.fetch_add(1, Ordering::Relaxed);
                     self.records.fetch_add(written.records, Ordering::Relaxed);
                     let before = self.bytes.fetch_add(written.bytes, Ordering::SeqCst);
@@ -494,6 +532,17 @@ impl Inner {
         self.room.signal();
         self.call_back();
         Ok(())
+    }
+
+    fn count_segment(&self, written: &Written) {
+        if let Some(first) = written.started {
+            let mut segments = self.segments.lock();
+            if let Some((_, bytes)) = segments.last_mut() {
+                *bytes = self.segment_bytes.load(Ordering::Relaxed);
+            }
+            segments.push((first, 0));
+        }
+        self.segment_bytes.store(written.segment_bytes, Ordering::Relaxed);
     }
 
     fn take_retired(&self, writer: &mut Writer, epoch: u64) {
@@ -604,6 +653,7 @@ impl Inner {
                     break;
                 }
                 disk.remove(&pair[0])?;
+                self.segments.lock().retain(|(first, _)| parse_segment_name(&pair[0]) != Some(*first));
                 removed += 1;
             }
             if removed > 0 {

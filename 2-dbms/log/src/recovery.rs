@@ -10,6 +10,7 @@ use tuplix_machine::{Disk, Machine, OpenMode};
 use tuplix_types::Result;
 
 use crate::error;
+use crate::format::{SEGMENT_HEADER, parse_segment_name};
 use crate::log::{Config, Log};
 use crate::reader::{CutTail, Epoch, LogReader};
 use crate::writer::Writer;
@@ -89,9 +90,24 @@ impl Recovery {
         self.put_end_in_order().map_err(|error| error::disk(&error))?;
         let mut writer =
             Writer::new(&self.machine, self.disk.clone(), self.config.clone(), self.report.last_epoch);
-        writer.start_segment(self.report.last_epoch + 1).map_err(|error| error::disk(&error))?;
-        let log = Log::new(&self.machine, self.disk, self.config, self.report.last_epoch, writer);
+        let mut segments = self.segments().map_err(|error| error::disk(&error))?;
+        let first = self.report.last_epoch + 1;
+        writer.start_segment(first).map_err(|error| error::disk(&error))?;
+        segments.push((first, SEGMENT_HEADER as u64));
+        let log = Log::new(&self.machine, self.disk, self.config, self.report.last_epoch, writer, segments);
         Ok((log, self.report))
+    }
+
+    /// First epochs and lengths of the segments that are there, the oldest first.
+    fn segments(&self) -> tuplix_machine::DiskResult<Vec<(u64, u64)>> {
+        let mut segments = Vec::new();
+        for name in self.disk.list("")? {
+            if let Some(first) = parse_segment_name(&name) {
+                segments.push((first, self.disk.open(&name, OpenMode::Read)?.len()?));
+            }
+        }
+        segments.sort_unstable();
+        Ok(segments)
     }
 
     /// After this the last segment ends with its last whole epoch, durably; one without any is gone.

@@ -48,6 +48,10 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// What the lanes had reported as buffered.
     pub(crate) reported: u64,
+    /// The first epoch of the segment that was begun for it.
+    pub(crate) started: Option<u64>,
+    /// Bytes of the segment that it is in.
+    pub(crate) segment_bytes: u64,
 }
 
 impl Writer {
@@ -99,14 +103,16 @@ impl Writer {
         // Lanes are visited in any order; a frame has them in one.
         self.taken.sort_by_key(|(lane, _)| *lane);
         let payload: usize = self.taken.iter().map(|(_, buffer)| buffer.bytes.len()).sum();
-        if self.segment.as_ref().is_none_or(|segment| self.is_full(segment, payload as u64)) {
+        let begins = self.segment.as_ref().is_none_or(|segment| self.is_full(segment, payload as u64));
+        if begins {
             self.start_segment(epoch)?;
             dictionary.lock().new_segment(epoch);
         }
         self.definitions.clear();
         // After the records were taken: whatever they name was interned before.
         let defined = dictionary.lock().define(&mut self.definitions);
-        let written = self.write_frame(epoch, defined)?;
+        let mut written = self.write_frame(epoch, defined)?;
+        written.started = begins.then_some(epoch);
         self.previous_epoch = epoch;
         self.recycle();
         Ok(written)
@@ -195,6 +201,7 @@ impl Writer {
         segment.file.sync_data()?;
         written.bytes = offset - segment.offset;
         segment.offset = offset;
+        written.segment_bytes = offset;
         Ok(written)
     }
 

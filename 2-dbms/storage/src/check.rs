@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::fragment::Fragment;
 use crate::index::Index;
 use crate::memory::Charge;
-use crate::schema::{CHUNK_ROWS, RowId};
 
 impl Index {
     /// Rows in it, and whether its entries are those of `other`, an index of the same schema.
@@ -25,11 +24,7 @@ impl Fragment {
             let Some(index) = self.index_at(*number) else { return false };
             let mut anew =
                 Index::new(index.schema().clone(), self.column_types(), Charge::new(Arc::default()));
-            for (chunk, base) in self.directory().chunks().zip((0..).step_by(CHUNK_ROWS)) {
-                chunk
-                    .live_places()
-                    .for_each(|place| anew.insert(self.directory(), RowId(base + place as u32)));
-            }
+            anew.build(self.directory(), self.row_count());
             !index.agrees_with(&anew)
         });
         numbers.collect()
@@ -43,7 +38,7 @@ mod tests {
     use tuplix_types::{TypeId, Value};
 
     use super::*;
-    use crate::schema::{FragmentSchema, IndexColumn, IndexSchema};
+    use crate::schema::{FragmentSchema, IndexColumn, IndexSchema, RowId};
 
     #[test]
     fn an_index_that_lost_or_kept_a_row_is_named() {

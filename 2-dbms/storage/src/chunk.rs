@@ -1,11 +1,14 @@
 //! A chunk: up to [`CHUNK_ROWS`] rows as typed columns, shared with snapshots until it is written again.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tuplix_types::{TypeId, Value};
 
 use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
+use crate::held::{Held, Left};
+use crate::load::BadRow;
+use crate::memory::Memory;
 use crate::schema::CHUNK_ROWS;
 
 /// Places in a chunk when its first row comes; only a fragment's first chunk starts this small.
@@ -29,6 +32,10 @@ pub(crate) struct Chunk {
     /// Which places hold a row.
     pub(crate) live: RowBits,
     columns: Columns,
+    /// What only snapshots hold, once the fragment has another version of the chunk or none.
+    left: OnceLock<Left>,
+    /// The version that this one was copied of, to be told of each vector that is its alone.
+    before: Option<Arc<Held>>,
 }
 
 impl Clone for Chunk {
@@ -44,6 +51,8 @@ impl Clone for Chunk {
             capacity: self.capacity,
             shared: AtomicU64::new(u64::MAX),
             bounds: OnceLock::new(),
+            left: OnceLock::new(),
+            before: None,
         }
     }
 }
@@ -63,6 +72,8 @@ impl Chunk {
             capacity: 0,
             shared: AtomicU64::new(0),
             bounds: OnceLock::new(),
+            left: OnceLock::new(),
+            before: None,
         }
     }
 
@@ -74,7 +85,39 @@ impl Chunk {
     ) -> Chunk {
         let columns = columns.map(|(data, nulls)| Column::loaded(data, nulls)).collect();
         // Whether others have a vector too is looked at before the first write.
-        Chunk { columns, live, capacity, shared: AtomicU64::new(u64::MAX), bounds: OnceLock::new() }
+        let shared = AtomicU64::new(u64::MAX);
+        let (bounds, left) = (OnceLock::new(), OnceLock::new());
+        Chunk { columns, live, capacity, shared, bounds, left, before: None }
+    }
+
+    /// A copy to write, where this version stays with snapshots: what they alone hold is counted.
+    pub(crate) fn copy(&self, memory: &Arc<Memory>) -> Chunk {
+        let mut copy = self.clone();
+        let held = Held::new(memory, self.before.as_ref(), size_of::<Chunk>());
+        if self.left.set(Left(Arc::clone(&held))).is_ok() {
+            copy.before = Some(held);
+        }
+        copy
+    }
+
+    /// The fragment has no version of it any more: all of it is left to snapshots.
+    pub(crate) fn leave(&self, memory: &Arc<Memory>) {
+        let held = Held::new(memory, self.before.as_ref(), size_of::<Chunk>());
+        for column in self.columns.iter() {
+            held.add(column.width() * self.capacity, column.references() > 1);
+        }
+        // A version that was left before is counted already; then this count is taken back.
+        let _ = self.left.set(Left(held));
+    }
+
+    /// This version gets a vector of its own, or none: the one before it may be the last that has the old one.
+    fn tell_before(&self, column: usize) {
+        let Some(before) = &self.before else { return };
+        let column = &self.columns[column];
+        let versions = column.references();
+        if versions > 1 {
+            before.add(column.width() * self.capacity, versions > 2);
+        }
     }
 
     /// How many places there are.
@@ -89,7 +132,7 @@ impl Chunk {
     }
 
     /// A column for writing: copied first if a version of the chunk in a snapshot shares it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&mut self, column: usize) -> OwnColumn<'_> {
         if *self.shared.get_mut() & shared_bit(column) != 0 {
             self.make_own(column);
@@ -107,22 +150,52 @@ impl Chunk {
         if *self.shared.get_mut() != 0 {
             self.make_all_own();
         }
+        let columns = &mut self.columns[..];
+        let count = columns.len().min(values.len());
+        let (columns, values) = (&mut columns[..count], &values[..count]);
         let mut heap = 0;
-        for (column, value) in self.columns.iter_mut().zip(values) {
+        // By number: zipped iterators come out as a call.
+        for number in 0..count {
             // SAFETY: no bit is set, so each vector is its column's own; see the field.
-            heap += unsafe { OwnColumn::new(column) }.write(place, value);
+            heap += unsafe { OwnColumn::new(&mut columns[number]) }.write(place, &values[number]);
         }
         heap
     }
 
+    /// As [`Chunk::write_row`], with values that come one by one and are checked.
+    ///
+    /// # Errors
+    /// What `next` says, or that a value is not of its column's type.
+    #[inline]
+    pub(crate) fn write_each<E: From<BadRow>>(
+        &mut self,
+        place: usize,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<isize, E> {
+        if *self.shared.get_mut() != 0 {
+            self.make_all_own();
+        }
+        let mut heap = 0;
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            // SAFETY: no bit is set, so each vector is its column's own; see the field.
+            let written = unsafe { OwnColumn::new(column) }.put(place, next()?);
+            heap += written.ok_or(BadRow::Type(number))?;
+        }
+        Ok(heap)
+    }
+
     #[cold]
     fn make_all_own(&mut self) {
-        self.columns.iter_mut().for_each(Column::make_own);
+        for column in 0..self.columns.len() {
+            self.tell_before(column);
+            self.columns[column].make_own();
+        }
         *self.shared.get_mut() = 0;
     }
 
     #[cold]
     fn make_own(&mut self, column: usize) {
+        self.tell_before(column);
         self.columns[column].make_own();
         if column < 63 {
             *self.shared.get_mut() &= !shared_bit(column);
@@ -193,6 +266,7 @@ impl Chunk {
     #[cold]
     pub(crate) fn take_columns(&mut self, types: &[TypeId]) -> (usize, Option<Columns>) {
         debug_assert!(self.is_empty());
+        (0..self.columns.len()).for_each(|column| self.tell_before(column));
         let columns = std::mem::replace(&mut self.columns, Chunk::new(types).columns);
         let places = std::mem::take(&mut self.capacity);
         let shared = std::mem::take(self.shared.get_mut()) != 0;
@@ -216,7 +290,7 @@ impl Chunk {
     }
 
     /// Must be called with every write of a value or a live bit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_bounds(&mut self) {
         if self.bounds.get().is_some() {
             self.bounds = OnceLock::new();

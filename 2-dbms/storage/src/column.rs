@@ -199,9 +199,17 @@ impl Column {
         }
     }
 
-    /// The value at a place.
-    #[inline]
+    /// The value at a place. Keys and counters first, without a call.
+    #[inline(always)]
     pub(crate) fn read(&self, place: usize) -> Value {
+        match &self.data {
+            ColumnData::Int4(v) if self.nulls.is_none() => Value::Int4(v[place]),
+            ColumnData::Int8(v) if self.nulls.is_none() => Value::Int8(v[place]),
+            _ => self.read_any(place),
+        }
+    }
+
+    fn read_any(&self, place: usize) -> Value {
         if self.is_null(place) {
             return Value::Null;
         }
@@ -224,8 +232,16 @@ impl Column {
     }
 
     /// The integer, date, time or oid at a place, `None` for NULL and for columns of other types.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn integer(&self, place: usize) -> Option<i64> {
+        match &self.data {
+            ColumnData::Int4(v) if self.nulls.is_none() => Some(i64::from(v[place])),
+            ColumnData::Int8(v) if self.nulls.is_none() => Some(v[place]),
+            _ => self.any_integer(place),
+        }
+    }
+
+    fn any_integer(&self, place: usize) -> Option<i64> {
         if self.is_null(place) {
             return None;
         }

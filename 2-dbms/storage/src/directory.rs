@@ -15,23 +15,43 @@ use std::sync::atomic::{Ordering, fence};
 use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
-use crate::schema::RowId;
+use crate::memory::Memory;
+use crate::schema::{CHUNK_ROWS, RowId};
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
 
 /// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
 /// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
-#[inline]
+#[inline(always)]
 fn make_mut<T: Clone>(shared: &mut Arc<T>) -> &mut T {
     if Arc::strong_count(shared) != 1 {
         return Arc::make_mut(shared);
     }
+    // SAFETY: this is the only reference.
+    unsafe { own(shared) }
+}
+
+/// What only one reference leads to.
+///
+/// # Safety
+/// There is no other reference, and nobody can make one while this lives.
+#[inline]
+unsafe fn own<T>(shared: &mut Arc<T>) -> &mut T {
     // Whatever a reader did before it dropped the last other reference comes before the writes that follow.
     fence(Ordering::Acquire);
-    debug_assert_eq!(Arc::weak_count(shared), 0);
-    // SAFETY: this is the only reference, it is borrowed for writing, and nobody can make another one meanwhile.
+    debug_assert_eq!((Arc::strong_count(shared), Arc::weak_count(shared)), (1, 0));
+    // SAFETY: this is the only reference, as the caller says, and it is borrowed for writing.
     unsafe { &mut *Arc::as_ptr(shared).cast_mut() }
+}
+
+/// Puts a copy of a chunk in its place, for writing; the version that it was is left to snapshots.
+#[cold]
+fn copy(chunk: &mut Arc<Chunk>, memory: Option<&Arc<Memory>>) {
+    *chunk = Arc::new(match memory {
+        Some(memory) => chunk.copy(memory),
+        None => Chunk::clone(chunk),
+    });
 }
 
 #[derive(Debug, Default)]
@@ -60,12 +80,38 @@ impl Node {
 }
 
 /// All chunks of a fragment or of a snapshot of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Directory {
     nodes: Vec<Arc<Node>>,
+    /// Of a fragment: where versions of chunks are counted that it leaves to snapshots.
+    memory: Option<Arc<Memory>>,
+}
+
+impl Clone for Directory {
+    /// A directory that leaves nothing behind, as of a snapshot.
+    fn clone(&self) -> Directory {
+        Directory { nodes: self.nodes.clone(), memory: None }
+    }
+}
+
+impl Drop for Directory {
+    /// What snapshots hold of it is theirs alone from here on.
+    fn drop(&mut self) {
+        let Some(memory) = &self.memory else { return };
+        for node in &self.nodes {
+            let shared = Arc::strong_count(node) != 1;
+            let kept = node.chunks.iter().filter(|chunk| shared || Arc::strong_count(chunk) != 1);
+            kept.for_each(|chunk| chunk.leave(memory));
+        }
+    }
 }
 
 impl Directory {
+    /// Counts from here on what is left to snapshots, or does not.
+    pub(crate) fn count_left(&mut self, memory: Option<&Arc<Memory>>) {
+        self.memory = memory.cloned();
+    }
+
     /// The chunk of a row, whether the row is live or not.
     #[inline]
     pub(crate) fn chunk(&self, row: RowId) -> Option<&Chunk> {
@@ -79,11 +125,16 @@ impl Directory {
     }
 
     /// The chunk of a row, for writing: copied first if a snapshot holds it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
         let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
-        Some(make_mut(node.chunks.get_mut(number % NODE_CHUNKS)?))
+        let chunk = node.chunks.get_mut(number % NODE_CHUNKS)?;
+        if Arc::strong_count(chunk) != 1 {
+            copy(chunk, self.memory.as_ref());
+        }
+        // SAFETY: the chunk is this directory's alone, or was just made; only the owner of the fragment makes references to it.
+        Some(unsafe { own(chunk) })
     }
 
     /// Chunks, with those that never had a row.
@@ -135,6 +186,14 @@ impl Directory {
     /// All chunks, in row order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.nodes.iter().flat_map(|node| &node.chunks)
+    }
+
+    /// All live rows with their chunks and places, in row order.
+    pub(crate) fn live_rows(&self) -> impl Iterator<Item = (RowId, &Chunk, usize)> {
+        let chunks = self.chunks().zip((0..).step_by(CHUNK_ROWS));
+        chunks.flat_map(|(chunk, base)| {
+            chunk.live_places().map(move |place| (RowId(base + place as u32), &**chunk, place))
+        })
     }
 
     /// Changes every chunk, copying those that snapshots hold.

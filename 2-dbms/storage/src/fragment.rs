@@ -2,26 +2,23 @@
 
 mod evict;
 mod indexes;
+mod insert;
 
 use std::sync::Arc;
 
-use arrayvec::ArrayVec;
 use tuplix_types::{TypeId, Value, equal};
 
 use crate::chunk::Chunk;
 use crate::column::{Columns, value_heap_bytes};
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
-use crate::hash_index::{Probe, Vacancy};
 use crate::index::Index;
+use crate::load::BadRow;
 use crate::memory::Charge;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
-use crate::schema::{CHUNK_ROWS, FragmentSchema, Full, MAX_INDEXES, MAX_ROWS, Refused, RowId};
+use crate::schema::{CHUNK_ROWS, FragmentSchema, Full, MAX_INDEXES, RowId};
 use crate::snapshot::{ChunkView, FragmentSnapshot};
-
-/// Unique hash indexes whose keys an insert hashes once; those beyond are looked into and written one after the other.
-const PROBED: usize = 4;
 
 /// A fragment that loses its last row after it had this many slots begins anew, indexes and all.
 const CLEARED: u32 = 8 * CHUNK_ROWS as u32;
@@ -92,6 +89,7 @@ impl Fragment {
             evicted: 0,
             rows_elsewhere: 0,
         };
+        fragment.directory.count_left(Some(&schema.memory));
         for index in &schema.indexes {
             let added = fragment.add_index(Arc::clone(index));
             assert!(added.is_ok(), "a table has at most {MAX_INDEXES} indexes");
@@ -104,6 +102,8 @@ impl Fragment {
     pub fn fork(&mut self) -> Fragment {
         let another = self.charge.another();
         self.frozen.push(Arc::new(std::mem::replace(&mut self.charge, another)));
+        // What one of the two leaves behind is the other's.
+        self.directory.count_left(None);
         Fragment {
             types: Arc::clone(&self.types),
             directory: self.directory.clone(),
@@ -162,6 +162,9 @@ impl Fragment {
     fn charged_bytes(&mut self) -> usize {
         if !self.frozen.is_empty() {
             self.frozen.retain(|charge| Arc::strong_count(charge) > 1);
+            if self.frozen.is_empty() {
+                self.directory.count_left(Some(self.charge.memory()));
+            }
         }
         let frozen: usize = self.frozen.iter().map(|charge| charge.told()).sum();
         let chunks = self.directory.len() - self.evicted;
@@ -208,9 +211,9 @@ impl Fragment {
         self.indexes.get(number)?.as_ref()
     }
 
-    /// Damages an index.
-    #[cfg(test)]
-    pub(crate) fn forget_in_index(&mut self, number: usize, row: RowId) {
+    /// Damages an index, for tests: takes a row out of it and leaves the row.
+    #[doc(hidden)]
+    pub fn forget_in_index(&mut self, number: usize, row: RowId) {
         if let Some(Some(index)) = self.indexes.get_mut(number) {
             index.remove(&self.directory, row);
         }
@@ -260,46 +263,6 @@ impl Fragment {
         Ok(row)
     }
 
-    /// As [`Fragment::insert`], unless a live row has its key in a unique index over columns. Each key is hashed once for
-    /// looking and inserting. Unique indexes with computed keys are not looked into.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing has changed then.
-    #[inline]
-    pub fn insert_unless_taken(&mut self, values: &[Value]) -> Result<RowId, Refused> {
-        let mut vacancies: ArrayVec<(usize, Vacancy), PROBED> = ArrayVec::new();
-        let mut others = u64::MAX;
-        for (number, index) in self.indexes.iter().enumerate() {
-            let taken = match index {
-                Some(Index::Hash(_, hash)) if hash.is_probed() && !vacancies.is_full() => {
-                    match hash.probe(&self.directory, values) {
-                        Probe::Taken(row) => Some(row),
-                        Probe::NoKey => None,
-                        Probe::Vacant(vacancy) => {
-                            vacancies.push((number, vacancy));
-                            others &= !(1 << number);
-                            None
-                        }
-                    }
-                }
-                Some(index) if index.is_unique_of_columns() => index.lookup_like(&self.directory, values),
-                _ => None,
-            };
-            if let Some(row) = taken {
-                return Err(Refused::Taken { index: number, row });
-            }
-        }
-        let row = RowId(self.free.first().unwrap_or(self.next_slot));
-        self.put(row, values).map_err(Refused::Full)?;
-        for (number, vacancy) in vacancies {
-            if let Some(Index::Hash(_, hash)) = &mut self.indexes[number] {
-                hash.fill(vacancy, row);
-            }
-        }
-        self.add_to_indexes(row, others);
-        Ok(row)
-    }
-
     /// Adds a row in this slot, as recovery does.
     ///
     /// # Errors
@@ -311,51 +274,6 @@ impl Fragment {
         self.put(row, values)?;
         self.add_to_indexes(row, u64::MAX);
         Ok(())
-    }
-
-    /// Writes a row into a free slot, without its index entries.
-    #[inline]
-    fn put(&mut self, row: RowId, values: &[Value]) -> Result<(), Full> {
-        if row.0 >= MAX_ROWS {
-            return Err(Full);
-        }
-        assert_eq!(values.len(), self.types.len(), "a row has a value for each column");
-        if row.chunk() >= self.directory.len() {
-            self.directory.grow(row.chunk() + 1, &self.types);
-        }
-        let Some(chunk) = self.directory.chunk_mut(row) else { return Err(Full) };
-        let place = row.place();
-        assert!(!chunk.is_live(place), "the slot is free");
-        let new_places = chunk.ensure_place(place, row.chunk() == 0, &mut self.spare);
-        let heap = chunk.write_row(place, values);
-        chunk.set_live(place, true);
-        chunk.forget_bounds();
-        self.chunk_bytes += new_places * self.row_bytes;
-        self.take_slot(row);
-        if heap != 0 {
-            self.heap_bytes = self.heap_bytes.wrapping_add_signed(heap);
-            self.settle();
-        }
-        if new_places != 0 {
-            let bytes = self.charged_bytes();
-            self.charge.tell(bytes);
-        }
-        Ok(())
-    }
-
-    /// Books a slot as taken.
-    #[inline]
-    fn take_slot(&mut self, row: RowId) {
-        if row.0 < self.next_slot {
-            self.free.remove(row.0);
-        } else {
-            for slot in self.next_slot..row.0 {
-                self.free.insert(slot);
-            }
-            self.next_slot = row.0 + 1;
-        }
-        self.rows += 1;
-        self.version += 1;
     }
 
     /// Changes columns of a row. Only indexes over columns whose values change are touched.
@@ -372,12 +290,54 @@ impl Fragment {
         self.add_to_indexes(row, indexes);
     }
 
+    /// Changes columns of a live row that no index depends on; see [`Fragment::load_changes`].
+    #[inline]
+    pub(crate) fn change_each<E: From<BadRow>>(
+        &mut self,
+        row: RowId,
+        columns: impl IntoIterator<Item = usize>,
+        mut next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<(), E> {
+        let width = self.types.len();
+        let chunk = self.live_chunk_mut(row);
+        let mut heap = 0;
+        for column in columns {
+            if column >= width {
+                return Err(BadRow::Type(column).into());
+            }
+            heap += chunk.own(column).put(row.place(), next()?).ok_or(BadRow::Type(column))?;
+        }
+        self.written(heap);
+        Ok(())
+    }
+
     /// Changes columns of a row and leaves the old values in `changes`: calling it again undoes it.
     #[inline]
     pub fn exchange(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
-        if changes.iter().all(|(column, _)| self.indexes_of_column[*column] == 0) {
-            return self.exchange_beside_indexes(row, changes);
+        self.exchange_then(row, changes, |_| ());
+    }
+
+    /// As [`Fragment::exchange`]; `then` gets the row as it is now, without its being looked for again.
+    #[inline(always)]
+    pub fn exchange_then(
+        &mut self,
+        row: RowId,
+        changes: &mut [(usize, Value)],
+        then: impl FnOnce(RowView<'_>),
+    ) {
+        let mut depending = 0;
+        for (column, _) in changes.iter() {
+            depending |= self.indexes_of_column[*column];
         }
+        if depending == 0 {
+            return self.exchange_beside_indexes(row, changes, then);
+        }
+        self.exchange_with_indexes(row, changes);
+        then(RowView::new(self.live_chunk(row), row.place()));
+    }
+
+    #[inline(never)]
+    fn exchange_with_indexes(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
         let indexes = self.indexes_changed(row, changes);
         self.remove_from_indexes(row, indexes);
         let chunk = self.live_chunk_mut(row);
@@ -389,11 +349,19 @@ impl Fragment {
         self.add_to_indexes(row, indexes);
     }
 
-    /// As [`Fragment::exchange`], of columns that no index depends on: the chunk is looked up once.
-    #[inline]
-    fn exchange_beside_indexes(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
-        let chunk = self.directory.chunk_mut(row).filter(|chunk| chunk.is_live(row.place()));
-        let chunk = chunk.expect("a live row has the slot");
+    /// As [`Fragment::exchange_then`], of columns that no index depends on: the chunk is looked up once.
+    #[inline(always)]
+    fn exchange_beside_indexes(
+        &mut self,
+        row: RowId,
+        changes: &mut [(usize, Value)],
+        then: impl FnOnce(RowView<'_>),
+    ) {
+        let place = row.place();
+        let chunk = match self.directory.chunk_mut(row) {
+            Some(chunk) if chunk.is_live(place) => chunk,
+            _ => panic!("a live row has the slot"),
+        };
         if changes.len() > 1 {
             // One alone is checked where it is written.
             changes.iter().for_each(|(column, value)| chunk.columns()[*column].check(value));
@@ -401,8 +369,9 @@ impl Fragment {
         chunk.forget_bounds();
         let mut heap = 0;
         for (column, value) in changes {
-            heap += chunk.own(*column).exchange(row.place(), value);
+            heap += chunk.own(*column).exchange(place, value);
         }
+        then(RowView::new(chunk, place));
         self.written(heap);
     }
 
@@ -536,7 +505,9 @@ impl Fragment {
 
     /// Removes all rows at once, past undoing.
     pub fn clear(&mut self) {
-        self.directory = Directory::default();
+        let mut emptied = Directory::default();
+        emptied.count_left(self.frozen.is_empty().then_some(self.charge.memory()));
+        self.directory = emptied;
         self.free.clear();
         self.deleted.clear();
         self.indexes.iter_mut().flatten().for_each(Index::clear);
@@ -548,7 +519,7 @@ impl Fragment {
         self.version += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn written(&mut self, heap: isize) {
         self.version += 1;
         if heap != 0 {
@@ -574,12 +545,17 @@ impl Fragment {
     #[inline]
     fn add_to_indexes(&mut self, row: RowId, which: u64) {
         if which != 0 {
-            for (number, index) in self.indexes.iter_mut().enumerate() {
-                if which >> number & 1 == 1
-                    && let Some(index) = index
-                {
-                    index.insert(&self.directory, row);
-                }
+            self.add_to_some(row, which);
+        }
+    }
+
+    #[inline(never)]
+    fn add_to_some(&mut self, row: RowId, which: u64) {
+        for (number, index) in self.indexes.iter_mut().enumerate() {
+            if which >> number & 1 == 1
+                && let Some(index) = index
+            {
+                index.insert(&self.directory, row);
             }
         }
     }
@@ -654,8 +630,9 @@ impl Fragment {
     /// The next live row from slot `from` on for which all predicates hold; `from` goes behind it. Cheaper than a batch for
     /// a reader of a few rows.
     #[inline]
-    pub fn next_match(&self, from: &mut u64, predicates: &[SimplePredicate]) -> Option<RowId> {
-        scan::next_match(&self.directory, from, predicates)
+    pub fn next_match(&self, from: &mut u64, predicates: &[SimplePredicate]) -> Option<(RowId, RowView<'_>)> {
+        let (row, chunk) = scan::next_match(&self.directory, from, predicates)?;
+        Some((row, RowView::new(chunk, row.place())))
     }
 }
 

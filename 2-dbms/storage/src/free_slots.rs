@@ -84,10 +84,12 @@ impl FreeSlots {
     }
 
     /// The lowest slot in the set.
+    #[inline]
     pub(crate) fn first(&self) -> Option<u32> {
-        if self.count == 0 {
-            return None;
-        }
+        if self.count == 0 { None } else { self.lowest() }
+    }
+
+    fn lowest(&self) -> Option<u32> {
         let top = self.levels.last()?;
         let mut index = top.iter().position(|word| *word != 0)?;
         for level in self.levels.iter().rev() {

@@ -17,6 +17,8 @@
 //! rows. So a key with a million rows costs no more to change than any other. A unique index keeps an
 //! entry a row and never compares keys when it changes; two rows may have the same key for a moment.
 
+mod build;
+
 use std::collections::BTreeSet;
 
 use tuplix_types::Value;
@@ -113,12 +115,18 @@ impl HashIndex {
     pub(crate) fn insert(&mut self, directory: &Directory, row: RowId) {
         let Some(chunk) = directory.chunk(row) else { return };
         let Some(tag) = self.source.hash_row(chunk, row.place()) else { return };
+        self.insert_tagged(directory, tag, row);
+    }
+
+    #[inline]
+    fn insert_tagged(&mut self, directory: &Directory, tag: u32, row: RowId) {
         if self.unique || !self.join_list(directory, tag, row) {
             self.insert_entry(entry(tag, row.0));
         }
     }
 
     /// Whether it is [probed](HashIndex::probe): one of columns in which rows do not share entries.
+    #[inline]
     pub(crate) fn is_probed(&self) -> bool {
         self.unique && !matches!(self.source, KeySource::Computed(_))
     }
@@ -234,6 +242,21 @@ impl HashIndex {
     #[inline]
     pub(crate) fn lookup(&self, directory: &Directory, key: &[Value]) -> Option<RowId> {
         first_row(&self.lists, self.find(directory, key)?)
+    }
+
+    /// A row with this key of integers.
+    #[inline]
+    pub(crate) fn lookup_integers<const N: usize>(
+        &self,
+        directory: &Directory,
+        key: [i64; N],
+    ) -> Option<RowId> {
+        let tag = KeySource::hash_integers(key);
+        let (_, found) = self.segments[self.segment_of(tag)].find(tag, |entry| {
+            let Some(row) = first_row(&self.lists, entry) else { return false };
+            directory.chunk(row).is_some_and(|chunk| self.source.row_has_integers(chunk, row.place(), key))
+        })?;
+        first_row(&self.lists, found)
     }
 
     /// All rows with this key, ascending.

@@ -55,6 +55,14 @@ impl Index {
         }
     }
 
+    /// Adds all live rows of a fragment to an empty index.
+    pub(crate) fn build(&mut self, directory: &Directory, rows: usize) {
+        match self {
+            Index::Hash(_, index) => index.build(directory, rows),
+            Index::Ordered(_, index) => index.build(directory, rows),
+        }
+    }
+
     /// Takes out a row whose key still lies in its chunk.
     #[inline]
     pub(crate) fn remove(&mut self, directory: &Directory, row: RowId) {

@@ -121,6 +121,34 @@ impl KeySource {
         }
     }
 
+    /// The hash of a key of one or two integers, as [`KeySource::hash_key`] of a source of so many.
+    #[inline(always)]
+    pub(crate) fn hash_integers<const N: usize>(key: [i64; N]) -> u32 {
+        match key[..] {
+            [a] => hash_group(0, a),
+            [a, b] => hash_group(hash_int(a), b),
+            _ => 0,
+        }
+    }
+
+    /// Whether a row has this key of integers.
+    #[inline(always)]
+    pub(crate) fn row_has_integers<const N: usize>(
+        &self,
+        chunk: &Chunk,
+        place: usize,
+        key: [i64; N],
+    ) -> bool {
+        match (self, &key[..]) {
+            (KeySource::Integer(a), [wanted]) => chunk.columns()[*a].integer(place) == Some(*wanted),
+            (KeySource::IntegerPair(a, b), [first, second]) => {
+                chunk.columns()[*b].integer(place) == Some(*second)
+                    && chunk.columns()[*a].integer(place) == Some(*first)
+            }
+            _ => false,
+        }
+    }
+
     /// The hash of the key of a row of these values, one for each column of the table: as [`KeySource::hash_row`] once the
     /// row is there. The key must be one of columns.
     #[inline]
@@ -280,9 +308,18 @@ fn hash_column(column: &Column, type_id: TypeId, place: usize) -> Option<u64> {
     })
 }
 
-/// The integer, date, time or oid in a value.
-#[inline]
+/// The integer, date, time or oid in a value. The usual types of keys first: two compares are less than a jump by a table.
+#[inline(always)]
 pub(crate) fn integer_of(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int4(v) => Some(i64::from(*v)),
+        Value::Int8(v) => Some(*v),
+        _ => other_integer_of(value),
+    }
+}
+
+#[inline(never)]
+fn other_integer_of(value: &Value) -> Option<i64> {
     match value {
         Value::Int4(v) | Value::Date(v) => Some(i64::from(*v)),
         Value::Int8(v) | Value::Time(v) | Value::Timestamp(v) | Value::Timestamptz(v) => Some(*v),

@@ -18,7 +18,7 @@
 //! | write | [`insert`](Fragment::insert), [`insert_unless_taken`](Fragment::insert_unless_taken), [`update`](Fragment::update), [`exchange`](Fragment::exchange) (leaves the old values), [`delete`](Fragment::delete) |
 //! | end a transaction | [`release_deleted`](Fragment::release_deleted): slots of its deleted rows become free |
 //! | undo | [`exchange`](Fragment::exchange) again, [`undo_insert`](Fragment::undo_insert), [`undelete`](Fragment::undelete), in reverse order |
-//! | recover | [`load_chunk`](Fragment::load_chunk) of a checkpoint, then [`insert_at`](Fragment::insert_at) the logged slot |
+//! | recover | [`load_chunk`](Fragment::load_chunk) of a checkpoint, then [`load_row`](Fragment::load_row) and [`load_changes`](Fragment::load_changes) of the log |
 //! | read a row | [`read`](Fragment::read), [`read_integer`](Fragment::read_integer), [`read_columns`](Fragment::read_columns), [`row`](Fragment::row) for a [`RowView`] |
 //! | count and bound memory | [`Memory`], [`memory_bytes`](Fragment::memory_bytes), [`grows_with`](Fragment::grows_with), [`grows_by`](Fragment::grows_by) |
 //! | find by key | [`find_conflict`](Fragment::find_conflict), [`lookup`](Fragment::lookup), [`lookup_all`](Fragment::lookup_all) |
@@ -56,6 +56,7 @@ mod directory;
 mod fragment;
 mod free_slots;
 mod hash_index;
+mod held;
 mod index;
 mod key;
 mod load;
@@ -70,7 +71,7 @@ mod vector;
 
 pub use column::{ColumnData, RowBits};
 pub use fragment::Fragment;
-pub use load::{BadChunk, LoadedChunk, LoadedColumn};
+pub use load::{BadChunk, BadRow, LoadedChunk, LoadedColumn};
 pub use memory::Memory;
 pub use ordered_index::RangeCursor;
 pub use read::RowView;

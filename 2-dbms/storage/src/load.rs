@@ -1,11 +1,14 @@
-//! Rows by the chunk, as a checkpoint has them: into a fragment without indexes, which are built afterwards.
+//! Rows by the chunk, as a checkpoint has them, and value by value, as the log does: into a fragment without indexes, which are built
+//! afterwards.
+
+use tuplix_types::Value;
 
 use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
 use crate::column::{ColumnData, RowBits};
 use crate::fragment::Fragment;
-use crate::schema::{CHUNK_ROWS, MAX_ROWS, RowId};
+use crate::schema::{CHUNK_ROWS, Full, MAX_ROWS, RowId};
 
 /// A column of a [`LoadedChunk`].
 #[derive(Clone, Debug)]
@@ -54,7 +57,67 @@ pub enum BadChunk {
     Column(usize),
 }
 
+/// Why a row cannot be put into a fragment or changed in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRow {
+    /// The slot is beyond the last one, or has a row already, or should have one and has none.
+    #[error(
+        "row slot {0} is beyond the last one, taken where it should be free, or free where it should be taken"
+    )]
+    Slot(u32),
+    /// The table has no such column, or a value is not of its column's type.
+    #[error("a value of column {0} is not one of the table's")]
+    Type(usize),
+}
+
 impl Fragment {
+    /// Puts a row into this slot, its values coming one by one, one for each column. An error may leave the row's values behind,
+    /// not the row.
+    ///
+    /// # Errors
+    /// [`BadRow`], and what `next` says.
+    ///
+    /// # Panics
+    /// When the fragment has an index: build indexes when all rows are there.
+    #[inline]
+    pub fn load_row<E: From<BadRow>>(
+        &mut self,
+        row: RowId,
+        next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<(), E> {
+        assert!(self.index_count() == 0, "indexes are built when all rows are there");
+        if row.0 >= MAX_ROWS || self.is_live(row) {
+            return Err(BadRow::Slot(row.0).into());
+        }
+        self.put_with(row, |chunk, place| chunk.write_each(place, next).map_err(Stopped::By)).map_err(
+            |stopped| match stopped {
+                Stopped::By(error) => error,
+                Stopped::Full => BadRow::Slot(row.0).into(),
+            },
+        )
+    }
+
+    /// Changes columns of the row in this slot, their values coming one by one. An error may leave some of them changed.
+    ///
+    /// # Errors
+    /// [`BadRow`], and what `next` says.
+    ///
+    /// # Panics
+    /// When the fragment has an index.
+    #[inline]
+    pub fn load_changes<E: From<BadRow>>(
+        &mut self,
+        row: RowId,
+        columns: impl IntoIterator<Item = usize>,
+        next: impl FnMut() -> Result<Value, E>,
+    ) -> Result<(), E> {
+        assert!(self.index_count() == 0, "indexes are built when all rows are there");
+        if !self.is_live(row) {
+            return Err(BadRow::Slot(row.0).into());
+        }
+        self.change_each(row, columns, next)
+    }
+
     /// Puts rows in place. Chunks come in the order of their slots; slots that they leave out are free.
     ///
     /// # Errors
@@ -96,6 +159,18 @@ pub(crate) fn check_columns(
         }
     }
     Ok(())
+}
+
+/// Why a row was not written.
+enum Stopped<E> {
+    Full,
+    By(E),
+}
+
+impl<E> From<Full> for Stopped<E> {
+    fn from(_: Full) -> Stopped<E> {
+        Stopped::Full
+    }
 }
 
 impl ColumnData {

@@ -24,6 +24,8 @@ pub struct Memory {
     /// Those of `used` that are indexes.
     indexes: AtomicU64,
     limit: AtomicU64,
+    /// Bytes beside `used` that only snapshots hold.
+    held: AtomicU64,
     /// What this is a part of.
     whole: Option<Arc<Memory>>,
 }
@@ -32,7 +34,7 @@ impl Default for Memory {
     /// Without a limit.
     fn default() -> Memory {
         let zero = || AtomicU64::new(0);
-        Memory { used: zero(), indexes: zero(), limit: AtomicU64::new(u64::MAX), whole: None }
+        Memory { used: zero(), indexes: zero(), limit: AtomicU64::new(u64::MAX), held: zero(), whole: None }
     }
 }
 
@@ -43,6 +45,7 @@ impl Memory {
     }
 
     /// Bytes in use.
+    #[inline]
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
@@ -53,6 +56,7 @@ impl Memory {
     }
 
     /// Bytes that may be in use, `u64::MAX` for no limit.
+    #[inline]
     pub fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
@@ -60,6 +64,24 @@ impl Memory {
     /// Sets the limit. What is in use stays, also when it is more.
     pub fn set_limit(&self, bytes: u64) {
         self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that only snapshots hold, beside [`Memory::used`] (`held.rs` says what is counted).
+    #[inline]
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Snapshots hold so many bytes more.
+    pub(crate) fn hold(&self, bytes: u64) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.whole.iter().for_each(|whole| whole.hold(bytes));
+    }
+
+    /// Snapshots hold so many bytes less.
+    pub(crate) fn let_go(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.whole.iter().for_each(|whole| whole.let_go(bytes));
     }
 
     /// Whether what would grow is to be refused.
@@ -86,6 +108,11 @@ pub(crate) struct Charge {
 impl Charge {
     pub(crate) fn new(memory: Arc<Memory>) -> Charge {
         Charge { memory, told: 0, of_index: false }
+    }
+
+    /// Where it is counted.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// An index's charge to the same memory.

@@ -169,6 +169,29 @@ impl OrderedIndex {
         self.charge.set(self.memory_bytes());
     }
 
+    /// Adds all live rows of a fragment to an empty index: the keys are sorted, the tree's nodes are then filled in a row.
+    pub(crate) fn build(&mut self, directory: &Directory, rows: usize) {
+        self.tree = match self.tree {
+            Tree::Short(_) => Tree::Short(self.keys(directory, rows).into_iter().collect()),
+            Tree::Long(_) => Tree::Long(self.keys(directory, rows).into_iter().collect()),
+        };
+        self.charge.set(self.memory_bytes());
+    }
+
+    /// The keys of all live rows, in the order of the rows.
+    fn keys<K: TreeKey>(&mut self, directory: &Directory, rows: usize) -> Vec<K> {
+        let mut keys = Vec::with_capacity(rows);
+        for (row, chunk, place) in directory.live_rows() {
+            self.scratch.clear();
+            if self.source.encode_row(&self.order, chunk, place, &mut self.scratch) {
+                let key = K::new(&self.scratch, row);
+                self.heap_bytes += key.heap_bytes();
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
     /// Takes out a row whose key still lies in its chunk.
     pub(crate) fn remove(&mut self, directory: &Directory, row: RowId) {
         if !self.encode(directory, row) {

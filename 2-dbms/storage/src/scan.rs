@@ -146,13 +146,26 @@ pub(crate) fn scan_batch(
     }
 }
 
-/// The next live row from `from` on for which all predicates hold; `from` goes behind it. For readers of a few rows: the
-/// first word of rows is tested row by row, and only where none of it passes whole words are.
-pub(crate) fn next_match(
-    directory: &Directory,
+/// The next live row from `from` on for which all predicates hold, in its chunk; `from` goes behind it. For readers of a few
+/// rows: the first row is tested at once, those of its word one by one, and only where none of it passes whole words are.
+#[inline]
+pub(crate) fn next_match<'d>(
+    directory: &'d Directory,
     from: &mut u64,
     predicates: &[SimplePredicate],
-) -> Option<RowId> {
+) -> Option<(RowId, &'d Chunk)> {
+    let chunk = directory.chunk_at((*from / CHUNK_ROWS as u64) as usize)?;
+    let place = (*from % CHUNK_ROWS as u64) as usize;
+    if chunk.is_live(place) && predicates.iter().all(|test| test_row(chunk, place, test)) {
+        *from += 1;
+        return Some((RowId(*from as u32 - 1), chunk));
+    }
+    let row = next_match_behind(directory, from, predicates)?;
+    Some((row, directory.chunk(row)?))
+}
+
+/// As [`next_match`].
+fn next_match_behind(directory: &Directory, from: &mut u64, predicates: &[SimplePredicate]) -> Option<RowId> {
     let mut by_row = true;
     loop {
         let number = (*from / CHUNK_ROWS as u64) as usize;
@@ -187,19 +200,28 @@ pub(crate) fn select(chunk: &Chunk, predicates: &[SimplePredicate]) -> RowBits {
     selected
 }
 
+impl Comparison {
+    /// Whether two integers compare so. Both comparisons are made and one is chosen: a jump by a table costs more.
+    #[inline]
+    pub fn holds(self, left: i64, right: i64) -> bool {
+        let (less, equal) = (left < right, left == right);
+        match self {
+            Comparison::Equal => equal,
+            Comparison::NotEqual => !equal,
+            Comparison::Less => less,
+            Comparison::LessOrEqual => less | equal,
+            Comparison::Greater => !(less | equal),
+            Comparison::GreaterOrEqual => !less,
+        }
+    }
+}
+
 /// Whether one row passes.
 #[inline]
 fn test_row(chunk: &Chunk, place: usize, predicate: &SimplePredicate) -> bool {
     if let Test::Integer(comparison, constant) = predicate.test {
         let value = chunk.columns()[predicate.column].integer(place);
-        return value.is_some_and(|value| match comparison {
-            Comparison::Equal => value == constant,
-            Comparison::NotEqual => value != constant,
-            Comparison::Less => value < constant,
-            Comparison::LessOrEqual => value <= constant,
-            Comparison::Greater => value > constant,
-            Comparison::GreaterOrEqual => value >= constant,
-        });
+        return value.is_some_and(|value| comparison.holds(value, constant));
     }
     let bit = 1 << (place % 64);
     test_word(chunk, place / 64, bit, predicate) & bit != 0

@@ -35,6 +35,12 @@ impl Segment {
         Segment::with_slots(self.slots())
     }
 
+    /// An empty segment for so many entries and a few more, of [`SEGMENT_SLOTS`] at most.
+    pub(crate) fn for_entries(entries: usize) -> Segment {
+        let slots = (entries * 10 / 7 + 1).next_power_of_two();
+        Segment::with_slots(slots.clamp(LINE_SLOTS, SEGMENT_SLOTS))
+    }
+
     fn with_slots(slots: usize) -> Segment {
         Segment { lines: vec![Line([EMPTY; LINE_SLOTS]); slots / LINE_SLOTS].into(), len: 0 }
     }

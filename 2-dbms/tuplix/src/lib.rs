@@ -159,6 +159,15 @@ impl Tuplix {
         }
     }
 
+    /// Damages an index of an embedded node, for tests of `check`.
+    #[doc(hidden)]
+    pub fn forget_in_index(&self, table: &str, bucket: u16, index: usize, slot: u32) -> bool {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.forget_in_index(table, bucket, index, slot),
+            Engine::Postgres(_) => false,
+        }
+    }
+
     /// What rows and indexes take, and may take; `None` on PostgreSQL.
     pub fn memory(&self) -> Option<MemoryUse> {
         match &self.engine {

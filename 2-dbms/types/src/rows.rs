@@ -101,7 +101,6 @@ impl Rows {
     #[inline]
     pub fn push(&mut self, row: &[Value]) {
         debug_assert_eq!(row.len(), self.columns.len(), "a row has a value for each column");
-        self.values.reserve(row.len());
         for value in row {
             self.values.push(value.clone());
         }

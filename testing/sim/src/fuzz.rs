@@ -44,7 +44,8 @@ fn open(machine: &Machine) -> tuplix::Result<Tuplix> {
     })
 }
 
-const SCHEMA: &str = "
+/// Tables, a type, an index and a function to work with.
+pub const SCHEMA: &str = "
     CREATE TYPE mood AS ENUM ('sad', 'ok');
     CREATE TABLE t (p int, a bigint, b text, c numeric, d jsonb, e mood, f text[], PRIMARY KEY (p, a));
     SELECT create_distributed_table('t', 'p');
@@ -52,7 +53,8 @@ const SCHEMA: &str = "
     CREATE INDEX u_b ON u (b DESC) WHERE a > 2;
     CREATE FUNCTION f(a int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN a + 1; END'";
 
-const ROWS: &str = "
+/// Rows of these tables.
+pub const ROWS: &str = "
     INSERT INTO t SELECT i, i, repeat('b', i), i / 3.0, jsonb_build_object('i', i), 'ok', ARRAY['x', NULL] FROM generate_series(1, 20) i
         ON CONFLICT DO NOTHING;
     INSERT INTO u (c, d, e, f) VALUES ('\\x00ff', 1.5, '00000000-0000-0000-0000-000000000001', '1 day 2 hours');
@@ -184,7 +186,7 @@ fn put(bytes: &mut [u8], at: usize, sum: u32) {
 }
 
 /// Puts right the checksums of a segment as far as its frames can be followed (docs/formats/log.md).
-fn mend_log(bytes: &mut [u8]) {
+pub fn mend_log(bytes: &mut [u8]) {
     let Some(salt) = u32_at(bytes, 12).filter(|_| bytes.len() >= 64) else { return };
     put(bytes, 60, crc32c::crc32c(&bytes[..60]));
     let mut at = 64;
@@ -198,7 +200,7 @@ fn mend_log(bytes: &mut [u8]) {
 }
 
 /// Puts right the checksums of a checkpoint as far as its blocks can be followed (docs/formats/checkpoint.md).
-fn mend_checkpoint(bytes: &mut [u8]) {
+pub fn mend_checkpoint(bytes: &mut [u8]) {
     let Some(salt) = u32_at(bytes, 12).filter(|_| bytes.len() >= 64) else { return };
     put(bytes, 60, crc32c::crc32c(&bytes[..60]));
     let (mut at, mut total) = (64, 0);
@@ -216,7 +218,7 @@ fn mend_checkpoint(bytes: &mut [u8]) {
 }
 
 /// What SQL texts are mixed of.
-const TEXTS: &[&str] = &[
+pub const TEXTS: &[&str] = &[
     "SELECT p, a, b || 'x' FROM t WHERE a BETWEEN 2 AND 9 ORDER BY b DESC LIMIT 3",
     "INSERT INTO u (c, d) VALUES ('\\x01', 2.5), (NULL, -1e30) RETURNING a",
     "UPDATE t SET c = c * 2, d = d || '{\"k\": [1, 2]}' WHERE p = 3 AND d->>'i' = '3'",

@@ -191,6 +191,20 @@ impl History {
         self.events.push(event);
     }
 
+    /// The same, as it binds a copy of the rows that was begun after so many events: what was promised later may be missing there.
+    #[must_use]
+    pub fn as_of(&self, events: usize) -> History {
+        let mut history = History::default();
+        for (number, event) in self.events.iter().enumerate() {
+            let mut event = event.clone();
+            if let Event::Read { durable, .. } | Event::End { durable, .. } = &mut event {
+                *durable &= number < events;
+            }
+            history.record(event);
+        }
+        history
+    }
+
     fn apply(&mut self, event: &Event, now: u64) {
         match event {
             Event::Begin { number, client, level } => {

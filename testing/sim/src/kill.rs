@@ -2,7 +2,8 @@
 //!
 //! The child opens the directory, runs clients in threads and writes each event to its standard output before it goes on. The parent
 //! kills it after a number of events that the seed says, opens the directory itself and lets the same checkers judge that
-//! the simulator uses: the pipe holds all that the child said before it died.
+//! the simulator uses: the pipe holds all that the child said before it died. In every other round a backup is made meanwhile, restored, and
+//! judged as well.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use tuplix::{Durability, Machine, Options, Tuplix};
+use tuplix_backup::{Scope, Until};
+use tuplix_machine::Disk;
 
 use crate::check::{Round, State};
 use crate::client::{Client, Habits, Recorder, Stop};
@@ -40,6 +43,8 @@ pub struct Summary {
     pub cuts: u64,
     /// Starts that began with a checkpoint.
     pub checkpoints: u64,
+    /// Backups made while a process worked and was killed, each restored and checked.
+    pub backups: u64,
 }
 
 struct Output {
@@ -159,6 +164,11 @@ impl Working {
     /// When it ends by itself, or says what nobody understands.
     pub fn kill_after(mut self, events: u64) -> Result<History> {
         let mut history = History::default();
+        self.read(&mut history, events)?;
+        self.kill(history)
+    }
+
+    fn read(&mut self, history: &mut History, events: u64) -> Result<()> {
         for _ in 0..events {
             let Some(line) = self.line()? else {
                 let status = self.child.wait()?;
@@ -166,6 +176,10 @@ impl Working {
             };
             history.record(from_line(&line).with_context(|| format!("what is \"{line}\"?"))?);
         }
+        Ok(())
+    }
+
+    fn kill(mut self, mut history: History) -> Result<History> {
         self.child.kill()?;
         while let Some(line) = self.line()? {
             history.record(from_line(&line).with_context(|| format!("what is \"{line}\"?"))?);
@@ -173,6 +187,38 @@ impl Working {
         self.child.wait()?;
         Ok(history)
     }
+
+    /// As [`Working::kill_after`]; in the middle a backup is begun, which the kill may interrupt nothing of. Gives how many events had been
+    /// read when it began.
+    fn kill_during_backup(mut self, events: u64, from: &Path, to: &Path) -> Result<(History, usize)> {
+        let mut history = History::default();
+        self.read(&mut history, events / 2)?;
+        let before = history.events.len();
+        let machine = Machine::linux();
+        let (from, to) = (disk(&machine, from)?, disk(&machine, to)?);
+        let backup = machine
+            .clone()
+            .spawn("backup", move || tuplix_backup::backup_to_directory(&machine, &from, to, Scope::Newest));
+        self.read(&mut history, events - events / 2)?;
+        let history = self.kill(history)?;
+        backup.join().map_err(|panic| anyhow!("the backup panicked: {panic}"))??;
+        Ok((history, before))
+    }
+}
+
+fn disk(machine: &Machine, folder: &Path) -> Result<Arc<dyn Disk>> {
+    Ok(machine.disk(folder.to_str().context("the path is not UTF-8")?))
+}
+
+/// Restores a backup and checks it: it has all that was acknowledged before it began, and nothing by halves.
+fn check_backup(folder: &Path, round: &Round<'_>) -> Result<()> {
+    let machine = Machine::linux();
+    let restored = folder.join("restored");
+    std::fs::create_dir(&restored)?;
+    let (from, to) = (disk(&machine, &folder.join("backup"))?, disk(&machine, &restored)?);
+    tuplix_backup::restore_directory(&machine, &from, &to, Until::End)?;
+    let (after, ..) = look(&restored)?;
+    Round { after: &after, ..*round }.check().map_err(|what| anyhow!("{what}\n{}", round.history.story(60)))
 }
 
 impl Drop for Working {
@@ -208,11 +254,27 @@ pub fn kill_rounds(program: &Path, directory: &Path, seed: u64, rounds: u64) -> 
     for round in 0..rounds {
         let mut random = Random::new(seed, round);
         let working = Working::start(program, directory, mix(seed ^ round), round * NUMBERS + 1)?;
-        let history = working.kill_after(random.below(1500))?;
+        let events = random.below(1500);
+        let copies = tempfile::tempdir()?;
+        let backed_up = round % 2 == 1;
+        let (history, seen) = if backed_up {
+            let to = copies.path().join("backup");
+            std::fs::create_dir(&to)?;
+            working.kill_during_backup(events, directory, &to)?
+        } else {
+            (working.kill_after(events)?, 0)
+        };
         let (after, cut, checkpoint) =
             look(directory).with_context(|| format!("after kill {round} of seed {seed}"))?;
         let judged = Round { before: &before, history: &history, after: &after, closed: false }.check();
         judged.map_err(|what| anyhow!("kill {round} of seed {seed}: {what}\n{}", history.story(60)))?;
+        if backed_up {
+            let known = history.as_of(seen);
+            let copied = Round { before: &before, history: &known, after: &after, closed: false };
+            check_backup(copies.path(), &copied)
+                .with_context(|| format!("the backup during round {round} of seed {seed}"))?;
+            summary.backups += 1;
+        }
         summary.kills += 1;
         summary.cuts += u64::from(cut);
         summary.checkpoints += u64::from(checkpoint);

@@ -15,6 +15,7 @@
 
 pub mod check;
 mod client;
+pub mod fixture;
 pub mod fuzz;
 pub mod history;
 mod interactive;

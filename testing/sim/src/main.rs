@@ -16,6 +16,7 @@ use tuplix_sim::{kill, run as seed_run};
 ///   tuplix-sim --seed 1000 --seeds 500     many seeds
 ///   tuplix-sim kill --rounds 20            kill -9 of real processes
 ///   tuplix-sim fuzz --seconds 60           bytes and SQL that nobody wrote
+///   tuplix-sim fixture testing/fixtures/1  a data directory to be kept
 ///   tuplix-sim histories --minutes 10      histories of many threads, checked for strict serializability
 #[derive(Debug, Parser)]
 #[command(name = "tuplix-sim", version, verbatim_doc_comment, args_conflicts_with_subcommands = true)]
@@ -80,6 +81,11 @@ enum Command {
         #[arg(long, default_value_t = 5000)]
         transactions: u64,
     },
+    /// Makes a data directory that is kept: of the make.sql and look.sql in a folder of testing/fixtures
+    Fixture {
+        /// The folder
+        folder: PathBuf,
+    },
     /// Works on a directory until killed
     #[command(hide = true)]
     Child {
@@ -108,6 +114,7 @@ fn execute(arguments: &Arguments) -> Result<bool> {
         Some(Command::Child { directory, seed, first }) => {
             kill::child(directory, *seed, *first).map(|()| true)
         }
+        Some(Command::Fixture { folder }) => tuplix_sim::fixture::make(folder).map(|()| true),
         Some(Command::Fuzz { seconds, seed, one }) => fuzz(*seconds, *seed, *one),
         Some(Command::Histories { seed, minutes, clients, transactions }) => {
             histories(*seed, *minutes, *clients, *transactions)

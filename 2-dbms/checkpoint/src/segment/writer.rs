@@ -121,13 +121,4 @@ impl SegmentWriter {
             checksum: self.footer.checksum,
         })
     }
-
-    /// Gives up: removes what was written.
-    ///
-    /// # Errors
-    /// When the disk fails; the next start removes it.
-    pub fn abandon(self) -> DiskResult<()> {
-        drop(self.file);
-        self.disk.remove(&unfinished_name(SegmentName { table: self.header.table, epoch: self.header.epoch }))
-    }
 }

@@ -14,7 +14,7 @@ use crate::domain::Guard;
 use crate::history::{ColdList, Plan};
 use crate::node::{Node, Schema};
 use crate::services::TEMPORARY_SCHEMA;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Moment;
 
 /// A table's rows in a checkpoint.
 pub(super) struct CutTable {
@@ -38,7 +38,7 @@ pub(super) struct Cut {
 
 /// What is taken under the latches.
 struct Held {
-    snapshot: Snapshot,
+    snapshot: Moment,
     /// Of spooled tables.
     cold: BTreeMap<TableId, BTreeMap<u16, ColdList>>,
     last_commit: u64,

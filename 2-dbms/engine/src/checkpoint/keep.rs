@@ -16,6 +16,10 @@ pub(crate) struct Kept {
     pub(crate) epoch: u64,
     /// When that was closed.
     pub(crate) at_us: i64,
+    /// Its rows.
+    pub(crate) rows: u64,
+    /// Its bytes.
+    pub(crate) bytes: u64,
 }
 
 /// The checkpoints in a folder, the newest first, without those that are damaged.
@@ -23,7 +27,8 @@ pub(crate) fn known(disk: &dyn Disk, epochs: &[u64], damaged: &[u64], node_id: u
     let intact = epochs.iter().filter(|epoch| !damaged.contains(epoch));
     let opened = intact.filter_map(|epoch| {
         let reader = Reader::open(disk, *epoch, Some(node_id)).ok()?;
-        Some(Kept { epoch: *epoch, at_us: reader.header().created_us })
+        let at_us = reader.header().created_us;
+        Some(Kept { epoch: *epoch, at_us, rows: reader.rows(), bytes: reader.bytes() })
     });
     opened.collect()
 }
@@ -56,7 +61,7 @@ mod tests {
     use super::*;
 
     fn kept(list: &[(u64, i64)]) -> Vec<Kept> {
-        list.iter().map(|(epoch, at_us)| Kept { epoch: *epoch, at_us: *at_us }).collect()
+        list.iter().map(|(epoch, at_us)| Kept { epoch: *epoch, at_us: *at_us, rows: 1, bytes: 100 }).collect()
     }
 
     #[test]

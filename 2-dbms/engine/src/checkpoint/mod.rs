@@ -4,6 +4,7 @@
 //! cut     one moment under all latches: a snapshot, and the epoch of the log that ends exactly there
 //! write   the snapshot to a file, chunk by chunk, no faster than allowed
 //! keep    which checkpoints and how much of the log stay
+//! status  what of this is shown by SQL
 //! thread  when: enough log, CHECKPOINT, the end of the node
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod cut;
 mod keep;
+mod status;
 mod thread;
 mod write;
 
@@ -22,6 +24,7 @@ use tuplix_types::{Result, SqlError};
 use crate::node::Node;
 
 pub(crate) use keep::{known, referred};
+pub(crate) use status::{CheckpointStatus, SegmentStatus};
 pub(crate) use thread::Checkpointer;
 
 /// The folder of checkpoints in the data directory.

@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tuplix_machine::{Disk, DiskResult, Event, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
 use super::keep::{self, Kept, Segments};
+use super::status::{Cause, CheckpointStatus, Failed, History, Made, SegmentStatus, Writing};
 use super::write::{Pace, Target, Written, ending, write};
 use tuplix_checkpoint::{SegmentName, disk_error};
 
@@ -35,6 +36,10 @@ pub(crate) struct Checkpointer {
     served: Event,
     hurry: AtomicBool,
     ending: AtomicBool,
+    /// Bytes of the checkpoint that is being written.
+    written: AtomicU64,
+    /// What `tuplix.checkpoints` tells beside what is kept.
+    history: Mutex<History>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,6 +66,7 @@ impl Checkpointer {
         node_id: u64,
         settings: &Durability,
         (kept, referred): (Vec<Kept>, BTreeMap<u64, Segments>),
+        damaged: Vec<(u64, String)>,
         wake: Arc<Event>,
     ) -> Checkpointer {
         let state = State {
@@ -83,6 +89,8 @@ impl Checkpointer {
             served: Event::new(machine),
             hurry: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            history: Mutex::new(machine, History { damaged, ..History::default() }),
             thread: Mutex::new(machine, None),
         }
     }
@@ -153,24 +161,34 @@ impl Checkpointer {
                 break;
             }
             let Some(live) = node.upgrade() else { break };
-            let (asked, serving, due_at) = {
+            live.snapshots.relieve();
+            let (cause, serving, due_at) = {
                 let state = self.state.lock();
                 let written = live.log.statistics().bytes;
-                let spools = written >= state.spool_from && history::is_due(&live);
-                if spools {
-                    // Whoever writes to these tables will wait for it soon.
-                    self.hurry.store(true, Ordering::SeqCst);
-                }
-                let due = written >= state.due_at || spools;
-                (state.requested > state.answered || due, state.requested, state.due_at)
+                let cause = if state.requested > state.answered {
+                    Some(Cause::Request)
+                } else if written >= state.due_at {
+                    Some(Cause::LogSize)
+                } else {
+                    (written >= state.spool_from && history::is_due(&live)).then_some(Cause::Memory)
+                };
+                (cause, state.requested, state.due_at)
             };
-            if !asked {
+            if cause == Some(Cause::Memory) {
+                // Whoever writes to spooled tables will wait for it soon.
+                self.hurry.store(true, Ordering::SeqCst);
+            }
+            let Some(cause) = cause else {
                 self.look_again(&live, due_at);
                 drop(live);
                 self.wake.wait(seen, None);
                 continue;
+            };
+            let outcome = self.make(live, node, cause);
+            let writing = self.history.lock().writing.take();
+            if let Err(error) = &outcome {
+                self.remember_failure(writing, cause, error);
             }
-            let outcome = self.make(live, node);
             if let Some(live) = node.upgrade() {
                 // What has to stay in memory is no reason for one checkpoint after the other.
                 let next = live.log.statistics().bytes.saturating_add(history::step(&live));
@@ -181,10 +199,35 @@ impl Checkpointer {
         self.served.signal();
     }
 
+    fn remember_failure(&self, writing: Option<Writing>, cause: Cause, error: &SqlError) {
+        let failed = Failed {
+            epoch: writing.map(|writing| writing.epoch),
+            at_us: self.machine.now_us(),
+            cause,
+            error: error.message().to_owned(),
+        };
+        self.history.lock().failed = Some(failed);
+    }
+
+    /// The checkpoints that there are, the newest first, and those that came to nothing.
+    pub(crate) fn status(&self) -> Vec<CheckpointStatus> {
+        let kept = self.state.lock().kept.clone();
+        let written = self.written.load(Ordering::Relaxed);
+        self.history.lock().rows(&kept, written, self.machine.monotonic_ns())
+    }
+
+    /// The segments of the log, each with why it is kept.
+    pub(crate) fn segments(&self, log: &tuplix_log::Log) -> Vec<SegmentStatus> {
+        let kept = self.state.lock().kept.clone();
+        let horizon_us = self.machine.now_us().saturating_sub(self.settings.log_retention_us);
+        super::status::segments(log.segments(), &kept, horizon_us)
+    }
+
     /// One checkpoint, from the cut to the removal of what it makes superfluous.
-    fn make(&self, live: Arc<Node>, node: &Weak<Node>) -> Result<CheckpointDone> {
+    fn make(&self, live: Arc<Node>, node: &Weak<Node>, cause: Cause) -> Result<CheckpointDone> {
         let started_ns = self.machine.monotonic_ns();
         let cut = live.cut();
+        let snapshots = live.snapshots.clone();
         drop(live);
         let cut = cut?;
         let (epoch, at_us) = (cut.epoch, cut.at_us);
@@ -193,8 +236,12 @@ impl Checkpointer {
         if epoch == newest {
             return Ok(CheckpointDone { epoch, ..CheckpointDone::default() });
         }
+        self.written.store(0, Ordering::Relaxed);
+        self.history.lock().writing = Some(Writing { epoch, at_us, cause, started_ns });
         let pace = Pace {
             machine: &self.machine,
+            written: &self.written,
+            snapshots: &snapshots,
             bytes_per_second: self.settings.checkpoint_bytes_per_second,
             hurry: &self.hurry,
             ending: &self.ending,
@@ -207,22 +254,19 @@ impl Checkpointer {
             node_id: self.node_id,
             least_chunks: self.settings.spool_chunks,
         };
-        let Written { summary: written, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
+        let Written { summary, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
         self.state.lock().referred.insert(epoch, segments);
         // The checkpoint is there: what cannot leave memory now does with the next one.
         if let Err(error) = history::adopt(node, &*self.segments, self.node_id, spooled) {
             self.tell(&NodeEvent::NotRemoved(error));
         }
-        let all: Vec<Kept> = [Kept { epoch, at_us }].into_iter().chain(before).collect();
-        let segments_removed = self.remove_unneeded(&all, node);
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
-        Ok(CheckpointDone {
-            epoch,
-            rows: written.rows,
-            bytes: written.bytes + segment_bytes,
-            microseconds,
-            segments_removed,
-        })
+        self.history.lock().made.insert(epoch, Made { microseconds, cause });
+        let newest = Kept { epoch, at_us, rows: summary.rows, bytes: summary.bytes };
+        let all: Vec<Kept> = [newest].into_iter().chain(before).collect();
+        let segments_removed = self.remove_unneeded(&all, node);
+        let bytes = summary.bytes + segment_bytes;
+        Ok(CheckpointDone { epoch, rows: summary.rows, bytes, microseconds, segments_removed })
     }
 
     /// Removes what is not kept any more, and says how many segments of the log. What cannot be removed is tried again next time.
@@ -230,6 +274,7 @@ impl Checkpointer {
         let horizon_us = self.machine.now_us().saturating_sub(self.settings.log_retention_us);
         let (stay, log_to) = keep::choose(all, horizon_us);
         self.state.lock().kept = stay.clone();
+        self.history.lock().forget_all_but(&stay);
         let remove = || {
             let mut go = tuplix_checkpoint::list(&*self.disk)?;
             go.retain(|epoch| !stay.iter().any(|kept| kept.epoch == *epoch));
@@ -247,7 +292,7 @@ impl Checkpointer {
     }
 
     /// The segments that the newest checkpoint refers to.
-    pub(crate) fn segments(&self) -> Segments {
+    pub(crate) fn segments_of_history(&self) -> Segments {
         self.state.lock().referred.last_key_value().map(|(_, segments)| segments.clone()).unwrap_or_default()
     }
 

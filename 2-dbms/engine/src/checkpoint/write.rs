@@ -1,7 +1,7 @@
 //! Writing a cut to a file, no faster than allowed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
 use tuplix_checkpoint::{Header, SpooledTable, Summary, Writer};
@@ -11,10 +11,15 @@ use tuplix_types::{Result, SqlError, sqlstate};
 use super::cut::Cut;
 use super::keep::Segments;
 use crate::history::Spooled;
+use crate::snapshots::Snapshots;
 
 /// How fast, and who may interrupt.
 pub(super) struct Pace<'a> {
     pub(super) machine: &'a Machine,
+    /// Told how many bytes were written.
+    pub(super) written: &'a AtomicU64,
+    /// What only they hold, this checkpoint with them, is not to grow without end.
+    pub(super) snapshots: &'a Snapshots,
     /// 0: as fast as it goes.
     pub(super) bytes_per_second: u64,
     /// Somebody waits.
@@ -29,12 +34,15 @@ pub(super) struct Pace<'a> {
 impl Pace<'_> {
     /// Waits until so many bytes may have been written.
     fn keep(&self, bytes: u64) -> Result<()> {
+        self.written.store(bytes, Ordering::Relaxed);
         loop {
             let seen = self.changed.sequence();
             if self.ending.load(Ordering::SeqCst) {
                 return Err(ending());
             }
-            if self.bytes_per_second == 0 || self.hurry.load(Ordering::SeqCst) {
+            self.snapshots.relieve();
+            let hurry = self.hurry.load(Ordering::SeqCst) || self.snapshots.hold_much();
+            if self.bytes_per_second == 0 || hurry {
                 return Ok(());
             }
             let needed = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
@@ -79,9 +87,23 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
         let before: u64 = spooled.iter().map(Spooled::bytes).sum();
         let mut keep_pace = |bytes| pace.keep(before + bytes);
         let to = (pace.machine, target.segments, target.node_id);
-        spooled.extend(plan.write(to, cut.epoch, &table.fragments, target.least_chunks, &mut keep_pace)?);
+        match plan.write(to, cut.epoch, &table.fragments, target.least_chunks, &mut keep_pace) {
+            Ok(written) => spooled.extend(written),
+            Err(error) => {
+                let _ = tuplix_checkpoint::remove_unfinished_segments(&**target.segments);
+                remove_segments(&spooled, target);
+                return Err(error);
+            }
+        }
     }
     Ok(spooled)
+}
+
+/// Removes segments whose checkpoint came to nothing. What cannot be removed now goes after the next one.
+fn remove_segments(spooled: &[Spooled], target: &Target<'_>) {
+    for spooled in spooled {
+        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name()));
+    }
 }
 
 /// Writes the cut; each chunk is let go of as soon as it is written, those in segments when their rows have left memory.
@@ -97,9 +119,9 @@ pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Wr
     let references: Vec<SpooledTable> = references.collect();
     let has_segments = !references.is_empty();
     let header = Header { node_id: target.node_id, epoch, last_commit, created_us: at_us, has_segments };
-    let writer = Writer::create(pace.machine, target.checkpoints.clone(), header);
-    let mut writer = writer.map_err(|error| disk_error(&error))?;
-    let rows = || -> Result<()> {
+    let write = || -> Result<Summary> {
+        let created = Writer::create(pace.machine, target.checkpoints.clone(), header);
+        let mut writer = created.map_err(|error| disk_error(&error))?;
         writer.catalog(&catalog).map_err(|error| disk_error(&error))?;
         if has_segments {
             writer.segments(&references).map_err(|error| disk_error(&error))?;
@@ -118,17 +140,17 @@ pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Wr
                 }
             }
         }
-        Ok(())
+        writer.finish().map_err(|error| disk_error(&error))
     };
-    match rows() {
-        Ok(()) => {
-            let summary = writer.finish().map_err(|error| disk_error(&error))?;
+    match write() {
+        Ok(summary) => {
             let segments = references.iter().flat_map(SpooledTable::named).collect();
             Ok(Written { summary, spooled, segments, segment_bytes })
         }
         Err(error) => {
-            // What cannot be removed now is removed at the next start.
-            let _ = writer.abandon();
+            // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
+            let _ = tuplix_checkpoint::remove_unfinished(&**target.checkpoints);
+            remove_segments(&spooled, target);
             Err(error)
         }
     }

@@ -133,18 +133,19 @@ impl Fire {
 
 impl Rows for Fire {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
-        if exec.events.holds {
+        if exec.events().holds {
             return self.source.run(exec, next);
         }
-        let base = exec.events.queue.len();
-        let level = std::mem::replace(&mut exec.events.level, exec.events.groups.len());
+        let base = exec.events().queue.len();
+        let groups = exec.events().groups.len();
+        let level = std::mem::replace(&mut exec.events().level, groups);
         let outcome = self.source.run(exec, next);
         let affected = exec.affected;
         let outcome = outcome.and_then(|flow| work_off(exec, base).map(|()| flow));
-        let groups = exec.events.level;
-        exec.events.groups.truncate(groups);
-        exec.events.level = level;
-        exec.events.queue.truncate(base);
+        let groups = exec.events().level;
+        exec.events().groups.truncate(groups);
+        exec.events().level = level;
+        exec.events().queue.truncate(base);
         exec.affected = affected;
         outcome
     }
@@ -166,8 +167,8 @@ impl Rows for Fire {
 
 fn work_off(exec: &mut Exec<'_, '_>, base: usize) -> Run<()> {
     let mut place = base;
-    while place < exec.events.queue.len() {
-        let event = &exec.events.queue[place];
+    while place < exec.events().queue.len() {
+        let event = &exec.events().queue[place];
         let (hooks, kind, group, is_void) = (event.hooks.clone(), event.event, event.group, event.is_void);
         place += 1;
         let Some(rows) = &event.rows else {

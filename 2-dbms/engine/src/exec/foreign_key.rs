@@ -343,10 +343,10 @@ fn any_row(exec: &mut Exec<'_, '_>, text: &str, types: &[TypeId], values: &[Valu
 /// Runs an action; its events join the queue under way.
 fn run(exec: &mut Exec<'_, '_>, text: &str, types: &[TypeId], values: &[Value]) -> Run<()> {
     let statement = exec.services.prepare_dynamic(text, types)?;
-    let holds = std::mem::replace(&mut exec.events.holds, true);
+    let holds = std::mem::replace(&mut exec.events().holds, true);
     let affected = exec.affected;
     let outcome = statement.run(exec, values, &mut |_| Ok(()));
     exec.affected = affected;
-    exec.events.holds = holds;
+    exec.events().holds = holds;
     outcome.map(|_| ())
 }

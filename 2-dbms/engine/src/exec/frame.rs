@@ -6,6 +6,8 @@
 //! opens a new window, a vector of its own that is recycled: a slot is one bounds check away. Things that outlive a row but not a statement (a materialised CTE, the answer of a
 //! subquery that depends on nothing) are [`State`]s in a stack.
 
+use std::cell::OnceCell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use tuplix_storage::RowId;
@@ -84,8 +86,7 @@ pub struct FrameStack {
     /// Empty buffers.
     spare: Vec<Vec<Value>>,
     /// Windows that nobody uses: their values are leftovers that own nothing.
-    windows: Vec<Vec<Value>>,
-    pub(crate) changes: Vec<(usize, Value)>,
+    windows: Vec<Box<[Value]>>,
     pub(crate) rows: Vec<Vec<RowRef>>,
 }
 
@@ -116,10 +117,16 @@ impl Activation {
         Activation { kept: Some(Box::new(kept)), ..Activation::default() }
     }
 
+    /// Begins another one; gives the one that [`Activation::leave_to`] returns to. As for a [`Window`], a panic leaks it.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, activation: Activation) -> ManuallyDrop<Activation> {
+        ManuallyDrop::new(std::mem::replace(self, activation))
+    }
+
     /// Ends this one: the caller's goes on.
     #[inline(always)]
-    pub(crate) fn leave_to(&mut self, caller: Activation) {
-        let ended = std::mem::replace(self, caller);
+    pub(crate) fn leave_to(&mut self, caller: ManuallyDrop<Activation>) {
+        let ended = std::mem::replace(self, ManuallyDrop::into_inner(caller));
         if let Some(kept) = ended.kept {
             drop(kept);
         }
@@ -151,11 +158,11 @@ pub struct Exec<'t, 'n> {
     /// Rows that the last data-modifying statement changed.
     pub(crate) affected: u64,
     /// What text forms depend on, once something asked.
-    pub(crate) io: Option<IoContext>,
-    /// What waits for the end of the statement.
-    pub(crate) events: super::events::Events,
+    pub(crate) io: OnceCell<IoContext>,
+    /// What waits for the end of the statement: nothing in most runs, so that there is nothing to be dropped.
+    events: Option<Box<super::events::Events>>,
     /// The window's slots.
-    frame: Vec<Value>,
+    frame: Box<[Value]>,
     state_base: usize,
     machine_stack: usize,
 }
@@ -170,10 +177,11 @@ pub(crate) enum Looked {
     At(RowRef),
 }
 
-/// A window to return to.
+/// A window to return to. Nothing is to be dropped on the way of a panic, which leaks it: so the compiler need not keep it in one
+/// piece in memory.
 #[derive(Debug)]
 pub(crate) struct Window {
-    frame: Vec<Value>,
+    frame: ManuallyDrop<Box<[Value]>>,
     /// Slots of the window that was opened.
     values: usize,
     state_base: usize,
@@ -187,6 +195,7 @@ fn machine_stack_address() -> usize {
 
 impl<'t, 'n> Exec<'t, 'n> {
     /// Starts with an empty stack.
+    #[inline(always)]
     pub fn new(tx: &'t mut Transaction<'n>, stack: &'t mut FrameStack) -> Exec<'t, 'n> {
         let services = tx.services();
         stack.states.clear();
@@ -196,12 +205,18 @@ impl<'t, 'n> Exec<'t, 'n> {
             services,
             activation: Activation::default(),
             affected: 0,
-            io: None,
-            events: super::events::Events::default(),
-            frame: Vec::new(),
+            io: OnceCell::new(),
+            events: None,
+            frame: Box::default(),
             state_base: 0,
             machine_stack: machine_stack_address(),
         }
+    }
+
+    /// What waits for the end of the statement.
+    #[inline]
+    pub(crate) fn events(&mut self) -> &mut super::events::Events {
+        self.events.get_or_insert_default()
     }
 
     /// Refuses to nest deeper than the machine's stack allows.
@@ -241,7 +256,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             put(slot, Value::Null);
         }
         let window = Window {
-            frame: std::mem::replace(&mut self.frame, frame),
+            frame: ManuallyDrop::new(std::mem::replace(&mut self.frame, frame)),
             values,
             state_base: self.state_base,
             states: self.stack.states.len(),
@@ -260,7 +275,7 @@ impl<'t, 'n> Exec<'t, 'n> {
             self.stack.states.truncate(window.states);
         }
         self.state_base = window.state_base;
-        let mut frame = std::mem::replace(&mut self.frame, window.frame);
+        let mut frame = std::mem::replace(&mut self.frame, ManuallyDrop::into_inner(window.frame));
         for value in frame.get_mut(..window.values).unwrap_or_default() {
             if !value.is_plain() {
                 *value = Value::Null;
@@ -294,7 +309,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     }
 
     /// Puts a value into a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set(&mut self, slot: usize, value: Value) {
         put(&mut self.frame[slot], value);
     }
@@ -387,7 +402,7 @@ impl<'t, 'n> Exec<'t, 'n> {
     }
 
     /// The transaction together with slots that follow each other, for writes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tx_and_slots(&mut self, first: usize, count: usize) -> (&mut Transaction<'n>, &[Value]) {
         (&mut *self.tx, &self.frame[first..first + count])
     }
@@ -432,18 +447,26 @@ impl<'t, 'n> Exec<'t, 'n> {
 }
 
 /// Replaces a value, without a call to drop what needs no drop.
-#[inline]
+#[inline(always)]
 pub(crate) fn put(place: &mut Value, value: Value) {
     if place.is_plain() {
         std::mem::forget(std::mem::replace(place, value));
     } else {
-        *place = value;
+        put_slowly(place, value);
     }
 }
 
+/// Not inlined: the drop that may panic would keep the new value in memory on the way that has none.
+#[inline(never)]
+fn put_slowly(place: &mut Value, value: Value) {
+    *place = value;
+}
+
 #[cold]
-fn lengthen(frame: &mut Vec<Value>, values: usize) {
-    frame.resize(values, Value::Null);
+fn lengthen(frame: &mut Box<[Value]>, values: usize) {
+    let mut slots = std::mem::take(frame).into_vec();
+    slots.resize(values, Value::Null);
+    *frame = slots.into();
 }
 
 /// Drops a value, without a call for what needs no drop.

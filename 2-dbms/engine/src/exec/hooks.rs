@@ -234,7 +234,7 @@ impl Hooks {
 
     /// BEFORE STATEMENT triggers.
     pub(crate) fn begin(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
-        if self.before_statement.is_empty() || !exec.events.begins(self.after.access.table.id, self.event) {
+        if self.before_statement.is_empty() || !exec.events().begins(self.after.access.table.id, self.event) {
             return Ok(());
         }
         for call in &self.before_statement {
@@ -246,7 +246,7 @@ impl Hooks {
     /// AFTER STATEMENT triggers come when the whole statement ends.
     pub(crate) fn end(&self, exec: &mut Exec<'_, '_>) {
         if !self.after.statement.is_empty() {
-            exec.events.push_end(&self.after, self.event);
+            exec.events().push_end(&self.after, self.event);
         }
     }
 
@@ -411,7 +411,7 @@ impl Hooks {
         }
         let has_consequences = !(references.is_empty() && referrers.is_empty() && triggers.is_empty());
         if has_consequences || self.captures {
-            exec.events.push(&self.after, self.event, Rows2 { old, new, references, referrers, triggers });
+            exec.events().push(&self.after, self.event, Rows2 { old, new, references, referrers, triggers });
         }
         Ok(())
     }

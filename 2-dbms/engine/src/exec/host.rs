@@ -1,7 +1,7 @@
 //! Calls out of compiled code: built-in functions and the surroundings that they ask for.
 
 use tuplix_catalog::FunctionId;
-use tuplix_functions::{CallContext, Function, NoSession, SessionInfo};
+use tuplix_functions::{CallContext, Function, Moment, NoMoment, NoSession, SessionInfo};
 use tuplix_types::text_io::{IoContext, parse_text};
 use tuplix_types::{Array, Result, SqlError, TypeId, Value};
 
@@ -25,16 +25,10 @@ pub(crate) fn with_context<T>(
     types: &CallTypes,
     body: impl FnOnce(&mut CallContext<'_>) -> Result<T>,
 ) -> Run<T> {
-    let services = exec.services;
-    prepare_io(exec);
-    let (now_us, statement_us) = (exec.tx.now_us(), exec.tx.statement_us());
-    let (tx, io) = (&mut *exec.tx, &exec.io);
+    let moment = Running(exec);
     let mut context = CallContext {
-        now_us,
-        statement_us,
-        random: &mut || tx.random(),
-        io: io.as_ref().expect("invariant: prepared above"),
-        session: services,
+        moment: &moment,
+        session: exec.services,
         arg_types: &types.arguments,
         result_type: types.result,
     };
@@ -64,10 +58,7 @@ pub(crate) fn fold(function: &Function, types: &CallTypes, arguments: &[Value]) 
         return Some(Value::Null);
     }
     let mut context = CallContext {
-        now_us: 0,
-        statement_us: 0,
-        random: &mut || 0,
-        io: &IoContext::default(),
+        moment: &NoMoment::default(),
         session: &NoSession,
         arg_types: &types.arguments,
         result_type: types.result,
@@ -75,15 +66,33 @@ pub(crate) fn fold(function: &Function, types: &CallTypes, arguments: &[Value]) 
     (function.call)(&mut context, arguments).ok()
 }
 
-/// Looks up what reading and writing text depends on, at first use.
-#[inline]
-fn prepare_io(exec: &mut Exec<'_, '_>) {
-    if exec.io.is_none() {
-        exec.io = Some(io_context(exec));
+/// A running call as its functions see it.
+struct Running<'r, 'e, 't>(&'r Exec<'e, 't>);
+
+impl Moment for Running<'_, '_, '_> {
+    fn now_us(&self) -> i64 {
+        self.0.tx.now_us()
+    }
+
+    fn statement_us(&self) -> i64 {
+        self.0.tx.statement_us()
+    }
+
+    fn random(&self) -> u64 {
+        self.0.tx.random()
+    }
+
+    fn io(&self) -> &IoContext {
+        io(self.0)
     }
 }
 
-/// What reading and writing the text form of values depends on.
+/// What reading and writing the text form of values depends on, looked up at first use.
+#[inline]
+fn io<'r>(exec: &'r Exec<'_, '_>) -> &'r IoContext {
+    exec.io.get_or_init(|| io_context(exec))
+}
+
 #[cold]
 fn io_context(exec: &Exec<'_, '_>) -> IoContext {
     let labels = Some(exec.services.schema() as std::sync::Arc<dyn tuplix_types::EnumLabels>);
@@ -99,17 +108,13 @@ pub(crate) fn to_text(exec: &Exec<'_, '_>, ty: TypeId, value: &Value) -> String 
     {
         return name.to_string();
     }
-    match &exec.io {
-        Some(io) => tuplix_types::text_io::to_text(ty, value, io),
-        None => tuplix_types::text_io::to_text(ty, value, &io_context(exec)),
-    }
+    tuplix_types::text_io::to_text(ty, value, io(exec))
 }
 
 /// The value that a text spells.
 pub(crate) fn from_text(exec: &mut Exec<'_, '_>, ty: TypeId, typmod: i32, text: &str) -> Run<Value> {
     if ty.is_user() {
-        prepare_io(exec);
-        let (schema, io) = (exec.services.schema(), exec.io.clone().unwrap_or_default());
+        let (schema, io) = (exec.services.schema(), io(exec).clone());
         let mut check = |domain, value: &Value| check_domain(exec, domain, value);
         return user_types::parse(&schema.catalog, &io, (ty, typmod), text, &mut check);
     }
@@ -118,10 +123,7 @@ pub(crate) fn from_text(exec: &mut Exec<'_, '_>, ty: TypeId, typmod: i32, text: 
     {
         return Ok(Value::Oid(oid));
     }
-    Ok(match &exec.io {
-        Some(io) => parse_text(ty, typmod, text, io),
-        None => parse_text(ty, typmod, text, &io_context(exec)),
-    }?)
+    Ok(parse_text(ty, typmod, text, io(exec))?)
 }
 
 /// Whether a value is one of a domain; its constraints run as a function.
@@ -177,7 +179,6 @@ pub(crate) fn via_text(
     if value.is_null() {
         return check_domain(exec, to, value).map(|()| Value::Null);
     }
-    prepare_io(exec);
     match value {
         Value::Text(text) if from.is_text_like() || from == TypeId::UNKNOWN => {
             from_text(exec, to, typmod, text)

@@ -54,9 +54,14 @@ pub(crate) trait Rows: Send + Sync {
         Ok(found)
     }
 
-    /// Its source with the slots in which its columns lie there, where it does nothing but move them.
-    fn unprojected(&self) -> Option<(&dyn Rows, &[usize])> {
+    /// The slots in which its columns lie before it moves them to its own, where it does nothing else.
+    fn unprojected(&self) -> Option<&[usize]> {
         None
+    }
+
+    /// As [`Rows::one`], with the columns left where [`Rows::unprojected`] says.
+    fn one_unprojected(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.one(exec)
     }
 
     /// Is told, when compiled, that only so many of its rows are likely to be asked for.
@@ -183,8 +188,12 @@ impl Rows for Project {
         Ok(true)
     }
 
-    fn unprojected(&self) -> Option<(&dyn Rows, &[usize])> {
-        Some((&*self.source, self.slots.as_deref()?))
+    fn unprojected(&self) -> Option<&[usize]> {
+        self.slots.as_deref()
+    }
+
+    fn one_unprojected(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        self.source.one(exec)
     }
 
     fn expect_few(&mut self, rows: usize) {

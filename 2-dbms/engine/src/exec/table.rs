@@ -233,7 +233,10 @@ impl Builder<'_> {
             key.push(self.key_part(access, indexes, part.column, source)?);
         }
         Ok(match choice {
-            Choice::Lookup { unique: true, .. } => Way::Unique { index, key },
+            Choice::Lookup { unique: true, .. } => {
+                let integers = super::scan::are_integers(access, index, &key);
+                Way::Unique { index, key, integers }
+            }
             Choice::Any { .. } => Way::Any { index, key, at },
             Choice::Range { reverse, .. } => {
                 let next = definition.columns.get(equal);

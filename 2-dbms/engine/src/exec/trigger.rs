@@ -44,11 +44,11 @@ impl TriggerCall {
         let mut transitions = Vec::new();
         for (name, is_new) in [(&self.def.old_table, false), (&self.def.new_table, true)] {
             if let Some(name) = name {
-                transitions.push((name.clone(), exec.events.transition(group, is_new)));
+                transitions.push((name.clone(), exec.events().transition(group, is_new)));
             }
         }
         if self.has_transitions() {
-            exec.events.close(group);
+            exec.events().close(group);
         }
         let record =
             |row: Option<&Arc<[Value]>>| row.map_or(Value::Null, |row| Value::Record(row.as_ref().into()));
@@ -77,13 +77,13 @@ impl TriggerCall {
             exec.services.transitions.borrow_mut().push(transitions.to_vec());
         }
         // Its statements have queues of their own.
-        let holds = std::mem::replace(&mut exec.events.holds, false);
+        let holds = std::mem::replace(&mut exec.events().holds, false);
         let affected = exec.affected;
         exec.services.firing.borrow_mut().push(self.table.id);
         let result = procedure.call_scalar(exec, &arguments);
         exec.services.firing.borrow_mut().pop();
         exec.affected = affected;
-        exec.events.holds = holds;
+        exec.events().holds = holds;
         if self.has_transitions() {
             exec.services.transitions.borrow_mut().pop();
         }

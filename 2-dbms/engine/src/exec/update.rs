@@ -11,7 +11,7 @@ use super::builder::Builder;
 use super::code::Code;
 use super::constraint::{BoundCheck, Constraints, Violation, violation};
 use super::explain::Explain;
-use super::frame::{Exec, Flow, RowSet, discard, pack_row, unpack_row};
+use super::frame::{Exec, Flow, RowSet, pack_row, unpack_row};
 use super::from::RelationWish;
 use super::hooks::Hooks;
 use super::query::QueryCode;
@@ -66,22 +66,8 @@ impl Change {
         if let Some(violated) = self.constraints.violated(exec)? {
             return Err(self.violation(exec, row, violated));
         }
-        if let [column] = self.columns[..] {
-            let changes = [(column, exec.copy(self.first))];
-            let changed = exec.tx.update(&self.access, row, &changes, &self.effects);
-            let [(_, value)] = changes;
-            discard(value);
-            return changed.map(Some);
-        }
-        let mut changes = std::mem::take(&mut exec.stack.changes);
-        changes.clear();
-        for (number, column) in self.columns.iter().enumerate() {
-            changes.push((*column, exec.copy(self.first + number)));
-        }
-        let changed = exec.tx.update(&self.access, row, &changes, &self.effects);
-        changes.clear();
-        exec.stack.changes = changes;
-        changed.map(Some)
+        let (tx, values) = exec.tx_and_slots(self.first, self.columns.len());
+        tx.update_columns(&self.access, row, &self.columns, values, &self.effects).map(Some)
     }
 
     #[cold]

@@ -44,6 +44,11 @@ impl Spooled {
         self.table
     }
 
+    /// Its segment's name.
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { table: self.table, epoch: self.segment.epoch }
+    }
+
     /// Bytes of its segment.
     pub(crate) fn bytes(&self) -> u64 {
         self.segment.bytes
@@ -85,17 +90,9 @@ impl Plan {
             }
             Ok(())
         };
-        match all() {
-            Ok(()) => {
-                let segment = writer.finish().map_err(|error| disk_error(&error))?;
-                Ok(Some(Spooled { table: self.table, segment, blocks }))
-            }
-            Err(error) => {
-                // What cannot be removed now is removed at the next start.
-                let _ = writer.abandon();
-                Err(error)
-            }
-        }
+        all()?;
+        let segment = writer.finish().map_err(|error| disk_error(&error))?;
+        Ok(Some(Spooled { table: self.table, segment, blocks }))
     }
 
     /// What the checkpoint says of the table.

@@ -1,97 +1,126 @@
-//! A change of the log made real.
+//! Changes of the log made real.
 
 use tuplix_catalog::{CatalogChange, TableId};
-use tuplix_log::{Change, RecordReader};
-use tuplix_storage::RowId;
+use tuplix_log::{ChangeHead, RecordReader, RowPlace};
+use tuplix_storage::{BadRow, Fragment, RowId};
+use tuplix_types::encoding::DecodeError;
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use crate::domain::Guard;
 use crate::layout::{Domain, Placement, TableAccess};
 use crate::node::{Node, Schema};
 use crate::redo::CATALOG_CHANGE;
 
-/// Makes the changes in `bytes` real.
-///
-/// # Errors
-/// XX001 when they do not fit what is there.
-pub(super) fn apply(node: &Node, schema: &Schema, bytes: &[u8]) -> Result<()> {
-    let mut changes = RecordReader::new(bytes);
-    while let Some(change) = changes.next().map_err(|error| unreadable(&error.to_string()))? {
-        match change {
-            Change::Catalog { kind: CATALOG_CHANGE, json } => {
-                let change: CatalogChange =
-                    serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
-                node.replay(change)?;
-            }
-            Change::Catalog { kind, .. } => {
-                return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));
-            }
-            Change::Insert { table, bucket, slot, values } => {
-                with_fragment(node, schema, table, bucket, |fragment| {
-                    check_width(fragment, values.len())?;
-                    let row = row_id(slot)?;
-                    if fragment.is_live(row) {
-                        return Err(unreadable(&format!("row slot {slot} has a row already")));
+/// Makes changes real: values go from the log's bytes into the columns. Nobody else touches the domains of the rows meanwhile,
+/// so the latch of the last one is kept.
+pub(super) struct Applier<'n> {
+    node: &'n Node,
+    schema: &'n Schema,
+    held: Option<Guard<'n>>,
+}
+
+impl<'n> Applier<'n> {
+    pub(super) fn new(node: &'n Node, schema: &'n Schema) -> Applier<'n> {
+        Applier { node, schema, held: None }
+    }
+
+    /// Makes the changes in `bytes` real.
+    ///
+    /// # Errors
+    /// XX001 when they do not fit what is there.
+    pub(super) fn apply<'b>(&mut self, changes: &mut RecordReader<'b>, bytes: &'b [u8]) -> Result<()> {
+        changes.reset(bytes);
+        while let Some(head) = changes.head().map_err(|error| unreadable(&error.to_string()))? {
+            match head {
+                ChangeHead::Insert(place, count) => {
+                    let (fragment, row) = self.fragment(place)?;
+                    if count != fragment.column_types().len() {
+                        return Err(unreadable(&format!("a row of {count} columns")));
                     }
-                    fragment.insert_at(row, values).map_err(SqlError::from)
-                })?
-            }
-            Change::Update { table, bucket, slot, columns, values } => {
-                with_fragment(node, schema, table, bucket, |fragment| {
-                    check_width(fragment, columns.last().map_or(0, |last| usize::from(*last) + 1))?;
-                    let changes: Vec<_> =
-                        columns.iter().map(|column| usize::from(*column)).zip(values.drain(..)).collect();
-                    fragment.update(live(fragment, row_id(slot)?)?, &changes);
-                    Ok(())
-                })?
-            }
-            Change::Delete { table, bucket, slot, .. } => {
-                with_fragment(node, schema, table, bucket, |fragment| {
-                    fragment.delete(live(fragment, row_id(slot)?)?);
+                    fragment.load_row::<Misfit>(row, || Ok(changes.value()?))?;
+                }
+                ChangeHead::Update(place) => {
+                    let (fragment, row) = self.fragment(place)?;
+                    let (columns, mut next) = changes.update();
+                    let columns = columns.iter().map(|column| usize::from(*column));
+                    fragment.load_changes::<Misfit>(row, columns, || Ok(next()?))?;
+                }
+                ChangeHead::Delete(place, count) => {
+                    changes.skip(count).map_err(|error| unreadable(&error.to_string()))?;
+                    let (fragment, row) = self.fragment(place)?;
+                    if !fragment.is_live(row) {
+                        return Err(unreadable(&format!("row slot {} has no row", row.0)));
+                    }
+                    fragment.delete(row);
                     fragment.release_deleted();
-                    Ok(())
-                })?
+                }
+                ChangeHead::Catalog(kind, json) => self.change_catalog(kind, json)?,
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// An insert has all columns, an update none beyond the last.
-fn check_width(fragment: &tuplix_storage::Fragment, columns: usize) -> Result<()> {
-    if columns > fragment.column_types().len() {
-        return Err(unreadable(&format!("a row of {columns} columns")));
+    fn change_catalog(&mut self, kind: u32, json: &[u8]) -> Result<()> {
+        // It may change the tables of any domain.
+        self.held = None;
+        if kind != CATALOG_CHANGE {
+            return Err(unreadable(&format!("catalogue change of unknown kind {kind}")));
+        }
+        let change: CatalogChange =
+            serde_json::from_slice(json).map_err(|error| unreadable(&error.to_string()))?;
+        self.node.replay(change)
     }
-    Ok(())
+
+    /// Where a row belongs, with its slot.
+    #[inline]
+    fn fragment(&mut self, place: RowPlace) -> Result<(&mut Fragment, RowId)> {
+        let RowPlace { table, bucket, slot } = place;
+        let Some(access) = self.schema.layout.table(TableId(table)) else {
+            return Err(unreadable(&format!("table {table} does not exist")));
+        };
+        if bucket >= access.buckets {
+            return Err(unreadable(&format!("bucket {bucket} of table {}", access.table.qualified_name())));
+        }
+        let row = u32::try_from(slot).map(RowId).map_err(|_| unreadable(&format!("row slot {slot}")))?;
+        let domain = home(self.node, access, bucket);
+        if self.held.as_ref().is_none_or(|held| held.domain != domain) {
+            self.held = None;
+            self.held = Some(self.node.domain(domain).lock(domain));
+        }
+        match &mut self.held {
+            Some(held) => Ok((held.fragment_mut(access.slot, bucket), row)),
+            None => unreachable!("the latch was just taken"),
+        }
+    }
 }
 
-fn row_id(slot: u64) -> Result<RowId> {
-    u32::try_from(slot).map(RowId).map_err(|_| unreadable(&format!("row slot {slot}")))
+/// Why a row of the log could not be put in place.
+struct Misfit(String);
+
+impl From<DecodeError> for Misfit {
+    #[cold]
+    fn from(error: DecodeError) -> Misfit {
+        Misfit(error.to_string())
+    }
 }
 
-fn live(fragment: &tuplix_storage::Fragment, row: RowId) -> Result<RowId> {
-    if fragment.is_live(row) { Ok(row) } else { Err(unreadable(&format!("row slot {} has no row", row.0))) }
+impl From<BadRow> for Misfit {
+    #[cold]
+    fn from(error: BadRow) -> Misfit {
+        Misfit(error.to_string())
+    }
+}
+
+impl From<Misfit> for SqlError {
+    #[cold]
+    fn from(misfit: Misfit) -> SqlError {
+        unreadable(&misfit.0)
+    }
 }
 
 pub(super) fn unreadable(what: &str) -> SqlError {
     SqlError::new(sqlstate::DATA_CORRUPTED, format!("the log does not fit the data: {what}"))
         .hint("Restore the data directory from a backup.")
-}
-
-fn with_fragment(
-    node: &Node,
-    schema: &Schema,
-    table: u32,
-    bucket: u16,
-    change: impl FnOnce(&mut tuplix_storage::Fragment) -> Result<()>,
-) -> Result<()> {
-    let Some(access) = schema.layout.table(TableId(table)) else {
-        return Err(unreadable(&format!("table {table} does not exist")));
-    };
-    if bucket >= access.buckets {
-        return Err(unreadable(&format!("bucket {bucket} of table {}", access.table.qualified_name())));
-    }
-    let domain = home(node, access, bucket);
-    change(node.domain(domain).lock(domain).fragment_mut(access.slot, bucket))
 }
 
 /// The domain of a table's bucket.

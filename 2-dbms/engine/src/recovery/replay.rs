@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tuplix_catalog::TableId;
-use tuplix_log::{Change, RawChanges, RecordReader, Recovery};
+use tuplix_log::{ChangeHead, RawChanges, RecordReader, Recovery};
 use tuplix_machine::{Condvar, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
-use super::apply::{apply, home, unreadable};
+use super::apply::{Applier, home, unreadable};
 use super::progress::Progress;
 use crate::node::{Node, Schema};
 
@@ -27,6 +27,14 @@ struct Job {
     schema: Arc<Schema>,
     segment: Arc<Vec<u8>>,
     changes: Vec<Range<usize>>,
+}
+
+impl Job {
+    fn apply(&self, node: &Node) -> Result<()> {
+        let mut applier = Applier::new(node, &self.schema);
+        let mut changes = RecordReader::default();
+        self.changes.iter().try_for_each(|range| applier.apply(&mut changes, &self.segment[range.clone()]))
+    }
 }
 
 #[derive(Default)]
@@ -147,14 +155,18 @@ impl Replay {
     /// Everything before it is done first, unless it only says where a sequence stands.
     fn change_catalog(&mut self, segment: &Arc<Vec<u8>>, range: Range<usize>) -> Result<()> {
         if is_of_sequence(&segment[range.clone()])? {
-            return apply(&self.node, &self.schema, &segment[range]);
+            return self.apply(&segment[range]);
         }
         self.send_all(segment)?;
         self.wait_all()?;
-        apply(&self.node, &self.schema, &segment[range])?;
+        self.apply(&segment[range])?;
         self.schema = self.node.schema();
         self.known = None;
         Ok(())
+    }
+
+    fn apply(&self, bytes: &[u8]) -> Result<()> {
+        Applier::new(&self.node, &self.schema).apply(&mut RecordReader::default(), bytes)
     }
 
     fn send_all(&mut self, segment: &Arc<Vec<u8>>) -> Result<()> {
@@ -210,9 +222,8 @@ impl Replay {
 }
 
 fn is_of_sequence(bytes: &[u8]) -> Result<bool> {
-    let mut changes = RecordReader::new(bytes);
-    let change = changes.next().map_err(|error| unreadable(&error.to_string()))?;
-    Ok(matches!(change, Some(Change::Catalog { json, .. }) if json.starts_with(br#"{"set_sequence""#)))
+    let head = RecordReader::new(bytes).head().map_err(|error| unreadable(&error.to_string()))?;
+    Ok(matches!(head, Some(ChangeHead::Catalog(_, json)) if json.starts_with(br#"{"set_sequence""#)))
 }
 
 fn work(lane: &Lane, node: &Node) {
@@ -230,8 +241,7 @@ fn work(lane: &Lane, node: &Node) {
         queue.busy = true;
         drop(queue);
         lane.changed.notify_all();
-        let mut ranges = job.changes.iter();
-        let done = ranges.try_for_each(|range| apply(node, &job.schema, &job.segment[range.clone()]));
+        let done = job.apply(node);
         drop(job);
         queue = lane.queue.lock();
         if let Err(error) = done {

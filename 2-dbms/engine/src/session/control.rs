@@ -5,6 +5,7 @@ use tuplix_types::{Result, Rows, Severity, SqlError, Tag, sqlstate};
 
 use super::{Block, Savepoint, Session};
 use crate::redo::Origin;
+use crate::session_locks::SessionLock;
 use crate::statement::Commit;
 use crate::stop::Stop;
 use crate::transaction::{Interactive, PrivateCatalog, RestartCause, Start, Transaction};
@@ -272,6 +273,34 @@ impl Session {
             let cause = tx.take_cause_and_abandon();
             debug_assert!(matches!(cause, RestartCause::Latch | RestartCause::Catalog));
         }
+    }
+
+    /// Ends what a run did to the session's own locks, or puts it back for a run that starts again.
+    #[inline(always)]
+    pub(super) fn settle_session_locks(&mut self, starts_again: bool) {
+        if self.services.session_locks.get_mut().has_changed() {
+            let free = self.services.session_locks.get_mut().settle(starts_again);
+            self.free_session_locks(&free);
+        }
+    }
+
+    /// Gives back all locks of the session itself.
+    pub(super) fn free_all_session_locks(&mut self) {
+        self.services.session_locks.get_mut().give_back_all();
+        self.settle_session_locks(false);
+    }
+
+    #[cold]
+    fn free_session_locks(&mut self, locks: &[SessionLock]) {
+        if locks.is_empty() {
+            return;
+        }
+        // A run that starts again has left there what it needs.
+        let wanted = std::mem::take(&mut self.scratch.wanted);
+        self.scratch.want(locks.iter().map(|lock| lock.domain));
+        Transaction::start(self.lone_start()).free_session_locks(locks);
+        self.scratch.wanted = wanted;
+        locks.iter().for_each(|lock| self.node.waits.end(lock.owner));
     }
 
     fn block_for(&mut self, verb: &str) -> Result<&mut Block> {

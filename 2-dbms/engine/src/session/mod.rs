@@ -340,6 +340,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.roll_back_block();
+        self.free_all_session_locks();
         self.leave_temporary();
         self.node.listeners.forget(self.id());
         self.node.sessions.lock().remove(&self.id());

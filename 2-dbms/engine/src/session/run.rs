@@ -175,21 +175,24 @@ impl Session {
         let in_block = self.block.is_some();
         self.start_deadline();
         let random_seed = self.next_random();
-        let start = self.start_of_run(version, random_seed);
-        let mut tx = Transaction::new(start.0);
-        let outcome = run_and_commit(&mut tx, start.1, in_block, origin, |exec| body(exec, out));
-        if outcome.is_err() {
-            let cause = tx.take_cause_and_abandon();
-            drop(tx);
+        let (outcome, cause) = {
+            let start = self.start_of_run(version, random_seed);
+            let mut tx = Transaction::new(start.0);
+            let outcome = run_and_commit(&mut tx, start.1, in_block, origin, |exec| body(exec, out));
+            let cause = outcome.is_err().then(|| tx.take_cause_and_abandon());
+            (outcome, cause)
+        };
+        if let Some(cause) = cause {
             self.end_run_of_cursors(false, in_block);
+            self.settle_session_locks(matches!(outcome, Err(Stop::Restart)));
             if let Err(Stop::Restart) = outcome {
                 self.wait_before_restart(cause)?;
             }
             return outcome;
         }
-        drop(tx);
         self.after_run();
         self.end_run_of_cursors(true, in_block);
+        self.settle_session_locks(false);
         outcome
     }
 
@@ -290,7 +293,8 @@ impl Session {
     }
 
     pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {
-        let me = self.block.as_ref().map(|block| block.interactive.id);
+        let transaction = self.block.as_ref().map(|block| block.interactive.id);
+        let me: Vec<_> = self.services.session_locks.borrow().owners().chain(transaction).collect();
         let now = self.node.machine().monotonic_ns();
         let lock_limit = self.services.settings.borrow().nanoseconds("lock_timeout").map(|limit| now + limit);
         let statement_limit = self.services.deadline_ns.get();
@@ -300,7 +304,7 @@ impl Session {
         };
         let flags = self.services.flags.clone();
         let cancelled = move || flags.cancel.load(Ordering::Relaxed);
-        match self.node.waits.wait(me, holder, deadline, &cancelled)? {
+        match self.node.waits.wait(&me, holder, deadline, &cancelled)? {
             WaitEnd::HolderEnded => Ok(()),
             WaitEnd::Cancelled => {
                 let message = "canceling statement due to user request";
@@ -330,12 +334,15 @@ fn run_and_commit<'n, T>(
     if in_block {
         tx.validate_own_reads()?;
     }
-    let mut exec = Exec::new(tx, frames);
-    let value = body(&mut exec)?;
-    if exec.tx.has_deferred() {
-        crate::exec::check_deferred(&mut exec)?;
-    }
-    drop(exec);
+    // It ends where it lies: `drop` would have it copied first.
+    let value = {
+        let mut exec = Exec::new(tx, frames);
+        let value = body(&mut exec)?;
+        if exec.tx.has_deferred() {
+            crate::exec::check_deferred(&mut exec)?;
+        }
+        value
+    };
     let committed = if in_block { tx.finish_statement()? } else { tx.commit(origin)? };
     Ok((value, committed))
 }

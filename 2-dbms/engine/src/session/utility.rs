@@ -160,6 +160,7 @@ impl Session {
                 self.services.prepared.borrow_mut().clear();
                 self.services.sequences.borrow_mut().clear();
                 self.node.listeners.unlisten(self.id(), None);
+                self.free_all_session_locks();
                 self.drop_temporary()?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();

@@ -162,6 +162,8 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "buckets") => own::buckets,
         ("tuplix", "history") => own::history,
         ("tuplix", "log") => own::log,
+        ("tuplix", "log_segments") => own::log_segments,
+        ("tuplix", "checkpoints") => own::checkpoints,
         ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
         _ => return None,
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 54);
+        assert_eq!(relations::all().filter(named).count(), 56);
     }
 
     #[test]

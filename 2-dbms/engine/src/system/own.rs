@@ -1,10 +1,11 @@
-//! The tables of the schema `tuplix`: distribution, buckets, the log, compiled plans.
+//! The tables of the schema `tuplix`: distribution, buckets, the log, checkpoints, memory, compiled plans.
 
 use tuplix_catalog::{Distribution, TableDef};
 use tuplix_types::{Row, Value};
 
 use super::relations::SystemRelation;
 use super::view::{View, int, text};
+use crate::checkpoint::{CheckpointStatus, SegmentStatus};
 use crate::plans::Total;
 
 /// `tuplix.tables`
@@ -36,20 +37,26 @@ fn table_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Ro
 
 /// `tuplix.memory`
 pub(crate) fn memory(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let memory = view.services.node.memory();
+    let node = &view.services.node;
+    let (memory, snapshots) = (node.memory(), &node.snapshots);
+    let no_limit = memory.limit() == u64::MAX;
+    let bound = |bytes: u64| if no_limit { Value::Null } else { int(bytes) };
     let (used, indexes, limit) = (memory.used(), memory.index_bytes(), memory.limit());
     vec![relation.row(&[
         ("used_bytes", int(used)),
         ("row_bytes", int(used.saturating_sub(indexes))),
         ("index_bytes", int(indexes)),
-        ("limit_bytes", if limit == u64::MAX { Value::Null } else { int(limit) }),
+        ("limit_bytes", bound(limit)),
+        ("snapshots", int(snapshots.count() as u64)),
+        ("snapshot_bytes", int(memory.held())),
+        ("snapshot_limit_bytes", bound(snapshots.limit())),
     ])]
 }
 
 /// `tuplix.history`: the files in which rows of spooled tables lie, as of the newest checkpoint.
 pub(crate) fn history(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let checkpointer = view.services.node.checkpointer.as_ref();
-    let segments = checkpointer.map(|checkpointer| checkpointer.segments()).unwrap_or_default();
+    let segments = checkpointer.map(|checkpointer| checkpointer.segments_of_history()).unwrap_or_default();
     let row = |(name, segment): (tuplix_checkpoint::SegmentName, tuplix_checkpoint::SegmentRef)| {
         let table = view.catalog().table(tuplix_catalog::TableId(name.table))?;
         Some(relation.row(&[
@@ -83,6 +90,47 @@ pub(crate) fn log(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ("bytes", int(statistics.bytes)),
         ("durable_epoch", int(log.durable_epoch())),
     ])]
+}
+
+/// `tuplix.checkpoints`
+pub(crate) fn checkpoints(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let Some(checkpointer) = &view.services.node.checkpointer else { return Vec::new() };
+    let status = checkpointer.status();
+    let seconds = |us: u64| Value::Float8(us as f64 / 1e6);
+    let file = |state: &str, epoch: u64| match state {
+        "kept" | "damaged" => text(&tuplix_checkpoint::file_name(epoch)),
+        _ => Value::Null,
+    };
+    let row = |status: &CheckpointStatus| {
+        relation.row(&[
+            ("epoch", status.epoch.map_or(Value::Null, int)),
+            ("made_at", status.at_us.map_or(Value::Null, Value::Timestamptz)),
+            ("rows", status.rows.map_or(Value::Null, int)),
+            ("bytes", status.bytes.map_or(Value::Null, int)),
+            ("seconds", status.microseconds.map_or(Value::Null, seconds)),
+            ("file", status.epoch.map_or(Value::Null, |epoch| file(status.state, epoch))),
+            ("state", text(status.state)),
+            ("cause", status.cause.map_or(Value::Null, text)),
+            ("error", status.error.as_deref().map_or(Value::Null, text)),
+        ])
+    };
+    status.iter().map(row).collect()
+}
+
+/// `tuplix.log_segments`
+pub(crate) fn log_segments(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let node = &view.services.node;
+    let Some(checkpointer) = &node.checkpointer else { return Vec::new() };
+    let row = |SegmentStatus { place, kept_for }: SegmentStatus| {
+        relation.row(&[
+            ("name", text(&place.name)),
+            ("first_epoch", int(place.first_epoch)),
+            ("last_epoch", int(place.last_epoch)),
+            ("bytes", int(place.bytes)),
+            ("kept_for", text(&kept_for)),
+        ])
+    };
+    checkpointer.segments(&node.log).into_iter().map(row).collect()
 }
 
 /// `tuplix.plans`

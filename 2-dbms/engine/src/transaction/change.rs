@@ -7,8 +7,9 @@ use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::{RestartCause, RowRef, Transaction, Undo, bucket_of_value};
 use crate::layout::{Domain, Placement, TableAccess};
-use crate::lock_table::LockKey;
+use crate::lock_table::{LockKey, TransactionId};
 use crate::redo;
+use crate::session_locks::SessionLock;
 use crate::stop::{Run, Stop};
 
 /// What follows from which columns a change assigns; found once, when the statement is compiled.
@@ -64,6 +65,18 @@ impl Transaction<'_> {
         if access.computed.is_empty() && !self.is_interactive() && self.no_locks(held) {
             return self.insert_in_place(held, access, bucket, values);
         }
+        self.insert_beside_others(held, access, bucket, values)
+    }
+
+    /// Adds a row where others may have locked its keys.
+    #[inline(never)]
+    fn insert_beside_others(
+        &mut self,
+        held: u16,
+        access: &TableAccess,
+        bucket: u16,
+        values: &[Value],
+    ) -> Run<RowRef> {
         self.check_unique(held, access, bucket, values)?;
         if self.is_interactive() {
             return self.insert_private(held, access, bucket, values);
@@ -137,12 +150,11 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn bucket_of_row(&self, access: &TableAccess, values: &[Value]) -> Run<u16> {
         let Placement::Hash { column } = access.placement else { return Ok(0) };
         if values[column].is_null() {
-            let name = &access.table.columns[column].name;
-            let message = "cannot perform an INSERT with NULL in the partition column";
-            return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message).column(name).into());
+            return Err(no_bucket(access, column));
         }
         Ok(bucket_of_value(access, &values[column]))
     }
@@ -285,14 +297,63 @@ impl Transaction<'_> {
         self.wait_for_row(row, effects.strength())?;
         let first = self.scratch.undo_values.len();
         self.scratch.undo_values.extend_from_slice(changes);
-        let values = &mut self.scratch.undo_values[first..];
-        let fragment = self.held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
-        fragment.exchange(row.row, values);
-        if self.logs && !access.temporary {
-            redo::update(&mut self.scratch.redo, access, fragment, row, &effects.logged);
-        }
-        self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
+        self.exchange_in_place(access, row, first, effects);
         Ok(row)
+    }
+
+    /// As [`Transaction::update`], of columns with a value each: from their slots straight to where undo keeps the old ones.
+    #[inline(always)]
+    pub(crate) fn update_columns(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        columns: &[usize],
+        values: &[Value],
+        effects: &Effects,
+    ) -> Run<RowRef> {
+        let simple =
+            access.placement != Placement::Reference && !access.temporary && !effects.keys && !effects.bucket;
+        if !simple || self.is_interactive() || self.node.memory().is_full() {
+            return self.update_otherwise(access, row, columns, values, effects);
+        }
+        self.refuse_read_only("UPDATE")?;
+        self.wait_for_row(row, effects.strength())?;
+        let first = self.scratch.undo_values.len();
+        for (number, column) in columns.iter().enumerate() {
+            self.scratch.undo_values.push((*column, values[number].clone()));
+        }
+        self.exchange_in_place(access, row, first, effects);
+        Ok(row)
+    }
+
+    #[inline(never)]
+    fn update_otherwise(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        columns: &[usize],
+        values: &[Value],
+        effects: &Effects,
+    ) -> Run<RowRef> {
+        let changes: Vec<(usize, Value)> = columns.iter().copied().zip(values.iter().cloned()).collect();
+        self.update(access, row, &changes, effects)
+    }
+
+    /// Exchanges a row's values with those that undo keeps from `first` on, and notes it.
+    #[inline(always)]
+    fn exchange_in_place(&mut self, access: &TableAccess, row: RowRef, first: usize, effects: &Effects) {
+        let logs = self.logs && !access.temporary;
+        let Transaction { held, scratch, .. } = self;
+        let super::Scratch { undo, undo_values, redo, .. } = &mut **scratch;
+        let values = &mut undo_values[first..];
+        let count = values.len() as u32;
+        let fragment = held.get_mut(row.held).fragment_mut(row.slot, row.bucket);
+        fragment.exchange_then(row.row, values, |view| {
+            if logs {
+                redo::update(redo, access, view, row, &effects.logged);
+            }
+        });
+        undo.push(Undo::Updated { row, first: first as u32, count });
     }
 
     fn refuse_move(&self, access: &TableAccess, row: RowRef, changes: &[(usize, Value)]) -> Run<()> {
@@ -361,7 +422,7 @@ impl Transaction<'_> {
     }
 
     /// Waits (by restart) for whoever has locked the row.
-    #[inline]
+    #[inline(always)]
     fn wait_for_row(&mut self, row: RowRef, strength: LockStrength) -> Run<()> {
         if self.no_locks(row.held) {
             return Ok(());
@@ -429,7 +490,7 @@ impl Transaction<'_> {
         waits: bool,
     ) -> Run<bool> {
         let held = self.hold(domain)?;
-        match self.domain_state(held).locks.conflict(&key, self.id(), strength) {
+        match self.advisory_holder(held, &key, strength) {
             Some(holder) if waits => Err(self.restart_after(holder)),
             Some(_) => Ok(false),
             None => {
@@ -438,6 +499,63 @@ impl Transaction<'_> {
             }
         }
     }
+
+    /// An advisory lock until the session gives it back; false when it was not to wait and somebody holds it.
+    pub(crate) fn session_lock(
+        &mut self,
+        domain: Domain,
+        key: LockKey,
+        strength: LockStrength,
+        waits: bool,
+    ) -> Run<bool> {
+        let services = self.services;
+        let held = self.hold(domain)?;
+        if services.session_locks.borrow_mut().take_again(key, strength) {
+            return Ok(true);
+        }
+        match self.advisory_holder(held, &key, strength) {
+            Some(holder) if waits => Err(self.restart_after(holder)),
+            Some(_) => Ok(false),
+            None => {
+                let owner = self.node.waits.begin();
+                self.held.get_mut(held).locks.acquire(key, owner, strength);
+                services.session_locks.borrow_mut().add(SessionLock {
+                    domain,
+                    key,
+                    strength,
+                    owner,
+                    count: 1,
+                });
+                Ok(true)
+            }
+        }
+    }
+
+    /// Another session that has the lock, by itself or for its transaction.
+    fn advisory_holder(&self, held: u16, key: &LockKey, strength: LockStrength) -> Option<TransactionId> {
+        let own = self.services.session_locks.borrow();
+        let is_me = |holder| Some(holder) == self.id() || own.owns(holder);
+        self.domain_state(held).locks.conflict_with_others(key, strength, is_me)
+    }
+
+    /// Frees locks of the session; their domains are latched.
+    pub(crate) fn free_session_locks(&mut self, locks: &[SessionLock]) {
+        for lock in locks {
+            match self.held.position(lock.domain) {
+                Some(held) => self.held.get_mut(held).locks.release(lock.key, lock.owner),
+                None => panic!("{:?} of a lock is not latched", lock.domain),
+            }
+        }
+        self.held.release();
+    }
+}
+
+/// NULL in the distribution column.
+#[cold]
+fn no_bucket(access: &TableAccess, column: usize) -> Stop {
+    let name = &access.table.columns[column].name;
+    let message = "cannot perform an INSERT with NULL in the partition column";
+    SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message).column(name).into()
 }
 
 /// The key that a row has in an index; `None` when it has a NULL or the row is not in the index.

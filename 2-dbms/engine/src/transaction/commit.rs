@@ -132,6 +132,7 @@ impl Transaction<'_> {
         Ok(Committed { epoch })
     }
 
+    #[inline]
     fn release_deleted(&mut self) {
         for position in 0..self.scratch.undo.len() {
             if let Undo::Deleted(row) = self.scratch.undo[position] {
@@ -201,11 +202,13 @@ impl Transaction<'_> {
             }
         }
         let changes = self.scratch.undo_values[first..].to_vec();
-        fragment.exchange(row.row, &mut self.scratch.undo_values[first..]);
         let logged = redo::update_columns(&private.access, changes.iter().map(|(column, _)| *column));
-        if !private.access.temporary {
-            redo::update(&mut self.scratch.redo, &private.access, fragment, row, &logged);
-        }
+        let super::Scratch { undo_values, redo, .. } = &mut *self.scratch;
+        fragment.exchange_then(row.row, &mut undo_values[first..], |view| {
+            if !private.access.temporary {
+                redo::update(redo, &private.access, view, row, &logged);
+            }
+        });
         self.scratch.undo.push(Undo::Updated { row, first: first as u32, count: changes.len() as u32 });
     }
 

@@ -59,7 +59,8 @@ impl Transaction<'_> {
                 (0..columns).map(|column| (column, private.fragment.read(version, column))).collect();
             fork.update(base, &changes);
             let logged = redo::update_columns(access, 0..columns);
-            redo::update(redo, access, &fork, at(base), &logged);
+            let Some(view) = fork.row(base) else { panic!("the changed row is not there: {base:?}") };
+            redo::update(redo, access, view, at(base), &logged);
         }
         for version in live_rows(private).filter(|version| !private.origin.contains_key(version)) {
             let values: Vec<_> = (0..columns).map(|column| private.fragment.read(version, column)).collect();

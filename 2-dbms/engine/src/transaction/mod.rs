@@ -86,7 +86,7 @@ pub struct Scratch {
     /// Row changes in the log's form.
     redo: Vec<u8>,
     /// Domains that the next run latches before it starts, in order.
-    wanted: Vec<Domain>,
+    pub(crate) wanted: Vec<Domain>,
     /// Buffered until commit.
     pub notices: Vec<SqlError>,
     /// Buffered until commit: channel and payload.
@@ -151,7 +151,7 @@ pub struct Transaction<'n> {
     block_us: Option<i64>,
     /// The statement's start, read from the clock when it is first asked for: most statements never ask.
     statement_us: Cell<Option<i64>>,
-    random_state: u64,
+    random_state: Cell<u64>,
     read_only: bool,
     /// Whether changes are noted for the log.
     logs: bool,
@@ -161,21 +161,22 @@ pub struct Transaction<'n> {
     logs_catalog: bool,
 }
 
-/// Latched domains. The first few need no heap.
+/// Latched domains. The first one, mostly the only one, is a pointer away.
 struct Held<'n> {
-    first: ArrayVec<Guard<'n>, 4>,
+    first: Option<Guard<'n>>,
+    /// Those behind it, numbered from 1.
     more: Vec<Guard<'n>>,
 }
 
 impl<'n> Held<'n> {
     #[inline]
     fn len(&self) -> usize {
-        self.first.len() + self.more.len()
+        usize::from(self.first.is_some()) + self.more.len()
     }
 
     #[inline]
     fn position(&self, domain: Domain) -> Option<u16> {
-        match self.first.first() {
+        match &self.first {
             None => None,
             Some(first) if first.domain == domain => Some(0),
             Some(_) => self.later_position(domain),
@@ -190,34 +191,36 @@ impl<'n> Held<'n> {
 
     #[inline]
     fn get(&self, held: u16) -> &Guard<'n> {
-        let held = usize::from(held);
-        match self.first.get(held) {
-            Some(guard) => guard,
-            None => &self.more[held - 4],
+        match &self.first {
+            Some(guard) if held == 0 => guard,
+            _ => &self.more[usize::from(held).wrapping_sub(1)],
         }
     }
 
     #[inline]
     fn get_mut(&mut self, held: u16) -> &mut Guard<'n> {
-        let held = usize::from(held);
-        if held < 4 { &mut self.first[held] } else { &mut self.more[held - 4] }
+        match &mut self.first {
+            Some(guard) if held == 0 => guard,
+            _ => &mut self.more[usize::from(held).wrapping_sub(1)],
+        }
     }
 
     #[inline]
     fn release(&mut self) {
-        self.first.clear();
+        self.first = None;
         if !self.more.is_empty() {
             self.more.clear();
         }
     }
 
+    #[inline]
     fn push(&mut self, guard: Guard<'n>) -> u16 {
-        if self.first.is_full() {
-            self.more.push(guard);
-        } else {
-            self.first.push(guard);
+        if self.first.is_none() {
+            self.first = Some(guard);
+            return 0;
         }
-        (self.len() - 1) as u16
+        self.more.push(guard);
+        self.more.len() as u16
     }
 
     fn iter(&self) -> impl Iterator<Item = &Guard<'n>> {
@@ -226,23 +229,17 @@ impl<'n> Held<'n> {
 
     #[inline]
     fn for_each_mut(&mut self, mut change: impl FnMut(&mut Guard<'n>)) {
-        match &mut self.first[..] {
-            // One is the rule.
-            [one] => change(one),
-            first => {
-                first.iter_mut().for_each(&mut change);
-                self.more.iter_mut().for_each(change);
-            }
+        if let Some(first) = &mut self.first {
+            change(first);
         }
+        self.more.iter_mut().for_each(change);
     }
 
     /// The greatest of a number and those of the domains.
     #[inline]
     fn newest(&self, least: u64, number: impl Fn(&Guard<'n>) -> u64) -> u64 {
-        match &self.first[..] {
-            [one] => least.max(number(one)),
-            _ => self.iter().fold(least, |newest, guard| newest.max(number(guard))),
-        }
+        let first = self.first.as_ref().map_or(least, |first| least.max(number(first)));
+        if self.more.is_empty() { first } else { self.more.iter().map(number).fold(first, u64::max) }
     }
 }
 
@@ -279,13 +276,13 @@ impl<'n> Transaction<'n> {
         Transaction {
             node: start.node,
             services: start.services,
-            held: Held { first: ArrayVec::new(), more: Vec::new() },
+            held: Held { first: None, more: Vec::new() },
             interactive: start.interactive,
             cause: RestartCause::Latch,
             catalog_version: start.catalog_version,
             block_us: start.block_us,
             statement_us: Cell::new(None),
-            random_state: start.random_seed | 1,
+            random_state: Cell::new(start.random_seed | 1),
             read_only: start.read_only,
             logs: start.node.log.is_on(),
             sequence_epoch: 0,
@@ -410,6 +407,7 @@ impl<'n> Transaction<'n> {
     }
 
     /// Latches for a write: as [`Transaction::place`], and everything for a reference table.
+    #[inline(always)]
     fn place_for_write(&mut self, access: &TableAccess, bucket: u16) -> Run<u16> {
         if access.placement == Placement::Reference {
             self.hold_all()?;
@@ -429,9 +427,9 @@ impl<'n> Transaction<'n> {
 
     #[inline(always)]
     fn domain_state(&self, held: u16) -> &DomainState {
-        match self.held.first.get(usize::from(held)) {
-            Some(guard) => guard,
-            None => self.other_domain(held),
+        match &self.held.first {
+            Some(guard) if held == 0 => guard,
+            _ => self.other_domain(held),
         }
     }
 
@@ -449,10 +447,8 @@ impl<'n> Transaction<'n> {
     #[inline(always)]
     pub(crate) fn is_without_locks(&self) -> bool {
         !self.is_interactive()
-            && match &self.held.first[..] {
-                [one] => one.locks.is_empty(),
-                _ => false,
-            }
+            && self.held.more.is_empty()
+            && self.held.first.as_ref().is_some_and(|one| one.locks.is_empty())
     }
 
     /// The bucket of a distribution column's value: itself when it is a bucket number (as `p_key` is), wrapped otherwise.
@@ -476,12 +472,12 @@ impl<'n> Transaction<'n> {
     }
 
     /// The next 64 bits of the transaction's own random sequence (xorshift64*).
-    pub fn random(&mut self) -> u64 {
-        let mut state = self.random_state;
+    pub fn random(&self) -> u64 {
+        let mut state = self.random_state.get();
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        self.random_state = state;
+        self.random_state.set(state);
         state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
@@ -514,12 +510,9 @@ impl<'n> Transaction<'n> {
         self.interactive.is_some()
     }
 
+    #[inline(always)]
     pub(crate) fn refuse_read_only(&self, verb: &str) -> Run<()> {
-        if self.read_only {
-            let message = format!("cannot execute {verb} in a read-only transaction");
-            return Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message).into());
-        }
-        Ok(())
+        if self.read_only { Err(read_only(verb)) } else { Ok(()) }
     }
 
     /// A place to roll back to.
@@ -668,6 +661,12 @@ impl Drop for Transaction<'_> {
 }
 
 #[cold]
+fn read_only(verb: &str) -> Stop {
+    let message = format!("cannot execute {verb} in a read-only transaction");
+    SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message).into()
+}
+
+#[cold]
 fn too_many_waiting(most: u64) -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "too many calls are waiting for this partition")
         .detail(format!("{most} calls wait already, which is the limit. Nothing was done."))
@@ -682,7 +681,7 @@ impl Scratch {
 }
 
 /// See [`Transaction::bucket_of`].
-#[inline]
+#[inline(always)]
 pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
     match value.as_i64() {
         // What `rem_euclid` gives for a power of two, without a division.

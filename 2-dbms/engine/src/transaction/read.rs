@@ -146,9 +146,8 @@ impl Transaction<'_> {
         debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
         let held = self.place(access, bucket)?;
         let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else { return Ok(None) };
-        let Some(row) = fragment.next_match(from, predicates) else { return Ok(None) };
-        let view = fragment.row(row).map(|view| (row, view));
-        Ok(view.map(|(row, view)| (RowRef { slot: access.slot, bucket, held, private: false, row }, view)))
+        let Some((row, view)) = fragment.next_match(from, predicates) else { return Ok(None) };
+        Ok(Some((RowRef { slot: access.slot, bucket, held, private: false, row }, view)))
     }
 
     /// Appends the rows of a bucket whose key in the index is `key` (in an ordered index: begins with it).
@@ -204,6 +203,22 @@ impl Transaction<'_> {
         }
         let fragment = self.domain_state(held).fragment(access.slot, bucket);
         let found = fragment.and_then(|fragment| fragment.lookup(index, key));
+        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
+    }
+
+    /// As [`Transaction::lookup_unique`], for a one-shot, in a hash index over so many columns of integers.
+    #[inline(always)]
+    pub(crate) fn lookup_integers<const N: usize>(
+        &mut self,
+        access: &TableAccess,
+        bucket: u16,
+        index: usize,
+        key: [i64; N],
+    ) -> Run<Option<RowRef>> {
+        debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
+        let held = self.place(access, bucket)?;
+        let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else { return Ok(None) };
+        let found = fragment.lookup_integers(index, key);
         Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
     }
 

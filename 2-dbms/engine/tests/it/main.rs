@@ -7,6 +7,8 @@ mod foreign_keys;
 mod history;
 mod memory;
 mod sequences;
+mod session_locks;
+mod system_tables;
 
 use std::sync::Arc;
 

@@ -189,3 +189,50 @@ fn a_node_with_more_than_the_limit_starts() {
     });
     outcome.value.unwrap();
 }
+
+/// What only snapshots hold is counted and shown; beyond an eighth of the limit the oldest is cancelled, and its memory comes back.
+#[test]
+fn a_snapshot_that_holds_too_much_is_cancelled() {
+    let (node, mut session) = limited_node();
+    session.execute("INSERT INTO item SELECT i, 0 FROM generate_series(1, 30000) i").unwrap();
+    let item = node.schema().catalog.table_named("public", "item").unwrap().id;
+    let shown = |session: &mut Session| {
+        let rows =
+            session.query("SELECT snapshots, snapshot_bytes, snapshot_limit_bytes FROM tuplix.memory", &[]);
+        let rows = rows.unwrap();
+        [0, 1, 2].map(|column| rows.get(0, column).and_then(|value| value.as_i64()).unwrap() as u64)
+    };
+    assert_eq!(shown(&mut session), [0, 0, LIMIT / 8]);
+    let first = node.snapshot();
+    session.execute("UPDATE item SET n = 1 WHERE id <= 10000").unwrap();
+    let [count, bytes, _] = shown(&mut session);
+    assert!(count == 1 && (40_000..LIMIT / 8).contains(&bytes), "{bytes}");
+    session.execute("UPDATE item SET n = 1").unwrap();
+    // One after the other holds what the others have written; beyond the limit it is the oldest that goes.
+    let mut snapshots = vec![first];
+    for round in 2.. {
+        snapshots.push(node.snapshot());
+        if snapshots[0].row_count().is_err() {
+            break;
+        }
+        let [count, bytes, _] = shown(&mut session);
+        assert!(round < 30 && count == round && bytes <= LIMIT / 8, "{count} hold {bytes} bytes");
+        session.execute(&format!("UPDATE item SET n = {round}")).unwrap();
+    }
+    assert!(snapshots.len() > 3, "{} snapshots", snapshots.len());
+    let error = snapshots[0].fragments(item).unwrap_err();
+    assert_eq!(state(&error), "72000");
+    assert!(error.fields().hint.as_deref().is_some_and(|hint| hint.contains("--memory")), "{error:?}");
+    let [_, bytes, _] = shown(&mut session);
+    assert!((100_000..=LIMIT / 8).contains(&bytes), "{bytes}");
+    // The others read on, each as it was.
+    for (number, snapshot) in snapshots.iter().enumerate().skip(1) {
+        let fragments = snapshot.fragments(item).unwrap();
+        let mut values =
+            fragments.iter().flat_map(|(_, fragment)| fragment.rows().map(|(_, row)| row.integer(1)));
+        assert!(values.all(|value| value == Some(number as i64)), "snapshot {number}");
+    }
+    drop(snapshots);
+    let [count, bytes, _] = shown(&mut session);
+    assert_eq!((count, bytes), (0, 0));
+}

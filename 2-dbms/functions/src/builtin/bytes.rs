@@ -5,7 +5,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Scalars;
 use super::args::{bytea, int4, int8, invalid, text};
-use crate::CallContext;
+use crate::{CallContext, Moment};
 
 fn out_of_bounds(index: i64, last: i64) -> SqlError {
     let message = format!("index {index} out of valid range, 0..{last}");
@@ -267,10 +267,10 @@ fn convert_to(text: &str, name: &str) -> Result<Value> {
     Ok(Value::bytea(text.as_bytes()))
 }
 
-fn random_uuid(random: &mut dyn FnMut() -> u64) -> Value {
+fn random_uuid(moment: &dyn Moment) -> Value {
     let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&random().to_be_bytes());
-    bytes[8..].copy_from_slice(&random().to_be_bytes());
+    bytes[..8].copy_from_slice(&moment.random().to_be_bytes());
+    bytes[8..].copy_from_slice(&moment.random().to_be_bytes());
     // Version 4, variant 1 of RFC 4122.
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -324,7 +324,7 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("sha256_bytea", |_, a| Ok(Value::bytea(sha2::Sha256::digest(bytea(a, 0)?).as_slice()))),
     ("sha384_bytea", |_, a| Ok(Value::bytea(sha2::Sha384::digest(bytea(a, 0)?).as_slice()))),
     ("sha512_bytea", |_, a| Ok(Value::bytea(sha2::Sha512::digest(bytea(a, 0)?).as_slice()))),
-    ("gen_random_uuid", |ctx, _| Ok(random_uuid(ctx.random))),
+    ("gen_random_uuid", |ctx, _| Ok(random_uuid(ctx.moment))),
     ("int2send", |ctx, a| Ok(sent(ctx, a))),
     ("int4send", |ctx, a| Ok(sent(ctx, a))),
     ("int8send", |ctx, a| Ok(sent(ctx, a))),

@@ -248,7 +248,7 @@ pub(crate) const FUNCTIONS: Scalars = &[
     ("degrees", |_, a| growing(float8(a, 0)?, |x| x / (std::f64::consts::PI / 180.0))),
     ("radians", |_, a| growing(float8(a, 0)?, |x| x * (std::f64::consts::PI / 180.0))),
     ("dpi", |_, _| wide(std::f64::consts::PI)),
-    ("drandom", |ctx, _| wide((ctx.random)().wrapping_shr(11) as f64 / 9_007_199_254_740_992.0)),
+    ("drandom", |ctx, _| wide(ctx.moment.random().wrapping_shr(11) as f64 / 9_007_199_254_740_992.0)),
     ("width_bucket_float8", |_, a| width_bucket(a)),
     ("i2tod", |_, a| wide(int(a, 0)? as f64)),
     ("i4tod", |_, a| wide(int(a, 0)? as f64)),

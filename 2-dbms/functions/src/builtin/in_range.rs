@@ -130,7 +130,7 @@ pub(crate) const FUNCTIONS: Scalars = &[
     }),
     ("in_range_timestamp_interval", |_, a| timestamps(timestamp(a, 0)?, timestamp(a, 1)?, span(a)?, a)),
     ("in_range_timestamptz_interval", |ctx, a| {
-        let (base, offset, zone) = (timestamp(a, 1)?, span(a)?, ctx.io.zone);
+        let (base, offset, zone) = (timestamp(a, 1)?, span(a)?, ctx.moment.io().zone);
         let limit = match boolean(a, 3)? {
             true => subtract_interval_from_timestamptz(base, offset, zone)?,
             false => add_interval_to_timestamptz(base, offset, zone)?,

@@ -48,7 +48,7 @@ fn json_text_spaced(
     lines: bool,
     out: &mut String,
 ) -> Result<()> {
-    let shown = || text_io::to_text(id, value, context.io);
+    let shown = || text_io::to_text(id, value, context.moment.io());
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(v) => out.push_str(if *v { "true" } else { "false" }),

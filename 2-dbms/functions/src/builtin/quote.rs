@@ -49,9 +49,9 @@ fn output(context: &CallContext<'_>, index: usize, value: &Value) -> String {
     match value {
         Value::Oid(oid) if id.is_object_name() => {
             let name = context.session.object_name(id, *oid);
-            name.map_or_else(|| text_io::to_text(id, value, context.io), String::from)
+            name.map_or_else(|| text_io::to_text(id, value, context.moment.io()), String::from)
         }
-        _ => text_io::to_text(id, value, context.io),
+        _ => text_io::to_text(id, value, context.moment.io()),
     }
 }
 
@@ -230,7 +230,7 @@ fn array_to_text(context: &CallContext<'_>, array: &Array, separator: &str, null
         match (element, null) {
             (Value::Null, None) => {}
             (Value::Null, Some(null)) => pieces.push(null.to_owned()),
-            (element, _) => pieces.push(text_io::to_text(array.element, element, context.io)),
+            (element, _) => pieces.push(text_io::to_text(array.element, element, context.moment.io())),
         }
     }
     Value::text(pieces.join(separator))

@@ -150,8 +150,8 @@ pub(crate) const SETS: Sets = &[
     ("pg_options_to_table", |_, a| Ok(options_to_table(array(a, 0)?))),
     ("pg_partition_ancestors", |_, _| Ok(single_column(std::iter::empty()))),
     ("pg_partition_tree", |_, _| Ok(single_column(std::iter::empty()))),
-    ("pg_timezone_abbrevs", |ctx, _| Ok(timezone_abbreviations(ctx.now_us))),
-    ("pg_timezone_names", |ctx, _| Ok(timezone_names(ctx.now_us))),
+    ("pg_timezone_abbrevs", |ctx, _| Ok(timezone_abbreviations(ctx.moment.now_us()))),
+    ("pg_timezone_names", |ctx, _| Ok(timezone_names(ctx.moment.now_us()))),
 ];
 
 fn has_type_names(context: &CallContext<'_>) -> EcoString {

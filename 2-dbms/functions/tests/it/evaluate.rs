@@ -1,9 +1,9 @@
 //! Evaluates an expression by the crate's public API, as an analyzer and an executor would.
 
 use tuplix_functions::{
-    Aggregate, BUILT_IN, CallContext, CallShape, Callee, CastContext, NoSession, ResolvedCall, to_text,
+    Aggregate, BUILT_IN, CallContext, CallShape, Callee, CastContext, NoMoment, NoSession, ResolvedCall,
+    to_text,
 };
-use tuplix_types::text_io::IoContext;
 use tuplix_types::{Array, Result, SqlError, TypeId, Value};
 
 use crate::parse::{Node, Parser};
@@ -25,17 +25,9 @@ fn error_line(error: &SqlError) -> String {
 }
 
 fn try_answer(case: &str) -> Result<Vec<String>> {
-    let mut random = || 0;
-    let io = IoContext::default();
-    let mut context = CallContext {
-        now_us: 0,
-        statement_us: 0,
-        random: &mut random,
-        io: &io,
-        session: &NoSession,
-        arg_types: &[],
-        result_type: TypeId::UNKNOWN,
-    };
+    let moment = NoMoment::default();
+    let mut context =
+        CallContext { moment: &moment, session: &NoSession, arg_types: &[], result_type: TypeId::UNKNOWN };
     let rows = match case.split_once(" FROM ") {
         Some((aggregate, values)) => {
             let (_, values) = evaluate(&Parser::parse(values), &mut context, &None)?;
@@ -96,23 +88,11 @@ fn aggregated(node: &Node, values: Value, context: &mut CallContext<'_>) -> Resu
         let row = Some((values.element, value.clone()));
         let args = args.iter().map(|arg| evaluate(arg, context, &row)).collect::<Result<Vec<_>>>()?;
         let args = arguments(&call, &args, context)?;
-        let mut inner = CallContext { arg_types: &declared, result_type: call.result, ..reborrow(context) };
+        let mut inner = CallContext { arg_types: &declared, result_type: call.result, ..*context };
         (aggregate.step)(&mut state, &mut inner, &args)?;
     }
-    let mut inner = CallContext { arg_types: &declared, result_type: call.result, ..reborrow(context) };
+    let mut inner = CallContext { arg_types: &declared, result_type: call.result, ..*context };
     Ok((call.result, (aggregate.finish)(state, &mut inner)?))
-}
-
-fn reborrow<'c>(context: &'c mut CallContext<'_>) -> CallContext<'c> {
-    CallContext {
-        now_us: context.now_us,
-        statement_us: context.statement_us,
-        random: context.random,
-        io: context.io,
-        session: context.session,
-        arg_types: context.arg_types,
-        result_type: context.result_type,
-    }
 }
 
 fn type_of(node: &Node, context: &mut CallContext<'_>, variable: &Option<Typed>) -> Result<TypeId> {
@@ -165,7 +145,7 @@ fn number(digits: &str) -> Result<Typed> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok((TypeId::INT8, Value::Int8(value)));
     }
-    let value = tuplix_types::text_io::parse_text(TypeId::NUMERIC, -1, digits, &IoContext::default())?;
+    let value = tuplix_types::text_io::parse_text(TypeId::NUMERIC, -1, digits, &Default::default())?;
     Ok((TypeId::NUMERIC, value))
 }
 
@@ -229,6 +209,6 @@ fn call(
     if function.strict && values.iter().any(Value::is_null) {
         return Ok((result, Value::Null));
     }
-    let mut inner = CallContext { arg_types: types, result_type: result, ..reborrow(context) };
+    let mut inner = CallContext { arg_types: types, result_type: result, ..*context };
     Ok((result, (function.call)(&mut inner, values)?))
 }

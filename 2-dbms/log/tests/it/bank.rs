@@ -148,7 +148,7 @@ impl Node {
         held[chosen].lane.append(epoch, &header, |record| {
             record.insert(TRANSACTIONS, 0, number as u64, &[Value::Int8(number)]);
             for (domain, value) in domains.iter().zip(&values) {
-                record.update(*domain, 0, 0, &[0], &[Value::Int8(*value)]);
+                record.update(*domain, 0, 0, &[0], |_| Value::Int8(*value));
             }
         })?;
         for (domain, value) in held.iter_mut().zip(values) {

@@ -200,7 +200,8 @@ fn the_listing_says_who_changed_what() {
         let append = |lane: &mut Lane| {
             lane.append(node.log.current_epoch(), &header, |record| {
                 record.catalog(1, br#"{"table":"t"}"#);
-                record.delete(5, 63, 9, &[Value::text("it's"), Value::Null]);
+                let key = [Value::text("it's"), Value::Null];
+                record.delete(5, 63, 9, key.len(), |number| &key[number]);
             })
         };
         append(&mut lane).unwrap();

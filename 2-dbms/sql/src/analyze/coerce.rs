@@ -1,6 +1,6 @@
 //! Coercions: making a value the type that a place demands (`parse_coerce.c`).
 
-use tuplix_functions::{CallContext, CastContext, CastMethod, Function, NoSession, Volatility};
+use tuplix_functions::{CallContext, CastContext, CastMethod, Function, NoMoment, NoSession, Volatility};
 use tuplix_types::text_io::{self, IoContext};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -300,17 +300,9 @@ fn fold(function: &'static Function, arguments: &[Expr], ty: TypeId) -> Option<V
     }
     let arg_types: Vec<TypeId> = arguments.iter().map(|argument| argument.ty).collect();
     // An immutable function asks neither for the clock nor for randomness.
-    let mut random = || 0;
-    let io = IoContext::default();
-    let mut context = CallContext {
-        now_us: 0,
-        statement_us: 0,
-        random: &mut random,
-        io: &io,
-        session: &NoSession,
-        arg_types: &arg_types,
-        result_type: ty,
-    };
+    let moment = NoMoment::default();
+    let mut context =
+        CallContext { moment: &moment, session: &NoSession, arg_types: &arg_types, result_type: ty };
     (function.call)(&mut context, &values).ok()
 }
 

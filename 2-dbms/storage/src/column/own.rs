@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ecow::EcoString;
 use tuplix_types::Value;
 
-use super::{Column, ColumnData};
+use super::{Column, ColumnData, text_heap_bytes};
 
 /// A column whose vector no other version of its chunk shares.
 pub(crate) struct OwnColumn<'a>(&'a mut Column);
@@ -22,8 +22,24 @@ impl<'a> OwnColumn<'a> {
     ///
     /// # Panics
     /// If the value is not of the column's type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, place: usize, value: &Value) -> isize {
+        if self.0.nulls.is_some() {
+            return self.write_any(place, value);
+        }
+        // SAFETY: the vector is the column's own, by the contract of `new`.
+        unsafe {
+            match (&mut self.0.data, value) {
+                (ColumnData::Int4(v), Value::Int4(x)) => *v.at(place) = *x,
+                (ColumnData::Int8(v), Value::Int8(x)) => *v.at(place) = *x,
+                _ => return self.write_any(place, value),
+            }
+        }
+        0
+    }
+
+    /// As [`OwnColumn::write`], for all types.
+    fn write_any(&mut self, place: usize, value: &Value) -> isize {
         if let Some(nulls) = &mut self.0.nulls {
             nulls[place / 64] &= !(1 << (place % 64));
         }
@@ -53,11 +69,16 @@ impl<'a> OwnColumn<'a> {
     ///
     /// # Panics
     /// If the value is not of the column's type; nothing has changed then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exchange(&mut self, place: usize, value: &mut Value) -> isize {
         if self.0.nulls.is_none() && self.exchange_integer(place, value) {
             return 0;
         }
+        self.exchange_any(place, value)
+    }
+
+    /// As [`OwnColumn::exchange`], for all types.
+    fn exchange_any(&mut self, place: usize, value: &mut Value) -> isize {
         self.0.check(value);
         let old = self.0.read(place);
         let heap = self.write(place, value);
@@ -66,23 +87,52 @@ impl<'a> OwnColumn<'a> {
     }
 
     /// Exchanges an integer in a column of its type, where nothing can be NULL; false if it is none.
-    #[inline]
+    #[inline(always)]
     fn exchange_integer(&mut self, place: usize, value: &mut Value) -> bool {
         // SAFETY: the vector is the column's own, by the contract of `new`.
         unsafe {
             match (&mut self.0.data, value) {
-                (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => {
+                (ColumnData::Int4(v), Value::Int4(x)) => std::mem::swap(v.at(place), x),
+                (ColumnData::Int8(v), Value::Int8(x))
+                | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => {
                     std::mem::swap(v.at(place), x);
                 }
-                (ColumnData::Int8(v), Value::Int8(x))
-                | (ColumnData::Time(v), Value::Time(x))
-                | (ColumnData::Timestamp(v), Value::Timestamp(x))
-                | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => std::mem::swap(v.at(place), x),
-                (ColumnData::Int2(v), Value::Int2(x)) => std::mem::swap(v.at(place), x),
                 _ => return false,
             }
         }
         true
+    }
+
+    /// Moves a value in, and says by how much the bytes on the heap change; `None` if it is not of the column's type.
+    #[inline]
+    pub(crate) fn put(&mut self, place: usize, value: Value) -> Option<isize> {
+        if let Some(nulls) = &mut self.0.nulls {
+            nulls[place / 64] &= !(1 << (place % 64));
+        }
+        // SAFETY: the vector is the column's own, by the contract of `new`.
+        unsafe {
+            match (&mut self.0.data, value) {
+                (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => {
+                    *v.at(place) = x;
+                }
+                (ColumnData::Int8(v), Value::Int8(x))
+                | (ColumnData::Time(v), Value::Time(x))
+                | (ColumnData::Timestamp(v), Value::Timestamp(x))
+                | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => *v.at(place) = x,
+                (ColumnData::Text(v), Value::Text(x)) => {
+                    let text = v.at(place);
+                    let before = text_heap_bytes(text);
+                    *text = x;
+                    return Some(text_heap_bytes(text).cast_signed() - before.cast_signed());
+                }
+                (_, value) => return self.put_other(place, &value),
+            }
+        }
+        Some(0)
+    }
+
+    fn put_other(&mut self, place: usize, value: &Value) -> Option<isize> {
+        self.0.data.accepts(value).then(|| self.write(place, value))
     }
 
     fn write_null(&mut self, place: usize) -> isize {

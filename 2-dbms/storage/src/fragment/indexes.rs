@@ -9,7 +9,7 @@ use super::Fragment;
 use crate::index::Index;
 use crate::ordered_index::RangeCursor;
 use crate::scan::RowBatch;
-use crate::schema::{CHUNK_ROWS, IndexSchema, MAX_INDEXES, RowId, TooManyIndexes};
+use crate::schema::{IndexSchema, MAX_INDEXES, RowId, TooManyIndexes};
 
 /// Indexes.
 impl Fragment {
@@ -29,9 +29,7 @@ impl Fragment {
         for column in index.source().columns() {
             self.indexes_of_column[column] |= 1 << number;
         }
-        for (chunk, base) in self.directory.chunks().zip((0..).step_by(CHUNK_ROWS)) {
-            chunk.live_places().for_each(|place| index.insert(&self.directory, RowId(base + place as u32)));
-        }
+        index.build(&self.directory, self.rows);
         if number == self.indexes.len() {
             self.indexes.push(None);
         }
@@ -59,6 +57,15 @@ impl Fragment {
     #[inline]
     pub fn lookup(&self, index: usize, key: &[Value]) -> Option<RowId> {
         self.index(index).lookup(&self.directory, key)
+    }
+
+    /// As [`Fragment::lookup`], in a hash index over so many integer columns of any width.
+    #[inline]
+    pub fn lookup_integers<const N: usize>(&self, index: usize, key: [i64; N]) -> Option<RowId> {
+        match self.index(index) {
+            Index::Hash(_, hash) => hash.lookup_integers(&self.directory, key),
+            Index::Ordered(..) => None,
+        }
     }
 
     /// Appends all rows whose key is `key`. In an ordered index a key may stop short of the last columns.

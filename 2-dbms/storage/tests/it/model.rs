@@ -378,7 +378,8 @@ impl Pair {
         }
         assert_eq!(found, wanted, "{predicates:?}");
         let mut from = 0;
-        let one_by_one = std::iter::from_fn(|| self.fragment.next_match(&mut from, predicates));
+        let next = || self.fragment.next_match(&mut from, predicates).map(|(row, _)| row);
+        let one_by_one = std::iter::from_fn(next);
         assert_eq!(one_by_one.collect::<Vec<_>>(), wanted, "{predicates:?}");
     }
 }

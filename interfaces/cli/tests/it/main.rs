@@ -8,6 +8,7 @@ mod backups;
 mod disk;
 mod documents;
 mod files;
+mod full_disk;
 mod harness;
 mod kills;
 mod messages;

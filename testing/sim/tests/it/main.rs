@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backup_sweep;
 mod backups;
+mod check_finds;
 mod checkpoint_damage;
 mod checkpoint_sweep;
 mod damage;
 mod ddl_waits;
+mod fixtures;
 mod fuzz;
 mod histories;
 mod migrations;

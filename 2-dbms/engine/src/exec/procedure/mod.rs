@@ -16,6 +16,8 @@ mod single;
 mod sql;
 mod statement;
 
+use std::mem::ManuallyDrop;
+
 use tuplix_sql::plan::{OutputColumn, Procedure, Variable};
 use tuplix_types::{Result, SqlError, Value, sqlstate};
 
@@ -289,7 +291,7 @@ impl CompiledProcedure {
 
     /// Opens a window with the arguments; gives what is to be closed.
     #[inline(always)]
-    fn open(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> (Window, Activation) {
+    fn open(&self, exec: &mut Exec<'_, '_>, arguments: &[Value]) -> (Window, ManuallyDrop<Activation>) {
         // Variables and the result come first. Statements write their slots themselves, as they do in a loop.
         let window = exec.enter_with(arguments, self.result + 1, self.slots, self.states);
         exec.set(self.found, Value::Bool(false));
@@ -297,7 +299,7 @@ impl CompiledProcedure {
             true => Activation::of_set(self.columns.len()),
             false => Activation::default(),
         };
-        (window, std::mem::replace(&mut exec.activation, activation))
+        (window, exec.activation.enter(activation))
     }
 
     /// Closes the window, and says where in the body it failed.
@@ -306,7 +308,7 @@ impl CompiledProcedure {
         &self,
         exec: &mut Exec<'_, '_>,
         window: Window,
-        caller: Activation,
+        caller: ManuallyDrop<Activation>,
         result: Run<T>,
     ) -> Run<T> {
         let place = exec.activation.place;

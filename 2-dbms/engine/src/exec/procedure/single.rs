@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use tuplix_types::{SqlError, Value};
+use tuplix_types::Value;
 
 use super::super::frame::Exec;
 use super::super::query::QueryCode;
-use super::super::rows::Rows;
 use super::sql::{Row1, Targets};
 use super::statement::with_line;
 use super::{Control, Step, step};
@@ -23,14 +22,12 @@ pub(super) struct Single {
 }
 
 impl Single {
-    /// Whether its columns only have to be moved to these slots, none of which they come from.
-    fn moves_to(&self, targets: &Targets) -> bool {
-        match (self.code.rows.unprojected(), &targets.plain) {
-            (Some((_, from)), Some(to)) => {
-                self.code.width == to.len() && from.iter().all(|slot| !to.contains(slot))
-            }
-            _ => false,
-        }
+    /// From where to where its columns are to be moved, if that is all there is to do and none comes from where another
+    /// one goes.
+    fn moves_to(&self, targets: &Targets) -> Option<Vec<(usize, usize)>> {
+        let (from, to) = (self.code.rows.unprojected()?, targets.plain.as_ref()?);
+        let fits = self.code.width == to.len() && from.iter().all(|slot| !to.contains(slot));
+        fits.then(|| from.iter().copied().zip(to.iter().copied()).collect())
     }
 
     /// Runs `body` as the statement.
@@ -78,13 +75,12 @@ impl Single {
 
     /// With INTO.
     pub(super) fn into(self, found: usize, targets: Targets) -> Step {
-        if self.moves_to(&targets) {
+        if let Some(moves) = self.moves_to(&targets) {
             return step(move |exec| {
-                let found_one =
-                    self.run(exec, |exec, code| match (code.rows.unprojected(), &targets.plain) {
-                        (Some((source, from)), Some(to)) => move_one(exec, source, from, to),
-                        _ => Err(SqlError::internal("a query that does not move its columns").into()),
-                    })?;
+                let found_one = self.run(exec, |exec, code| code.rows.one_unprojected(exec))?;
+                if found_one {
+                    moves.iter().for_each(|(from, to)| exec.copy_to(*from, *to));
+                }
                 self.found_one(exec, found, &targets, found_one)
             });
         }
@@ -116,16 +112,4 @@ impl Single {
         exec.activation.row_count = if self.changes { exec.affected } else { u64::from(found_one) };
         Ok(Control::Next)
     }
-}
-
-/// Moves the columns of the one row of `source`, if there is one.
-#[inline]
-fn move_one(exec: &mut Exec<'_, '_>, source: &dyn Rows, from: &[usize], to: &[usize]) -> Run<bool> {
-    if !source.one(exec)? {
-        return Ok(false);
-    }
-    for (number, to) in to.iter().enumerate() {
-        exec.copy_to(from[number], *to);
-    }
-    Ok(true)
 }

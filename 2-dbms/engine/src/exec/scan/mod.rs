@@ -4,6 +4,7 @@ mod first;
 mod one;
 mod range;
 mod spooled;
+mod unique;
 
 use arrayvec::ArrayVec;
 use tuplix_storage::{ChunkView, Comparison, RowBits, SimplePredicate, Test};
@@ -11,12 +12,13 @@ use tuplix_types::{TypeId, Value};
 
 pub(crate) use one::Compared;
 pub(crate) use spooled::SpooledScan;
+pub(crate) use unique::are_integers;
 
 use super::code::{Code, TestFn};
 use super::compare::is_integer;
 use super::cost::Estimate;
 use super::explain::Explain;
-use super::frame::{Exec, Flow, discard, pack_row};
+use super::frame::{Exec, Flow, pack_row};
 use super::rows::{Next, Rows, Yield, first};
 use super::sort::SortColumn;
 use crate::layout::TableAccess;
@@ -124,7 +126,12 @@ pub(crate) enum Way {
     /// All rows that pass the tests.
     Scan(Tests),
     /// The one row of a unique key.
-    Unique { index: usize, key: Vec<KeyPart> },
+    Unique {
+        index: usize,
+        key: Vec<KeyPart>,
+        /// They are integers, in an index that finds such.
+        integers: bool,
+    },
     /// The rows of a key.
     Lookup { index: usize, key: Vec<KeyPart> },
     /// The rows of a key of which the column number `at` is each element of an array.
@@ -319,15 +326,6 @@ impl TableScan {
         Ok(())
     }
 
-    /// The one row of a scan by a unique key, with what is needed of it in its slots.
-    #[inline(always)]
-    pub(crate) fn find(&self, exec: &mut Exec<'_, '_>) -> Run<Option<RowRef>> {
-        let Way::Unique { index, key } = &self.way else { return Ok(None) };
-        let Some(bucket) = self.only_bucket(exec)? else { return Ok(None) };
-        let Some(row) = self.unique(exec, bucket, *index, key)? else { return Ok(None) };
-        Ok(if self.take(exec, row)? { Some(row) } else { None })
-    }
-
     #[cold]
     fn all_buckets(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
         exec.tx.require_all(&self.access)?;
@@ -342,7 +340,7 @@ impl TableScan {
     #[inline]
     fn one_bucket(&self, exec: &mut Exec<'_, '_>, bucket: u16, each: &mut Each<'_>) -> Run<Flow> {
         match &self.way {
-            Way::Unique { index, key } => match self.unique(exec, bucket, *index, key)? {
+            Way::Unique { index, key, .. } => match self.unique(exec, bucket, *index, key)? {
                 Some(row) => each(exec, &[row]),
                 None => Ok(Flow::Continue),
             },
@@ -383,15 +381,21 @@ impl TableScan {
     /// As [`TableScan::take`], of a row whose columns are in their slots.
     #[inline(always)]
     fn accept(&self, exec: &mut Exec<'_, '_>, row: RowRef) -> Run<bool> {
+        self.mark(exec, row);
+        match &self.filter {
+            Some(filter) => filter(exec),
+            None => Ok(true),
+        }
+    }
+
+    /// Says which row it is, and that there is one.
+    #[inline(always)]
+    fn mark(&self, exec: &mut Exec<'_, '_>, row: RowRef) {
         if let Some(slot) = self.row {
             exec.set(slot, pack_row(row));
         }
         if let Some(slot) = self.present {
             exec.set(slot, Value::Bool(true));
-        }
-        match &self.filter {
-            Some(filter) => filter(exec),
-            None => Ok(true),
         }
     }
 
@@ -405,52 +409,6 @@ impl TableScan {
             }
         }
         Ok(true)
-    }
-
-    #[inline(always)]
-    fn unique(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        bucket: u16,
-        index: usize,
-        parts: &[KeyPart],
-    ) -> Run<Option<RowRef>> {
-        match parts {
-            [a] => {
-                let Some(a) = a.run(exec)? else { return Ok(None) };
-                let row = exec.tx.lookup_unique(&self.access, bucket, index, std::slice::from_ref(&a));
-                discard(a);
-                row
-            }
-            [a, b] => {
-                let Some(a) = a.run(exec)? else { return Ok(None) };
-                let Some(b) = b.run(exec)? else { return Ok(None) };
-                let key = [a, b];
-                let row = exec.tx.lookup_unique(&self.access, bucket, index, &key);
-                let [a, b] = key;
-                discard(a);
-                discard(b);
-                row
-            }
-            parts => self.unique_long(exec, bucket, index, parts),
-        }
-    }
-
-    /// As [`TableScan::unique`], of keys of many columns.
-    fn unique_long(
-        &self,
-        exec: &mut Exec<'_, '_>,
-        bucket: u16,
-        index: usize,
-        parts: &[KeyPart],
-    ) -> Run<Option<RowRef>> {
-        let mut key = exec.take_buffer();
-        let row = match self.key(exec, parts, &mut key)? {
-            true => exec.tx.lookup_unique(&self.access, bucket, index, &key)?,
-            false => None,
-        };
-        exec.give_buffer(key);
-        Ok(row)
     }
 
     fn lookup(

@@ -45,15 +45,34 @@ impl TableScan {
     pub(super) fn first_match(&self, exec: &mut Exec<'_, '_>, tests: &Tests) -> Run<bool> {
         let Some(bucket) = self.only_bucket(exec)? else { return Ok(false) };
         let mut from = 0;
-        if let Some(compared) = &tests.compared {
-            for _ in 0..FEW {
-                match exec.look_at_next(&self.access, bucket, &mut from, compared, &self.columns)? {
-                    Looked::End => return Ok(false),
-                    Looked::At(row) if self.accept(exec, row)? => return Ok(true),
-                    Looked::At(_) | Looked::Over => exec.check_interrupts()?,
-                }
+        // Mostly the first one is it: what the loop behind it needs is not made ready before.
+        let Some(compared) = &tests.compared else { return self.match_from(exec, bucket, from, tests) };
+        match exec.look_at_next(&self.access, bucket, &mut from, compared, &self.columns)? {
+            Looked::End => Ok(false),
+            Looked::At(row) if self.accept(exec, row)? => Ok(true),
+            Looked::At(_) | Looked::Over => self.match_behind(exec, bucket, from, tests, compared),
+        }
+    }
+
+    /// As [`TableScan::match_from`], the first few rows one by one.
+    #[inline(never)]
+    fn match_behind(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        bucket: u16,
+        mut from: u64,
+        tests: &Tests,
+        compared: &Compared,
+    ) -> Run<bool> {
+        for _ in 1..FEW {
+            exec.check_interrupts()?;
+            match exec.look_at_next(&self.access, bucket, &mut from, compared, &self.columns)? {
+                Looked::End => return Ok(false),
+                Looked::At(row) if self.accept(exec, row)? => return Ok(true),
+                Looked::At(_) | Looked::Over => {}
             }
         }
+        exec.check_interrupts()?;
         self.match_from(exec, bucket, from, tests)
     }
 

@@ -55,7 +55,7 @@ fn time_of_day(micros: i64) -> Value {
 }
 
 fn midnight_today(context: &CallContext<'_>) -> Result<i64> {
-    date_to_timestamp(timestamp_to_date(to_local(context, context.now_us)?))
+    date_to_timestamp(timestamp_to_date(to_local(context, context.moment.now_us())?))
 }
 
 /// The zone of `AT TIME ZONE`, by name.

@@ -130,8 +130,8 @@ fn written_zone(name: &str) -> Result<TimeZone> {
 }
 
 pub(super) const FUNCTIONS: Scalars = &[
-    ("now", |ctx, _| Ok(Value::Timestamptz(ctx.now_us))),
-    ("statement_timestamp", |ctx, _| Ok(Value::Timestamptz(ctx.statement_us))),
+    ("now", |ctx, _| Ok(Value::Timestamptz(ctx.moment.now_us()))),
+    ("statement_timestamp", |ctx, _| Ok(Value::Timestamptz(ctx.moment.statement_us()))),
     ("clock_timestamp", |ctx, _| Ok(Value::Timestamptz(ctx.session.clock_us()))),
     ("make_date", |_, a| Ok(Value::Date(make_date(a, 0)?))),
     ("make_time", |_, a| Ok(Value::Time(make_time(a, 0)?))),

@@ -27,5 +27,5 @@ pub(crate) const FUNCTIONS: [Scalars; 6] = [
 
 /// The session's time zone.
 fn zone(context: &CallContext<'_>) -> TimeZone {
-    context.io.zone
+    context.moment.io().zone
 }

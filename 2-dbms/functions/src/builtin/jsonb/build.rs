@@ -16,9 +16,11 @@ pub(crate) fn to_jsonb(context: &CallContext<'_>, value: &Value, id: TypeId) -> 
     Ok(match value {
         Value::Null => Jsonb::Null,
         Value::Bool(v) => Jsonb::Bool(*v),
-        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => number(text_io::to_text(id, value, context.io))?,
-        Value::Float4(v) if v.is_finite() => number(text_io::to_text(id, value, context.io))?,
-        Value::Float8(v) if v.is_finite() => number(text_io::to_text(id, value, context.io))?,
+        Value::Int2(_) | Value::Int4(_) | Value::Int8(_) => {
+            number(text_io::to_text(id, value, context.moment.io()))?
+        }
+        Value::Float4(v) if v.is_finite() => number(text_io::to_text(id, value, context.moment.io()))?,
+        Value::Float8(v) if v.is_finite() => number(text_io::to_text(id, value, context.moment.io()))?,
         Value::Numeric(v) if v.is_finite() => Jsonb::Number(v.as_ref().clone()),
         Value::Jsonb(v) => v.as_ref().clone(),
         Value::Text(text) if id == TypeId::JSON => Jsonb::parse(text)?,
@@ -28,13 +30,13 @@ pub(crate) fn to_jsonb(context: &CallContext<'_>, value: &Value, id: TypeId) -> 
         Value::Date(_) | Value::Timestamp(_) | Value::Timestamptz(_) => {
             Jsonb::String(iso_date_time(context, value, id).into())
         }
-        other => Jsonb::String(text_io::to_text(id, other, context.io).into()),
+        other => Jsonb::String(text_io::to_text(id, other, context.moment.io()).into()),
     })
 }
 
 /// A date or timestamp as ISO 8601 has it: `2023-01-02T03:04:05+02:00`.
 pub(crate) fn iso_date_time(context: &CallContext<'_>, value: &Value, id: TypeId) -> String {
-    let io = IoContext { date_style: Default::default(), ..context.io.clone() };
+    let io = IoContext { date_style: Default::default(), ..context.moment.io().clone() };
     let mut text = text_io::to_text(id, value, &io);
     if matches!(value, Value::Date(_)) || !text.contains(':') {
         return text;
@@ -103,7 +105,7 @@ pub(crate) fn key_text(context: &CallContext<'_>, value: &Value, id: TypeId) -> 
         Value::Date(_) | Value::Timestamp(_) | Value::Timestamptz(_) => {
             Ok(iso_date_time(context, value, id).into())
         }
-        _ => Ok(text_io::to_text(id, value, context.io).into()),
+        _ => Ok(text_io::to_text(id, value, context.moment.io()).into()),
     }
 }
 

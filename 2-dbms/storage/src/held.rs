@@ -1,0 +1,190 @@
+//! What only snapshots hold: versions of chunks that the fragment has copied to write, or dropped.
+//!
+//! ```text
+//! snapshot ──▶ chunk, version 1 ── Left ──▶ Held ◀── chunk, version 2 ◀── fragment
+//!                                  counts itself, and each vector that version 2 copies to write
+//! ```
+//!
+//! The first write to a chunk that a snapshot holds copies it and leaves the old version behind, with the vectors of columns shared. What
+//! the old version has for itself grows with each vector that the new one copies. When the last snapshot drops the old version, its own
+//! vectors are taken back, and those that it shared with the version before it go on being counted there. Long values that were replaced
+//! are not counted, only the vectors that refer to them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::memory::Memory;
+
+/// The bytes of a version that was left behind.
+#[derive(Debug)]
+pub(crate) struct Held {
+    memory: Arc<Memory>,
+    /// Of vectors that no other version has.
+    own: AtomicU64,
+    /// Of vectors that the version before has, too.
+    shared: AtomicU64,
+    gone: AtomicBool,
+    /// The version before, when it was left behind as well.
+    older: Option<Arc<Held>>,
+}
+
+impl Held {
+    /// Of a version that was copied of the one that `before` is of.
+    pub(crate) fn new(memory: &Arc<Memory>, before: Option<&Arc<Held>>, bytes: usize) -> Arc<Held> {
+        let mut older = before;
+        // Versions that are gone do not count, and must not make a chain.
+        while let Some(held) = older.filter(|held| held.gone.load(Ordering::SeqCst)) {
+            older = held.older.as_ref();
+        }
+        let held = Arc::new(Held {
+            memory: Arc::clone(memory),
+            own: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            older: older.cloned(),
+        });
+        held.add(bytes, false);
+        held
+    }
+
+    /// So many bytes more are held: those of a vector that the version before has as well, or not.
+    pub(crate) fn add(&self, bytes: usize, shared: bool) {
+        self.memory.hold(bytes as u64);
+        self.take_over(bytes as u64, shared);
+    }
+
+    fn take_over(&self, bytes: u64, shared: bool) {
+        let counter = if shared { &self.shared } else { &self.own };
+        counter.fetch_add(bytes, Ordering::SeqCst);
+        // Its last snapshot may be gone, or go just now: whoever comes last takes the bytes back.
+        if self.gone.load(Ordering::SeqCst) {
+            self.take_back();
+        }
+    }
+
+    fn take_back(&self) {
+        self.memory.let_go(self.own.swap(0, Ordering::SeqCst));
+        let shared = self.shared.swap(0, Ordering::SeqCst);
+        match &self.older {
+            Some(older) => older.take_over(shared, true),
+            None => self.memory.let_go(shared),
+        }
+    }
+}
+
+/// Owned by the old version: dropped with it.
+#[derive(Debug)]
+pub(crate) struct Left(pub(crate) Arc<Held>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.gone.store(true, Ordering::SeqCst);
+        self.0.take_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tuplix_types::{TypeId, Value};
+
+    use super::*;
+    use crate::fragment::Fragment;
+    use crate::schema::{FragmentSchema, RowId};
+
+    const ROWS: u32 = 5000;
+
+    fn filled(memory: &Arc<Memory>) -> Fragment {
+        let schema = FragmentSchema {
+            columns: vec![TypeId::INT8, TypeId::INT8],
+            memory: Arc::new(memory.part()),
+            ..FragmentSchema::default()
+        };
+        let mut fragment = Fragment::new(&schema);
+        for number in 0..ROWS {
+            fragment.insert(&[Value::Int8(number.into()), Value::Int8(0)]).unwrap();
+        }
+        fragment
+    }
+
+    fn update(fragment: &mut Fragment) {
+        for row in 0..ROWS {
+            fragment.update(RowId(row), &[(1, Value::Int8(1))]);
+        }
+    }
+
+    #[test]
+    fn copied_columns_are_counted_until_the_snapshot_goes() {
+        let memory = Arc::new(Memory::default());
+        let mut fragment = filled(&memory);
+        update(&mut fragment);
+        assert_eq!(memory.held(), 0, "nobody has a snapshot");
+        let snapshot = fragment.snapshot();
+        update(&mut fragment);
+        let column = u64::from(ROWS) * 8;
+        assert!((column..column * 2).contains(&memory.held()), "{} bytes", memory.held());
+        let once = memory.held();
+        update(&mut fragment);
+        assert_eq!(memory.held(), once, "a copy is the fragment's own");
+        let second = fragment.snapshot();
+        update(&mut fragment);
+        assert!(memory.held() >= once + column);
+        drop(second);
+        assert_eq!(memory.held(), once);
+        // A column that all versions had: the first one has it still when the second is gone.
+        let second = fragment.snapshot();
+        update(&mut fragment);
+        for row in 0..ROWS {
+            fragment.update(RowId(row), &[(0, Value::Int8(9))]);
+        }
+        drop(second);
+        let capacity = u64::from(ROWS.next_multiple_of(512));
+        assert_eq!(memory.held(), once + capacity * 8);
+        drop(snapshot);
+        assert_eq!(memory.held(), 0);
+        update(&mut fragment);
+        drop(fragment);
+        assert_eq!((memory.held(), memory.used()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_cleared_and_dropped_is_counted() {
+        let memory = Arc::new(Memory::default());
+        let mut fragment = filled(&memory);
+        let before = fragment.snapshot();
+        fragment.clear();
+        let all = u64::from(ROWS) * 16;
+        assert!(memory.held() >= all, "{} bytes", memory.held());
+        let mut other = filled(&memory);
+        let after = other.snapshot();
+        other.update(RowId(0), &[(1, Value::Int8(1))]);
+        drop(other);
+        assert!(memory.held() >= all * 2, "{} bytes", memory.held());
+        drop(before);
+        assert!((all..all * 2).contains(&memory.held()), "{} bytes", memory.held());
+        drop(after);
+        assert_eq!(memory.held(), 0);
+    }
+
+    /// A fork shares what it has not written: that is no snapshot.
+    #[test]
+    fn forks_are_not_counted() {
+        let memory = Arc::new(Memory::default());
+        let mut fragment = filled(&memory);
+        let mut fork = fragment.fork();
+        update(&mut fork);
+        assert_eq!(memory.held(), 0);
+        drop(fragment);
+        assert_eq!(memory.held(), 0);
+        // It sees that it is nobody's fork any more when it grows.
+        for number in 0..600 {
+            fork.insert(&[Value::Int8(number), Value::Int8(0)]).unwrap();
+        }
+        let snapshot = fork.snapshot();
+        update(&mut fork);
+        assert!(memory.held() > 0);
+        drop(snapshot);
+        assert_eq!(memory.held(), 0);
+    }
+}

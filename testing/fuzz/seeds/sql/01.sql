@@ -1,0 +1,1 @@
+INSERT INTO u (c, d) VALUES ('\x01', 2.5), (NULL, -1e30) RETURNING a

@@ -1,0 +1,1 @@
+WITH x AS (SELECT a, sum(c) OVER (ORDER BY a) s FROM t) SELECT * FROM x JOIN u USING (a)

@@ -1,0 +1,1 @@
+DELETE FROM t USING u WHERE t.a = u.a AND NOT EXISTS (SELECT 1 FROM u v WHERE v.a > t.a)

@@ -1,0 +1,1 @@
+EXPLAIN SELECT * FROM t, u WHERE t.a = u.a
