@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Driver, NoTls, Statement};
 use tuplix::{Options, Tuplix};
 use tuplix_support::{PostgresCluster, PostgresOptions};
@@ -237,12 +238,14 @@ async fn ask(
             row.get::<_, Option<i32>>(0).context("no worker was free")?;
         }
         (Load::Transaction, true) => {
+            let (of_record, of_history): ([&(dyn ToSql + Sync); 2], [&(dyn ToSql + Sync); 2]) =
+                ([&bucket, &record], [&bucket, &id]);
             // Sent in this order, when they are polled for the first time.
             futures::try_join!(
                 driver.batch_execute("BEGIN"),
-                driver.query_one(&statements[0], &[&bucket, &record]),
-                driver.execute(&statements[1], &[&bucket, &record]),
-                driver.execute(&statements[2], &[&bucket, &id]),
+                driver.query_one(&statements[0], &of_record),
+                driver.execute(&statements[1], &of_record),
+                driver.execute(&statements[2], &of_history),
                 driver.batch_execute("COMMIT"),
             )?;
         }

@@ -37,8 +37,6 @@
 //! Decoding trusts nothing: lengths are checked against what is left, nesting has a limit, and text
 //! must be UTF-8.
 
-mod room;
-
 use std::sync::Arc;
 
 use ecow::EcoString;
@@ -48,7 +46,6 @@ use crate::jsonb::{self, Jsonb};
 use crate::numeric::{MAX_SCALE, Numeric};
 use crate::value::MAX_DIMENSIONS;
 use crate::{Array, ArrayDimension, EnumValue, Interval, TypeId, Value};
-pub use room::{PLAIN_BYTES, Room, VARINT_BYTES, append};
 
 /// How deep arrays and records may be nested in one value.
 pub const MAX_DEPTH: usize = 64;

@@ -9,7 +9,9 @@
 mod files;
 mod wire;
 
-use tuplix::{Options, Session, SqlError, Tuplix, sqlstate};
+use std::sync::Mutex;
+
+use tuplix::{Options, Session, SqlError, TransactionStatus, Tuplix, sqlstate};
 use tuplix_sim::fuzz::{ROWS, SCHEMA};
 
 pub use files::{checkpoint, log};
@@ -42,22 +44,45 @@ fn prepared(node: &Tuplix) -> Session {
     session
 }
 
-/// A text of statements, on a few tables with rows.
+/// A node whose tables are as they were made, for as long as inputs leave them so.
+static SHARED: Mutex<Option<(Tuplix, Session)>> = Mutex::new(None);
+
+/// A text of statements, on a few tables with rows: most in a transaction that is rolled back, on a node that was there before; one in
+/// eight, by its length, as one-shots on a new one.
 pub fn sql(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if text.len() > TEXT_BYTES_MAX {
         return;
     }
-    let node = node();
-    let mut session = prepared(&node);
-    for _ in 0..2 {
-        // The second time the plans are there, and perhaps the tables are not.
+    let told = |session: &mut Session, text: &str| {
         if let Err(error) = session.execute(text) {
             expected(text, &error);
         }
-    }
-    if let Err(error) = session.execute("ROLLBACK") {
-        expected("ROLLBACK", &error);
+    };
+    let in_a_block = text.len() % 8 != 0;
+    let mut shared = SHARED.lock().expect("a panic ends the process");
+    let (node, mut session) = shared.take().filter(|_| in_a_block).unwrap_or_else(|| {
+        let node = node();
+        let session = prepared(&node);
+        (node, session)
+    });
+    if in_a_block {
+        told(&mut session, "BEGIN");
+        told(&mut session, text);
+        let is_as_before = session.transaction_status() != TransactionStatus::Idle;
+        told(&mut session, "ROLLBACK");
+        // Names, settings and what was listened to.
+        told(&mut session, "DISCARD ALL");
+        told(&mut session, "SET statement_timeout = 1000");
+        if is_as_before {
+            *shared = Some((node, session));
+            return;
+        }
+    } else {
+        for _ in 0..2 {
+            // The second time the plans are there, and perhaps the tables are not.
+            told(&mut session, text);
+        }
     }
     drop(session);
     node.close().expect("the node ends");
