@@ -170,8 +170,9 @@ impl Shell {
         if count == 0 && footers.is_none() && !self.shows_empty_lists() {
             return Ok(0);
         }
-        // What has footers describes one thing; psql shows it as a table always.
-        let expanded = if footers.is_some() { Expanded::Off } else { self.style().expanded };
+        // psql describes relations as tables always, but for sequences.
+        let describes = footers.is_some() && !title.starts_with("Sequence");
+        let expanded = if describes { Expanded::Off } else { self.style().expanded };
         let mut render = Style { expanded, ..self.style().clone() }.render();
         render.caption(title, footers);
         self.write(|out| {

@@ -62,8 +62,8 @@ fn tab_completes_and_arrows_find_what_was_typed() {
     shell.types("sel\t count(*) FROM acc\t;\n");
     shell.reads("(1 row)");
     shell.reads("tuplix=# ");
-    shell.types("SELECT a.ow\t FROM account a ORDER BY 1;\n");
-    let said = shell.reads("(2 rows)");
+    shell.types("SELECT * FROM account a WHERE a.ow\t = 'ada';\n");
+    let said = shell.reads("(1 row)");
     assert!(said.contains("ada"), "{said:?}");
     shell.reads("tuplix=# ");
     // Up twice: the first statement again.
@@ -157,7 +157,7 @@ Referenced by:
         ("\\dt os.*", "os     | task "),
         ("\\dn", "os "),
         ("\\l", "UTF8"),
-        ("\\du", "postgres"),
+        ("\\du", "ada"),
         ("\\d numbers", "Sequence \"public.numbers\""),
         ("\\d entry_by_account", "btree, for table \"public.entry\""),
         ("\\d+ rich", "View definition:"),
