@@ -160,11 +160,11 @@ impl Segment {
         }
         let mut chunks: Vec<Vec<LoadedColumn>> = Vec::new();
         chunks.resize_with(count, || Vec::with_capacity(columns));
-        for column in 0..columns {
+        for (column, wanted) in wanted.iter().enumerate().take(columns) {
             let length = u32_at(bytes, 4 + 4 * count + 4 * column).ok_or_else(malformed)? as usize;
             let mut rest = bytes.get(at..at + length).ok_or_else(malformed)?;
             at += length;
-            if !wanted[column] {
+            if !wanted {
                 let nothing = || LoadedColumn { data: ColumnData::Bool(Vec::new().into()), nulls: None };
                 chunks.iter_mut().for_each(|chunk| chunk.push(nothing()));
                 continue;
