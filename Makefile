@@ -12,10 +12,14 @@ BYTES ?= 1073741824
 # Minutes that the generator runs, and its first seed.
 MINUTES ?= 10
 SEED ?= 0
+# Rows of each table of `make history`, its limit on memory in bytes, and the folder that it writes to.
+HISTORY_ROWS ?= 50000000
+MEMORY ?= 2147483648
+DIR ?= /var/tmp
 # Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help demo test clients lint bench growth generate soak fuzz loc install
+.PHONY: help demo test clients lint bench growth history generate soak fuzz loc install
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +59,10 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)
 	@scripts/install-dependencies.sh
 	cargo run --release --locked -p tuplix-bench -- growth --rows 100000000 --seconds $(SECONDS) --runs $(RUNS)
+
+history: ## 50M tasks and 50M messages through 2 GB of memory (HISTORY_ROWS=50000000 MEMORY=2147483648 DIR=/var/tmp)
+	@scripts/install-dependencies.sh
+	cargo run --release --locked -p tuplix-bench -- history --rows $(HISTORY_ROWS) --memory $(MEMORY) --dir "$(DIR)"
 
 generate: ## Random statements on the engine and on PostgreSQL (MINUTES=10 SEED=0)
 	@scripts/install-dependencies.sh

@@ -74,7 +74,7 @@ fn client(node: &Tuplix, size: u64) -> anyhow::Result<Client<'static>> {
 }
 
 /// What the process has in memory (proc(5), `/proc/self/statm`).
-fn resident_bytes() -> anyhow::Result<u64> {
+pub fn resident_bytes() -> anyhow::Result<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = statm
         .split(' ')

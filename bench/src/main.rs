@@ -5,6 +5,7 @@
 
 mod fifo;
 mod growth;
+mod history;
 mod measure;
 mod overload;
 mod procedure;
@@ -90,6 +91,15 @@ enum Suite {
         #[arg(long, default_value_t = 1 << 30)]
         bytes: u64,
     },
+    /// Task-like and message-like rows through a limit on memory: what stays in memory, and what asking the history costs.
+    History {
+        /// Rows of each of the two tables.
+        #[arg(long, default_value_t = 50_000_000)]
+        rows: u64,
+        /// The limit on memory, in bytes.
+        #[arg(long, default_value_t = 2 << 30)]
+        memory: u64,
+    },
     /// A transaction's cost and a row's memory as a table grows tenfold from 10,000 rows on.
     Growth {
         /// Rows to grow to; 100,000,000 need 16 GB.
@@ -169,6 +179,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Checkpoint => recovery::run_checkpoint(&plan, &mut report)?,
         Suite::Recovery { bytes } => recovery::run(&plan, &mut report, bytes)?,
         Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
+        Suite::History { rows, memory } => history::run(&plan, &mut report, rows, memory)?,
     }
     anyhow::ensure!(!report.is_empty(), "no case has this name: leave --case and --system out to see all");
     report.ratios();

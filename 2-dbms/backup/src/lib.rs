@@ -27,6 +27,8 @@ use tuplix_types::{SqlError, sqlstate};
 pub(crate) const IDENTITY: &str = "node.json";
 /// The folder of the log.
 pub(crate) const LOG: &str = "log";
+/// The folder of rows that have left memory.
+pub(crate) const HISTORY: &str = "history";
 /// The folder of checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoint";
 

@@ -16,7 +16,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 use crate::manifest::{FileEntry, MANIFEST, Manifest, Reach};
 use crate::sink::{DirectorySink, FileStream, Sink};
 use crate::source::{Scope, check_empty, copy, node_id};
-use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk_error, io};
+use crate::{CHECKPOINTS, HISTORY, IDENTITY, LOG, damaged, disk_error, io};
 
 /// The longest manifest and identity that a restore reads.
 const SMALL_FILE_BYTES: u64 = 64 << 20;
@@ -118,8 +118,10 @@ pub fn restore_tar(machine: &Machine, from: impl Read, to: &Arc<dyn Disk>, until
 /// Only what a backup has, and nowhere else.
 fn check_path(path: &str) -> Result<()> {
     let known = path == IDENTITY
-        || path.strip_prefix("log/").or(path.strip_prefix("checkpoint/")).is_some_and(|name| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+        || [LOG, CHECKPOINTS, HISTORY].iter().any(|folder| {
+            let name = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+            name.is_some_and(|name| !name.is_empty() && name.bytes().all(fits))
         });
     if known {
         Ok(())
@@ -202,13 +204,13 @@ fn settle(
     if id != manifest.node_id {
         return Err(damaged("the backup is damaged: its files are of another node than its manifest says"));
     }
-    for folder in [LOG, CHECKPOINTS] {
+    for folder in [LOG, CHECKPOINTS, HISTORY] {
         to.create_dir(folder).map_err(|error| disk_error(&error))?;
     }
     let base = choose_checkpoint(machine, to, id, until)?;
     let (epoch, epoch_us) = cut_log(to, base, until)?;
     sink.finish()?;
-    for folder in [LOG, CHECKPOINTS] {
+    for folder in [LOG, CHECKPOINTS, HISTORY] {
         to.sync_dir(folder).map_err(|error| disk_error(&error))?;
     }
     to.write_atomically(IDENTITY, &sink.identity).map_err(|error| disk_error(&error))?;

@@ -3,17 +3,18 @@
 //! All files are opened first: the node may remove an old segment meanwhile, an open file stays. The checkpoint is verified before it is
 //! copied, and each segment while it is: a backup of damaged files would be found out too late.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
-use tuplix_checkpoint::Reader;
+use tuplix_checkpoint::{Reader, Segment, SpooledTable, segment_file_name};
 use tuplix_log::{SegmentScan, scan_segment, segment_name, segments_after};
 use tuplix_machine::{Disk, DiskResult, File, Machine, OpenMode};
 use tuplix_types::{Result, SqlError};
 
 use crate::manifest::{FileEntry, MANIFEST, Manifest, Reach};
 use crate::sink::{DirectorySink, FileStream, Sink, TarSink, put_bytes};
-use crate::{CHECKPOINTS, IDENTITY, LOG, damaged, disk_error, refused};
+use crate::{CHECKPOINTS, HISTORY, IDENTITY, LOG, damaged, disk_error, refused};
 
 /// How often the files are looked for again when the node has removed one meanwhile.
 const ATTEMPTS: usize = 20;
@@ -70,8 +71,17 @@ struct OpenCheckpoint {
     reader: Reader,
 }
 
+/// Rows that have left memory, in a file that is open.
+struct OpenHistory {
+    name: String,
+    file: Box<dyn File>,
+    segment: Segment,
+}
+
 /// Everything that is copied.
 struct OpenFiles {
+    /// What the checkpoints refer to.
+    history: Vec<OpenHistory>,
     /// The newest first.
     checkpoints: Vec<OpenCheckpoint>,
     segments: Vec<(String, Box<dyn File>)>,
@@ -107,6 +117,9 @@ pub(crate) fn copy(
     let mut files = Vec::new();
     for checkpoint in &open.checkpoints {
         files.push(copy_checkpoint(checkpoint, sink)?);
+    }
+    for history in &open.history {
+        files.push(copy_history(history, sink)?);
     }
     let oldest = open.checkpoints.last().filter(|_| !open.from_the_beginning);
     let oldest = oldest.map(|checkpoint| *checkpoint.reader.header());
@@ -184,6 +197,10 @@ fn try_open(
         };
         checkpoints.push(OpenCheckpoint { name, file, reader });
     }
+    let history = match open_history(machine, from, node_id, &checkpoints)? {
+        Ok(history) => history,
+        Err(gone) => return Ok(Err(gone)),
+    };
     let oldest = checkpoints.last().map_or(0, |checkpoint| checkpoint.reader.header().epoch);
     // A log that begins with the node's first epoch reaches further back than any checkpoint.
     let from_the_beginning = scope == Scope::Kept
@@ -199,10 +216,45 @@ fn try_open(
             .collect()
     };
     match open_segments() {
-        Ok(segments) => Ok(Ok(OpenFiles { checkpoints, segments, from_the_beginning })),
+        Ok(segments) => Ok(Ok(OpenFiles { history, checkpoints, segments, from_the_beginning })),
         Err(error) if error.is_not_found() => Ok(Err(disk_error(&error))),
         Err(error) => Err(disk_error(&error)),
     }
+}
+
+/// Opens the segments that the checkpoints refer to; the inner error is of one that went away with its checkpoint.
+fn open_history(
+    machine: &Machine,
+    from: &dyn Disk,
+    node_id: u64,
+    checkpoints: &[OpenCheckpoint],
+) -> Result<std::result::Result<Vec<OpenHistory>, SqlError>> {
+    let folder = machine.disk(&format!("{}/{HISTORY}", from.root()));
+    let mut names = BTreeSet::new();
+    for checkpoint in checkpoints {
+        names.extend(checkpoint.reader.segments()?.iter().flat_map(SpooledTable::names));
+    }
+    let mut history = Vec::new();
+    for name in names {
+        let file_name = segment_file_name(name);
+        let file = match folder.open(&file_name, OpenMode::Read) {
+            Ok(file) => file,
+            Err(error) if error.is_not_found() => return Ok(Err(disk_error(&error))),
+            Err(error) => return Err(disk_error(&error)),
+        };
+        let segment = Segment::open(&*folder, name, node_id)?;
+        history.push(OpenHistory { name: file_name, file, segment });
+    }
+    Ok(Ok(history))
+}
+
+fn copy_history(history: &OpenHistory, sink: &mut dyn Sink) -> Result<FileEntry> {
+    history.segment.verify()?;
+    let path = format!("{HISTORY}/{}", history.name);
+    let bytes = history.segment.reference().bytes;
+    let mut stream = FileStream::new(&*history.file);
+    sink.put(&path, bytes, &mut stream)?;
+    Ok(FileEntry { path, bytes, crc32c: stream.checksum })
 }
 
 fn copy_checkpoint(checkpoint: &OpenCheckpoint, sink: &mut dyn Sink) -> Result<FileEntry> {

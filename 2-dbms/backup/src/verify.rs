@@ -1,13 +1,14 @@
 //! Every checksum of a data directory, read as it is, whether its node runs or not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tuplix_checkpoint::Reader;
+use tuplix_checkpoint::{Reader, Segment, SpooledTable};
 use tuplix_machine::{Disk, Machine, OpenMode};
 use tuplix_types::Result;
 
 use crate::source::{node_id, read_segment};
-use crate::{CHECKPOINTS, IDENTITY, LOG, disk_error, refused};
+use crate::{CHECKPOINTS, HISTORY, IDENTITY, LOG, disk_error, refused};
 
 /// What was read, and what is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Verified {
     pub checkpoints: usize,
     /// Segments of the log.
     pub segments: usize,
+    /// Files of rows that have left memory.
+    pub history: usize,
     /// What is wrong.
     pub findings: Vec<String>,
 }
@@ -39,6 +42,7 @@ pub fn verify(machine: &Machine, from: &Arc<dyn Disk>) -> Result<Verified> {
         }
     };
     checkpoints(machine, from, id, &mut verified)?;
+    history(machine, from, id, &mut verified)?;
     segments(from, id, &mut verified)?;
     Ok(verified)
 }
@@ -55,6 +59,29 @@ fn checkpoints(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut 
         match read {
             Ok(()) => verified.checkpoints += 1,
             Err(_) if is_gone => {}
+            Err(error) => verified.findings.push(error.message().to_owned()),
+        }
+    }
+    Ok(())
+}
+
+/// The segments that checkpoints refer to; one that none does is removed with the next checkpoint.
+fn history(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {
+    if !from.exists(HISTORY).map_err(|error| disk_error(&error))? {
+        return Ok(());
+    }
+    let folder = machine.disk(&format!("{}/{HISTORY}", from.root()));
+    let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
+    let mut names = BTreeSet::new();
+    for epoch in tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))? {
+        // What is wrong with a checkpoint itself has been said.
+        let tables = Reader::open(&*checkpoints, epoch, Some(id)).and_then(|reader| reader.segments());
+        names.extend(tables.unwrap_or_default().iter().flat_map(SpooledTable::names));
+    }
+    for name in names {
+        let read = Segment::open(&*folder, name, id).and_then(|segment| segment.verify());
+        match read {
+            Ok(()) => verified.history += 1,
             Err(error) => verified.findings.push(error.message().to_owned()),
         }
     }

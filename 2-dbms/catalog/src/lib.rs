@@ -92,6 +92,15 @@ pub enum CatalogChange {
     },
     /// ANALYZE has looked at a table: all that is known of it now.
     PutStatistics(TableStatistics),
+    /// Rows of a spooled table that have left memory are forgotten, in whole blocks.
+    ForgetSpooled {
+        /// Which.
+        table: TableId,
+        /// The column's position.
+        column: usize,
+        /// Of no row that goes is the column at this moment or after it.
+        before: i64,
+    },
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -218,7 +227,7 @@ impl Catalog {
                 self.forget_comments(CLASS_RELATION, id.0);
                 self.remove_sequence(id);
             }
-            CatalogChange::SetSequence { .. } => {}
+            CatalogChange::SetSequence { .. } | CatalogChange::ForgetSpooled { .. } => {}
             CatalogChange::PutType(ty) => {
                 let kept = domain_parts(&ty);
                 let old = self.types.get(&ty.id).map(|old| domain_parts(old)).unwrap_or_default();

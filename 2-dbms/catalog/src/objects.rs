@@ -88,6 +88,9 @@ pub struct TableDef {
     /// The query, when it is a materialized view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialized: Option<MaterializedDef>,
+    /// Its full chunks leave memory with each checkpoint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spooled: bool,
 }
 
 /// What makes a table a materialized view.
@@ -378,6 +381,7 @@ impl TableDef {
             options: Vec::new(),
             keys_off: false,
             materialized: None,
+            spooled: false,
         }
     }
 

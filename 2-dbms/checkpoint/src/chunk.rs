@@ -109,7 +109,7 @@ fn encode_column(data: &ColumnData, nulls: Option<&[u64]>, places: &Places, out:
     }
 }
 
-fn kind(data: &ColumnData) -> u8 {
+pub(crate) fn kind(data: &ColumnData) -> u8 {
     match data {
         ColumnData::Bool(_) => 1,
         ColumnData::Int2(_) => 2,

@@ -12,8 +12,10 @@ use tuplix_types::SqlError;
 
 use crate::error;
 
-/// The format this program writes; it reads this one only, there is no older.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format of a checkpoint that refers to segments.
+pub const FORMAT_VERSION: u32 = 2;
+/// The format of one that refers to none: what has no history is read by older programs too.
+const WITHOUT_SEGMENTS: u32 = 1;
 
 /// First bytes of a checkpoint.
 const MAGIC: [u8; 8] = *b"TUPLXCKP";
@@ -39,6 +41,8 @@ pub struct Header {
     pub last_commit: u64,
     /// When the epoch was closed, in microseconds since 2000-01-01 UTC.
     pub created_us: i64,
+    /// Whether it refers to segments.
+    pub has_segments: bool,
 }
 
 /// What a block holds.
@@ -47,6 +51,7 @@ pub(crate) enum Kind {
     Catalog,
     Rows,
     End,
+    Segments,
 }
 
 /// A block's header.
@@ -73,7 +78,8 @@ impl Header {
     pub(crate) fn encode(&self, salt: u32) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let version = if self.has_segments { FORMAT_VERSION } else { WITHOUT_SEGMENTS };
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         bytes[12..16].copy_from_slice(&salt.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.node_id.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.epoch.to_le_bytes());
@@ -96,7 +102,7 @@ impl Header {
             return Err(damaged());
         }
         let version = u32_at(header, 8).unwrap_or(0);
-        if version != FORMAT_VERSION {
+        if version != FORMAT_VERSION && version != WITHOUT_SEGMENTS {
             return Err(error::other_version(path, version));
         }
         let word = |at| u64_at(header, at).unwrap_or(0);
@@ -105,6 +111,7 @@ impl Header {
             epoch: word(24),
             last_commit: word(32),
             created_us: word(40).cast_signed(),
+            has_segments: version == FORMAT_VERSION,
         };
         Ok((header, u32_at(bytes, 12).unwrap_or(0)))
     }
@@ -116,11 +123,14 @@ impl Kind {
             Kind::Catalog => 1,
             Kind::Rows => 2,
             Kind::End => 3,
+            Kind::Segments => 4,
         }
     }
 
     fn of(number: u32) -> Option<Kind> {
-        [Kind::Catalog, Kind::Rows, Kind::End].into_iter().find(|kind| kind.number() == number)
+        [Kind::Catalog, Kind::Rows, Kind::End, Kind::Segments]
+            .into_iter()
+            .find(|kind| kind.number() == number)
     }
 }
 
@@ -197,7 +207,7 @@ mod tests {
 
     #[test]
     fn headers_come_back_and_every_flipped_bit_is_noticed() {
-        let header = Header { node_id: 1, epoch: 2, last_commit: 3, created_us: -4 };
+        let header = Header { node_id: 1, epoch: 2, last_commit: 3, created_us: -4, has_segments: true };
         let bytes = header.encode(9);
         assert_eq!(Header::decode(&bytes, "f").unwrap(), (header, 9));
         for bit in 0..HEADER * 8 {
@@ -219,9 +229,9 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused() {
-        let header = Header { node_id: 1, epoch: 2, last_commit: 3, created_us: 4 };
+        let header = Header { node_id: 1, epoch: 2, last_commit: 3, created_us: 4, has_segments: false };
         let mut bytes = header.encode(9);
-        bytes[8] = 2;
+        bytes[8] = 3;
         let checksum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..].copy_from_slice(&checksum);
         let error = Header::decode(&bytes, "f").unwrap_err();

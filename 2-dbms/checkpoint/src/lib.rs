@@ -9,6 +9,7 @@
 //! reader  blocks back to chunks, by many threads at once; every checksum is checked
 //! chunk   columns as bytes        format  headers and checksums
 //! folder  which checkpoints there are
+//! segment rows that have left memory, in files of their own to which checkpoints refer
 //! ```
 
 mod chunk;
@@ -16,10 +17,16 @@ mod error;
 mod folder;
 mod format;
 mod reader;
+mod segment;
 mod writer;
 
 pub use error::disk_error;
 pub use folder::{file_name, list, parse_name, remove, remove_unfinished};
 pub use format::{FORMAT_VERSION, Header};
 pub use reader::{Block, FragmentBlocks, Reader};
+pub use segment::{
+    BlockInfo, Bounds, Part, SEGMENT_BLOCK_CHUNKS, Segment, SegmentBlock, SegmentHeader, SegmentName,
+    SegmentRef, SegmentWriter, SpooledFragment, SpooledTable, list_segments, remove_unfinished_segments,
+    segment_file_name,
+};
 pub use writer::{Summary, Writer};

@@ -11,6 +11,7 @@ use crate::folder::file_name;
 use crate::format::{
     BLOCK_HEADER, BlockHeader, END_PAYLOAD, HEADER, Header, Kind, MAX_PAYLOAD, Totals, u32_at,
 };
+use crate::segment::{SpooledTable, references};
 
 /// Where a block lies.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,7 @@ impl Reader {
             let is_first = totals.blocks == 0;
             match header.kind {
                 Kind::Catalog if is_first => {}
+                Kind::Segments if totals.blocks == 1 && self.header.has_segments => {}
                 Kind::Rows if !is_first && u16::try_from(header.bucket).is_ok() => {}
                 Kind::End if !is_first => return self.end(&block, end, totals),
                 _ => return Err(self.damaged(offset, "a block is not of a kind that may be here")),
@@ -153,13 +155,24 @@ impl Reader {
         }
     }
 
+    /// Which segments it refers to, and which of their blocks are whose.
+    ///
+    /// # Errors
+    /// XX001 when that is damaged, 58030 when the disk fails.
+    pub fn segments(&self) -> Result<Vec<SpooledTable>> {
+        let block = self.blocks.get(1).filter(|block| block.header.kind == Kind::Segments);
+        let Some(block) = block else { return Ok(Vec::new()) };
+        references::decode(&self.payload(block)?)
+            .ok_or_else(|| self.damaged(block.offset, "the list of segments is malformed"))
+    }
+
     /// The fragments, in the order of the file.
     ///
     /// # Errors
     /// XX001 when blocks of a fragment do not lie together.
     pub fn fragments(&self) -> Result<Vec<FragmentBlocks>> {
         let mut fragments: Vec<FragmentBlocks> = Vec::new();
-        for block in self.blocks.iter().skip(1) {
+        for block in self.blocks.iter().filter(|block| block.header.kind == Kind::Rows) {
             let (table, bucket) = (block.header.table, block.header.bucket as u16);
             match fragments.last_mut() {
                 Some(last) if (last.table, last.bucket) == (table, bucket) => last.blocks.push(*block),
@@ -199,6 +212,7 @@ impl Reader {
     /// As [`Reader::chunks`].
     pub fn verify(&self) -> Result<()> {
         self.catalog()?;
+        self.segments()?;
         let mut rows = 0;
         for fragment in self.fragments()? {
             for block in &fragment.blocks {

@@ -8,6 +8,7 @@ use tuplix_storage::ChunkView;
 use crate::chunk;
 use crate::folder::{file_name, unfinished_name};
 use crate::format::{BLOCK_HEADER, BlockHeader, HEADER, Header, Kind, Totals};
+use crate::segment::{SpooledTable, references};
 
 /// Chunks of a fragment are put together until a block has this many bytes.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -78,6 +79,15 @@ impl Writer {
     pub fn catalog(&mut self, bytes: &[u8]) -> DiskResult<()> {
         self.block.extend_from_slice(bytes);
         self.write_block(Kind::Catalog, 0, 0)
+    }
+
+    /// Writes which segments it refers to, after the catalogue and before all rows; only where the header says that it does.
+    ///
+    /// # Errors
+    /// When the disk fails or is full.
+    pub fn segments(&mut self, tables: &[SpooledTable]) -> DiskResult<()> {
+        self.block.extend(references::encode(tables));
+        self.write_block(Kind::Segments, 0, 0)
     }
 
     /// Adds a chunk of a fragment; the chunks of a fragment come together, in the order of their slots.

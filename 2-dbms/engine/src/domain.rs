@@ -12,6 +12,7 @@ use tuplix_log::Lane;
 use tuplix_machine::{Latch, Machine};
 use tuplix_storage::{Fragment, FragmentSchema, IndexSchema};
 
+use crate::history::{ColdList, ColdPart};
 use crate::layout::Domain;
 use crate::lock_table::LockTable;
 
@@ -37,6 +38,8 @@ pub struct TableData {
     pub schema: Arc<FragmentSchema>,
     /// Fragments by bucket; `None` until a row comes.
     pub fragments: Vec<Option<Box<Fragment>>>,
+    /// What has left memory, by bucket; empty as long as nothing has.
+    cold: Vec<Option<ColdList>>,
     /// During recovery fragments have no indexes: they are built when all rows are there.
     pub bare: bool,
 }
@@ -44,12 +47,60 @@ pub struct TableData {
 impl TableData {
     /// A table without rows.
     pub fn new(schema: Arc<FragmentSchema>, buckets: usize) -> TableData {
-        TableData { schema, fragments: std::iter::repeat_with(|| None).take(buckets).collect(), bare: false }
+        let fragments = std::iter::repeat_with(|| None).take(buckets).collect();
+        TableData { schema, fragments, cold: Vec::new(), bare: false }
     }
 
     /// A table whose rows recovery brings.
     pub fn bare(schema: Arc<FragmentSchema>, buckets: usize) -> TableData {
         TableData { bare: true, ..TableData::new(schema, buckets) }
+    }
+
+    /// What has left memory of a bucket's rows.
+    pub(crate) fn cold(&self, bucket: u16) -> Option<&ColdList> {
+        self.cold.get(usize::from(bucket))?.as_ref()
+    }
+
+    /// Adds to what has left memory.
+    pub(crate) fn add_cold(&mut self, bucket: u16, part: ColdPart) {
+        if self.cold.is_empty() {
+            self.cold.resize(self.fragments.len(), None);
+        }
+        let place = &mut self.cold[usize::from(bucket)];
+        let mut parts = place.as_deref().map_or(Vec::new(), <[ColdPart]>::to_vec);
+        match parts.last_mut() {
+            Some(last)
+                if Arc::ptr_eq(&last.segment, &part.segment) && last.first + last.blocks == part.first =>
+            {
+                last.blocks += part.blocks;
+            }
+            _ => parts.push(part),
+        }
+        *place = Some(parts.into());
+        self.count_cold(bucket);
+    }
+
+    /// Changes what has left memory.
+    pub(crate) fn change_cold(&mut self, change: &mut dyn FnMut(&ColdList) -> Vec<ColdPart>) {
+        for bucket in 0..self.cold.len() {
+            if let Some(list) = &self.cold[bucket] {
+                let parts = change(list);
+                self.cold[bucket] = (!parts.is_empty()).then(|| parts.into());
+                self.count_cold(bucket as u16);
+            }
+        }
+    }
+
+    /// Forgets all that has left memory.
+    pub(crate) fn clear_cold(&mut self) {
+        self.change_cold(&mut |_| Vec::new());
+    }
+
+    fn count_cold(&mut self, bucket: u16) {
+        let rows = self.cold(bucket).map_or(0, |list| list.iter().map(ColdPart::rows).sum());
+        if let Some(Some(fragment)) = self.fragments.get_mut(usize::from(bucket)) {
+            fragment.set_rows_elsewhere(rows);
+        }
     }
 
     /// Takes over a changed definition: adds and drops indexes so that they are those of `schema`, in its order.

@@ -13,7 +13,14 @@ const MAX_MOVED_BYTES: usize = 512 << 20;
 
 /// Whether the function with this `pg_proc.prosrc` is DDL by another name.
 pub(crate) fn changes_catalog(symbol: &str) -> bool {
-    matches!(symbol, "create_distributed_table" | "create_reference_table" | "create_distributed_function")
+    matches!(
+        symbol,
+        "create_distributed_table"
+            | "create_reference_table"
+            | "create_distributed_function"
+            | "spool_table"
+            | "forget_spooled"
+    )
 }
 
 /// Calls the function with this `pg_proc.prosrc`.
@@ -33,6 +40,8 @@ pub(crate) fn call(
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),
         "create_distributed_function" => create_distributed_function(args, tx),
+        "spool_table" => crate::history::spool_table(args, tx),
+        "forget_spooled" => crate::history::forget_spooled(args, tx),
         "tuplix_damaged_indexes" => damaged_indexes(services, args, tx),
         "pg_notify" => notify(args, tx),
         _ => match crate::system::call(services, symbol, args, tx)? {
@@ -46,7 +55,7 @@ fn text(args: &[Value], number: usize) -> Option<&str> {
     args.get(number).and_then(Value::as_str)
 }
 
-fn table_argument(work: &Work<'_, '_>, args: &[Value]) -> Result<TableDef, SqlError> {
+pub(crate) fn table_argument(work: &Work<'_, '_>, args: &[Value]) -> Result<TableDef, SqlError> {
     let oid = match args.first() {
         Some(Value::Oid(oid)) => *oid,
         _ => return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "the table must not be NULL")),

@@ -23,6 +23,7 @@ mod domain;
 mod engine_functions;
 pub mod exec;
 mod hash;
+mod history;
 mod layout;
 mod lock_table;
 mod node;

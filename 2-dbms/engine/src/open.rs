@@ -10,6 +10,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpointer, Durability, Events};
 use crate::directory::{self, IDENTITY};
+use crate::history::SEGMENTS;
 use crate::node::{Node, Shape};
 use crate::recovery::{Recovered, RecoveryReport, Source};
 
@@ -55,9 +56,11 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let identity = identify(machine, &*disk, shape)?;
     make_folders(&*disk).map_err(|error| disk_error(&error))?;
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
+    let segments = machine.disk(&format!("{}/{SEGMENTS}", disk.root()));
     let source = Source {
         machine,
         checkpoints: &*checkpoints,
+        segments: &*segments,
         log: machine.disk(&format!("{}/{LOG}", disk.root())),
         config: config(&identity, shape),
         shape,
@@ -69,9 +72,12 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let epochs = tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))?;
     let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id);
     let wake = log.alarm().clone();
+    tuplix_checkpoint::remove_unfinished_segments(&*segments).map_err(|error| disk_error(&error))?;
+    let referred = crate::checkpoint::referred(&*checkpoints, &kept, identity.node_id);
     let passed_over = damaged.iter().copied().zip(report.damaged.iter().cloned()).collect();
-    let checkpointer =
-        Checkpointer::new(machine, checkpoints, identity.node_id, settings, kept, passed_over, wake);
+    let disks = (checkpoints, segments);
+    let kept = (kept, referred);
+    let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
     let checkpointer = Arc::new(checkpointer);
     node.checkpointer = Some(checkpointer.clone());
@@ -84,7 +90,7 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
 /// Makes the folders where they are missing. Files in them are durable only as far as the folders' own names are.
 fn make_folders(disk: &dyn Disk) -> DiskResult<()> {
     let mut made = false;
-    for folder in [LOG, CHECKPOINTS] {
+    for folder in [LOG, CHECKPOINTS, SEGMENTS] {
         if !disk.exists(folder)? {
             disk.create_dir(folder)?;
             made = true;
@@ -113,9 +119,11 @@ pub fn inspect(machine: &Machine, disk: Arc<dyn Disk>, events: Option<Events>) -
     let shape = Shape { partitions, buckets, log_segment_bytes: Config::default().segment_bytes };
     let identity = check_identity(identity, &*disk, &shape)?;
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
+    let segments = machine.disk(&format!("{}/{SEGMENTS}", disk.root()));
     let source = Source {
         machine,
         checkpoints: &*checkpoints,
+        segments: &*segments,
         log: machine.disk(&format!("{}/{LOG}", disk.root())),
         config: config(&identity, &shape),
         shape: &shape,

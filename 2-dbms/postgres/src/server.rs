@@ -27,6 +27,13 @@ const SHIMS: [&str; 4] = [
     include_str!("../sql/create_distributed_function.sql"),
 ];
 
+/// Whether our own functions are missing, which Citus does not have either.
+const HISTORY_MISSING: &str = "SELECT to_regprocedure('forget_spooled(regclass,text,timestamptz)') IS NULL";
+
+/// One transaction that installs them.
+const HISTORY: [&str; 3] =
+    [SHIMS[0], include_str!("../sql/spool_table.sql"), include_str!("../sql/forget_spooled.sql")];
+
 /// A PostgreSQL server, alone or a Citus coordinator. Cloning it is cheap and names the same server.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -91,16 +98,18 @@ impl Server {
 
     /// Makes `create_distributed_table`, `create_reference_table` and `create_distributed_function` functions that check
     /// their arguments and do nothing else, in the schema `public`. They stay as they are where they exist already, and
-    /// where Citus is installed.
+    /// where Citus is installed. `spool_table` and `forget_spooled` come beside them, with Citus too.
     ///
     /// # Errors
     /// 42501 when the user may not, and what connecting finds.
     pub fn install_shims(&self) -> Result<()> {
         let mut session = self.session("postgres", "tuplix")?;
-        let found = session.execute(SHIMS_MISSING)?;
-        let missing = found.first().and_then(|rows| rows.get(0, 0)).and_then(|value| value.as_bool());
-        if missing == Some(true) {
-            session.execute(&SHIMS.join(";\n"))?;
+        for (missing, install) in [(SHIMS_MISSING, &SHIMS[..]), (HISTORY_MISSING, &HISTORY[..])] {
+            let found = session.execute(missing)?;
+            let missing = found.first().and_then(|rows| rows.get(0, 0)).and_then(|value| value.as_bool());
+            if missing == Some(true) {
+                session.execute(&install.join(";\n"))?;
+            }
         }
         Ok(())
     }

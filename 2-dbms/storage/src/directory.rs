@@ -159,12 +159,28 @@ impl Directory {
 
     /// Adds a chunk behind the others.
     pub(crate) fn push(&mut self, chunk: Chunk) {
+        self.push_shared(Arc::new(chunk));
+    }
+
+    /// Adds a chunk that others have too.
+    pub(crate) fn push_shared(&mut self, chunk: Arc<Chunk>) {
         if self.len().is_multiple_of(NODE_CHUNKS) {
             self.nodes.push(Arc::default());
         }
         if let Some(node) = self.nodes.last_mut() {
-            Arc::make_mut(node).chunks.push(Arc::new(chunk));
+            Arc::make_mut(node).chunks.push(chunk);
         }
+    }
+
+    /// Puts a chunk in another's place, which it gives back.
+    pub(crate) fn replace(&mut self, number: usize, chunk: Arc<Chunk>) -> Option<Arc<Chunk>> {
+        let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
+        Some(std::mem::replace(node.chunks.get_mut(number % NODE_CHUNKS)?, chunk))
+    }
+
+    /// A chunk by its number, to be shared.
+    pub(crate) fn shared_at(&self, number: usize) -> Option<&Arc<Chunk>> {
+        self.nodes.get(number / NODE_CHUNKS)?.chunks.get(number % NODE_CHUNKS)
     }
 
     /// All chunks, in row order.

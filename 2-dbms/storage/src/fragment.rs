@@ -1,5 +1,6 @@
 //! [`Fragment`]: what is written and how indexes follow.
 
+mod evict;
 mod indexes;
 mod insert;
 
@@ -52,6 +53,12 @@ pub struct Fragment {
     frozen: Vec<Arc<Charge>>,
     /// The columns of a chunk that was emptied, for the next one that begins.
     spare: Option<Columns>,
+    /// What lies in the place of chunks that have left memory.
+    empty: Option<Arc<Chunk>>,
+    /// How many have.
+    evicted: usize,
+    /// Rows that lie elsewhere, as its owner says.
+    rows_elsewhere: u64,
 }
 
 impl Fragment {
@@ -78,6 +85,9 @@ impl Fragment {
             charge: Charge::new(Arc::clone(&schema.memory)),
             frozen: Vec::new(),
             spare: None,
+            empty: None,
+            evicted: 0,
+            rows_elsewhere: 0,
         };
         fragment.directory.count_left(Some(&schema.memory));
         for index in &schema.indexes {
@@ -110,6 +120,9 @@ impl Fragment {
             charge: self.charge.another(),
             frozen: self.frozen.clone(),
             spare: None,
+            empty: self.empty.clone(),
+            evicted: self.evicted,
+            rows_elsewhere: self.rows_elsewhere,
         }
     }
 
@@ -132,7 +145,7 @@ impl Fragment {
     /// they are referred to.
     pub fn memory_bytes(&self) -> usize {
         let indexes: usize = self.indexes.iter().flatten().map(Index::memory_bytes).sum();
-        let chunks = self.directory.len() * (size_of::<Chunk>() + 16 * self.types.len());
+        let chunks = (self.directory.len() - self.evicted) * (size_of::<Chunk>() + 16 * self.types.len());
         let slots = self.free.memory_bytes() + self.directory.memory_bytes();
         size_of::<Fragment>() + chunks + self.chunk_bytes + self.heap_bytes + indexes + slots
     }
@@ -154,7 +167,8 @@ impl Fragment {
             }
         }
         let frozen: usize = self.frozen.iter().map(|charge| charge.told()).sum();
-        let bytes = self.chunk_bytes + self.heap_bytes + self.directory.len() * size_of::<Chunk>();
+        let chunks = self.directory.len() - self.evicted;
+        let bytes = self.chunk_bytes + self.heap_bytes + chunks * size_of::<Chunk>();
         bytes.saturating_sub(frozen)
     }
 
@@ -232,7 +246,7 @@ impl Fragment {
 
     /// The rows as they are now. Costs one pointer for each 131,072 rows.
     pub fn snapshot(&self) -> FragmentSnapshot {
-        FragmentSnapshot::new(self.directory.clone(), self.rows, self.version)
+        FragmentSnapshot::new(self.directory.clone(), self.rows, self.version, self.next_slot)
     }
 }
 
@@ -484,6 +498,7 @@ impl Fragment {
         self.chunk_bytes = self.chunk_bytes / self.row_bytes.max(1) * row_bytes;
         self.row_bytes = row_bytes;
         self.spare = None;
+        (self.empty, self.evicted) = (None, 0);
         self.written(heap);
         self.settle();
     }
@@ -497,6 +512,7 @@ impl Fragment {
         self.deleted.clear();
         self.indexes.iter_mut().flatten().for_each(Index::clear);
         (self.rows, self.next_slot, self.chunk_bytes, self.heap_bytes) = (0, 0, 0, 0);
+        self.evicted = 0;
         self.frozen.clear();
         self.spare = None;
         self.settle();

@@ -3,6 +3,8 @@
 
 use tuplix_types::Value;
 
+use tuplix_types::TypeId;
+
 use crate::chunk::Chunk;
 use crate::column::{ColumnData, RowBits};
 use crate::fragment::Fragment;
@@ -131,21 +133,32 @@ impl Fragment {
         if !is_behind || first.0 > MAX_ROWS - CHUNK_ROWS as u32 {
             return Err(BadChunk::Place(first.0));
         }
-        let types = self.column_types();
-        if columns.len() != types.len() {
-            return Err(BadChunk::Columns { found: columns.len(), wanted: types.len() });
-        }
-        for (index, (column, type_id)) in columns.iter().zip(types).enumerate() {
-            if !column.data.fits(&ColumnData::new(*type_id), places) {
-                return Err(BadChunk::Column(index));
-            }
-        }
+        check_columns(&columns, self.column_types(), &[], places)?;
         if places > 0 {
             let columns = columns.into_iter().map(|column| (column.data, column.nulls));
             self.put_chunk(number, Chunk::loaded(live, columns, places));
         }
         Ok(())
     }
+}
+
+/// Checks that columns are of these types, those beyond `present` and those of which it says so.
+pub(crate) fn check_columns(
+    columns: &[LoadedColumn],
+    types: &[TypeId],
+    present: &[bool],
+    places: usize,
+) -> Result<(), BadChunk> {
+    if columns.len() != types.len() {
+        return Err(BadChunk::Columns { found: columns.len(), wanted: types.len() });
+    }
+    for (index, (column, type_id)) in columns.iter().zip(types).enumerate() {
+        let is_present = present.get(index).copied().unwrap_or(true);
+        if is_present && !column.data.fits(&ColumnData::new(*type_id), places) {
+            return Err(BadChunk::Column(index));
+        }
+    }
+    Ok(())
 }
 
 /// Why a row was not written.

@@ -69,6 +69,20 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// Whether it may hold between a value from `low` to `high` and a constant.
+    pub fn may_hold(self, low: i64, high: i64, constant: i64) -> bool {
+        match self {
+            Comparison::Equal => low <= constant && constant <= high,
+            Comparison::NotEqual => low != constant || high != constant,
+            Comparison::Less => low < constant,
+            Comparison::LessOrEqual => low <= constant,
+            Comparison::Greater => high > constant,
+            Comparison::GreaterOrEqual => high >= constant,
+        }
+    }
+}
+
 /// A test of one column. A NULL passes only [`Test::IsNull`].
 #[derive(Clone, Debug)]
 pub enum Test {

@@ -16,11 +16,21 @@ pub struct FragmentSnapshot {
     directory: Directory,
     rows: usize,
     version: u64,
+    next_slot: u32,
 }
 
 impl FragmentSnapshot {
-    pub(crate) fn new(directory: Directory, rows: usize, version: u64) -> FragmentSnapshot {
-        FragmentSnapshot { directory, rows, version }
+    pub(crate) fn new(directory: Directory, rows: usize, version: u64, next_slot: u32) -> FragmentSnapshot {
+        FragmentSnapshot { directory, rows, version, next_slot }
+    }
+
+    /// The first slot that never held a row.
+    pub fn next_slot(&self) -> u32 {
+        self.next_slot
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// How many rows.
@@ -73,8 +83,8 @@ impl FragmentSnapshot {
 /// A chunk that outlives the snapshot it came from.
 #[derive(Clone, Debug)]
 pub struct SharedChunk {
-    chunk: Arc<Chunk>,
-    first: RowId,
+    pub(crate) chunk: Arc<Chunk>,
+    pub(crate) first: RowId,
 }
 
 impl SharedChunk {

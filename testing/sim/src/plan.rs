@@ -105,6 +105,7 @@ fn durability(random: &mut Random) -> Durability {
         checkpoint_bytes_per_second: random.pick(&[0, 200_000, 20_000_000]),
         log_retention_us: random.pick(&[0, 0, 100_000, i64::MAX / 2]),
         events: None,
+        spool_chunks: 1,
     }
 }
 

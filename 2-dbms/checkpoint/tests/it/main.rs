@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod segments;
+
 use std::sync::Arc;
 
 use tuplix_checkpoint::{Header, Reader, Writer, file_name, list, remove, remove_unfinished};
@@ -9,7 +11,7 @@ use tuplix_machine::{Disk, Machine};
 use tuplix_storage::{Fragment, FragmentSchema};
 use tuplix_types::{Result, TypeId, Value, sqlstate};
 
-const HEADER: Header = Header { node_id: 7, epoch: 42, last_commit: 99, created_us: 5 };
+const HEADER: Header = Header { node_id: 7, epoch: 42, last_commit: 99, created_us: 5, has_segments: false };
 
 fn fragment(rows: i32) -> Fragment {
     let columns = vec![TypeId::INT4, TypeId::TEXT];

@@ -4,11 +4,14 @@
 //! transaction is in it by halves, and none that the log has later. Interactive transactions that have not committed live elsewhere, in
 //! their overlays, private catalogues and locks, of which a crash keeps nothing either. What is temporary is left out, as in the log.
 
-use tuplix_catalog::{Catalog, CatalogChange, Export};
+use std::collections::BTreeMap;
+
+use tuplix_catalog::{Catalog, CatalogChange, Distribution, Export, TableId};
 use tuplix_storage::FragmentSnapshot;
 use tuplix_types::{Result, SqlError};
 
 use crate::domain::Guard;
+use crate::history::{ColdList, Plan};
 use crate::node::{Node, Schema};
 use crate::services::TEMPORARY_SCHEMA;
 use crate::snapshot::Moment;
@@ -18,6 +21,8 @@ pub(super) struct CutTable {
     pub(super) id: u32,
     pub(super) columns: usize,
     pub(super) fragments: Vec<(u16, FragmentSnapshot)>,
+    /// Of a spooled table.
+    pub(super) spool: Option<Plan>,
 }
 
 /// What a checkpoint writes.
@@ -34,6 +39,8 @@ pub(super) struct Cut {
 /// What is taken under the latches.
 struct Held {
     snapshot: Moment,
+    /// Of spooled tables.
+    cold: BTreeMap<TableId, BTreeMap<u16, ColdList>>,
     last_commit: u64,
     at_us: i64,
     sequences: Vec<CatalogChange>,
@@ -53,13 +60,14 @@ impl Node {
             let last_commit = guards.iter().chain([&sequence_lane]).map(|guard| guard.last_commit).max();
             let snapshot = self.snapshot_under(&guards);
             Held {
+                cold: self.cold_under(&snapshot.schema().catalog, &guards),
                 sequences: sequences(snapshot.schema()),
                 snapshot,
                 last_commit: last_commit.unwrap_or(0),
                 at_us: self.machine().now_us(),
             }
         })?;
-        let Held { snapshot, last_commit, at_us, sequences } = held;
+        let Held { snapshot, mut cold, last_commit, at_us, sequences } = held;
         let (schema, mut rows) = snapshot.into_parts();
         let Export { next_oid, mut changes } =
             schema.catalog.export(|name| name.starts_with(TEMPORARY_SCHEMA));
@@ -68,14 +76,44 @@ impl Node {
             .map_err(|error| SqlError::internal(error.to_string()))?;
         let kept = permanent_tables(&schema.catalog).filter_map(|(id, columns)| {
             let fragments = rows.remove(&id)?;
-            Some(CutTable { id: id.0, columns, fragments })
+            let cold = cold.remove(&id);
+            let spool = cold.map(|cold| Plan { table: id.0, columns, cold });
+            Some(CutTable { id: id.0, columns, fragments, spool })
         });
         let tables = kept.collect();
         Ok(Cut { epoch, last_commit, at_us, catalog, tables })
     }
 }
 
-fn permanent_tables(catalog: &Catalog) -> impl Iterator<Item = (tuplix_catalog::TableId, usize)> {
+impl Node {
+    /// What has left memory of the spooled tables, under all latches.
+    fn cold_under(
+        &self,
+        catalog: &Catalog,
+        guards: &[Guard<'_>],
+    ) -> BTreeMap<TableId, BTreeMap<u16, ColdList>> {
+        let mut spooled = catalog.tables().filter(|table| table.spooled).peekable();
+        if spooled.peek().is_none() {
+            return BTreeMap::new();
+        }
+        let homes = self.homes();
+        let of = |table: TableId| -> BTreeMap<u16, ColdList> {
+            let Some(home) = homes.get(&table) else { return BTreeMap::new() };
+            let lists = (0..self.fragments_of(&home.distribution) as u16).filter_map(|bucket| {
+                let domain = match home.distribution {
+                    Distribution::Hash { .. } => self.domain_of_bucket(bucket),
+                    Distribution::Reference | Distribution::Local => home.domain,
+                };
+                let data = guards.get(domain.0 as usize)?.table(home.slot)?;
+                Some((bucket, data.cold(bucket)?.clone()))
+            });
+            lists.collect()
+        };
+        spooled.map(|table| (table.id, of(table.id))).collect()
+    }
+}
+
+fn permanent_tables(catalog: &Catalog) -> impl Iterator<Item = (TableId, usize)> {
     let tables = catalog.tables().filter(|table| table.view.is_none() && table.temporary.is_none());
     tables.map(|table| (table.id, table.columns.len()))
 }

@@ -4,7 +4,9 @@
 //! log since then are all there still. With one checkpoint alone the log is kept from its first epoch on, for the same reason
 //! (docs/adr/0008).
 
-use tuplix_checkpoint::Reader;
+use std::collections::BTreeMap;
+
+use tuplix_checkpoint::{Reader, SegmentName, SegmentRef, SpooledTable};
 use tuplix_machine::Disk;
 
 /// A checkpoint that is there.
@@ -29,6 +31,18 @@ pub(crate) fn known(disk: &dyn Disk, epochs: &[u64], damaged: &[u64], node_id: u
         Some(Kept { epoch: *epoch, at_us, rows: reader.rows(), bytes: reader.bytes() })
     });
     opened.collect()
+}
+
+/// Segments by name.
+pub(crate) type Segments = BTreeMap<SegmentName, SegmentRef>;
+
+/// The segments that checkpoints refer to.
+pub(crate) fn referred(disk: &dyn Disk, kept: &[Kept], node_id: u64) -> BTreeMap<u64, Segments> {
+    let of = |epoch: u64| -> Option<Segments> {
+        let tables = Reader::open(disk, epoch, Some(node_id)).and_then(|reader| reader.segments()).ok()?;
+        Some(tables.iter().flat_map(SpooledTable::named).collect())
+    };
+    kept.iter().filter_map(|kept| Some((kept.epoch, of(kept.epoch)?))).collect()
 }
 
 /// Which of the checkpoints, the newest first, stay, and up to which epoch the log may go. `horizon_us` is where the retention begins.

@@ -23,7 +23,7 @@ use tuplix_types::{Result, SqlError};
 
 use crate::node::Node;
 
-pub(crate) use keep::known;
+pub(crate) use keep::{known, referred};
 pub(crate) use status::{CheckpointStatus, SegmentStatus};
 pub(crate) use thread::Checkpointer;
 
@@ -39,6 +39,8 @@ pub struct Durability {
     pub checkpoint_bytes_per_second: u64,
     /// How far back the log reaches at least, with a checkpoint to begin from: a restore can go to any moment in it. In microseconds.
     pub log_retention_us: i64,
+    /// Full chunks of 512 rows that a spooled table must have before a checkpoint writes them to a segment.
+    pub spool_chunks: usize,
     /// Who is told of progress and of checkpoints.
     pub events: Option<Events>,
 }
@@ -49,6 +51,7 @@ impl Default for Durability {
             checkpoint_log_bytes: 512 << 20,
             checkpoint_bytes_per_second: 64 << 20,
             log_retention_us: 0,
+            spool_chunks: 64,
             events: None,
         }
     }

@@ -13,6 +13,8 @@ pub(crate) enum Cause {
     Request,
     /// The log had grown by as much as is configured.
     LogSize,
+    /// Spooled tables had too much of the memory.
+    Memory,
 }
 
 impl Cause {
@@ -20,6 +22,7 @@ impl Cause {
         match self {
             Cause::Request => "request",
             Cause::LogSize => "log size",
+            Cause::Memory => "memory",
         }
     }
 }

@@ -1,18 +1,20 @@
 //! The thread that makes checkpoints. It knows the node only while it takes a cut, so that it keeps none alive.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex};
+use tuplix_machine::{Disk, DiskResult, Event, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
-use super::keep::{self, Kept};
+use super::keep::{self, Kept, Segments};
 use super::status::{Cause, CheckpointStatus, Failed, History, Made, SegmentStatus, Writing};
-use super::write::{Pace, ending, write};
-use tuplix_checkpoint::disk_error;
+use super::write::{Pace, Target, Written, ending, write};
+use tuplix_checkpoint::{SegmentName, disk_error};
 
 use super::{CheckpointDone, Durability, NodeEvent};
+use crate::history;
 use crate::node::Node;
 
 thread_local! {
@@ -24,6 +26,7 @@ thread_local! {
 pub(crate) struct Checkpointer {
     machine: Machine,
     disk: Arc<dyn Disk>,
+    segments: Arc<dyn Disk>,
     node_id: u64,
     settings: Durability,
     state: Mutex<State>,
@@ -48,17 +51,21 @@ struct State {
     answer: Result<CheckpointDone>,
     /// Bytes of log after which the next checkpoint begins.
     due_at: u64,
+    /// Bytes of log before which spooled tables are no reason for another.
+    spool_from: u64,
     /// Checkpoints that are there, the newest first.
     kept: Vec<Kept>,
+    /// Which segments each of them refers to.
+    referred: BTreeMap<u64, Segments>,
 }
 
 impl Checkpointer {
     pub(crate) fn new(
         machine: &Machine,
-        disk: Arc<dyn Disk>,
+        (disk, segments): (Arc<dyn Disk>, Arc<dyn Disk>),
         node_id: u64,
         settings: &Durability,
-        kept: Vec<Kept>,
+        (kept, referred): (Vec<Kept>, BTreeMap<u64, Segments>),
         damaged: Vec<(u64, String)>,
         wake: Arc<Event>,
     ) -> Checkpointer {
@@ -67,11 +74,14 @@ impl Checkpointer {
             answered: 0,
             answer: Ok(CheckpointDone::default()),
             due_at: u64::MAX,
+            spool_from: 0,
             kept,
+            referred,
         };
         Checkpointer {
             machine: machine.clone(),
             disk,
+            segments,
             node_id,
             settings: settings.clone(),
             state: Mutex::new(machine, state),
@@ -99,7 +109,13 @@ impl Checkpointer {
 
     fn due_at(&self, node: &Node, bytes: u64) {
         self.state.lock().due_at = bytes;
-        node.log.alarm_at(bytes);
+        self.look_again(node, bytes);
+    }
+
+    /// Has the log wake the thread when a checkpoint is due, or when it is time to look at the memory of spooled tables.
+    fn look_again(&self, node: &Node, due_at: u64) {
+        let look = node.log.statistics().bytes.saturating_add(history::step(node));
+        node.log.alarm_at(due_at.min(look));
     }
 
     /// Asks for a checkpoint of everything committed by now and waits for it.
@@ -146,17 +162,24 @@ impl Checkpointer {
             }
             let Some(live) = node.upgrade() else { break };
             live.snapshots.relieve();
-            let (cause, serving) = {
+            let (cause, serving, due_at) = {
                 let state = self.state.lock();
                 let written = live.log.statistics().bytes;
                 let cause = if state.requested > state.answered {
                     Some(Cause::Request)
+                } else if written >= state.due_at {
+                    Some(Cause::LogSize)
                 } else {
-                    (written >= state.due_at).then_some(Cause::LogSize)
+                    (written >= state.spool_from && history::is_due(&live)).then_some(Cause::Memory)
                 };
-                (cause, state.requested)
+                (cause, state.requested, state.due_at)
             };
+            if cause == Some(Cause::Memory) {
+                // Whoever writes to spooled tables will wait for it soon.
+                self.hurry.store(true, Ordering::SeqCst);
+            }
             let Some(cause) = cause else {
+                self.look_again(&live, due_at);
                 drop(live);
                 self.wake.wait(seen, None);
                 continue;
@@ -165,6 +188,11 @@ impl Checkpointer {
             let writing = self.history.lock().writing.take();
             if let Err(error) = &outcome {
                 self.remember_failure(writing, cause, error);
+            }
+            if let Some(live) = node.upgrade() {
+                // What has to stay in memory is no reason for one checkpoint after the other.
+                let next = live.log.statistics().bytes.saturating_add(history::step(&live));
+                self.state.lock().spool_from = next;
             }
             self.answer(node, serving, outcome);
         }
@@ -220,13 +248,25 @@ impl Checkpointer {
             changed: &self.wake,
             started_ns,
         };
-        let written = write(self.disk.clone(), self.node_id, cut, &pace)?;
+        let target = Target {
+            checkpoints: &self.disk,
+            segments: &self.segments,
+            node_id: self.node_id,
+            least_chunks: self.settings.spool_chunks,
+        };
+        let Written { summary, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
+        self.state.lock().referred.insert(epoch, segments);
+        // The checkpoint is there: what cannot leave memory now does with the next one.
+        if let Err(error) = history::adopt(node, &*self.segments, self.node_id, spooled) {
+            self.tell(&NodeEvent::NotRemoved(error));
+        }
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
         self.history.lock().made.insert(epoch, Made { microseconds, cause });
-        let newest = Kept { epoch, at_us, rows: written.rows, bytes: written.bytes };
+        let newest = Kept { epoch, at_us, rows: summary.rows, bytes: summary.bytes };
         let all: Vec<Kept> = [newest].into_iter().chain(before).collect();
         let segments_removed = self.remove_unneeded(&all, node);
-        Ok(CheckpointDone { epoch, rows: written.rows, bytes: written.bytes, microseconds, segments_removed })
+        let bytes = summary.bytes + segment_bytes;
+        Ok(CheckpointDone { epoch, rows: summary.rows, bytes, microseconds, segments_removed })
     }
 
     /// Removes what is not kept any more, and says how many segments of the log. What cannot be removed is tried again next time.
@@ -238,7 +278,8 @@ impl Checkpointer {
         let remove = || {
             let mut go = tuplix_checkpoint::list(&*self.disk)?;
             go.retain(|epoch| !stay.iter().any(|kept| kept.epoch == *epoch));
-            tuplix_checkpoint::remove(&*self.disk, &go)
+            tuplix_checkpoint::remove(&*self.disk, &go)?;
+            self.remove_segments(&stay)
         };
         if let Err(error) = remove() {
             self.tell(&NodeEvent::NotRemoved(disk_error(&error)));
@@ -248,6 +289,28 @@ impl Checkpointer {
             self.tell(&NodeEvent::NotRemoved(error));
             0
         })
+    }
+
+    /// The segments that the newest checkpoint refers to.
+    pub(crate) fn segments_of_history(&self) -> Segments {
+        self.state.lock().referred.last_key_value().map(|(_, segments)| segments.clone()).unwrap_or_default()
+    }
+
+    /// Removes segments that no checkpoint refers to any more. Who still reads one has it open.
+    fn remove_segments(&self, stay: &[Kept]) -> DiskResult<()> {
+        let mut state = self.state.lock();
+        state.referred.retain(|epoch, _| stay.iter().any(|kept| kept.epoch == *epoch));
+        let needed: BTreeSet<SegmentName> =
+            state.referred.values().flat_map(Segments::keys).copied().collect();
+        drop(state);
+        let mut removed = false;
+        for name in tuplix_checkpoint::list_segments(&*self.segments)? {
+            if !needed.contains(&name) {
+                self.segments.remove(&tuplix_checkpoint::segment_file_name(name))?;
+                removed = true;
+            }
+        }
+        if removed { self.segments.sync_dir("") } else { Ok(()) }
     }
 
     fn answer(&self, node: &Weak<Node>, serving: u64, outcome: Result<CheckpointDone>) {

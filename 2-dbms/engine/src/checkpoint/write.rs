@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
-use tuplix_checkpoint::{Header, Summary, Writer};
+use tuplix_checkpoint::{Header, SpooledTable, Summary, Writer};
 use tuplix_machine::{Disk, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
+use super::keep::Segments;
+use crate::history::Spooled;
 use crate::snapshots::Snapshots;
 
 /// How fast, and who may interrupt.
@@ -57,33 +59,99 @@ pub(super) fn ending() -> SqlError {
     SqlError::new(sqlstate::ADMIN_SHUTDOWN, "the node is closing: the checkpoint was given up")
 }
 
-/// Writes the cut; each chunk is let go of as soon as it is written.
-pub(super) fn write(disk: Arc<dyn Disk>, node_id: u64, cut: Cut, pace: &Pace<'_>) -> Result<Summary> {
+/// Where a checkpoint is written to.
+pub(super) struct Target<'a> {
+    pub(super) checkpoints: &'a Arc<dyn Disk>,
+    pub(super) segments: &'a Arc<dyn Disk>,
+    pub(super) node_id: u64,
+    /// Full chunks of a table below which no segment is begun.
+    pub(super) least_chunks: usize,
+}
+
+/// A checkpoint that was written.
+pub(super) struct Written {
+    pub(super) summary: Summary,
+    /// What may leave memory now.
+    pub(super) spooled: Vec<Spooled>,
+    /// The segments that it refers to.
+    pub(super) segments: Segments,
+    /// Bytes of segments beside the checkpoint's own.
+    pub(super) segment_bytes: u64,
+}
+
+/// Writes the segments of the cut.
+fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec<Spooled>> {
+    let mut spooled: Vec<Spooled> = Vec::new();
+    for table in &cut.tables {
+        let Some(plan) = &table.spool else { continue };
+        let before: u64 = spooled.iter().map(Spooled::bytes).sum();
+        let mut keep_pace = |bytes| pace.keep(before + bytes);
+        let to = (pace.machine, target.segments, target.node_id);
+        match plan.write(to, cut.epoch, &table.fragments, target.least_chunks, &mut keep_pace) {
+            Ok(written) => spooled.extend(written),
+            Err(error) => {
+                let _ = tuplix_checkpoint::remove_unfinished_segments(&**target.segments);
+                remove_segments(&spooled, target);
+                return Err(error);
+            }
+        }
+    }
+    Ok(spooled)
+}
+
+/// Removes segments whose checkpoint came to nothing. What cannot be removed now goes after the next one.
+fn remove_segments(spooled: &[Spooled], target: &Target<'_>) {
+    for spooled in spooled {
+        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name()));
+    }
+}
+
+/// Writes the cut; each chunk is let go of as soon as it is written, those in segments when their rows have left memory.
+pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Written> {
+    let spooled = write_segments(&cut, target, pace)?;
+    let segment_bytes = spooled.iter().map(Spooled::bytes).sum();
     let Cut { epoch, last_commit, at_us, catalog, tables } = cut;
-    let header = Header { node_id, epoch, last_commit, created_us: at_us };
+    let of = |id: u32| spooled.iter().find(|spooled| spooled.table() == id);
+    let references = tables.iter().filter_map(|table| {
+        let plan = table.spool.as_ref()?;
+        Some(plan.reference(&table.fragments, of(table.id)))
+    });
+    let references: Vec<SpooledTable> = references.collect();
+    let has_segments = !references.is_empty();
+    let header = Header { node_id: target.node_id, epoch, last_commit, created_us: at_us, has_segments };
     let write = || -> Result<Summary> {
-        let created = Writer::create(pace.machine, disk.clone(), header);
+        let created = Writer::create(pace.machine, target.checkpoints.clone(), header);
         let mut writer = created.map_err(|error| disk_error(&error))?;
         writer.catalog(&catalog).map_err(|error| disk_error(&error))?;
+        if has_segments {
+            writer.segments(&references).map_err(|error| disk_error(&error))?;
+        }
         for table in tables {
+            let in_segment = of(table.id).is_some();
             for (bucket, fragment) in table.fragments {
                 for chunk in fragment.into_chunks() {
                     let view = chunk.view();
-                    if view.row_count() > 0 {
+                    if view.row_count() > 0 && !(in_segment && view.is_full()) {
                         let written = writer.chunk(table.id, bucket, table.columns, &view);
                         written.map_err(|error| disk_error(&error))?;
                     }
                     drop(chunk);
-                    pace.keep(writer.bytes())?;
+                    pace.keep(segment_bytes + writer.bytes())?;
                 }
             }
         }
         writer.finish().map_err(|error| disk_error(&error))
     };
-    let written = write();
-    if written.is_err() {
-        // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
-        let _ = tuplix_checkpoint::remove_unfinished(&*disk);
+    match write() {
+        Ok(summary) => {
+            let segments = references.iter().flat_map(SpooledTable::named).collect();
+            Ok(Written { summary, spooled, segments, segment_bytes })
+        }
+        Err(error) => {
+            // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
+            let _ = tuplix_checkpoint::remove_unfinished(&**target.checkpoints);
+            remove_segments(&spooled, target);
+            Err(error)
+        }
     }
-    written
 }

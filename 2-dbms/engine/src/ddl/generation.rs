@@ -21,6 +21,9 @@ impl Work<'_, '_> {
     /// # Errors
     /// 23505 when a new unique key does not hold.
     pub(crate) fn put_table(&mut self, table: TableDef) -> Run<()> {
+        if table.spooled {
+            crate::history::check_spooled(&table)?;
+        }
         let id = table.id;
         let Some(old) = self.catalog.table(id).cloned() else {
             self.fresh_table(&table, Vec::new())?;
@@ -85,6 +88,7 @@ impl Work<'_, '_> {
     /// # Errors
     /// What evaluating finds; 23502, 23505, 23514 when the new rows break a constraint.
     pub(crate) fn rewrite_table(&mut self, table: TableDef, program: &RowProgram) -> Run<()> {
+        crate::history::refuse_change(&table, "a change of the rows' shape")?;
         let Some(access) = self.access(table.id)? else { return self.put_table(table) };
         let count = self.tx.node.fragments_of(&table.distribution);
         let mut fragments: Fragments = std::iter::repeat_with(|| None).take(count).collect();
@@ -121,6 +125,7 @@ impl Work<'_, '_> {
         program: &RowProgram,
         each: &mut dyn FnMut(Vec<Value>) -> Run<()>,
     ) -> Run<()> {
+        crate::history::refuse_change(&access.table, "a new condition on all rows")?;
         let nested = self.tx.holds_latches();
         self.tx.require_all(access)?;
         let mut stack = FrameStack::default();

@@ -17,6 +17,7 @@ use super::compare::comparison_of;
 use super::cost::{Estimate, Method};
 use super::join::{HashJoin, Keep, LeftLoop, NestedLoop};
 use super::rows::{Filter, OneRow, RowsBox};
+use super::scan::SpooledScan;
 use super::walk::{self, Facts};
 
 /// The order that a query wants of one of its relations.
@@ -134,6 +135,9 @@ impl Builder<'_> {
                 let wished =
                     if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };
                 let (scan, ordered) = self.table_scan(*relation, *table, here, &wished)?;
+                if scan.access.table.spooled {
+                    return Ok((self.operator(SpooledScan { scan }), false));
+                }
                 Ok((self.operator(scan), ordered && wish.relation == Some(*relation)))
             }
             // One side of an outer join.

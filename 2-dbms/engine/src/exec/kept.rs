@@ -15,7 +15,7 @@ use super::builder::Builder;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, RowSet, State};
 use super::rows::{Next, Rows, RowsBox};
-use super::scan::TableScan;
+use super::scan::SpooledScan;
 use super::walk::{self, Node};
 use crate::stop::Run;
 
@@ -31,7 +31,7 @@ pub(crate) struct Kept {
 
 /// Fills a kept table.
 pub(crate) struct Keeper {
-    scan: TableScan,
+    scan: RowsBox,
     slots: Vec<usize>,
     state: usize,
 }
@@ -69,6 +69,10 @@ impl Builder<'_> {
         columns.iter().for_each(|column| self.needed.add(own, *column));
         let (scan, _) = self.table_scan(own, table, &[], &Wish::default())?;
         let slots = columns.iter().map(|column| self.column(own, *column)).collect::<Result<Vec<_>>>()?;
+        let scan: RowsBox = match scan.access.table.spooled {
+            true => Box::new(SpooledScan { scan }),
+            false => Box::new(scan),
+        };
         let state = self.state();
         let name = self.table(table)?.table.name.clone();
         for relation in relations {

@@ -22,7 +22,7 @@ use crate::transaction::RowRef;
 
 enum Step {
     Nothing,
-    Update(Change),
+    Update(Box<Change>),
     Delete(Option<Hooks>),
     Insert(Box<InsertRows>),
 }
@@ -80,7 +80,7 @@ impl Builder<'_> {
                 MergeChange::Update(assignments) => {
                     let change = self.change(merge.relation, &access, assignments, &checks)?;
                     saved.extend(change.first..change.first + change.len());
-                    Step::Update(change)
+                    Step::Update(Box::new(change))
                 }
                 MergeChange::Insert(insert) => {
                     let insert = self.insert_rows(insert)?;

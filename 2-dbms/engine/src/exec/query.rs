@@ -246,6 +246,7 @@ impl Builder<'_> {
                         self.name(*relation)
                     )));
                 };
+                crate::history::refuse_change(&access.table, "a lock on rows")?;
                 locks.push((row, access, locking.strength, locking.wait));
             }
         }

@@ -7,7 +7,7 @@ use tuplix_sql::plan::{Expr, ExprKind, RelationId};
 use tuplix_storage::{SimplePredicate, Test};
 use tuplix_types::{Result, TypeId};
 
-use super::access_path::{Choice, Indexes, Key, Keys, Wish, column_comparison, keys_of, plain_column};
+use super::access_path::{Choice, Indexes, Key, Keys, Path, Wish, column_comparison, keys_of, plain_column};
 use super::builder::Builder;
 use super::cost::{Estimate, Pricing};
 use super::scan::{Bucket, KeyPart, MAX_TESTS, RangeBound, TableScan, TestCode, Tests, Way, storage_tests};
@@ -29,7 +29,10 @@ impl Builder<'_> {
         let keys = keys_of(&access, relation, conditions, &indexes);
         self.tables.insert(relation, table);
         let pricing = Pricing { estimator: self.estimator(), relation, conditions };
-        let path = keys.choose(&access, &indexes, wish, &pricing);
+        let path = match access.table.spooled {
+            true => Path { choice: Choice::Scan, score: 0, ordered: false },
+            false => keys.choose(&access, &indexes, wish, &pricing),
+        };
         let explained = self.context.measure.is_some();
         let mut estimate = explained.then(|| {
             let path = (&path.choice, path.ordered);
@@ -266,6 +269,9 @@ impl Builder<'_> {
         bound: &BTreeSet<RelationId>,
     ) -> Result<Option<(Estimate, bool)>> {
         let access = self.table(table)?;
+        if access.table.spooled {
+            return Ok(None);
+        }
         let indexes = Indexes::of(self.context, access, relation, conditions)?;
         let keys = keys_of(access, relation, conditions, &indexes);
         let reads = |key: &Key<'_>| !Facts::of_expr(key.value).needed.relations().is_disjoint(bound);

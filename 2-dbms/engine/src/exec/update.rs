@@ -159,6 +159,7 @@ impl Builder<'_> {
         let From::Table { relation, table } = target else {
             return Err(SqlError::internal("a change of something that is no table"));
         };
+        crate::history::refuse_change(&self.table(*table)?.table, "UPDATE or DELETE of rows")?;
         self.relations.entry(*relation).or_default().row = Some(row);
         let mut conditions = Vec::new();
         filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));

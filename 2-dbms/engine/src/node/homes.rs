@@ -246,6 +246,12 @@ impl Node {
             }
             return Ok(());
         }
+        if let Some((table, column, before)) = crate::history::forgets(&change) {
+            if let Some(home) = self.homes().get(&table) {
+                crate::history::forget(self, home, column, before, &mut Alone);
+            }
+            return Ok(());
+        }
         let mut catalog = shared.catalog.clone();
         catalog.apply(change.clone());
         let mut slots = self.slots.lock();
@@ -337,6 +343,7 @@ impl Node {
         let clear = &mut |state: &mut DomainState| {
             if let Some(Some(table)) = state.tables.get_mut(home.slot as usize) {
                 table.fragments.iter_mut().flatten().for_each(|fragment| fragment.clear());
+                table.clear_cold();
             }
         };
         self.domains_of(home).into_iter().for_each(|domain| storage.with(domain, clear, self));

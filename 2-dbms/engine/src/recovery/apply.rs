@@ -124,7 +124,7 @@ pub(super) fn unreadable(what: &str) -> SqlError {
 }
 
 /// The domain of a table's bucket.
-pub(super) fn home(node: &Node, access: &TableAccess, bucket: u16) -> Domain {
+pub(crate) fn home(node: &Node, access: &TableAccess, bucket: u16) -> Domain {
     match access.placement {
         Placement::Local(domain) => domain,
         Placement::Reference => Domain::REFERENCE,

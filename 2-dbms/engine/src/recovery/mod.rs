@@ -14,6 +14,8 @@ mod parallel;
 mod progress;
 mod replay;
 
+pub(crate) use apply::home;
+
 use std::sync::Arc;
 
 use tuplix_checkpoint::Reader;
@@ -72,6 +74,7 @@ pub(crate) struct Recovered {
 pub(crate) struct Source<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) checkpoints: &'a dyn Disk,
+    pub(crate) segments: &'a dyn Disk,
     pub(crate) log: Arc<dyn Disk>,
     pub(crate) config: Config,
     pub(crate) shape: &'a Shape,
@@ -163,7 +166,9 @@ impl Source<'_> {
         let checkpoint = CheckpointRead { epoch, rows: reader.rows(), bytes: reader.bytes() };
         let last_commit = reader.header().last_commit;
         let node = Arc::new(self.empty()?);
+        let spooled = reader.segments()?;
         load::load(&node, reader, replay::threads(self.machine), self.events.clone())?;
+        crate::history::load(&node, self.segments, self.config.node_id, &spooled)?;
         Ok((node, checkpoint, last_commit))
     }
 

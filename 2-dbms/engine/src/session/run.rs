@@ -16,6 +16,9 @@ use crate::transaction::{Committed, PrivateCatalog, RestartCause, Start, Transac
 /// How long a commit waits for room in the log's buffer before it is refused.
 const LOG_ROOM_NS: u64 = 10_000_000_000;
 
+/// How often a statement waits for a checkpoint to make room before it is refused.
+const MADE_ROOM_MAX: u32 = 4;
+
 impl Session {
     pub(super) fn call_statement(
         &mut self,
@@ -115,6 +118,19 @@ impl Session {
     /// Runs it until it is not asked to restart, with code for the catalogue as it is then.
     #[cold]
     fn run_again(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        let outcome = self.run_until_done(statement, bound, arguments, out);
+        self.scratch.fetched.clear();
+        self.scratch.made_room = 0;
+        outcome
+    }
+
+    fn run_until_done(
         &mut self,
         statement: &Prepared,
         bound: &Bound,
@@ -251,11 +267,29 @@ impl Session {
                 self.node.log.wait_for_room(deadline)
             }
             RestartCause::Lock(holder) => self.wait_for_lock(holder),
+            RestartCause::Fetch(blocks) => {
+                for block in blocks {
+                    let read = block.read()?;
+                    self.scratch.fetched.push((block, read));
+                }
+                Ok(())
+            }
+            RestartCause::MemoryFull(error) => self.make_room(error),
             RestartCause::NeedsBlock => {
                 self.open_own_block();
                 Ok(())
             }
         }
+    }
+
+    /// Lets a checkpoint take rows of spooled tables out of memory, where that helps.
+    #[cold]
+    fn make_room(&mut self, error: SqlError) -> Result<()> {
+        self.scratch.made_room += 1;
+        if self.scratch.made_room > MADE_ROOM_MAX || !crate::history::can_spool(&self.node) {
+            return Err(error);
+        }
+        self.node.checkpoint().map(|_| ())
     }
 
     pub(super) fn wait_for_lock(&mut self, holder: TransactionId) -> Result<()> {

@@ -76,7 +76,7 @@ impl Live {
     pub(crate) fn size(&self, access: &TableAccess) -> Option<Size> {
         let mut size = Size::default();
         let seen = self.visit(access, &mut |fragment| {
-            size.rows += fragment.row_count() as u64;
+            size.rows += fragment.row_count() as u64 + fragment.rows_elsewhere();
             size.changes += fragment.version();
         });
         let mut tables = self.tables.lock();

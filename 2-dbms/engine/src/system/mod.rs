@@ -162,6 +162,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "parameters") => information_routines::parameters,
         ("tuplix", "tables") => own::tables,
         ("tuplix", "buckets") => own::buckets,
+        ("tuplix", "history") => own::history,
         ("tuplix", "log") => own::log,
         ("tuplix", "log_segments") => own::log_segments,
         ("tuplix", "checkpoints") => own::checkpoints,

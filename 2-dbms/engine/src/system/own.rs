@@ -31,6 +31,7 @@ fn table_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Ro
         ("distribution_column", column),
         ("row_bytes", int(memory.used().saturating_sub(memory.index_bytes()))),
         ("index_bytes", int(memory.index_bytes())),
+        ("spooled", Value::Bool(table.spooled)),
     ])
 }
 
@@ -50,6 +51,23 @@ pub(crate) fn memory(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ("snapshot_bytes", int(memory.held())),
         ("snapshot_limit_bytes", bound(snapshots.limit())),
     ])]
+}
+
+/// `tuplix.history`: the files in which rows of spooled tables lie, as of the newest checkpoint.
+pub(crate) fn history(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let checkpointer = view.services.node.checkpointer.as_ref();
+    let segments = checkpointer.map(|checkpointer| checkpointer.segments_of_history()).unwrap_or_default();
+    let row = |(name, segment): (tuplix_checkpoint::SegmentName, tuplix_checkpoint::SegmentRef)| {
+        let table = view.catalog().table(tuplix_catalog::TableId(name.table))?;
+        Some(relation.row(&[
+            ("schema", text(&table.schema)),
+            ("name", text(&table.name)),
+            ("epoch", int(segment.epoch)),
+            ("rows", int(segment.rows)),
+            ("bytes", int(segment.bytes)),
+        ]))
+    };
+    segments.into_iter().filter_map(row).collect()
 }
 
 /// `tuplix.buckets`

@@ -315,6 +315,14 @@ impl<'n> Transaction<'n> {
             let emptied = |id: &TableId| {
                 schema.catalog.table(*id).is_some_and(|table| table.temporary == Some(OnCommit::Delete))
             };
+            for entry in &catalog.entries {
+                let Entry::Change(change) = entry else { continue };
+                if let Some((table, column, before)) = crate::history::forgets(change)
+                    && let Some(home) = homes.get(&table)
+                {
+                    crate::history::forget(self.node, home, column, before, &mut Latched(&mut self.held));
+                }
+            }
             for (id, home) in catalog.made.iter().filter(|(id, home)| homes.get(id) == Some(home)) {
                 if emptied(id) {
                     self.node.clear(home, &mut Latched(&mut self.held));

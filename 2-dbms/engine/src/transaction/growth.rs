@@ -2,10 +2,10 @@
 
 use tuplix_types::{SqlError, Value, sqlstate};
 
-use super::{RowRef, Transaction};
+use super::{RestartCause, RowRef, Transaction};
 use crate::layout::TableAccess;
 use crate::node::Node;
-use crate::stop::Run;
+use crate::stop::{Run, Stop};
 
 impl Transaction<'_> {
     /// Refuses a row that would take more memory than its fragment has, once the limit is reached. A row of an interactive
@@ -15,7 +15,7 @@ impl Transaction<'_> {
     /// 53200
     #[cold]
     pub(super) fn refuse_grown(
-        &self,
+        &mut self,
         held: u16,
         access: &TableAccess,
         bucket: u16,
@@ -25,7 +25,15 @@ impl Transaction<'_> {
         if !self.is_interactive() && fragment.is_some_and(|fragment| !fragment.grows_with(values)) {
             return Ok(());
         }
-        refuse_growth(self.node)
+        match refuse_growth(self.node) {
+            // Whoever runs this asks whether history can leave memory first.
+            Err(Stop::Error(error)) => {
+                let stop = self.restart_with(&[]);
+                self.cause = RestartCause::MemoryFull(error);
+                Err(stop)
+            }
+            other => other,
+        }
     }
 
     /// As [`Transaction::refuse_grown`], of changes of a row.

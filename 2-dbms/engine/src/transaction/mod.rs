@@ -16,6 +16,7 @@ mod change;
 mod commit;
 mod generation;
 mod growth;
+mod history;
 mod interactive;
 mod read;
 
@@ -23,10 +24,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use tuplix_checkpoint::SegmentBlock;
 use tuplix_storage::{BATCH_ROWS, RowId};
 use tuplix_types::{SqlError, Value, sqlstate};
 
 use crate::domain::{DomainState, Guard};
+use crate::history::BlockId;
 use crate::layout::{Domain, Placement, TableAccess};
 use crate::lock_table::TransactionId;
 use crate::node::Node;
@@ -94,6 +97,10 @@ pub struct Scratch {
     key: Vec<Value>,
     /// Rows that an index gave.
     rows: Vec<RowId>,
+    /// Blocks of history that a statement had to be restarted for.
+    pub fetched: Vec<(BlockId, SegmentBlock)>,
+    /// How often the statement has waited for room in memory.
+    pub made_room: u32,
 }
 
 /// One thing to undo in place.
@@ -125,6 +132,10 @@ pub enum RestartCause {
     LogFull,
     /// A one-shot met what only an interactive transaction can do.
     NeedsBlock,
+    /// Blocks of history are needed under a latch.
+    Fetch(Vec<BlockId>),
+    /// The limit on memory is reached, which a checkpoint may help.
+    MemoryFull(SqlError),
 }
 
 /// One run. See the module.
@@ -694,6 +705,11 @@ pub(crate) fn bucket_of_value(access: &TableAccess, value: &Value) -> u16 {
     }
 }
 
+/// The types of a table's columns, as storage has them.
+pub(crate) fn storage_types(table: &tuplix_catalog::TableDef) -> Vec<tuplix_types::TypeId> {
+    table.columns.iter().map(|column| column.ty).collect()
+}
+
 /// The schema of the fragments of a table.
 pub(crate) fn fragment_schema(
     table: &tuplix_catalog::TableDef,
@@ -702,7 +718,9 @@ pub(crate) fn fragment_schema(
 ) -> Arc<tuplix_storage::FragmentSchema> {
     use tuplix_catalog::IndexMethod;
     use tuplix_storage::{FragmentSchema, IndexColumn, IndexSchema};
-    let indexes = table.indexes.iter().enumerate().map(|(number, index)| {
+    // Rows of a spooled table are found by the bounds of blocks, in memory by looking at them all.
+    let kept = if table.spooled { &[][..] } else { &table.indexes[..] };
+    let indexes = kept.iter().enumerate().map(|(number, index)| {
         let columns: Vec<IndexColumn> = index
             .columns
             .iter()
@@ -725,7 +743,7 @@ pub(crate) fn fragment_schema(
         Arc::new(schema)
     });
     Arc::new(FragmentSchema {
-        columns: table.columns.iter().map(|column| column.ty).collect(),
+        columns: storage_types(table),
         indexes: indexes.collect(),
         memory: node.memory_of(table.id),
     })

@@ -4,6 +4,7 @@
 
 mod admission;
 mod foreign_keys;
+mod history;
 mod memory;
 mod migrations;
 mod sequences;

@@ -6,6 +6,9 @@ pub(crate) const SYMBOLS: &[&str] = &[
     "create_distributed_table",
     "create_reference_table",
     "create_distributed_function",
+    // history
+    "spool_table",
+    "forget_spooled",
     // checks
     "tuplix_damaged_indexes",
     // rows made of JSON: the executor's

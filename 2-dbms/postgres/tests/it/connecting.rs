@@ -97,6 +97,23 @@ fn a_plain_server_gets_the_functions_of_citus() {
 }
 
 #[test]
+fn every_server_gets_the_functions_of_history() {
+    let mut session = session("history");
+    server().install_shims().unwrap();
+    session
+        .execute(
+            "CREATE TABLE past (id int, at timestamptz); SELECT spool_table('past');
+             INSERT INTO past VALUES (1, '2026-01-01'), (2, '2026-02-01');
+             SELECT forget_spooled('past', 'at', '2026-01-15'); CREATE TABLE k (id int PRIMARY KEY)",
+        )
+        .unwrap();
+    let results = session.execute("SELECT id FROM past").unwrap();
+    let rows = &results[0];
+    assert_eq!(rows.iter().map(|row| row[0].as_i64()).collect::<Vec<_>>(), [Some(2)]);
+    assert_eq!(session.execute("SELECT spool_table('k')").unwrap_err().sqlstate().as_str(), "0A000");
+}
+
+#[test]
 fn who_may_not_make_functions_connects_all_the_same() {
     let cluster = PostgresCluster::start().unwrap();
     let admin = Server::connect(&cluster.url()).unwrap();

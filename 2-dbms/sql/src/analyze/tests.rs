@@ -64,6 +64,10 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         foreign_keys: Vec::new(),
         triggers: Vec::new(),
         temporary: None,
+        options: Vec::new(),
+        keys_off: false,
+        materialized: None,
+        spooled: false,
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {

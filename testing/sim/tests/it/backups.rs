@@ -19,6 +19,7 @@ fn options(directory: &Path) -> Options {
         durability: Durability {
             checkpoint_log_bytes: 20_000,
             log_retention_us: 3_600_000_000,
+            spool_chunks: 1,
             ..Durability::default()
         },
         ..Options::default()
@@ -41,6 +42,11 @@ fn rows(directory: &Path) -> i64 {
     let rows = session.query("SELECT count(*), coalesce(max(a), 0) FROM t", &[]).unwrap();
     let value = |column| rows.get(0, column).unwrap().as_i64().unwrap();
     assert_eq!(value(0), value(1), "rows are missing in between");
+    let spooled = "SELECT count(*) FROM pg_class WHERE relname = 'h'";
+    if session.query(spooled, &[]).unwrap().get(0, 0).unwrap().as_i64() == Some(1) {
+        let history = session.query("SELECT count(*), coalesce(max(a), 0) FROM h", &[]).unwrap();
+        assert_eq!(history.get(0, 0), history.get(0, 1), "history is missing");
+    }
     value(0)
 }
 
@@ -67,12 +73,19 @@ fn a_backup_of_a_working_node_has_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let node = Tuplix::open_with(&options(&data)).unwrap();
-    session(&node).execute("CREATE TABLE t (a bigint PRIMARY KEY, b text)").unwrap();
+    session(&node)
+        .execute(
+            "CREATE TABLE t (a bigint PRIMARY KEY, b text);
+             CREATE TABLE h (a bigint, b text); SELECT spool_table('h')",
+        )
+        .unwrap();
     let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
     let writer = writer(&node, &stop, &acknowledged);
     for round in 0..6 {
         let scope = if round % 2 == 0 { Scope::Newest } else { Scope::Kept };
         let wanted = acknowledged.load(Ordering::SeqCst) + 40;
+        let more = "INSERT INTO h SELECT n + i, 'history' FROM (SELECT count(*) FROM h) c(n), generate_series(1, 600) i";
+        session(&node).execute(more).unwrap();
         while acknowledged.load(Ordering::SeqCst) < wanted {
             std::thread::yield_now();
         }

@@ -10,6 +10,8 @@ use tuplix_machine::{DiskImage, Faults, Outcome, Simulation};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
+/// Rows of history that come with each checkpoint.
+const HISTORY: i64 = 520;
 
 /// What is known outside of the machine.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,7 @@ fn open(machine: &Machine, retention_us: i64) -> Result<Tuplix> {
         durability: Durability {
             checkpoint_log_bytes: 0,
             log_retention_us: retention_us,
+            spool_chunks: 1,
             ..Durability::default()
         },
         machine: Some(machine.clone()),
@@ -55,6 +58,8 @@ fn load(machine: &Machine, known: &Shared) -> Result<()> {
     session.execute(
         "CREATE TABLE IF NOT EXISTS t (a bigint PRIMARY KEY, b text);
          CREATE TABLE IF NOT EXISTS d (p int, a bigint, PRIMARY KEY (p, a));
+         CREATE TABLE IF NOT EXISTS h (a bigint, b text);
+         SELECT spool_table('h');
          CREATE SEQUENCE IF NOT EXISTS s;
          CREATE TEMPORARY TABLE scratch (a int); INSERT INTO scratch VALUES (1)",
     )?;
@@ -75,6 +80,12 @@ fn load(machine: &Machine, known: &Shared) -> Result<()> {
         known.lock().unwrap().acknowledged.insert(id);
         let drawn = integers(&mut session, "SELECT nextval('s')")?;
         known.lock().unwrap().drawn.extend(drawn);
+        if id % 4 == 0 {
+            // More than a chunk: it leaves memory.
+            session.execute(&format!(
+                "INSERT INTO h SELECT {id} * 1000 + i, 'h' || i FROM generate_series(1, {HISTORY}) i"
+            ))?;
+        }
         if id % 2 == 0 {
             // One that fails is no reason to stop.
             if let Err(error) = session.execute("CHECKPOINT") {
@@ -149,6 +160,14 @@ fn look(machine: &Machine, known: &Shared) -> Result<()> {
         if both != there {
             wrong(format!("a transaction is there by halves: {there:?} and {both:?}"));
         }
+        let history = integers(&mut session, "SELECT a FROM h ORDER BY a")?;
+        let batches: BTreeSet<i64> = history.iter().map(|a| a / 1000).collect();
+        let whole =
+            batches.iter().flat_map(|id| (1..=HISTORY).map(move |i| id * 1000 + i)).collect::<Vec<_>>();
+        let closed = there.iter().filter(|id| **id % 4 == 0 && there.contains(&(**id + 1)));
+        if history != whole || closed.clone().any(|id| !batches.contains(id)) {
+            wrong(format!("h has {} rows, batches {batches:?} of {there:?}", history.len()));
+        }
         let next = integers(&mut session, "SELECT nextval('s')")?;
         if known_now.drawn.contains(&next[0]) {
             wrong(format!("value {next:?} of the sequence is given twice"));
@@ -209,7 +228,7 @@ fn every_disk_operation_fails_once() {
 fn the_disk_fills_up_at_every_size() {
     let full = |kilobytes: u64| Faults { capacity: Some(kilobytes << 10), ..Faults::none() };
     let mut errors = 0;
-    for kilobytes in 1..64 {
+    for kilobytes in (1..64).map(|step| 4 * step) {
         let known = Shared::default();
         let outcome = simulate(kilobytes, full(kilobytes), &known);
         errors += u64::from(known.lock().unwrap().error.is_some());

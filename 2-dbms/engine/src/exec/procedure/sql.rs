@@ -37,7 +37,7 @@ enum SqlKind {
     Ddl(Box<Ddl>),
     /// CREATE TABLE AS of a query that may read variables.
     CreateTableAs {
-        create: CreateTableAs,
+        create: Box<CreateTableAs>,
         query: QueryCode,
     },
 }
@@ -346,7 +346,7 @@ impl Body<'_, '_> {
                     let facts = Facts::of_query(&create.query);
                     let compile = |builder: &mut super::Builder<'_>| builder.query(&create.query);
                     let (query, first, count) = self.builder.statement(&create.relations, &facts, compile)?;
-                    let code = SqlKind::CreateTableAs { create: create.clone(), query };
+                    let code = SqlKind::CreateTableAs { create: Box::new(create.clone()), query };
                     return Ok(Sql { code, states: (first, count), text, tag: Tag::Select });
                 }
                 let code = SqlKind::Ddl(ddl.clone());

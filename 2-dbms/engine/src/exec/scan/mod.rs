@@ -3,6 +3,7 @@
 mod first;
 mod one;
 mod range;
+mod spooled;
 mod unique;
 
 use arrayvec::ArrayVec;
@@ -10,6 +11,7 @@ use tuplix_storage::{ChunkView, Comparison, RowBits, SimplePredicate, Test};
 use tuplix_types::{TypeId, Value};
 
 pub(crate) use one::Compared;
+pub(crate) use spooled::SpooledScan;
 pub(crate) use unique::are_integers;
 
 use super::code::{Code, TestFn};
@@ -363,6 +365,17 @@ impl TableScan {
         }
         exec.read_row(row, &self.columns);
         self.accept(exec, row)
+    }
+
+    /// As [`TableScan::accept`], of a row that lies in no fragment.
+    fn accept_values(&self, exec: &mut Exec<'_, '_>) -> Run<bool> {
+        if let Some(slot) = self.present {
+            exec.set(slot, Value::Bool(true));
+        }
+        match &self.filter {
+            Some(filter) => filter(exec),
+            None => Ok(true),
+        }
     }
 
     /// As [`TableScan::take`], of a row whose columns are in their slots.

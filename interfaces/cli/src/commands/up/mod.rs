@@ -247,6 +247,7 @@ fn open(up: &Up, directory: &Path, checkpoints: &Arc<Checkpoints>) -> anyhow::Re
                 counted.take(event);
                 report(event);
             })),
+            ..Durability::default()
         },
         memory: up.memory.map(i64::unsigned_abs),
         waiting_max: up.waiting_calls,

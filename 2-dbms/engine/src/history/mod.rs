@@ -1,0 +1,126 @@
+//! History: rows of spooled tables that have left memory (docs/adr/0009).
+//!
+//! A spooled table only grows. A checkpoint writes its full chunks to a segment; once the checkpoint is there, they leave memory, and the
+//! bucket's list of [`ColdPart`]s, which lies beside its fragment under the same latch, names their blocks. So the rows that a reader
+//! sees are always those of the list and those of the fragment, whichever moment it looks at both.
+//!
+//! ```text
+//! spool    a checkpoint writes full chunks; afterwards they leave memory
+//! load     a start finds the lists in its checkpoint
+//! forget   whole blocks that are old enough go
+//! declare  spool_table: what a table must be like
+//! ```
+
+mod declare;
+mod forget;
+mod load;
+mod pressure;
+mod spool;
+
+use std::sync::Arc;
+
+use tuplix_checkpoint::{BlockInfo, Segment, SegmentBlock, SegmentName, SegmentRef};
+use tuplix_types::{Result, SqlError};
+
+pub(crate) use declare::{check_spooled, refuse_change, spool_table};
+pub(crate) use forget::{forget, forget_spooled, forgets};
+pub(crate) use load::load;
+pub(crate) use pressure::{can_spool, is_due, step};
+pub(crate) use spool::{Plan, Spooled, adopt};
+
+/// The folder of segments in the data directory.
+pub(crate) const SEGMENTS: &str = "history";
+
+/// A segment that rows of a table are in.
+#[derive(Debug)]
+pub(crate) struct ColdSegment {
+    /// As checkpoints name it.
+    pub(crate) reference: SegmentRef,
+    /// A damaged one says so to whoever reads it; everything else goes on.
+    opened: std::result::Result<Segment, SqlError>,
+}
+
+impl ColdSegment {
+    /// Opens the segment that a checkpoint refers to.
+    pub(crate) fn open(
+        disk: &dyn tuplix_machine::Disk,
+        name: SegmentName,
+        node_id: u64,
+        reference: SegmentRef,
+    ) -> ColdSegment {
+        let opened = Segment::open(disk, name, node_id).and_then(|segment| {
+            if segment.reference() == reference {
+                return Ok(segment);
+            }
+            let message = format!(
+                "segment \"{}\" is damaged at byte 0: it is not the one that the checkpoint refers to",
+                segment.path()
+            );
+            Err(SqlError::new(tuplix_types::sqlstate::DATA_CORRUPTED, message))
+        });
+        ColdSegment { reference, opened }
+    }
+
+    /// The segment.
+    ///
+    /// # Errors
+    /// What was wrong with it when it was opened.
+    pub(crate) fn segment(&self) -> Result<&Segment> {
+        self.opened.as_ref().map_err(Clone::clone)
+    }
+
+    /// What its footer says of a block; `None` of a damaged one.
+    pub(crate) fn info(&self, block: u32) -> Option<&BlockInfo> {
+        self.opened.as_ref().ok()?.blocks().get(block as usize)
+    }
+}
+
+/// Blocks of a segment that are a bucket's.
+#[derive(Clone, Debug)]
+pub(crate) struct ColdPart {
+    /// Where.
+    pub(crate) segment: Arc<ColdSegment>,
+    /// The first block.
+    pub(crate) first: u32,
+    /// How many.
+    pub(crate) blocks: u32,
+}
+
+impl ColdPart {
+    /// Whether it is the same, or was when it was shorter.
+    pub(crate) fn continues(&self, before: &ColdPart) -> bool {
+        Arc::ptr_eq(&self.segment, &before.segment)
+            && self.first == before.first
+            && self.blocks >= before.blocks
+    }
+
+    /// Its rows.
+    pub(crate) fn rows(&self) -> u64 {
+        let blocks = self.first..self.first + self.blocks;
+        blocks.filter_map(|block| self.segment.info(block)).map(|info| u64::from(info.rows)).sum()
+    }
+}
+
+/// What has left memory of a bucket's rows, the oldest first.
+pub(crate) type ColdList = Arc<[ColdPart]>;
+
+/// A block of a segment.
+#[derive(Clone, Debug)]
+pub struct BlockId {
+    pub(crate) segment: Arc<ColdSegment>,
+    pub(crate) number: u32,
+}
+
+impl BlockId {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// XX001 when it is damaged, 58030 when the disk fails.
+    pub(crate) fn read(&self) -> Result<SegmentBlock> {
+        self.segment.segment()?.read(self.number)
+    }
+
+    pub(crate) fn is(&self, other: &BlockId) -> bool {
+        self.number == other.number && Arc::ptr_eq(&self.segment, &other.segment)
+    }
+}
