@@ -68,7 +68,6 @@ impl Shell {
         let mut error = None;
         let mut link = self.link.borrow_mut();
         let client = link.client()?;
-        self.interrupts.forget();
         self.interrupts.runs(client.cancel_key().clone());
         let answered = client.query_with(sql, parameters, &mut |answer| {
             match answer {

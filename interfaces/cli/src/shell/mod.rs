@@ -212,6 +212,8 @@ impl Shell {
     }
 
     fn piece(&mut self, piece: Piece, scanner: &mut Scanner, input: &mut dyn Input) -> anyhow::Result<Flow> {
+        // Once for each thing that is typed: \watch runs many statements, and Ctrl-C between two of them ends it too.
+        self.interrupts.forget();
         match piece {
             Piece::Statement(text, line) => {
                 let (done, lines) = self.run_statement(&text, line, input)?;
@@ -300,7 +302,6 @@ impl Shell {
         }
         let started = self.machine.monotonic_ns();
         self.place.changed.set(true);
-        self.interrupts.forget();
         let out = output(self.redirected.as_ref(), self.interactive.then_some(&self.interrupts));
         let file = self.file.as_ref().map(|file| file.display().to_string());
         let mut screen = Screen::new(self.style.render(), out).of(text, line, file);

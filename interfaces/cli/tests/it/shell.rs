@@ -16,7 +16,7 @@ const SCHEMA: &str = "
 ";
 
 fn terminal(data: &std::path::Path) -> Terminal {
-    let mut terminal = Terminal::tuplix("sql", data, &data.join("history"));
+    let mut terminal = Terminal::tuplix("sql", data, &data.join("typed"));
     terminal.reads("tuplix=# ");
     terminal
 }
@@ -49,7 +49,7 @@ fn a_person_types_statements() {
     shell.reads("tuplix=# ");
     shell.types("\\q\n");
     assert_eq!(shell.ends(), Some(0));
-    let history = std::fs::read_to_string(data.path().join("history")).unwrap();
+    let history = std::fs::read_to_string(data.path().join("typed")).unwrap();
     assert!(history.contains("balance FROM account ORDER BY id;"), "{history}");
 }
 

@@ -226,7 +226,7 @@ async fn system_tables_describe_themselves() {
     let own = server.psql(&["-At", "-c", r"\dv tuplix.*"]);
     assert_eq!(
         own,
-        "tuplix|buckets|view|postgres\ntuplix|checkpoints|view|postgres\ntuplix|log|view|postgres\ntuplix|log_segments|view|postgres\ntuplix|memory|view|postgres\ntuplix|plans|view|postgres\ntuplix|tables|view|postgres\n"
+        "tuplix|buckets|view|postgres\ntuplix|checkpoints|view|postgres\ntuplix|history|view|postgres\ntuplix|log|view|postgres\ntuplix|log_segments|view|postgres\ntuplix|memory|view|postgres\ntuplix|plans|view|postgres\ntuplix|tables|view|postgres\n"
     );
     let schemas = server.psql(&["-At", "-c", r"\dn"]);
     assert_eq!(schemas, "public|postgres\ntuplix|postgres\n");
