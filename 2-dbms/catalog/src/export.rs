@@ -33,9 +33,15 @@ impl Catalog {
             specials: _,
             comments,
             statistics,
+            roles,
+            role_settings,
         } = self;
         let mut changes = Vec::new();
         let initial = Catalog::new();
+        // First: everything else belongs to them.
+        let changed = roles.values().filter(|role| initial.roles.get(&role.id) != Some(role));
+        changes.extend(changed.map(|role| CatalogChange::PutRole(role.as_ref().clone())));
+        changes.extend(role_settings.values().map(|all| CatalogChange::PutRoleSettings(all.as_ref().clone())));
         let gone = initial.schemas.keys().filter(|name| !schemas.contains_key(*name));
         changes.extend(gone.map(|name| CatalogChange::DropSchema(name.clone())));
         let known = |schema: &SchemaDef| initial.schemas.get(&schema.name) == Some(schema);

@@ -8,6 +8,7 @@
 mod export;
 mod objects;
 mod relationships;
+mod roles;
 mod sequence;
 mod special;
 mod statistics;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use export::Export;
 pub use objects::*;
 pub use relationships::*;
+pub use roles::*;
 pub use sequence::*;
 pub use special::SPECIAL_FUNCTIONS_MAX;
 use special::Specials;
@@ -44,6 +46,8 @@ pub struct Catalog {
     specials: Arc<Specials>,
     comments: BTreeMap<Described, Arc<str>>,
     statistics: BTreeMap<TableId, Arc<TableStatistics>>,
+    roles: BTreeMap<RoleId, Arc<RoleDef>>,
+    role_settings: BTreeMap<(RoleId, bool), Arc<RoleSettings>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -101,6 +105,12 @@ pub enum CatalogChange {
         /// Of no row that goes is the column at this moment or after it.
         before: i64,
     },
+    /// A role was created or changed: attributes, password, memberships.
+    PutRole(RoleDef),
+    /// A role was dropped; nobody is a member of it any more.
+    DropRole(RoleId),
+    /// The settings that sessions begin with are these now.
+    PutRoleSettings(RoleSettings),
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -120,6 +130,8 @@ pub const CLASS_RELATION: u32 = 1259;
 pub const CLASS_CONSTRAINT: u32 = 2606;
 /// `pg_database`
 pub const CLASS_DATABASE: u32 = 1262;
+/// `pg_authid`
+pub const CLASS_ROLE: u32 = 1260;
 /// `pg_trigger`
 pub const CLASS_TRIGGER: u32 = 2620;
 /// `pg_type`
@@ -173,6 +185,8 @@ impl Catalog {
             specials: Arc::new(Specials::new(1)),
             comments: BTreeMap::new(),
             statistics: BTreeMap::new(),
+            roles: BTreeMap::from([(RoleId::BOOTSTRAP, Arc::new(RoleDef::bootstrap()))]),
+            role_settings: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -255,6 +269,9 @@ impl Catalog {
             CatalogChange::Comment { about, text: None } => {
                 self.comments.remove(&about);
             }
+            CatalogChange::PutRole(role) => self.put_role(role),
+            CatalogChange::DropRole(id) => self.drop_role(id),
+            CatalogChange::PutRoleSettings(settings) => self.put_role_settings(settings),
         }
     }
 
