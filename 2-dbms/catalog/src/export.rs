@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{CLASS_RELATION, Catalog, CatalogChange, SchemaDef};
+use crate::{
+    CLASS_RELATION, CLASS_SCHEMA, Catalog, CatalogChange, DefaultRights, SchemaDef, SequenceId,
+};
 
 /// A catalogue in a checkpoint.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -35,6 +37,8 @@ impl Catalog {
             statistics,
             roles,
             role_settings,
+            rights,
+            default_rights,
         } = self;
         let mut changes = Vec::new();
         let initial = Catalog::new();
@@ -70,6 +74,20 @@ impl Catalog {
         changes.extend(kept.map(|(about, text)| {
             let text: &Arc<str> = text;
             CatalogChange::Comment { about: *about, text: Some(text.to_string()) }
+        }));
+        let kept = rights.values().filter(|rights| {
+            let on = rights.on;
+            let schema = schemas.values().find(|schema| on.class == CLASS_SCHEMA && schema.oid == on.object);
+            let sequence = sequences.get(&SequenceId(on.object)).filter(|_| on.class == CLASS_RELATION);
+            let of_temporary = schema.is_some_and(|schema| is_temporary(&schema.name))
+                || sequence.is_some_and(|sequence| is_temporary(&sequence.schema))
+                || (on.class == CLASS_RELATION && temporary.contains(&on.object));
+            !of_temporary
+        });
+        changes.extend(kept.map(|rights| CatalogChange::PutRights(rights.as_ref().clone())));
+        changes.extend(default_rights.iter().map(|((role, schema, kind), acl)| {
+            let (role, schema, kind, acl) = (*role, *schema, *kind, Some(acl.clone()));
+            CatalogChange::PutDefaultRights(DefaultRights { role, schema, kind, acl })
         }));
         Export { next_oid: *next_oid, changes }
     }

@@ -7,7 +7,9 @@
 
 mod export;
 mod objects;
+mod policies;
 mod relationships;
+mod rights;
 mod roles;
 mod sequence;
 mod special;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 
 pub use export::Export;
 pub use objects::*;
+pub use policies::*;
 pub use relationships::*;
+pub use rights::*;
 pub use roles::*;
 pub use sequence::*;
 pub use special::SPECIAL_FUNCTIONS_MAX;
@@ -48,6 +52,8 @@ pub struct Catalog {
     statistics: BTreeMap<TableId, Arc<TableStatistics>>,
     roles: BTreeMap<RoleId, Arc<RoleDef>>,
     role_settings: BTreeMap<(RoleId, bool), Arc<RoleSettings>>,
+    rights: BTreeMap<Owned, Arc<Rights>>,
+    default_rights: BTreeMap<(RoleId, Option<u32>, RightsKind), Acl>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -111,6 +117,10 @@ pub enum CatalogChange {
     DropRole(RoleId),
     /// The settings that sessions begin with are these now.
     PutRoleSettings(RoleSettings),
+    /// An object has these rights now.
+    PutRights(Rights),
+    /// Objects to come have these rights.
+    PutDefaultRights(DefaultRights),
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -187,6 +197,8 @@ impl Catalog {
             statistics: BTreeMap::new(),
             roles: BTreeMap::from([(RoleId::BOOTSTRAP, Arc::new(RoleDef::bootstrap()))]),
             role_settings: BTreeMap::new(),
+            rights: BTreeMap::new(),
+            default_rights: BTreeMap::new(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -272,11 +284,14 @@ impl Catalog {
             CatalogChange::PutRole(role) => self.put_role(role),
             CatalogChange::DropRole(id) => self.drop_role(id),
             CatalogChange::PutRoleSettings(settings) => self.put_role_settings(settings),
+            CatalogChange::PutRights(rights) => self.put_rights(rights),
+            CatalogChange::PutDefaultRights(rights) => self.put_default_rights(rights),
         }
     }
 
     fn forget_comments(&mut self, class: u32, object: u32) {
         self.comments.retain(|about, _| (about.class, about.object) != (class, object));
+        self.forget_rights(class, object);
     }
 
     /// The comment on an object or column.
@@ -311,6 +326,7 @@ impl Catalog {
         table.checks.iter().for_each(|check| self.saw_oid(check.oid));
         table.foreign_keys.iter().for_each(|key| self.saw_oid(key.id));
         table.triggers.iter().for_each(|trigger| self.saw_oid(trigger.id));
+        table.row_security.policies.iter().for_each(|policy| self.saw_oid(policy.id));
         for index in &table.indexes {
             self.saw_oid(index.id.0);
             self.index_names.insert((table.schema.clone(), index.name.clone()), table.id);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tuplix_types::TypeId;
 
-use crate::{ForeignKeyDef, Identity, TriggerDef};
+use crate::{ForeignKeyDef, Identity, RowSecurity, TriggerDef};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -91,6 +91,9 @@ pub struct TableDef {
     /// Its full chunks leave memory with each checkpoint.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spooled: bool,
+    /// Who sees and changes which of its rows.
+    #[serde(default, skip_serializing_if = "RowSecurity::is_default")]
+    pub row_security: RowSecurity,
 }
 
 /// What makes a table a materialized view.
@@ -112,6 +115,9 @@ pub struct ViewDef {
     pub dependencies: Vec<Dependency>,
     /// WITH CHECK OPTION
     pub check_option: Option<CheckOption>,
+    /// security_invoker: its tables are looked at as who asks, not as its owner.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub security_invoker: bool,
 }
 
 /// An object that a view's query names.
@@ -382,6 +388,7 @@ impl TableDef {
             keys_off: false,
             materialized: None,
             spooled: false,
+            row_security: RowSecurity::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use super::parameters::Parameters;
 use super::scope::Found;
 use super::{Analyzer, nodes};
 use crate::parser::{self, quote_ident};
-use crate::plan::{COPY_SOURCE, Copy, OutputColumn, Query, Statement, StatementKind};
+use crate::plan::{COPY_SOURCE, Copy, OutputColumn, Query, QueryBody, Statement, StatementKind};
 
 impl Analyzer<'_> {
     pub(super) fn copy(&mut self, stmt: &CopyStmt) -> Result<StatementKind> {
@@ -102,6 +102,13 @@ impl Analyzer<'_> {
         self.copy_source = Some(columns.clone());
         let query = self.query(&node)?;
         self.copy_source = None;
+        if let QueryBody::Insert(insert) = &query.body
+            && self.is_guarded(insert.relation)?
+        {
+            let message = "COPY FROM not supported with row-level security";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
+                .hint("Use INSERT statements instead."));
+        }
         let statement = self.inner_statement(query)?;
         let rows = CopyRows { direction: CopyDirection::From, format, columns };
         Ok(Copy { rows, statement, table: table.name })

@@ -20,6 +20,9 @@ impl Analyzer<'_> {
         if let Some(statement) = self.type_statement(node)? {
             return Ok(Some(Ddl::Type(statement)));
         }
+        if let Some(statement) = self.rights_statement(node)? {
+            return Ok(Some(statement));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),
@@ -349,6 +352,12 @@ impl Analyzer<'_> {
                 Ok(AlterTable::SetStatistics { column: command.name.clone(), target })
             }
             AlterTableType::AtChangeOwner => Ok(AlterTable::Owner(role_of(command.newowner.as_ref())?)),
+            AlterTableType::AtEnableRowSecurity
+            | AlterTableType::AtDisableRowSecurity
+            | AlterTableType::AtForceRowSecurity
+            | AlterTableType::AtNoForceRowSecurity => {
+                Ok(AlterTable::RowSecurity(super::row_security::change_of(kind)))
+            }
             AlterTableType::AtSetRelOptions => {
                 let list = listed(command)?;
                 let set = self.storage_options(list, OptionsOf::Table)?;
@@ -463,8 +472,6 @@ fn alter_name(kind: AlterTableType) -> &'static str {
         T::AtAddInherit | T::AtDropInherit => "INHERIT",
         T::AtEnableTrig | T::AtEnableTrigAll | T::AtEnableTrigUser => "ENABLE TRIGGER",
         T::AtDisableTrig | T::AtDisableTrigAll | T::AtDisableTrigUser => "DISABLE TRIGGER",
-        T::AtEnableRowSecurity | T::AtDisableRowSecurity => "ROW LEVEL SECURITY",
-        T::AtForceRowSecurity | T::AtNoForceRowSecurity => "FORCE ROW LEVEL SECURITY",
         T::AtAttachPartition | T::AtDetachPartition => "ATTACH or DETACH PARTITION",
         T::AtAddIdentity | T::AtSetIdentity | T::AtDropIdentity => "IDENTITY",
         T::AtSetExpression | T::AtDropExpression => "EXPRESSION",

@@ -2,7 +2,7 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{Alias, Node, RangeFunction, RangeSubselect, RangeVar};
-use tuplix_catalog::ArgumentDef;
+use tuplix_catalog::{ArgumentDef, PolicyCommand};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
@@ -100,6 +100,7 @@ impl Analyzer<'_> {
         let from = match found {
             Found::Table(table) => {
                 item.schema = alias.is_none().then(|| table.schema.clone());
+                self.guard(relation, PolicyCommand::Select)?;
                 From::Table { relation, table: table.id }
             }
             Found::System { schema, .. } => {

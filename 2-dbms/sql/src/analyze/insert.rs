@@ -35,12 +35,14 @@ impl Analyzer<'_> {
         let plain = self.insert_of(stmt, &table, relation)?;
         self.scope().items.push(item.clone());
         let on_conflict = match stmt.on_conflict_clause.as_deref() {
-            Some(clause) => Some(self.on_conflict(clause, &table, &item)?),
+            Some(clause) => Some(self.on_conflict(clause, &table, relation, &item)?),
             None => None,
         };
         self.scope().items = vec![item];
         let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
-        let insert = Insert { on_conflict, returning, view_checks, ..plain };
+        self.reads_through(relation, &mut returning.iter());
+        let policies = self.insert_policies(relation, on_conflict.as_ref(), !returning.is_empty())?;
+        let insert = Insert { on_conflict, returning, view_checks, policies, ..plain };
         Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
     }
 
@@ -79,6 +81,7 @@ impl Analyzer<'_> {
             on_conflict: None,
             returning: Vec::new(),
             view_checks: Vec::new(),
+            policies: Vec::new(),
         })
     }
 
@@ -371,6 +374,7 @@ impl Analyzer<'_> {
         &mut self,
         clause: &OnConflictClause,
         table: &TableDef,
+        relation: RelationId,
         item: &ScopeItem,
     ) -> Result<OnConflict> {
         let updates = clause.action == OnConflictAction::OnconflictUpdate as i32;
@@ -392,7 +396,8 @@ impl Analyzer<'_> {
         self.scope().items = vec![item.clone(), ScopeItem::of_relation("excluded", excluded, &columns)];
         let assignments = self.assignments(table, &clause.target_list)?;
         let filter = self.condition(clause.where_clause.as_deref(), Clause::ConflictWhere)?;
-        Ok(OnConflict { index, action: ConflictAction::Update { excluded, assignments, filter } })
+        let policies = self.conflict_policies(relation)?;
+        Ok(OnConflict { index, action: ConflictAction::Update { excluded, assignments, filter, policies } })
     }
 
     /// The unique index that ON CONFLICT means (`infer_arbiter_indexes`).

@@ -51,6 +51,10 @@ impl Analyzer<'_> {
                 .detail(format!("This operation is not supported for {kind}.")));
         }
         let Target { table, relation, item, .. } = self.target_table(name, Verb::Update)?;
+        if self.is_guarded(relation)? {
+            let what = "MERGE into a table with row-level security";
+            return Err(self.unsupported(what, name.location));
+        }
         let source = self.joined_item(stmt.source_relation.as_deref().ok_or_else(nodes::missing)?)?;
         let same = |other: &ScopeItem| {
             other.named && other.name == item.name && (other.schema.is_none() || other.schema == item.schema)

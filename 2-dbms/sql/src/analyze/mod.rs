@@ -46,6 +46,8 @@ mod ordered_sets;
 mod parameters;
 mod procedure;
 mod records;
+mod rights;
+mod row_security;
 mod rows;
 mod scope;
 mod select;
@@ -73,12 +75,12 @@ mod windows;
 mod with;
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use tuplix_catalog::{Catalog, TableId};
+use tuplix_catalog::{Catalog, RoleId, TableId};
 use tuplix_functions::Resolver;
 use tuplix_types::{Result, SqlError, TypeId};
 
 use crate::parser;
-use crate::plan::{OutputColumn, Relation, RelationId, Statement, StatementKind};
+use crate::plan::{OutputColumn, Relation, RelationAccess, RelationId, Statement, StatementKind};
 pub use create_type::check_domain;
 pub use equal::same as same_expression;
 use parameters::Parameters;
@@ -125,6 +127,25 @@ pub struct AnalyzeContext<'a> {
     pub search_path: &'a [String],
     /// The engine's own tables.
     pub system: &'a dyn SystemRelations,
+    /// Who runs it.
+    pub reader: Reader,
+    /// Set when what the analyzer makes depends on the role.
+    pub role_matters: Option<&'a std::cell::Cell<bool>>,
+}
+
+/// As whom a statement is analysed: row-level security asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// The role that runs it.
+    pub role: RoleId,
+    /// `row_security`: policies hide rows rather than fail the statement.
+    pub row_security: bool,
+}
+
+impl Default for Reader {
+    fn default() -> Reader {
+        Reader { role: RoleId::BOOTSTRAP, row_security: true }
+    }
 }
 
 impl AnalyzeContext<'_> {
@@ -174,6 +195,10 @@ struct Analyzer<'a> {
     record_shapes: std::collections::BTreeMap<(RelationId, usize), Vec<OutputColumn>>,
     /// The views being read, outermost first.
     views: Vec<TableId>,
+    /// The tables whose policies are being read, outermost first.
+    policies: Vec<TableId>,
+    /// As whom relations are looked at, innermost last; `None`: as who runs the statement.
+    acting: Vec<Option<RoleId>>,
     /// Views that were read, with the relations inside of each.
     view_relations: Vec<(TableId, std::ops::Range<usize>)>,
     /// Set while CREATE VIEW is analysed.
@@ -217,6 +242,8 @@ impl<'a> Analyzer<'a> {
             column_sequences: Vec::new(),
             record_shapes: std::collections::BTreeMap::new(),
             views: Vec::new(),
+            policies: Vec::new(),
+            acting: Vec::new(),
             view_relations: Vec::new(),
             recorder: None,
             domain_value: None,
@@ -245,7 +272,11 @@ impl<'a> Analyzer<'a> {
     /// A new relation of the current query.
     fn add_relation(&mut self, name: &str, columns: Vec<OutputColumn>, table: Option<TableId>) -> RelationId {
         let id = RelationId(u32::try_from(self.relations.len()).unwrap_or(u32::MAX));
-        self.relations.push(Relation { name: name.to_owned(), columns });
+        let role = self.acting_role();
+        let access = table.map(|table| {
+            Box::new(RelationAccess { table, role, through: Vec::new(), security: None })
+        });
+        self.relations.push(Relation { name: name.to_owned(), columns, access });
         self.origins.push(Origin { level: self.scopes.len().saturating_sub(1), table });
         id
     }

@@ -125,6 +125,7 @@ pub(super) enum Clause {
     Call,
     Execute,
     MergeWhen,
+    Policy,
 }
 
 impl Clause {
@@ -135,6 +136,7 @@ impl Clause {
             Clause::Where | Clause::ConflictWhere => "WHERE",
             Clause::CopyWhere => "COPY FROM WHERE conditions",
             Clause::MergeWhen => "MERGE WHEN",
+            Clause::Policy => "policy expressions",
             Clause::Having => "HAVING",
             Clause::GroupBy => "GROUP BY",
             Clause::OrderBy => "ORDER BY",

@@ -4,6 +4,7 @@ use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     LimitOption, LockClauseStrength, LockWaitPolicy, LockingClause, Node, SelectStmt, SetOperation,
 };
+use tuplix_catalog::PolicyCommand;
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::scope::Clause;
@@ -299,6 +300,7 @@ impl Analyzer<'_> {
             for from in &mut select.from {
                 lock_all(from, &mut lock);
             }
+            self.guard_locked(&lock)?;
             return Ok(lock);
         }
         let shown = strength_name(clause.strength);
@@ -317,7 +319,13 @@ impl Analyzer<'_> {
                 return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(position));
             }
         }
+        self.guard_locked(&lock)?;
         Ok(lock)
+    }
+
+    /// Who locks rows has to pass the policies of UPDATE too.
+    fn guard_locked(&mut self, lock: &Locking) -> Result<()> {
+        lock.relations.iter().try_for_each(|relation| self.guard(*relation, PolicyCommand::Update))
     }
 }
 

@@ -10,7 +10,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, table_columns};
 use super::{Analyzer, nodes};
-use crate::plan::{Expr, ExprKind, OutputColumn, RelationId, ViewCheck};
+use crate::plan::{Expr, ExprKind, OutputColumn, RelationId, ViewCheck, ViewOver};
 
 /// What a statement changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ struct Base {
     columns: Vec<Expr>,
     /// The WHERE of each view, from the lowest on, with its name and check option.
     filters: Vec<(String, Option<Expr>, Option<CheckOption>)>,
+    /// The views, from the lowest on.
+    through: Vec<ViewOver>,
 }
 
 /// What a statement sees of a relation whose columns are expressions over the table below.
@@ -100,6 +102,10 @@ impl Analyzer<'_> {
         let checks = view_checks(&base.filters);
         let filters: Vec<Expr> = base.filters.into_iter().filter_map(|(_, filter, _)| filter).collect();
         let filter = all_of(filters);
+        if let Some(access) = &mut self.relations[base.relation.0 as usize].access {
+            access.through = base.through;
+            access.through.reverse();
+        }
         let (table, columns) = (Arc::new(table), Some(places));
         Ok(Target { table, relation: base.relation, item, filter, checks, columns })
     }
@@ -111,6 +117,15 @@ impl Analyzer<'_> {
             let (base, _) =
                 analyzer.in_scope(|analyzer| analyzer.base_below(view, outer, &select, name, verb))?;
             Ok(base)
+        })
+        .map(|mut base| {
+            let place = |value: &Expr| match value.kind {
+                ExprKind::Column { relation, column } if relation == base.relation => Some(column),
+                _ => None,
+            };
+            let columns = base.columns.iter().map(place).collect();
+            base.through.push(ViewOver { view: view.id, role: self.acting_role(), columns, read: Vec::new() });
+            base
         })
     }
 
@@ -136,7 +151,7 @@ impl Analyzer<'_> {
                 let relation = self.add_relation(shown, table_columns(&below), Some(below.id));
                 let item = ScopeItem::of_relation(shown, relation, &table_columns(&below));
                 let columns = item.columns.into_iter().map(|column| column.value).collect();
-                Base { table: below, relation, columns, filters: Vec::new() }
+                Base { table: below, relation, columns, filters: Vec::new(), through: Vec::new() }
             }
         };
         let item =
@@ -181,7 +196,7 @@ fn view_checks(filters: &[(String, Option<Expr>, Option<CheckOption>)]) -> Vec<V
     for (level, (name, filter, own)) in filters.iter().enumerate() {
         let above = filters[level + 1..].iter().any(|(.., check)| *check == Some(CheckOption::Cascaded));
         if let (true, Some(condition)) = (own.is_some() || above, filter) {
-            checks.push(ViewCheck { view: name.clone(), condition: condition.clone() });
+            checks.push(ViewCheck { view: name.clone(), condition: condition.clone(), policy: None });
         }
     }
     checks

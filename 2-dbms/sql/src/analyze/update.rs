@@ -2,7 +2,7 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{DeleteStmt, MultiAssignRef, Node, ReturningClause, SubLinkType, UpdateStmt};
-use tuplix_catalog::TableDef;
+use tuplix_catalog::{PolicyCommand, TableDef};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::scope::{Clause, ScopeItem};
@@ -21,10 +21,14 @@ impl Analyzer<'_> {
             analyzer.scope().target_columns = columns.map(|columns| (Verb::Update, columns, item.clone()));
             let from = analyzer.beside_target(&stmt.from_clause, item)?;
             let assignments = analyzer.assignments(&table, &stmt.target_list)?;
-            let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
-            let filter = all_of(of_view.into_iter().chain(filter).collect());
+            let written = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(written.clone()).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
             let table = table.id;
+            let values = assignments.iter().map(|(_, value)| value);
+            analyzer.reads_through(relation, &mut values.chain(&written).chain(&returning));
+            let reads = written.is_some() || !returning.is_empty();
+            let view_checks = analyzer.guard_update(relation, reads, view_checks)?;
             let update = Update { table, relation, assignments, from, filter, returning, view_checks };
             let mut query = Query::plain(QueryBody::Update(Box::new(update)), columns);
             query.ctes = ctes;
@@ -42,9 +46,14 @@ impl Analyzer<'_> {
                 analyzer.target_table(name, Verb::Delete)?;
             let table = table.id;
             let using = analyzer.beside_target(&stmt.using_clause, item)?;
-            let filter = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
-            let filter = all_of(of_view.into_iter().chain(filter).collect());
+            let written = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let filter = all_of(of_view.into_iter().chain(written.clone()).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
+            analyzer.reads_through(relation, &mut written.iter().chain(&returning));
+            analyzer.guard(relation, PolicyCommand::Delete)?;
+            if written.is_some() || !returning.is_empty() {
+                analyzer.guard(relation, PolicyCommand::Select)?;
+            }
             let delete = Delete { table, relation, using, filter, returning };
             let mut query = Query::plain(QueryBody::Delete(Box::new(delete)), columns);
             query.ctes = ctes;

@@ -39,13 +39,14 @@ impl Analyzer<'_> {
                 "views must not contain data-modifying statements in WITH",
             ));
         };
-        let check_option = self.view_options(stmt)?;
+        let (check_option, security_invoker) = self.view_options(stmt)?;
         let with_check = stmt.with_check_option > ViewCheckOption::NoCheckOption as i32;
         let (query, mut definition) = self.kept_query(node, &|text| view_body(text, with_check))?;
         refuse_changes(select, "views must not contain data-modifying statements in WITH")?;
         let columns = view_columns(stmt, &query)?;
         definition.query = with_recursion(stmt, definition.query, self.source.map(|source| source.text));
         definition.check_option = check_option;
+        definition.security_invoker = security_invoker;
         let view = CreateView {
             name: self.qualified_name(name)?,
             or_replace: stmt.replace,
@@ -66,18 +67,30 @@ impl Analyzer<'_> {
         body: &dyn Fn(&str) -> Result<Range<usize>>,
     ) -> Result<(Query, ViewDef)> {
         let first = self.relations.len();
-        self.recorder = Some(Recorder::default());
-        let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
-        let query = self.query(node);
-        self.parameters = parameters;
-        let recorder = self.recorder.take().unwrap_or_default();
-        let mut query = query?;
+        let (mut query, recorder) = self.recorded(|analyzer| analyzer.query(node))?;
         let dependencies = self.dependencies(&mut query, first);
         let text = self.kept_text(body, recorder)?;
-        Ok((query, ViewDef { query: text, dependencies, check_option: None }))
+        let definition =
+            ViewDef { query: text, dependencies, check_option: None, security_invoker: false };
+        Ok((query, definition))
     }
 
-    fn view_options(&self, stmt: &ViewStmt) -> Result<Option<CheckOption>> {
+    /// Runs `work` while what it finds by bare names is noted.
+    pub(super) fn recorded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, Recorder)> {
+        self.recorder = Some(Recorder::default());
+        let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
+        let result = work(self);
+        self.parameters = parameters;
+        let recorder = self.recorder.take().unwrap_or_default();
+        Ok((result?, recorder))
+    }
+
+    /// The check option, and whether the view is looked through as who asks.
+    fn view_options(&self, stmt: &ViewStmt) -> Result<(Option<CheckOption>, bool)> {
+        let mut invoker = false;
         let mut check = match ViewCheckOption::try_from(stmt.with_check_option) {
             Ok(ViewCheckOption::LocalCheckOption) => Some(CheckOption::Local),
             Ok(ViewCheckOption::CascadedCheckOption) => Some(CheckOption::Cascaded),
@@ -97,20 +110,27 @@ impl Analyzer<'_> {
                     return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
                         .detail("Valid values are \"local\" and \"cascaded\"."));
                 }
-                // Users have no rights of their own, so neither hides nor checks anything.
-                ("security_barrier" | "security_invoker", _) => {}
+                ("security_invoker", "" | "true" | "on" | "1" | "yes") => invoker = true,
+                ("security_invoker", _) => invoker = false,
+                // Conditions of a statement are never tested below a view's own.
+                ("security_barrier", _) => {}
                 (other, _) => {
                     let message = format!("unrecognized parameter \"{other}\"");
                     return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
                 }
             }
         }
-        Ok(check)
+        Ok((check, invoker))
     }
 
     /// The query's text with all names written out.
-    fn kept_text(&self, body: &dyn Fn(&str) -> Result<Range<usize>>, recorder: Recorder) -> Result<String> {
-        let source = self.source.ok_or_else(|| SqlError::unsupported("CREATE VIEW inside of a function"))?;
+    pub(super) fn kept_text(
+        &self,
+        body: &dyn Fn(&str) -> Result<Range<usize>>,
+        recorder: Recorder,
+    ) -> Result<String> {
+        let refused = || SqlError::unsupported("CREATE VIEW or POLICY inside of a function");
+        let source = self.source.ok_or_else(refused)?;
         let body = body(source.text)?;
         let mut edits = recorder.edits;
         edits.sort_by_key(|(place, _)| place.start);
@@ -271,8 +291,11 @@ impl Analyzer<'_> {
         let hidden = || Scope { hidden: true, ..Scope::default() };
         let levels = (0..self.scopes.len()).map(|_| hidden()).collect();
         let scopes = std::mem::replace(&mut self.scopes, levels);
+        let acting = self.role_inside(view);
         self.views.push(view.id);
+        self.acting.push(acting);
         let result = work(self, select);
+        self.acting.pop();
         self.views.pop();
         self.scopes = scopes;
         self.parameters = parameters;
@@ -284,7 +307,7 @@ impl Analyzer<'_> {
 
     /// The schemas in which bare names are looked up here.
     pub(super) fn search_path(&self) -> &[String] {
-        if self.views.is_empty() { self.context.search_path } else { &[] }
+        if self.views.is_empty() && self.policies.is_empty() { self.context.search_path } else { &[] }
     }
 }
 

@@ -128,12 +128,14 @@ pub(super) fn query_expressions(query: &mut Query, visit: &mut dyn FnMut(&mut Ex
             }
             insert.defaults.iter_mut().for_each(|(_, default)| visit(default));
             if let Some(conflict) = &mut insert.on_conflict
-                && let ConflictAction::Update { assignments, filter, .. } = &mut conflict.action
+                && let ConflictAction::Update { assignments, filter, policies, .. } = &mut conflict.action
             {
+                policies.iter_mut().for_each(|check| visit(&mut check.condition));
                 assignments.iter_mut().for_each(|(_, value)| visit(value));
                 filter.iter_mut().for_each(&mut *visit);
             }
             insert.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
+            insert.policies.iter_mut().for_each(|check| visit(&mut check.condition));
             insert.returning.iter_mut().for_each(&mut *visit);
         }
         QueryBody::Update(update) => {

@@ -165,6 +165,8 @@ pub enum Ddl {
     },
     /// ANALYZE, VACUUM
     Analyze(Analyze),
+    /// GRANT, REVOKE, policies and their kin
+    Rights(Box<super::RightsDdl>),
     /// LOCK TABLE
     Lock(LockTables),
     /// ALTER INDEX RENAME TO
@@ -619,6 +621,8 @@ pub enum AlterTable {
     Validate(String),
     /// OWNER TO
     Owner(Role),
+    /// ROW LEVEL SECURITY
+    RowSecurity(super::RowSecurityChange),
     /// SET (...) and RESET (...): storage parameters
     Options {
         /// `name=value`, those that are set.

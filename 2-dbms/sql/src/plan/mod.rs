@@ -12,6 +12,7 @@ mod ddl;
 mod expression;
 mod procedure;
 mod query;
+mod rights;
 mod rows;
 mod types;
 mod window;
@@ -22,6 +23,7 @@ pub use ddl::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;
+pub use rights::*;
 pub use rows::*;
 pub use tuplix_types::OutputColumn;
 pub use types::*;
@@ -133,6 +135,34 @@ pub struct Relation {
     pub name: String,
     /// Its columns.
     pub columns: Vec<OutputColumn>,
+    /// The table or view that it is, when it is one.
+    pub access: Option<Box<RelationAccess>>,
+}
+
+/// How a statement comes to a table or view.
+#[derive(Clone, Debug)]
+pub struct RelationAccess {
+    /// The table or view.
+    pub table: tuplix_catalog::TableId,
+    /// As whom it is looked at: the owner of the view that names it. `None`: who runs the statement.
+    pub role: Option<tuplix_catalog::RoleId>,
+    /// The views through which the statement changes the table, the one that it names first.
+    pub through: Vec<ViewOver>,
+    /// What row-level security says of the rows that are there: tested before any other condition.
+    pub security: Option<Expr>,
+}
+
+/// A view over a table that a statement changes.
+#[derive(Clone, Debug)]
+pub struct ViewOver {
+    /// The view.
+    pub view: tuplix_catalog::TableId,
+    /// As whom it is looked at.
+    pub role: Option<tuplix_catalog::RoleId>,
+    /// For each of its columns the table's column, where it is one.
+    pub columns: Vec<Option<usize>>,
+    /// Those of its columns that the statement reads.
+    pub read: Vec<usize>,
 }
 
 /// Transaction control.

@@ -334,6 +334,8 @@ pub struct Insert {
     pub returning: Vec<Expr>,
     /// What a view that the statement names asks of each new row.
     pub view_checks: Vec<ViewCheck>,
+    /// What policies ask of each row that is to be inserted.
+    pub policies: Vec<ViewCheck>,
 }
 
 /// Where inserted rows come from.
@@ -369,6 +371,8 @@ pub enum ConflictAction {
         assignments: Vec<(usize, Expr)>,
         /// WHERE
         filter: Option<Expr>,
+        /// What policies ask of the row that is there and of what it becomes.
+        policies: Vec<ViewCheck>,
     },
 }
 
@@ -379,6 +383,17 @@ pub struct ViewCheck {
     pub view: String,
     /// Its WHERE over the new row.
     pub condition: Expr,
+    /// A policy's check rather than a view's; `view` is the table then.
+    pub policy: Option<PolicyCheck>,
+}
+
+/// How a policy's check is named when it fails.
+#[derive(Clone, Debug)]
+pub struct PolicyCheck {
+    /// The policy, when it is a restrictive one.
+    pub name: Option<String>,
+    /// Its USING, of a row that is there.
+    pub using: bool,
 }
 
 /// UPDATE
