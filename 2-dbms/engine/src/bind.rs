@@ -1,9 +1,11 @@
 //! From text to compiled code: parser, analyzer and compiler in a row.
 
+use std::cell::Cell;
+
 use tuplix_catalog::TableDef;
 use tuplix_machine::Machine;
 use tuplix_sql::analyze::{
-    AnalyzeContext, SystemRelations, TableExpression, analyze_statement, analyze_table_expression,
+    AnalyzeContext, Reader, SystemRelations, TableExpression, analyze_statement, analyze_table_expression,
     analyze_trigger_condition,
 };
 use tuplix_sql::parser::{self, ParsedStatement};
@@ -21,12 +23,14 @@ pub struct Binder<'a> {
     search_path: &'a [String],
     system: &'a dyn SystemRelations,
     automatic: bool,
+    reader: Reader,
+    role_matters: Cell<bool>,
 }
 
 impl<'a> Binder<'a> {
     /// A binder.
     pub fn new(schema: &'a Schema, search_path: &'a [String]) -> Binder<'a> {
-        Binder { schema, search_path, system: &SystemTables, automatic: true }
+        Binder::with_system(schema, search_path, &SystemTables)
     }
 
     /// A binder that knows other relations than those of the catalogue and the system.
@@ -35,7 +39,8 @@ impl<'a> Binder<'a> {
         search_path: &'a [String],
         system: &'a dyn SystemRelations,
     ) -> Binder<'a> {
-        Binder { schema, search_path, system, automatic: true }
+        let (reader, role_matters) = (Reader::default(), Cell::new(false));
+        Binder { schema, search_path, system, automatic: true, reader, role_matters }
     }
 
     /// Whether columns are sampled that nobody has analysed.
@@ -43,9 +48,25 @@ impl<'a> Binder<'a> {
         Binder { automatic, ..self }
     }
 
+    /// As whom it binds: row-level security hides other rows from others.
+    pub(crate) fn as_reader(self, reader: Reader) -> Binder<'a> {
+        Binder { reader, ..self }
+    }
+
+    /// The reader, when what was bound is good for it alone.
+    pub(crate) fn bound_to(&self) -> Option<Reader> {
+        self.role_matters.get().then_some(self.reader)
+    }
+
     /// What the analyzer takes.
     pub fn context(&self) -> AnalyzeContext<'_> {
-        AnalyzeContext { catalog: &self.schema.catalog, search_path: self.search_path, system: self.system }
+        AnalyzeContext {
+            catalog: &self.schema.catalog,
+            search_path: self.search_path,
+            system: self.system,
+            reader: self.reader,
+            role_matters: Some(&self.role_matters),
+        }
     }
 
     /// The typed plan of a statement.
@@ -110,14 +131,16 @@ impl<'a> Binder<'a> {
 pub fn bind_statement(
     schema: &Schema,
     path: &[String],
+    reader: Reader,
     text: &str,
     types: &[TypeId],
-) -> Result<CompiledStatement> {
+) -> Result<(CompiledStatement, Option<Reader>)> {
     let mut parsed = parser::parse(text)?;
     let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else {
         return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "EXECUTE takes exactly one statement"));
     };
-    let binder = Binder::new(schema, path);
+    let binder = Binder::new(schema, path).as_reader(reader);
     let statement = binder.analyze(&one, types)?;
-    binder.with_compiler(|compiler| compile_statement(compiler, &statement))
+    let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+    Ok((compiled, binder.bound_to()))
 }

@@ -106,6 +106,8 @@ pub(crate) struct Builder<'a> {
     pub kept: BTreeMap<RelationId, super::kept::Kept>,
     /// Who is changing one of the tables.
     pub locked_by: Cell<Option<TransactionId>>,
+    /// What row-level security says of the rows of relations.
+    pub security: BTreeMap<RelationId, Arc<Expr>>,
     /// Name and number of columns of each relation.
     pub names: BTreeMap<RelationId, (String, usize)>,
     /// The tables of relations, as far as FROM has been looked at.
@@ -141,6 +143,7 @@ impl<'a> Builder<'a> {
             changes_catalog: false,
             kept: BTreeMap::new(),
             locked_by: Cell::new(None),
+            security: BTreeMap::new(),
             names: BTreeMap::new(),
             tables: BTreeMap::new(),
             locks_rows: false,
@@ -190,6 +193,7 @@ impl<'a> Builder<'a> {
         let outer_relations = std::mem::take(&mut self.relations);
         let outer_names = std::mem::take(&mut self.names);
         let outer_tables = std::mem::take(&mut self.tables);
+        let outer_security = std::mem::take(&mut self.security);
         let outer_ctes = std::mem::take(&mut self.ctes);
         let outer_needed = std::mem::replace(&mut self.needed, facts.needed.clone());
         self.changes_catalog |= facts.user_calls;
@@ -197,18 +201,41 @@ impl<'a> Builder<'a> {
         let outer_groups = std::mem::take(&mut self.groups);
         let outer_kept = std::mem::take(&mut self.kept);
         self.names = names_of(relations);
+        self.note_security(relations);
         let result = compile(self);
         let used = self.next_state - states;
         (self.next_slot, self.next_state) = (slots, states);
         self.relations = outer_relations;
         self.names = outer_names;
         self.tables = outer_tables;
+        self.security = outer_security;
         self.ctes = outer_ctes;
         self.needed = outer_needed;
         self.user_calls = outer_calls;
         self.groups = outer_groups;
         self.kept = outer_kept;
         Ok((result?, states, used))
+    }
+
+    /// Notes what row-level security says of a statement's relations, and what that reads.
+    fn note_security(&mut self, relations: &[Relation]) {
+        for (number, relation) in relations.iter().enumerate() {
+            let security = relation.access.as_ref().and_then(|access| access.security.as_ref());
+            let Some(security) = security else { continue };
+            let mut facts = Facts::default();
+            super::walk::expr(security, &mut |node: Node<'_>| {
+                self.needed.note(&node);
+                facts.note(&node);
+            });
+            self.user_calls |= facts.user_calls;
+            self.changes_catalog |= facts.user_calls;
+            self.security.insert(RelationId(number as u32), Arc::new(security.clone()));
+        }
+    }
+
+    /// What row-level security says of the rows of a relation.
+    pub(crate) fn security_of(&self, relation: RelationId) -> Option<Arc<Expr>> {
+        self.security.get(&relation).cloned()
     }
 
     /// Compiles code over a table's columns that lie in `columns`: a CHECK or a default from the catalogue.

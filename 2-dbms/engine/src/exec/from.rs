@@ -130,7 +130,11 @@ impl Builder<'_> {
         match from {
             From::Table { relation, table } => {
                 if let Some(rows) = self.kept_rows(*relation, *table)? {
-                    return Ok((self.filtered(rows, here)?, false));
+                    let security = self.security_of(*relation);
+                    let mut all = Vec::new();
+                    security.iter().for_each(|security| walk::conjuncts(security, &mut all));
+                    all.extend(here);
+                    return Ok((self.filtered(rows, &all)?, false));
                 }
                 let wished =
                     if wish.relation == Some(*relation) { wish.wish.clone() } else { Wish::default() };

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use tuplix_catalog::TriggerEvent;
-use tuplix_sql::plan::{ConflictAction, Insert, InsertSource};
+use tuplix_sql::plan::{ConflictAction, Insert, InsertSource, ViewCheck};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::builder::Builder;
@@ -45,6 +45,10 @@ struct ConflictUpdate {
     /// Columns of the row in place, with their slots.
     columns: Vec<(usize, usize)>,
     filter: Option<TestFn>,
+    /// What policies ask of the row that is there.
+    old: ViewChecks,
+    /// What they ask of what it becomes.
+    new: ViewChecks,
     change: Change,
 }
 
@@ -68,6 +72,8 @@ pub(crate) struct InsertRows {
     conflict: Option<Conflict>,
     /// Slots that RETURNING reads the row from, when they are not the new row's own.
     copies: Copies,
+    /// What policies ask of the row before anything else does.
+    policies: Option<ViewChecks>,
     view_checks: ViewChecks,
     returning: Vec<Code>,
     out: usize,
@@ -107,6 +113,7 @@ impl Builder<'_> {
         let hooks = self.hooks(&access, TriggerEvent::Insert, Some(first), None)?;
         let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
         let view_checks = self.view_checks(&insert.view_checks)?;
+        let policies = (!insert.policies.is_empty()).then(|| self.view_checks(&insert.policies)).transpose()?;
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());
         Ok(InsertRows {
@@ -120,6 +127,7 @@ impl Builder<'_> {
             hooks,
             conflict,
             copies,
+            policies,
             view_checks,
             returning,
             out,
@@ -147,7 +155,7 @@ impl Builder<'_> {
             ),
             None => None,
         };
-        let ConflictAction::Update { excluded, assignments, filter } = &conflict.action else {
+        let ConflictAction::Update { excluded, assignments, filter, policies } = &conflict.action else {
             self.add_relation_at(insert.relation, first, width);
             return Ok((Some(Conflict { index, update: None }), Vec::new()));
         };
@@ -156,7 +164,11 @@ impl Builder<'_> {
         let copies = columns.iter().map(|(column, slot)| (first + column, *slot)).collect();
         let filter = filter.as_ref().map(|filter| self.test(filter)).transpose()?;
         let change = self.change(insert.relation, access, assignments, checks)?;
-        let update = Some(ConflictUpdate { columns, filter, change });
+        let is_old = |check: &&ViewCheck| check.policy.as_ref().is_some_and(|policy| policy.using);
+        let (old, new): (Vec<&ViewCheck>, Vec<&ViewCheck>) = policies.iter().partition(is_old);
+        let of = |checks: Vec<&ViewCheck>| checks.into_iter().cloned().collect::<Vec<_>>();
+        let (old, new) = (self.view_checks(&of(old))?, self.view_checks(&of(new))?);
+        let update = Some(ConflictUpdate { columns, filter, old, new, change });
         Ok((Some(Conflict { index, update }), copies))
     }
 }
@@ -202,6 +214,11 @@ impl InsertRows {
             return Ok(false);
         }
         let width = self.access.table.columns.len();
+        if let Some(policies) = &self.policies
+            && let Some(check) = policies.broken(exec)?
+        {
+            return Err(view_check::broken(exec, &self.access, check, &[]));
+        }
         if let Some(violated) = self.constraints.violated(exec)? {
             return Err(violation(exec, &self.access, violated, exec.slots(self.first, width)));
         }
@@ -247,6 +264,9 @@ impl InsertRows {
             return Err(SqlError::new(sqlstate::CARDINALITY_VIOLATION, message).hint(hint).into());
         }
         exec.read_row(row, &update.columns);
+        if let Some(check) = update.old.broken(exec)? {
+            return Err(view_check::broken(exec, &self.access, check, &[]));
+        }
         if let Some(filter) = &update.filter
             && !filter(exec)?
         {
@@ -254,6 +274,9 @@ impl InsertRows {
         }
         update.change.compute(exec)?;
         let Some(row) = update.change.apply(exec, row)? else { return Ok(false) };
+        if let Some(check) = update.new.broken(exec)? {
+            return Err(view_check::broken(exec, &self.access, check, &[]));
+        }
         if let Some(view) = self.view_checks.broken(exec)? {
             let columns = 0..self.access.table.columns.len();
             let values: Vec<Value> = columns.map(|column| exec.tx.read(row, column)).collect();

@@ -47,6 +47,7 @@ mod ordered_set;
 mod populate;
 mod procedure;
 mod query;
+mod rights;
 mod row_program;
 mod rows;
 mod scan;
@@ -76,6 +77,7 @@ pub(crate) use host::{argument, from_text};
 pub use procedure::CompiledProcedure;
 pub(crate) use procedure::{Source, compile_procedure};
 pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
+pub(crate) use rights::{Refused, Rights, relation_kind};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;
@@ -148,6 +150,8 @@ pub struct CompiledStatement {
     writes: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
+    /// What it asks of who runs it.
+    rights: Option<Box<Rights>>,
     /// What its plan was chosen for.
     pub(crate) planned: cost::Planned,
 }
@@ -177,6 +181,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             tag: Tag::Select,
             writes: true,
             locked_by: None,
+            rights: None,
             planned: cost::Planned::default(),
         });
     }
@@ -200,6 +205,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         tag: tag_of(&query.body),
         writes: walk::writes(query),
         locked_by: builder.locked_by.get(),
+        rights: Rights::of_query(context.catalog, &statement.relations, query),
         planned: builder.asked.planned(context.layout),
     })
 }
@@ -248,6 +254,9 @@ impl CompiledStatement {
             }
         };
         exec.check_depth()?;
+        if let Some(rights) = &self.rights {
+            rights.check(exec)?;
+        }
         let window = exec.enter_with(parameters, self.slots, self.slots, self.states);
         let mut rows = 0;
         exec.affected = 0;

@@ -25,6 +25,12 @@ impl Builder<'_> {
         wish: &Wish,
     ) -> Result<(TableScan, bool)> {
         let access = self.table(table)?.clone();
+        // Tested before whatever the statement asks.
+        let security = self.security_of(relation);
+        let mut all = Vec::new();
+        security.iter().for_each(|security| super::walk::conjuncts(security, &mut all));
+        all.extend(conditions);
+        let conditions = &all[..];
         let indexes = Indexes::of(self.context, &access, relation, conditions)?;
         let keys = keys_of(&access, relation, conditions, &indexes);
         self.tables.insert(relation, table);

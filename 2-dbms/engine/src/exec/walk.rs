@@ -208,12 +208,14 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
             }
             insert.defaults.iter().for_each(|(_, default)| expr(default, visit));
             if let Some(conflict) = &insert.on_conflict
-                && let ConflictAction::Update { assignments, filter, .. } = &conflict.action
+                && let ConflictAction::Update { assignments, filter, policies, .. } = &conflict.action
             {
+                policies.iter().for_each(|check| expr(&check.condition, visit));
                 assignments.iter().for_each(|(_, value)| expr(value, visit));
                 filter.iter().for_each(|filter| expr(filter, visit));
             }
             insert.view_checks.iter().for_each(|check| expr(&check.condition, visit));
+            insert.policies.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&insert.returning, visit);
         }
         QueryBody::Update(update) => {

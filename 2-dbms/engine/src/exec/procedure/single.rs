@@ -7,6 +7,7 @@ use tuplix_types::Value;
 
 use super::super::frame::Exec;
 use super::super::query::QueryCode;
+use super::super::rights::Rights;
 use super::sql::{Row1, Targets};
 use super::statement::with_line;
 use super::{Control, Step, step};
@@ -19,6 +20,8 @@ pub(super) struct Single {
     pub text: Arc<str>,
     /// It is INSERT, UPDATE or DELETE.
     pub changes: bool,
+    /// What it asks of who runs it.
+    pub rights: Option<Box<Rights>>,
 }
 
 impl Single {
@@ -37,6 +40,11 @@ impl Single {
         exec: &mut Exec<'_, '_>,
         body: impl FnOnce(&mut Exec<'_, '_>, &QueryCode) -> Run<bool>,
     ) -> Run<bool> {
+        if let Some(rights) = &self.rights
+            && let Err(stop) = rights.check(exec)
+        {
+            return Err(self.in_context(stop));
+        }
         if self.states.1 > 0 {
             exec.reset_states(self.states.0, self.states.1);
         }

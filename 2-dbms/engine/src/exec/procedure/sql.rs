@@ -12,7 +12,7 @@ use super::super::frame::{Exec, Flow, RowSet};
 use super::super::host;
 use super::super::query::QueryCode;
 use super::super::walk::Facts;
-use super::super::{CompiledStatement, Tag, tag_of};
+use super::super::{CompiledStatement, Rights, Tag, tag_of};
 use super::single::Single;
 use super::statement::{Place1, Value1, with_line};
 use super::{Body, Control, Step, step};
@@ -24,6 +24,8 @@ pub(super) struct Sql {
     states: (usize, usize),
     text: Arc<str>,
     tag: Tag,
+    /// What it asks of who runs it.
+    rights: Option<Box<Rights>>,
 }
 
 enum SqlKind {
@@ -137,6 +139,9 @@ impl Sql {
         exec: &mut Exec<'_, '_>,
         each: &mut dyn FnMut(&mut Exec<'_, '_>, Row1<'_>) -> Run<Flow>,
     ) -> Run<()> {
+        if let Some(rights) = &self.rights {
+            rights.check(exec).map_err(|stop| self.in_context(stop))?;
+        }
         let result = match &self.code {
             SqlKind::Query(code) => {
                 if self.states.1 > 0 {
@@ -155,7 +160,8 @@ impl Sql {
     fn single(self) -> Result<Single, Box<Sql>> {
         match self.code {
             SqlKind::Query(code) if code.is_single() => {
-                Ok(Single { code, states: self.states, text: self.text, changes: self.tag != Tag::Select })
+                let (states, changes) = (self.states, self.tag != Tag::Select);
+                Ok(Single { code, states, text: self.text, changes, rights: self.rights })
             }
             _ => Err(Box::new(self)),
         }
@@ -325,16 +331,20 @@ impl Body<'_, '_> {
                     code.rows = super::super::events::Fire::around(code.rows);
                 }
                 let tag = tag_of(&query.body);
-                Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag })
+                let relations = &embedded.statement.relations;
+                let rights = Rights::of_query(self.builder.context.catalog, relations, query);
+                Ok(Sql { code: SqlKind::Query(code), states: (first, count), text, tag, rights })
             }
             StatementKind::Call { function, arguments } => {
                 self.builder.changes_catalog = true;
                 let facts = Facts::default();
+                let (catalog, relations) = (self.builder.context.catalog, &embedded.statement.relations);
+                let rights = Rights::of_call(catalog, relations, *function, arguments);
                 let compile = |builder: &mut super::Builder<'_>| builder.exprs(arguments);
                 let (arguments, ..) =
                     self.builder.statement(&embedded.statement.relations, &facts, compile)?;
                 let code = SqlKind::Call { function: *function, arguments };
-                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
+                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select, rights })
             }
             StatementKind::Ddl(ddl) => {
                 self.builder.changes_catalog = true;
@@ -347,10 +357,12 @@ impl Body<'_, '_> {
                     let compile = |builder: &mut super::Builder<'_>| builder.query(&create.query);
                     let (query, first, count) = self.builder.statement(&create.relations, &facts, compile)?;
                     let code = SqlKind::CreateTableAs { create: Box::new(create.clone()), query };
-                    return Ok(Sql { code, states: (first, count), text, tag: Tag::Select });
+                    let catalog = self.builder.context.catalog;
+                    let rights = Rights::of_query(catalog, &create.relations, &create.query);
+                    return Ok(Sql { code, states: (first, count), text, tag: Tag::Select, rights });
                 }
                 let code = SqlKind::Ddl(ddl.clone());
-                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select })
+                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select, rights: None })
             }
             StatementKind::Transaction(_) => Err(SqlError::new(
                 sqlstate::INVALID_TRANSACTION_TERMINATION,

@@ -7,6 +7,7 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::super::code::{Code, TestFn, test};
 use super::super::frame::Exec;
+use super::super::rights::Rights;
 use super::super::walk::Facts;
 use super::block::null_variable;
 use super::{Body, Control, Step, Steps, run_steps, step};
@@ -132,6 +133,13 @@ impl Body<'_, '_> {
         let facts = Facts::of_expr(&expression.expr);
         let compile = |builder: &mut super::Builder<'_>| builder.expr(&expression.expr);
         let (code, first, count) = self.builder.statement(&expression.relations, &facts, compile)?;
+        let code = match self.rights_of(expression) {
+            Some(rights) => Code::new(move |exec| {
+                rights.check(exec)?;
+                code.run(exec)
+            }),
+            None => code,
+        };
         let text = facts.subqueries.then(|| expression.text.as_str().into());
         Ok(Value1 { code, states: (first, count), text })
     }
@@ -144,8 +152,20 @@ impl Body<'_, '_> {
         }
         let facts = Facts::of_expr(&expression.expr);
         let compile = |builder: &mut super::Builder<'_>| builder.test(&expression.expr);
-        let (test, first, count) = self.builder.statement(&expression.relations, &facts, compile)?;
+        let (inner, first, count) = self.builder.statement(&expression.relations, &facts, compile)?;
+        let test = match self.rights_of(expression) {
+            Some(rights) => test(move |exec| {
+                rights.check(exec)?;
+                inner(exec)
+            }),
+            None => inner,
+        };
         Ok(Test1 { test, states: (first, count) })
+    }
+
+    /// What an expression asks of who computes it: functions that it calls, tables of its subqueries.
+    fn rights_of(&self, expression: &Expression) -> Option<Box<Rights>> {
+        Rights::of_exprs(self.builder.context.catalog, &expression.relations, [&expression.expr])
     }
 
     /// Resolves a target; the type of its variable or field.
