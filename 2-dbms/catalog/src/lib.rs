@@ -6,6 +6,7 @@
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
 mod export;
+mod host_rules;
 mod objects;
 mod relationships;
 mod roles;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use export::Export;
+pub use host_rules::*;
 pub use objects::*;
 pub use relationships::*;
 pub use roles::*;
@@ -48,6 +50,7 @@ pub struct Catalog {
     statistics: BTreeMap<TableId, Arc<TableStatistics>>,
     roles: BTreeMap<RoleId, Arc<RoleDef>>,
     role_settings: BTreeMap<(RoleId, bool), Arc<RoleSettings>>,
+    host_rules: BTreeMap<i32, Arc<HostRule>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -111,6 +114,10 @@ pub enum CatalogChange {
     DropRole(RoleId),
     /// The settings that sessions begin with are these now.
     PutRoleSettings(RoleSettings),
+    /// A host rule was made or changed.
+    PutHostRule(HostRule),
+    /// A host rule was dropped.
+    DropHostRule(i32),
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -187,6 +194,7 @@ impl Catalog {
             statistics: BTreeMap::new(),
             roles: BTreeMap::from([(RoleId::BOOTSTRAP, Arc::new(RoleDef::bootstrap()))]),
             role_settings: BTreeMap::new(),
+            host_rules: HostRule::initial(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -272,6 +280,12 @@ impl Catalog {
             CatalogChange::PutRole(role) => self.put_role(role),
             CatalogChange::DropRole(id) => self.drop_role(id),
             CatalogChange::PutRoleSettings(settings) => self.put_role_settings(settings),
+            CatalogChange::PutHostRule(rule) => {
+                self.host_rules.insert(rule.number, Arc::new(rule));
+            }
+            CatalogChange::DropHostRule(number) => {
+                self.host_rules.remove(&number);
+            }
         }
     }
 

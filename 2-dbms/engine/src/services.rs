@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ecow::EcoString;
-use tuplix_catalog::{Catalog, FunctionDef, FunctionId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, RoleId};
 use tuplix_functions::{Function, SessionInfo};
 use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
+use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
 use crate::session_locks::SessionLocks;
@@ -31,8 +32,8 @@ pub struct Services {
     pub node: Arc<Node>,
     /// The session's number.
     pub session_id: u32,
-    /// The session's user.
-    pub user: String,
+    /// Who the session is.
+    pub(crate) identity: Identity,
     /// The database it asked for.
     pub database: String,
     /// Settings.
@@ -88,7 +89,7 @@ impl Services {
     pub(crate) fn new(
         node: Arc<Node>,
         session_id: u32,
-        user: String,
+        role: RoleId,
         database: String,
         flags: Arc<SessionFlags>,
     ) -> Services {
@@ -96,7 +97,7 @@ impl Services {
         Services {
             node,
             session_id,
-            user,
+            identity: Identity::new(role),
             database,
             settings: RefCell::new(Settings::default()),
             schema: RefCell::new(schema),
@@ -201,7 +202,9 @@ impl Services {
 
     /// The schemas to look in: that of the session's temporary tables first, when it has any.
     pub fn search_path(&self) -> Vec<String> {
-        self.with_temporary(self.settings.borrow().search_path(&self.user))
+        let schema = self.schema();
+        let user = schema.catalog.role(self.current_role()).map_or("", |role| &role.name);
+        self.with_temporary(self.settings.borrow().search_path(user))
     }
 
     /// Whether columns are sampled for plans that nobody has analysed.
@@ -456,7 +459,11 @@ pub(crate) fn timed_out() -> SqlError {
 
 impl SessionInfo for Services {
     fn current_user(&self) -> EcoString {
-        self.user.as_str().into()
+        self.role_name(self.current_role()).into()
+    }
+
+    fn session_user(&self) -> EcoString {
+        self.role_name(self.session_role()).into()
     }
 
     fn current_database(&self) -> EcoString {
@@ -477,12 +484,8 @@ impl SessionInfo for Services {
     }
 
     fn set_setting(&self, name: &str, value: Option<&str>, local: bool) -> Result<EcoString> {
-        let mut settings = self.settings.borrow_mut();
-        match value {
-            Some(value) => settings.set(name, value, local, true)?,
-            None => settings.reset(Some(name), true)?,
-        }
-        Ok(settings.get(name).unwrap_or_default().into())
+        self.assign(name, value, local, true)?;
+        Ok(self.settings.borrow().get(name).unwrap_or_default().into())
     }
 
     fn clock_us(&self) -> i64 {

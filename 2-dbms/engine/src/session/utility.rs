@@ -162,6 +162,7 @@ impl Session {
                 self.node.listeners.unlisten(self.id(), None);
                 self.free_all_session_locks();
                 self.drop_temporary()?;
+                self.services.assign("session_authorization", None, false, false)?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
                 out.tag = tag("DISCARD ALL");
@@ -230,11 +231,15 @@ impl Session {
                     );
                     return Ok(Tag { command: "SET", rows: None });
                 }
-                self.services.settings.borrow_mut().set(name, &values.join(", "), *local, in_block)?;
+                self.services.assign(name, Some(&values.join(", ")), *local, in_block)?;
                 "SET"
             }
-            SettingStatement::Reset(name) => {
-                self.services.settings.borrow_mut().reset(name.as_deref(), in_block)?;
+            SettingStatement::Reset(Some(name)) => {
+                self.services.assign(name, None, false, in_block)?;
+                "RESET"
+            }
+            SettingStatement::Reset(None) => {
+                self.services.settings.borrow_mut().reset(None, in_block)?;
                 "RESET"
             }
             SettingStatement::Show(name) if name == "all" => {

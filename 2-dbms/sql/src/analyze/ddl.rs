@@ -20,6 +20,9 @@ impl Analyzer<'_> {
         if let Some(statement) = self.type_statement(node)? {
             return Ok(Some(Ddl::Type(statement)));
         }
+        if let Some(statement) = self.role_statement(node)? {
+            return Ok(Some(statement));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),

@@ -46,6 +46,7 @@ mod ordered_sets;
 mod parameters;
 mod procedure;
 mod records;
+mod roles;
 mod rows;
 mod scope;
 mod select;
