@@ -39,6 +39,7 @@ impl Catalog {
             role_settings,
             rights,
             default_rights,
+            host_rules,
         } = self;
         let mut changes = Vec::new();
         let initial = Catalog::new();
@@ -46,6 +47,10 @@ impl Catalog {
         let changed = roles.values().filter(|role| initial.roles.get(&role.id) != Some(role));
         changes.extend(changed.map(|role| CatalogChange::PutRole(role.as_ref().clone())));
         changes.extend(role_settings.values().map(|all| CatalogChange::PutRoleSettings(all.as_ref().clone())));
+        let gone = initial.host_rules.keys().filter(|number| !host_rules.contains_key(number));
+        changes.extend(gone.map(|number| CatalogChange::DropHostRule(*number)));
+        let changed = host_rules.values().filter(|rule| initial.host_rules.get(&rule.number) != Some(rule));
+        changes.extend(changed.map(|rule| CatalogChange::PutHostRule(rule.as_ref().clone())));
         let gone = initial.schemas.keys().filter(|name| !schemas.contains_key(*name));
         changes.extend(gone.map(|name| CatalogChange::DropSchema(name.clone())));
         let known = |schema: &SchemaDef| initial.schemas.get(&schema.name) == Some(schema);

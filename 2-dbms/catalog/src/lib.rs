@@ -6,6 +6,7 @@
 //! expressions (defaults, checks, index expressions, bodies) are kept as SQL text and bound by who uses them.
 
 mod export;
+mod host_rules;
 mod objects;
 mod policies;
 mod relationships;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use export::Export;
+pub use host_rules::*;
 pub use objects::*;
 pub use policies::*;
 pub use relationships::*;
@@ -54,6 +56,7 @@ pub struct Catalog {
     role_settings: BTreeMap<(RoleId, bool), Arc<RoleSettings>>,
     rights: BTreeMap<Owned, Arc<Rights>>,
     default_rights: BTreeMap<(RoleId, Option<u32>, RightsKind), Acl>,
+    host_rules: BTreeMap<i32, Arc<HostRule>>,
 }
 
 /// One change to a catalogue, as the log carries it.
@@ -121,6 +124,10 @@ pub enum CatalogChange {
     PutRights(Rights),
     /// Objects to come have these rights.
     PutDefaultRights(DefaultRights),
+    /// A host rule was made or changed.
+    PutHostRule(HostRule),
+    /// A host rule was dropped.
+    DropHostRule(i32),
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -199,6 +206,7 @@ impl Catalog {
             role_settings: BTreeMap::new(),
             rights: BTreeMap::new(),
             default_rights: BTreeMap::new(),
+            host_rules: HostRule::initial(),
         };
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
@@ -286,6 +294,12 @@ impl Catalog {
             CatalogChange::PutRoleSettings(settings) => self.put_role_settings(settings),
             CatalogChange::PutRights(rights) => self.put_rights(rights),
             CatalogChange::PutDefaultRights(rights) => self.put_default_rights(rights),
+            CatalogChange::PutHostRule(rule) => {
+                self.host_rules.insert(rule.number, Arc::new(rule));
+            }
+            CatalogChange::DropHostRule(number) => {
+                self.host_rules.remove(&number);
+            }
         }
     }
 

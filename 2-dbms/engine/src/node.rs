@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use tuplix_catalog::{Catalog, FunctionId, TableId};
+use tuplix_catalog::{Catalog, FunctionId, RoleId, TableId};
 use tuplix_log::{Lane, Lanes, Log, LogStatistics};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_storage::Memory;
@@ -14,7 +14,6 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
-use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
@@ -66,7 +65,9 @@ pub struct Node {
     catalog_owner: Mutex<Option<TransactionId>>,
     next_private_version: AtomicU64,
     pub(crate) waits: WaitGraph,
-    pub(crate) procedures: Mutex<ProcedureCache>,
+    pub(crate) procedures: ProcedureCache,
+    /// What was refused to whom.
+    pub(crate) refusals: crate::refusals::Refusals,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
     pub(crate) listeners: Listeners,
@@ -121,8 +122,7 @@ impl Lanes for Domains {
     }
 }
 
-/// Compiled procedures with the catalogue version they were compiled under.
-pub(crate) type ProcedureCache = BTreeMap<FunctionId, (u64, Arc<CompiledProcedure>)>;
+pub(crate) use crate::procedures::{Compiled, ProcedureCache};
 
 /// What others may do to a session, and see of it.
 #[derive(Debug, Default)]
@@ -133,6 +133,8 @@ pub struct SessionFlags {
     pub cancel: AtomicBool,
     /// Its user.
     pub user: String,
+    /// Its user's role.
+    pub role: Option<RoleId>,
     /// The database it asked for.
     pub database: String,
     /// `application_name` when it began.
@@ -198,7 +200,8 @@ impl Node {
             catalog_owner: Mutex::new(&machine, None),
             next_private_version: AtomicU64::new(1 << 63),
             waits: WaitGraph::new(&machine),
-            procedures: Mutex::new(&machine, BTreeMap::new()),
+            procedures: ProcedureCache::new(&machine),
+            refusals: crate::refusals::Refusals::new(&machine),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
             listeners: Listeners::new(&machine),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::{SequenceDef, SequenceId};
+use tuplix_catalog::{Privileges, SequenceDef, SequenceId};
 use tuplix_machine::{Machine, Mutex};
 use tuplix_types::{SqlError, Value, sqlstate};
 
@@ -134,7 +134,8 @@ pub(crate) fn call(
     tx: &mut Transaction<'_>,
 ) -> Run<Option<Value>> {
     let value = match symbol {
-        "nextval_oid" => next_value(services, oid(args), tx)?,
+        // With a second argument it is the value of an identity column, which asks nothing of who inserts.
+        "nextval_oid" => next_value(services, oid(args), args.len() > 1, tx)?,
         "currval_oid" => current_value(services, oid(args))?,
         "lastval" => last_value(services)?,
         "setval_oid" => set_value(services, args, true, tx)?,
@@ -165,8 +166,11 @@ fn find(services: &Services, oid: u32) -> Result<SequenceAccess, SqlError> {
     })
 }
 
-fn next_value(services: &Services, oid: u32, tx: &mut Transaction<'_>) -> Run<i64> {
+fn next_value(services: &Services, oid: u32, is_identity: bool, tx: &mut Transaction<'_>) -> Run<i64> {
     let sequence = find(services, oid)?;
+    if !is_identity {
+        services.require_sequence(&sequence.def, Privileges::USAGE | Privileges::UPDATE)?;
+    }
     tx.refuse_read_only("nextval()")?;
     let mut used = services.sequences.borrow_mut();
     if let Some(known) = used.used.get_mut(&sequence.def.id)
@@ -242,6 +246,7 @@ fn bound_reached(def: &SequenceDef) -> SqlError {
 
 fn current_value(services: &Services, oid: u32) -> Run<i64> {
     let sequence = find(services, oid)?;
+    services.require_sequence(&sequence.def, Privileges::USAGE | Privileges::SELECT)?;
     let used = services.sequences.borrow();
     match used.used.get(&sequence.def.id).filter(|used| used.valid) {
         Some(used) => Ok(used.last),
@@ -256,8 +261,12 @@ fn current_value(services: &Services, oid: u32) -> Run<i64> {
 fn last_value(services: &Services) -> Run<i64> {
     let used = services.sequences.borrow();
     let exists = |id: &SequenceId| services.with_layout(|layout| layout.sequence(*id).is_some());
-    match used.latest.filter(exists).and_then(|id| used.used.get(&id)) {
-        Some(used) => Ok(used.last),
+    match used.latest.filter(exists).and_then(|id| Some((id, used.used.get(&id)?))) {
+        Some((id, used)) => {
+            let sequence = find(services, id.0)?;
+            services.require_sequence(&sequence.def, Privileges::USAGE | Privileges::SELECT)?;
+            Ok(used.last)
+        }
         None => {
             let message = "lastval is not yet defined in this session";
             Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).into())
@@ -268,6 +277,7 @@ fn last_value(services: &Services) -> Run<i64> {
 fn set_value(services: &Services, args: &[Value], called: bool, tx: &mut Transaction<'_>) -> Run<i64> {
     let sequence = find(services, oid(args))?;
     let def = &sequence.def;
+    services.require_sequence(def, Privileges::UPDATE)?;
     tx.refuse_read_only("setval()")?;
     let value = args.get(1).and_then(Value::as_i64).unwrap_or_default();
     if !(def.min..=def.max).contains(&value) {

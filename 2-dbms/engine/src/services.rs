@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ecow::EcoString;
-use tuplix_catalog::{Catalog, FunctionDef, FunctionId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, RoleId};
 use tuplix_functions::{Function, SessionInfo};
-use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
+use tuplix_sql::analyze::{Reader, analyze_do, analyze_procedure, analyze_trigger};
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
+use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::node::{Node, ProcedureCache, Schema, SessionFlags};
+use crate::node::{Node, Compiled, Schema, SessionFlags};
 use crate::session_locks::SessionLocks;
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
@@ -31,8 +32,8 @@ pub struct Services {
     pub node: Arc<Node>,
     /// The session's number.
     pub session_id: u32,
-    /// The session's user.
-    pub user: String,
+    /// Who the session is.
+    pub(crate) identity: Identity,
     /// The database it asked for.
     pub database: String,
     /// Settings.
@@ -41,7 +42,7 @@ pub struct Services {
     /// The transaction has a catalogue of its own: the version of the node's under which it is good; 0 without one.
     private_base: Cell<u64>,
     /// Functions compiled under it.
-    private_procedures: RefCell<ProcedureCache>,
+    private_procedures: RefCell<Compiled>,
     /// DO blocks, triggers' functions and functions that are no longer there, all of them running, compiled under it.
     private_sources: RefCell<Vec<Recompiled>>,
     pub(crate) flags: Arc<SessionFlags>,
@@ -81,14 +82,14 @@ pub(crate) struct PreparedInfo {
     pub time_us: i64,
 }
 
-type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Arc<CompiledStatement>)>;
+type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Option<Reader>, Arc<CompiledStatement>)>;
 
 impl Services {
     /// The services of a new session.
     pub(crate) fn new(
         node: Arc<Node>,
         session_id: u32,
-        user: String,
+        role: RoleId,
         database: String,
         flags: Arc<SessionFlags>,
     ) -> Services {
@@ -96,7 +97,7 @@ impl Services {
         Services {
             node,
             session_id,
-            user,
+            identity: Identity::new(role),
             database,
             settings: RefCell::new(Settings::default()),
             schema: RefCell::new(schema),
@@ -201,7 +202,26 @@ impl Services {
 
     /// The schemas to look in: that of the session's temporary tables first, when it has any.
     pub fn search_path(&self) -> Vec<String> {
-        self.with_temporary(self.settings.borrow().search_path(&self.user))
+        let schema = self.schema();
+        let user = schema.catalog.role(self.current_role()).map_or("", |role| &role.name);
+        self.with_temporary(self.settings.borrow().search_path(user))
+    }
+
+    /// As whom a statement is bound now.
+    pub(crate) fn reader(&self) -> Reader {
+        let row_security = self.settings.borrow().get("row_security") != Some("off");
+        Reader { role: self.current_role(), row_security }
+    }
+
+    /// Whether what was bound may run as who the session is now.
+    #[inline(always)]
+    pub(crate) fn fits(&self, bound_to: Option<Reader>) -> bool {
+        bound_to.is_none_or(|reader| reader == self.reader())
+    }
+
+    /// A binder with the session's settings.
+    pub(crate) fn binder<'s>(&self, schema: &'s Schema, path: &'s [String]) -> Binder<'s> {
+        Binder::new(schema, path).automatic_statistics(self.automatic_statistics()).as_reader(self.reader())
     }
 
     /// Whether columns are sampled for plans that nobody has analysed.
@@ -250,7 +270,9 @@ impl Services {
         }
         let compiled = self.compile_function(&schema, &function, None)?;
         let entry = (schema.version, compiled.clone());
-        if self.private_base.get() == 0 {
+        if compiled.bound_to.is_some() && self.private_base.get() == 0 {
+            self.node.procedures.keep_bound(id, entry);
+        } else if self.private_base.get() == 0 {
             self.node.procedures.lock().insert(id, entry);
         } else {
             self.private_procedures.borrow_mut().insert(id, entry);
@@ -265,11 +287,16 @@ impl Services {
         source: Option<Source>,
     ) -> Result<Arc<CompiledProcedure>> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
+        let definer = function.security_definer.then(|| schema.catalog.owner(function.owned()));
+        let reader = definer.map_or_else(|| self.reader(), |role| Reader { role, row_security: true });
+        let binder = self.binder(schema, &path).as_reader(reader);
         let procedure = analyze_procedure(&binder.context(), function)?;
         let compile =
             |compiler: &CompileContext<'_>| compile_procedure(compiler, &procedure, schema.version, source);
-        Ok(Arc::new(binder.with_compiler(compile)?))
+        let mut compiled = binder.with_compiler(compile)?;
+        compiled.runs_as = definer;
+        compiled.bound_to = binder.bound_to().filter(|_| definer.is_none());
+        Ok(Arc::new(compiled))
     }
 
     /// A function made for a kind of call, also when the catalogue has another version than the call.
@@ -283,7 +310,7 @@ impl Services {
 
     /// A function made for a kind of call, which the catalogue has forgotten since the call was compiled.
     fn special_again(&self, id: FunctionId) -> Option<Result<Arc<CompiledProcedure>>> {
-        let of = |procedures: &ProcedureCache| {
+        let of = |procedures: &Compiled| {
             procedures.get(&id).and_then(|(_, compiled)| compiled.source().cloned())
         };
         let own = of(&self.private_procedures.borrow());
@@ -318,14 +345,20 @@ impl Services {
         let path = self.search_path();
         let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
         let system = crate::system::WithTransitions::new(names, table);
-        let binder =
-            Binder::with_system(schema, &path, &system).automatic_statistics(self.automatic_statistics());
+        let definer = function.security_definer.then(|| schema.catalog.owner(function.owned()));
+        let reader = definer.map_or_else(|| self.reader(), |role| Reader { role, row_security: true });
+        let binder = Binder::with_system(schema, &path, &system)
+            .automatic_statistics(self.automatic_statistics())
+            .as_reader(reader);
         let procedure = analyze_trigger(&binder.context(), function, table)?;
         let source = Source::Trigger(Arc::new((function.clone(), trigger.clone(), table.id)));
         let compile = |compiler: &CompileContext<'_>| {
             compile_procedure(compiler, &procedure, schema.version, Some(source))
         };
-        binder.with_compiler(compile)
+        let mut compiled = binder.with_compiler(compile)?;
+        compiled.runs_as = definer;
+        compiled.bound_to = binder.bound_to().filter(|_| definer.is_none());
+        Ok(compiled)
     }
 
     /// A body as the transaction's own catalogue makes it now.
@@ -343,7 +376,9 @@ impl Services {
                 return self.compiled_function(definition.id);
             }
         }
-        let known = |entry: &&Recompiled| entry.version == schema.version && entry.source.is(source);
+        let known = |entry: &&Recompiled| {
+            entry.version == schema.version && entry.source.is(source) && self.fits(entry.compiled.bound_to)
+        };
         if let Some(entry) = self.private_sources.borrow().iter().find(known) {
             return Ok(entry.compiled.clone());
         }
@@ -375,16 +410,23 @@ impl Services {
     /// What analysing and compiling find.
     pub(crate) fn compile_do(&self, schema: &Schema, text: &str) -> Result<CompiledProcedure> {
         let path = self.search_path();
-        let binder = Binder::new(schema, &path).automatic_statistics(self.automatic_statistics());
+        let binder = self.binder(schema, &path);
         let procedure = analyze_do(&binder.context(), text)?;
         let source = Some(Source::Do(text.into()));
-        binder.with_compiler(|compiler| compile_procedure(compiler, &procedure, schema.version, source))
+        let compile =
+            |compiler: &CompileContext<'_>| compile_procedure(compiler, &procedure, schema.version, source);
+        let mut compiled = binder.with_compiler(compile)?;
+        compiled.bound_to = binder.bound_to();
+        Ok(compiled)
     }
 
     fn kept_function(&self, id: FunctionId, version: u64) -> Option<Arc<CompiledProcedure>> {
-        let good = |entry: &(u64, Arc<CompiledProcedure>)| (entry.0 == version).then(|| entry.1.clone());
+        let good = |entry: &(u64, Arc<CompiledProcedure>)| {
+            (entry.0 == version && self.fits(entry.1.bound_to)).then(|| entry.1.clone())
+        };
         if self.private_base.get() == 0 {
-            self.node.procedures.lock().get(&id).and_then(good)
+            let shared = self.node.procedures.lock().get(&id).and_then(good);
+            shared.or_else(|| self.node.procedures.bound(id, version, || self.reader()))
         } else {
             self.private_procedures.borrow().get(&id).and_then(good)
         }
@@ -397,17 +439,20 @@ impl Services {
     pub fn prepare_dynamic(&self, text: &str, types: &[TypeId]) -> Result<Arc<CompiledStatement>> {
         let schema = self.schema();
         let key = (text.to_owned(), types.to_vec());
-        if let Some((version, compiled)) = self.dynamic.borrow().get(&key)
+        if let Some((version, bound_to, compiled)) = self.dynamic.borrow().get(&key)
             && *version == schema.version
+            && self.fits(*bound_to)
         {
             return Ok(compiled.clone());
         }
-        let compiled = Arc::new(bind_statement(&schema, &self.search_path(), text, types)?);
+        let path = self.search_path();
+        let (compiled, bound_to) = bind_statement(&schema, &path, self.reader(), text, types)?;
+        let compiled = Arc::new(compiled);
         let mut cache = self.dynamic.borrow_mut();
         if cache.len() >= DYNAMIC_CACHE {
             cache.clear();
         }
-        cache.insert(key, (schema.version, compiled.clone()));
+        cache.insert(key, (schema.version, bound_to, compiled.clone()));
         Ok(compiled)
     }
 
@@ -456,7 +501,11 @@ pub(crate) fn timed_out() -> SqlError {
 
 impl SessionInfo for Services {
     fn current_user(&self) -> EcoString {
-        self.user.as_str().into()
+        self.role_name(self.current_role()).into()
+    }
+
+    fn session_user(&self) -> EcoString {
+        self.role_name(self.session_role()).into()
     }
 
     fn current_database(&self) -> EcoString {
@@ -477,12 +526,8 @@ impl SessionInfo for Services {
     }
 
     fn set_setting(&self, name: &str, value: Option<&str>, local: bool) -> Result<EcoString> {
-        let mut settings = self.settings.borrow_mut();
-        match value {
-            Some(value) => settings.set(name, value, local, true)?,
-            None => settings.reset(Some(name), true)?,
-        }
-        Ok(settings.get(name).unwrap_or_default().into())
+        self.assign(name, value, local, true)?;
+        Ok(self.settings.borrow().get(name).unwrap_or_default().into())
     }
 
     fn clock_us(&self) -> i64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tuplix_sql::plan::Isolation;
 use tuplix_types::datetime::{DateStyle, TimeZone};
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_types::{IoContext, Result, SqlError, sqlstate};
 
 /// One setting: its name, default, whether clients are told of changes, and how values are checked.
 struct Definition {
@@ -24,6 +24,8 @@ enum Kind {
     TimeZone,
     /// Style and order, of which a value may name one alone.
     DateStyle,
+    /// Who the session is; RESET ALL leaves it alone.
+    Role,
     ReadOnly,
 }
 
@@ -57,11 +59,12 @@ const DEFINITIONS: &[Definition] = &[
     setting("lock_timeout", "0", false, Kind::Milliseconds),
     setting("max_identifier_length", "63", false, Kind::ReadOnly),
     setting("max_index_keys", "32", false, Kind::ReadOnly),
+    setting("role", "none", false, Kind::Role),
     setting("search_path", "\"$user\", public", false, Kind::Text),
     setting("server_encoding", "UTF8", true, Kind::ReadOnly),
     setting("server_version", SERVER_VERSION, true, Kind::ReadOnly),
     setting("server_version_num", "150018", false, Kind::ReadOnly),
-    setting("session_authorization", "tuplix", true, Kind::ReadOnly),
+    setting("session_authorization", "tuplix", true, Kind::Role),
     setting("standard_conforming_strings", "on", true, Kind::OneOf(&["on", "true", "1"])),
     setting("statement_timeout", "0", false, Kind::Milliseconds),
     setting("synchronous_commit", "on", false, Kind::OneOf(SYNCHRONOUS)),
@@ -173,6 +176,10 @@ pub(crate) struct Described {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     values: BTreeMap<String, String>,
+    /// What the session begins with, and RESET brings back: its role's settings.
+    starting: BTreeMap<String, String>,
+    /// `role` or `session_authorization` has changed.
+    identity_changed: bool,
     changed: Vec<(String, String)>,
     /// Values to put back when the transaction ends: SET LOCAL, and SET when it rolls back.
     before: Vec<(String, Option<String>, bool)>,
@@ -186,6 +193,11 @@ fn definition(name: &str) -> Option<&'static Definition> {
     definitions().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
 
+/// Whether a setting says who the session is.
+fn is_identity(key: &str) -> bool {
+    matches!(key, "role" | "session_authorization")
+}
+
 fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
@@ -193,8 +205,38 @@ fn key(name: &str) -> String {
 impl Settings {
     /// The value, `None` when there is no such setting.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let set = self.values.get(&key(name)).map(String::as_str);
+        let key = key(name);
+        let set = self.values.get(&key).or_else(|| self.starting.get(&key)).map(String::as_str);
         set.or_else(|| definition(name).map(|definition| definition.default))
+    }
+
+    /// Whether the session has set it.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(&key(name))
+    }
+
+    /// Makes a value what the session begins with.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub(crate) fn start_with(&mut self, name: &str, value: &str) -> Result<()> {
+        let value = check(name, value, self.get(name))?;
+        self.starting.insert(key(name), value);
+        self.report(name);
+        Ok(())
+    }
+
+    /// Changes what only the node may change.
+    pub(crate) fn force(&mut self, name: &str, value: &str) {
+        if self.get(name) != Some(value) {
+            self.starting.insert(key(name), value.to_owned());
+            self.report(name);
+        }
+    }
+
+    /// Whether the session's role may be another since the last call.
+    pub(crate) fn take_identity_changed(&mut self) -> bool {
+        std::mem::take(&mut self.identity_changed)
     }
 
     /// The value, 42704 when there is no such setting.
@@ -222,7 +264,9 @@ impl Settings {
             let (kind, options) = match definition.kind {
                 Kind::ReadOnly if matches!(definition.default, "on" | "off") => ("bool", None),
                 Kind::ReadOnly if definition.default.bytes().all(|b| b.is_ascii_digit()) => ("integer", None),
-                Kind::Text | Kind::TimeZone | Kind::DateStyle | Kind::ReadOnly => ("string", None),
+                Kind::Text | Kind::TimeZone | Kind::DateStyle | Kind::Role | Kind::ReadOnly => {
+                    ("string", None)
+                }
                 Kind::Bool => ("bool", None),
                 Kind::Milliseconds | Kind::Integer => ("integer", None),
                 Kind::OneOf(options) => ("enum", Some(options)),
@@ -257,6 +301,19 @@ impl Settings {
         all
     }
 
+    /// A value as the setting would keep it.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub(crate) fn checked(&self, name: &str, value: &str) -> Result<String> {
+        check(name, value, self.get(name))
+    }
+
+    /// How these settings have text read and written.
+    pub(crate) fn io(&self) -> IoContext {
+        IoContext::of_settings(|name| self.get(name).map(str::to_owned))
+    }
+
     /// SET. `local`: until the transaction ends.
     ///
     /// # Errors
@@ -276,7 +333,9 @@ impl Settings {
         let names = match name {
             Some(name) if self.get(name).is_none() => return Err(unknown(name)),
             Some(name) => vec![name.to_owned()],
-            None => self.values.keys().cloned().collect(),
+            None => {
+                self.values.keys().filter(|name| !is_identity(name)).cloned().collect()
+            }
         };
         for name in names {
             self.put(&name, None, false, in_transaction);
@@ -290,6 +349,7 @@ impl Settings {
             Some(value) => self.values.insert(key.clone(), value),
             None => self.values.remove(&key),
         };
+        self.identity_changed |= is_identity(&key);
         if in_transaction {
             self.before.push((key, before, local));
         }
@@ -313,6 +373,7 @@ impl Settings {
                 Some(before) => self.values.insert(name.clone(), before),
                 None => self.values.remove(&name),
             };
+            self.identity_changed |= is_identity(&name);
             self.report(&name);
         }
     }
@@ -390,7 +451,7 @@ fn check(name: &str, value: &str, before: Option<&str>) -> Result<String> {
         SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
     };
     match definition.kind {
-        Kind::Text => Ok(value.to_owned()),
+        Kind::Text | Kind::Role => Ok(value.to_owned()),
         Kind::TimeZone => TimeZone::parse(value).map(|zone| zone.to_string()),
         Kind::DateStyle => {
             let before = before.and_then(|before| DateStyle::parse(before, Default::default()));

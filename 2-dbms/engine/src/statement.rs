@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tuplix_log::Log;
+use tuplix_sql::analyze::Reader;
 use tuplix_sql::parser::ParsedStatement;
 use tuplix_sql::plan::{OutputColumn, Statement, StatementKind};
 use tuplix_types::copy::CopyRows;
 use tuplix_types::{Result, TypeId};
 
-use crate::exec::{CompiledProcedure, CompiledStatement};
+use crate::exec::{CompiledProcedure, CompiledStatement, Rights};
 use crate::plans::{Counter, Registration};
 
 /// One statement of a text, parsed.
@@ -58,6 +59,8 @@ pub(crate) struct Bound {
     pub user_parameters: bool,
     /// Columns that may hold labels of enums, which clients get as texts.
     pub user_columns: bool,
+    /// Row-level security made it good for this reader alone.
+    pub bound_to: Option<Reader>,
 }
 
 /// What executing it does.
@@ -77,6 +80,8 @@ pub(crate) enum Code {
 #[derive(Debug)]
 pub(crate) struct ProcedureCall {
     pub procedure: Arc<CompiledProcedure>,
+    /// EXECUTE, where not everybody has it.
+    pub rights: Option<Box<Rights>>,
     /// Its object id and version, for the log.
     pub function: u32,
     pub function_version: u32,

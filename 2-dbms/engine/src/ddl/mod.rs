@@ -24,6 +24,7 @@ mod owner;
 mod refresh;
 mod remove;
 mod rename;
+mod roles;
 mod sequence;
 mod set_type;
 mod table;
@@ -114,6 +115,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::RenameSchema { from, to } => work.rename_schema(from, to),
         Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
         Ddl::Owner { target, role } => work.alter_owner(target, role),
+        Ddl::Role(statement) => work.role_statement(statement),
         Ddl::AlterRoutine { name, types, kind, change } => {
             work.alter_routine(name, types.as_deref(), *kind, change)
         }

@@ -1,7 +1,7 @@
-//! ALTER ... OWNER TO. There is one role, who asks: it owns everything already.
+//! ALTER ... OWNER TO. The bootstrap role owns everything: the role that is named has to be there, and nothing changes.
 
 use tuplix_sql::plan::{ObjectName, Role};
-use tuplix_types::{Result, SqlError, sqlstate};
+use tuplix_types::Result;
 
 use super::Work;
 use crate::stop::Run;
@@ -24,12 +24,6 @@ impl Work<'_, '_> {
 
     /// Whether the role is there.
     pub(super) fn check_role(&self, role: &Role) -> Result<()> {
-        match &role.0 {
-            Some(name) if *name != self.services.user => {
-                let message = format!("role \"{name}\" does not exist");
-                Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
-            }
-            _ => Ok(()),
-        }
+        self.role(role).map(|_| ())
     }
 }

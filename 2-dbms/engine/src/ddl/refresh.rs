@@ -45,11 +45,14 @@ pub(super) fn execute(tx: &mut Transaction<'_>, refresh: &Refresh) -> Run<Tag> {
         let binder = Binder::new(&schema, &path);
         let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
         let mut stack = FrameStack::default();
-        compiled.run(&mut Exec::new(tx, &mut stack), &[], &mut |row| {
+        let caller = services.switch_role(schema.catalog.owner(old.owned()));
+        let filled = compiled.run(&mut Exec::new(tx, &mut stack), &[], &mut |row| {
             refuse_growth(node)?;
             fragment.insert(row).map_err(SqlError::from)?;
             Ok(())
-        })?;
+        });
+        services.switch_role(caller);
+        filled?;
     }
     let mut work = Work::start(tx)?;
     let mut table = TableDef::clone(&old);

@@ -231,6 +231,19 @@ impl CompiledStatement {
         self.locked_by
     }
 
+    /// Whether the current role may run it.
+    ///
+    /// # Errors
+    /// 42501
+    pub(crate) fn check_rights(&self, services: &crate::services::Services) -> Run<()> {
+        self.rights.as_ref().map_or(Ok(()), |rights| rights.check_for(services))
+    }
+
+    /// The same without asking anything of who runs it: the statement is the engine's own.
+    pub(crate) fn trusted(self) -> CompiledStatement {
+        CompiledStatement { rights: None, ..self }
+    }
+
     /// Whether it changes rows. A function that it calls may do so whatever this says.
     pub fn writes(&self) -> bool {
         self.writes

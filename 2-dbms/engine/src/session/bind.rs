@@ -8,7 +8,7 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::{CopyCode, Session, shift_position};
 use crate::bind::Binder;
-use crate::exec::compile_statement;
+use crate::exec::{Rights, compile_statement};
 use crate::plans::Counter;
 use crate::statement::{Bound, Code, Inner, Parsed, Prepared, ProcedureCall};
 use crate::user_types::may_hold_labels;
@@ -60,7 +60,7 @@ impl Session {
 
     /// A binder with the session's settings.
     pub(super) fn binder<'s>(&self, schema: &'s crate::node::Schema, path: &'s [String]) -> Binder<'s> {
-        Binder::new(schema, path).automatic_statistics(self.services.automatic_statistics())
+        self.services.binder(schema, path)
     }
 
     pub(super) fn bind(&self, parsed: &Parsed, types: &[TypeId], search_path: &[String]) -> Result<Bound> {
@@ -82,10 +82,13 @@ impl Session {
             code,
             user_parameters: parameters.iter().any(|ty| ty.is_user()),
             user_columns: columns.iter().any(|column| may_hold_labels(column.ty)),
+            bound_to: binder.bound_to(),
         };
         if let StatementKind::Query(query) = &statement.kind {
-            if let Some(call) = self.direct_call(query)? {
-                return Ok(bound(Code::Call(Arc::new(call)), &query.columns));
+            if let Some(call) = self.direct_call(query, &statement)? {
+                let bound_to = call.procedure.bound_to;
+                let bound = bound(Code::Call(Arc::new(call)), &query.columns);
+                return Ok(Bound { bound_to, ..bound });
             }
             let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
             let columns = compiled.columns().to_vec();
@@ -106,6 +109,7 @@ impl Session {
         let inner = &prepared.inner;
         if let Some(bound) = self.rebound.get(&inner.id)
             && bound.version == self.services.current_version()
+            && self.services.fits(bound.bound_to)
         {
             return Ok(bound.clone());
         }
@@ -160,7 +164,7 @@ impl Session {
 
     /// `SELECT f($1, $2, ...)` of one scalar function, parameters in order and nothing else: the shape in which clients
     /// call procedures needs no query around the call.
-    fn direct_call(&self, query: &Query) -> Result<Option<ProcedureCall>> {
+    fn direct_call(&self, query: &Query, statement: &Statement) -> Result<Option<ProcedureCall>> {
         let QueryBody::Select(select) = &query.body else { return Ok(None) };
         let plain = query.ctes.is_empty()
             && query.order_by.is_empty()
@@ -190,8 +194,10 @@ impl Session {
         {
             return Ok(None);
         }
+        let rights = Rights::of_query(&schema.catalog, &statement.relations, query);
         let procedure = self.services.compiled_function(*function)?;
-        Ok(Some(ProcedureCall { procedure, function: function.0, function_version: definition.version }))
+        let function_version = definition.version;
+        Ok(Some(ProcedureCall { procedure, rights, function: function.0, function_version }))
     }
 }
 

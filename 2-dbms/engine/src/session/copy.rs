@@ -4,7 +4,6 @@
 //! once: its rows are one statement of one transaction, and a run that has to start over reads them again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tuplix_sql::plan::Copy;
 use tuplix_types::copy::{CopyDirection, CopyReader, CopyRows, Field, Fields};
@@ -136,7 +135,7 @@ impl Session {
             }
             _ => Err(SqlError::internal("copy_in of a statement that is not COPY FROM")),
         };
-        if statement.inner.version.load(Ordering::Relaxed) == self.services.current_version() {
+        if self.is_current(statement) {
             return of(&statement.inner.bound);
         }
         of(&self.current(statement)?)

@@ -4,7 +4,6 @@ use tuplix_sql::plan::{CursorMove, DeclareCursor};
 use tuplix_types::{Result, Rows, SqlError, Tag, Value, sqlstate};
 
 use super::Session;
-use crate::bind::Binder;
 use crate::exec::{RowSet, compile_statement};
 use crate::portal::NewPortal;
 use crate::redo::Origin;
@@ -27,7 +26,7 @@ impl Session {
             self.services.refresh();
             let schema = self.services.schema();
             let path = self.services.search_path();
-            let binder = Binder::new(&schema, &path);
+            let binder = self.binder(&schema, &path);
             let compiled =
                 binder.with_compiler(|compiler| compile_statement(compiler, &declare.statement))?;
             let mut rows = RowSet::new(compiled.columns().len());

@@ -6,7 +6,6 @@ use tuplix_types::{Result, Rows, Tag, Value};
 use super::Session;
 use super::plan_text::Options;
 use super::utility::{evaluate, no_such_statement};
-use crate::bind::Binder;
 use crate::exec::compile_statement;
 use crate::redo::Origin;
 use crate::stop::Stop;
@@ -26,7 +25,7 @@ impl Session {
             StatementKind::Execute { name, arguments } => {
                 let prepared = self.named.get(name).cloned().ok_or_else(|| no_such_statement(name))?;
                 let schema = self.services.schema();
-                let binder = Binder::new(&schema, &prepared.inner.search_path);
+                let binder = self.binder(&schema, &prepared.inner.search_path);
                 let inner = binder.analyze(&prepared.inner.parsed.statement, &prepared.inner.given)?;
                 (inner, evaluate(arguments, &[])?)
             }
@@ -48,6 +47,7 @@ impl Session {
             .binder(&schema, &path)
             .with_measuring_compiler(&machine, |compiler| compile_statement(compiler, &statement))?;
         let planned = machine.monotonic_ns();
+        compiled.check_rights(&self.services)?;
         options.show(&compiled.explain(), milliseconds(began, planned), None, out);
         Ok(0)
     }

@@ -18,11 +18,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tuplix_catalog::{Catalog, RoleId};
 use tuplix_log::{Context, SessionContext};
 use tuplix_sql::parser;
-use tuplix_types::{OutputColumn, Result, Rows, SqlError, TypeId, Value, sqlstate};
+use tuplix_types::{OutputColumn, Result, Rows, Severity, SqlError, TypeId, Value, sqlstate};
 
 use crate::exec::FrameStack;
+use crate::identity::admit;
 use crate::node::{Node, SessionFlags};
 use crate::notify::{Notification, Waker};
 use crate::services::Services;
@@ -106,6 +108,8 @@ pub struct Session {
     rebound: BTreeMap<u64, Bound>,
     next_prepared: u64,
     context: Context,
+    /// The role that `context` names.
+    context_role: RoleId,
     /// The newest epoch that this session has seen: what an error's reply waits for.
     seen_epoch: u64,
     random_state: u64,
@@ -127,21 +131,28 @@ impl Session {
         }
         let id = node.new_session_id();
         let random_state = node.machine().random_u64();
+        let schema = node.schema();
+        let mut sessions = node.sessions.lock();
+        let of_role = |role| sessions.values().filter(|other| other.role == Some(role)).count();
+        let role = admit(&schema.catalog, &options.user, of_role)?;
         let flags = Arc::new(SessionFlags {
             secret: random_state as i32,
             user: options.user.clone(),
+            role: Some(role),
             database: options.database.clone(),
             application_name: options.application_name.clone(),
             started_us: node.machine().now_us(),
             ..SessionFlags::default()
         });
-        node.sessions.lock().insert(id, flags.clone());
-        let services = Services::new(node.clone(), id, options.user.clone(), options.database.clone(), flags);
-        services.settings.borrow_mut().set("application_name", &options.application_name, false, false)?;
+        sessions.insert(id, flags.clone());
+        drop(sessions);
+        let services = Services::new(node.clone(), id, role, options.database.clone(), flags);
+        let notices = start_settings(&services, &schema.catalog, options)?;
         let context =
             node.log.intern(&SessionContext { role: options.user.clone(), ..SessionContext::default() });
-        Ok(Session {
+        let mut session = Session {
             node: node.clone(),
+            context_role: services.current_role(),
             services,
             scratch: Scratch::default(),
             frames: FrameStack::default(),
@@ -152,10 +163,12 @@ impl Session {
             context,
             seen_epoch: 0,
             random_state,
-            notices: Vec::new(),
+            notices,
             synchronous: true,
             statement_limit_ns: None,
-        })
+        };
+        session.refresh_settings();
+        Ok(session)
     }
 
     /// Its number, what clients see as the server process's id.
@@ -329,7 +342,7 @@ impl Session {
     /// # Errors
     /// 42704 for an unknown setting, 22023 for a value that does not fit.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.services.settings.borrow_mut().set(name, value, false, false)?;
+        self.services.assign(name, Some(value), false, false)?;
         self.refresh_settings();
         Ok(())
     }
@@ -345,10 +358,36 @@ impl Session {
     }
 
     fn refresh_settings(&mut self) {
+        self.services.settle_identity();
+        if self.services.current_role() != self.context_role {
+            self.context_role = self.services.current_role();
+            let role = self.services.role_name(self.context_role);
+            self.context = self.node.log.intern(&SessionContext { role, ..SessionContext::default() });
+        }
         let settings = self.services.settings.borrow();
         self.synchronous = settings.synchronous_commit();
         self.statement_limit_ns = settings.nanoseconds("statement_timeout");
     }
+}
+
+/// The settings that a session begins with; warnings for those of its role that are not possible any more.
+fn start_settings(
+    services: &Services,
+    catalog: &Catalog,
+    options: &SessionOptions,
+) -> Result<Vec<SqlError>> {
+    let mut settings = services.settings.borrow_mut();
+    settings.start_with("session_authorization", &options.user)?;
+    let role = services.current_role();
+    settings.force("is_superuser", if catalog.is_superuser(role) { "on" } else { "off" });
+    let mut warnings = Vec::new();
+    for (name, value) in catalog.settings_of_role(role) {
+        if let Err(error) = settings.start_with(name, value) {
+            warnings.push(error.severity(Severity::Warning));
+        }
+    }
+    settings.set("application_name", &options.application_name, false, false)?;
+    Ok(warnings)
 }
 
 impl Drop for Session {

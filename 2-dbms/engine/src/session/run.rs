@@ -28,13 +28,21 @@ impl Session {
     ) -> Result<u64> {
         self.node.log.check()?;
         let bound = &statement.inner.bound;
-        let outcome = if statement.inner.version.load(Ordering::Relaxed) == self.services.current_version() {
+        let outcome = if self.is_current(statement) {
             self.call_bound(statement, bound, arguments, out)
         } else {
             let bound = self.current(statement)?;
             self.call_bound(statement, &bound, arguments, out)
         };
         self.end_if_own(outcome)
+    }
+
+    /// Whether a statement's code may run as it was prepared.
+    #[inline(always)]
+    pub(super) fn is_current(&self, statement: &Prepared) -> bool {
+        let inner = &statement.inner;
+        inner.version.load(Ordering::Relaxed) == self.services.current_version()
+            && self.services.fits(inner.bound.bound_to)
     }
 
     /// Ends the block that a statement has opened around itself, if it has.
@@ -384,6 +392,9 @@ pub(super) fn label_rows(catalog: &tuplix_catalog::Catalog, rows: &mut Rows) {
 fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: &mut Rows) -> Run<Tag> {
     match code {
         Code::Call(call) => {
+            if let Some(rights) = &call.rights {
+                rights.check(exec)?;
+            }
             let value = call.procedure.call_scalar(exec, arguments)?;
             out.push(std::slice::from_ref(&value));
             discard(value);

@@ -8,9 +8,8 @@ use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::bind::in_failed_block;
 use super::{Session, TransactionStatus};
-use crate::bind::Binder;
 use crate::ddl;
-use crate::exec::{CompiledStatement, Exec, compile_statement};
+use crate::exec::{CompiledStatement, Exec, Rights, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
 use crate::stop::{Run, Stop};
@@ -162,6 +161,7 @@ impl Session {
                 self.node.listeners.unlisten(self.id(), None);
                 self.free_all_session_locks();
                 self.drop_temporary()?;
+                self.services.assign("session_authorization", None, false, false)?;
                 self.services.settings.borrow_mut().reset(None, false)?;
                 self.refresh_settings();
                 out.tag = tag("DISCARD ALL");
@@ -230,11 +230,15 @@ impl Session {
                     );
                     return Ok(Tag { command: "SET", rows: None });
                 }
-                self.services.settings.borrow_mut().set(name, &values.join(", "), *local, in_block)?;
+                self.services.assign(name, Some(&values.join(", ")), *local, in_block)?;
                 "SET"
             }
-            SettingStatement::Reset(name) => {
-                self.services.settings.borrow_mut().reset(name.as_deref(), in_block)?;
+            SettingStatement::Reset(Some(name)) => {
+                self.services.assign(name, None, false, in_block)?;
+                "RESET"
+            }
+            SettingStatement::Reset(None) => {
+                self.services.settings.borrow_mut().reset(None, in_block)?;
                 "RESET"
             }
             SettingStatement::Show(name) if name == "all" => {
@@ -262,6 +266,9 @@ impl Session {
         loop {
             self.services.refresh();
             let schema = self.services.schema();
+            if let Some(rights) = Rights::of_call(&schema.catalog, &[], function, &[]) {
+                rights.check_for(&self.services)?;
+            }
             let version = schema.catalog.function(function).map_or(0, |definition| definition.version);
             let compiled = self.services.compiled_function(function)?;
             let origin = Origin { context: self.context.id(), procedure: function.0, version };
@@ -269,7 +276,7 @@ impl Session {
             let row = match given {
                 Given::Values(_) => None,
                 Given::Row(row, _) => {
-                    let binder = Binder::new(&schema, &path);
+                    let binder = self.binder(&schema, &path);
                     Some(binder.with_compiler(|compiler| compile_statement(compiler, row))?)
                 }
             };

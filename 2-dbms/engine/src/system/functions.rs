@@ -1,10 +1,10 @@
 //! The functions that tell of the catalogue: visibility, definitions as SQL, names, sizes, comments.
 
-use tuplix_catalog::{FunctionId, TableDef, TableId};
+use tuplix_catalog::{FunctionId, RoleId, TableDef, TableId};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::routine::{self, routine};
-use super::view::{DATABASE, OWNER, View};
+use super::view::{DATABASE, View};
 use super::{deparse, index, names, privileges, relations, views};
 use crate::layout::TableAccess;
 use crate::services::Services;
@@ -182,8 +182,10 @@ fn named(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Option<Value>>
         | "pg_ts_dict_is_visible"
         | "pg_ts_template_is_visible"
         | "pg_ts_config_is_visible" => Value::Null,
-        "pg_get_userbyid" if oid == OWNER => Value::text(view.services.user.as_str()),
-        "pg_get_userbyid" => Value::text(format!("unknown (OID={oid})")),
+        "pg_get_userbyid" => match view.catalog().role(RoleId(oid)) {
+            Some(role) => Value::text(role.name.as_str()),
+            None => Value::text(format!("unknown (OID={oid})")),
+        },
         "pg_relation_is_publishable" => match names::relation_name(view, oid) {
             Some(_) => Value::Bool(table(view, oid).is_some()),
             None => Value::Null,

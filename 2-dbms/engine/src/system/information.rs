@@ -20,18 +20,13 @@ pub(crate) fn name(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     vec![relation.row(&[("catalog_name", catalog_name(view))])]
 }
 
-/// `enabled_roles`
-pub(crate) fn enabled_roles(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    vec![relation.row(&[("role_name", text(&view.services.user))])]
-}
-
 /// `schemata`
 pub(crate) fn schemata(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let row = |(_, name): (u32, String)| {
         relation.row(&[
             ("catalog_name", catalog_name(view)),
             ("schema_name", Value::text(name)),
-            ("schema_owner", text(&view.services.user)),
+            ("schema_owner", text(view.owner())),
         ])
     };
     view.schemas().into_iter().map(row).collect()
@@ -336,7 +331,7 @@ pub(crate) fn constraint_columns(view: &View<'_>, relation: &SystemRelation) -> 
 pub(crate) fn table_privileges(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     const PRIVILEGES: [&str; 7] =
         ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
-    let user = text(&view.services.user);
+    let user = text(view.owner());
     let row = |table: &TableDef, privilege: &str| {
         let mut values = table_values(view, table);
         values.extend([

@@ -21,6 +21,7 @@ mod own;
 mod privileges;
 mod relation;
 mod relations;
+mod roles;
 mod routine;
 mod sequence;
 mod server;
@@ -127,8 +128,11 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_proc") => routine::functions,
         ("pg_catalog", "pg_namespace") => server::namespaces,
         ("pg_catalog", "pg_database") => server::databases,
-        ("pg_catalog", "pg_authid" | "pg_roles") => server::roles,
-        ("pg_catalog", "pg_user" | "pg_shadow") => server::users,
+        ("pg_catalog", "pg_authid" | "pg_roles") => roles::roles,
+        ("pg_catalog", "pg_user" | "pg_shadow") => roles::users,
+        ("pg_catalog", "pg_group") => roles::groups,
+        ("pg_catalog", "pg_auth_members") => roles::members,
+        ("pg_catalog", "pg_db_role_setting") => roles::kept_settings,
         ("pg_catalog", "pg_settings") => server::settings,
         ("pg_catalog", "pg_timezone_names") => server::timezone_names,
         ("pg_catalog", "pg_timezone_abbrevs") => server::timezone_abbreviations,
@@ -148,7 +152,8 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "referential_constraints") => foreign_key::standard,
         ("pg_catalog", "pg_description") => descriptions,
         ("information_schema", "information_schema_catalog_name") => information::name,
-        ("information_schema", "enabled_roles") => information::enabled_roles,
+        ("information_schema", "enabled_roles") => roles::enabled,
+        ("information_schema", "applicable_roles") => roles::applicable,
         ("information_schema", "schemata") => information::schemata,
         ("information_schema", "tables") => information::tables,
         ("information_schema", "columns") => information::columns,
@@ -219,6 +224,7 @@ pub fn rows(services: &Services, schema: &str, name: &str) -> Result<Vec<Row>> {
     Ok(match compute(schema, name) {
         Some(compute) => {
             let view = View::new(services);
+            roles::check_secret(&view, name)?;
             let mut rows = compute(&view, relation);
             rows.iter_mut().flatten().for_each(|value| user_types::name_types(&view, value));
             rows
@@ -249,7 +255,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 58);
+        assert_eq!(relations::all().filter(named).count(), 62);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{Catalog, FunctionDef, FunctionId, SequenceId, TableDef, TableId};
+use tuplix_catalog::{Catalog, FunctionDef, FunctionId, RoleId, SequenceId, TableDef, TableId};
 use tuplix_sql::parser::{self, quote_ident};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::relations::{self, SystemRelation};
 use super::routine::support_names;
-use super::view::{OWNER, View};
+use super::view::View;
 
 /// The text of an object id of type `regclass`, `regproc`, ...; `None` when there is no such object.
 pub(crate) fn object_name(view: &View<'_>, reg_type: TypeId, oid: u32) -> Option<String> {
@@ -22,7 +22,7 @@ pub(crate) fn object_name(view: &View<'_>, reg_type: TypeId, oid: u32) -> Option
             let schemas = view.schemas();
             schemas.iter().find(|(schema, _)| *schema == oid).map(|(_, name)| quote_ident(name))
         }
-        TypeId::REGROLE => (oid == OWNER).then(|| quote_ident(&view.services.user)),
+        TypeId::REGROLE => view.catalog().role(RoleId(oid)).map(|role| quote_ident(&role.name)),
         _ => None,
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn find(view: &View<'_>, reg_type: TypeId, text: &str) -> Result<Opti
             let parts = split_name(text).ok_or_else(invalid)?;
             let [name] = &parts[..] else { return Err(invalid()) };
             Ok(match reg_type {
-                TypeId::REGROLE => (*name == view.services.user).then_some(OWNER),
+                TypeId::REGROLE => view.catalog().role_named(name).map(|role| role.id.0),
                 _ => view.schemas().iter().find(|(_, schema)| schema == name).map(|(oid, _)| *oid),
             })
         }

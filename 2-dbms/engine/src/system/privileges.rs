@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tuplix_catalog::{FunctionId, TableId};
+use tuplix_catalog::{FunctionId, RoleId, TableId};
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
 use super::names;
 use super::relations;
-use super::view::{DATABASE, OWNER, View};
+use super::roles;
+use super::view::{DATABASE, View};
 
 /// What the function's symbol names, and the privileges of its kind.
 const KINDS: &[(&str, &[&str])] = &[
@@ -32,7 +33,7 @@ pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Opti
         return default_privileges(view, args).map(Some);
     }
     if symbol.starts_with("pg_has_role_") {
-        return has_role(view, symbol, args).map(Some);
+        return roles::has_role(view, symbol, args).map(Some);
     }
     let Some((kind, form)) = symbol.strip_prefix("has_").and_then(|rest| rest.split_once("_privilege_"))
     else {
@@ -43,7 +44,7 @@ pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Opti
     let objects = if kind == "column" { 2 } else { 1 };
     let with_user = form.split('_').count() > objects;
     let (user, rest) = if with_user { (args.first(), &args[1..]) } else { (None, args) };
-    user.map_or(Ok(()), |user| check_user(view, user))?;
+    user.map_or(Ok(()), |user| roles::argument(view, user).map(|_| ()))?;
     check_privileges(rest.last(), known)?;
     let Some(object) = rest.first() else { return Ok(Some(Value::Null)) };
     let exists = exists(view, kind, object)?;
@@ -73,20 +74,10 @@ fn default_privileges(view: &View<'_>, args: &[Value]) -> Result<Value> {
             return Err(SqlError::new(sqlstate::INTERNAL_ERROR, message));
         }
     };
-    let name = if *owner == OWNER { view.services.user.clone() } else { owner.to_string() };
+    let name = view.catalog().role_name(RoleId(*owner));
     let items = [("", public), (name.as_str(), own)].into_iter().filter(|(_, granted)| !granted.is_empty());
     let items = items.map(|(to, granted)| Value::text(format!("{to}={granted}/{name}"))).collect();
     Ok(Value::Array(Arc::new(Array::from_elements(TypeId::ACLITEM, items))))
-}
-
-fn check_user(view: &View<'_>, user: &Value) -> Result<()> {
-    match user {
-        Value::Text(name) if *name != *view.services.user => {
-            let message = format!("role \"{name}\" does not exist");
-            Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `SELECT, INSERT WITH GRANT OPTION`
@@ -171,19 +162,4 @@ fn has_column(view: &View<'_>, table: &Value, column: &Value) -> Result<bool> {
         Value::Text(_) => Ok(true),
         other => Ok(other.as_i64().is_some_and(|number| (1..=names.len() as i64).contains(&number))),
     }
-}
-
-/// `pg_has_role`: there is one role, which has itself.
-fn has_role(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Value> {
-    let with_user = symbol.trim_start_matches("pg_has_role_").contains('_');
-    let roles = if with_user { &args[..2] } else { &args[..1] };
-    for role in roles {
-        check_user(view, role)?;
-    }
-    check_privileges(
-        args.last(),
-        &["MEMBER", "USAGE", "MEMBER WITH ADMIN OPTION", "USAGE WITH ADMIN OPTION"],
-    )?;
-    let is_owner = |role: &Value| !matches!(role, Value::Oid(oid) if *oid != OWNER);
-    Ok(Value::Bool(roles.iter().all(is_owner)))
 }

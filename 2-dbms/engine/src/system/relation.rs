@@ -283,7 +283,7 @@ pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
 
 /// `pg_tables`
 pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let owner = text(&view.services.user);
+    let owner = text(view.owner());
     let row = |schema: &str, name: &str, has_indexes: bool, triggers: bool| {
         relation.row(&[
             ("schemaname", text(schema)),

@@ -43,7 +43,7 @@ pub(crate) fn places(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         relation.row(&[
             ("schemaname", text(&def.schema)),
             ("sequencename", text(&def.name)),
-            ("sequenceowner", text(&view.services.user)),
+            ("sequenceowner", text(view.owner())),
             ("data_type", oid(def.ty.0)),
             ("start_value", int(def.start)),
             ("min_value", int(def.min)),

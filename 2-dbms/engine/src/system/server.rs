@@ -1,4 +1,4 @@
-//! Schemas, roles, the database, settings and sessions: what PostgreSQL keeps for a server.
+//! Schemas, the database, settings and sessions: what PostgreSQL keeps for a server.
 
 use tuplix_types::datetime::{TimeZone, abbreviation};
 use tuplix_types::{Interval, Row, TypeId, Value};
@@ -32,40 +32,6 @@ pub(crate) fn databases(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> 
         ("dattablespace", oid(TABLESPACE)),
         ("datcollate", text("C.UTF-8")),
         ("datctype", text("C.UTF-8")),
-    ])]
-}
-
-/// `pg_authid`, `pg_roles`: the session's user, who may do everything.
-pub(crate) fn roles(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let mut values = vec![
-        ("oid", oid(OWNER)),
-        ("rolname", text(&view.services.user)),
-        ("rolsuper", truth(true)),
-        ("rolinherit", truth(true)),
-        ("rolcreaterole", truth(true)),
-        ("rolcreatedb", truth(true)),
-        ("rolcanlogin", truth(true)),
-        ("rolreplication", truth(true)),
-        ("rolbypassrls", truth(true)),
-        ("rolconnlimit", int(-1)),
-    ];
-    if relation.name == "pg_roles" {
-        values.push(("rolpassword", text("********")));
-    }
-    vec![relation.row(&values)]
-}
-
-/// `pg_user`, `pg_shadow`
-pub(crate) fn users(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let password = if relation.name == "pg_user" { text("********") } else { Value::Null };
-    vec![relation.row(&[
-        ("usename", text(&view.services.user)),
-        ("usesysid", oid(OWNER)),
-        ("usecreatedb", truth(true)),
-        ("usesuper", truth(true)),
-        ("userepl", truth(true)),
-        ("usebypassrls", truth(true)),
-        ("passwd", password),
     ])]
 }
 
@@ -136,7 +102,7 @@ pub(crate) fn activity(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("datid", oid(DATABASE)),
             ("datname", text(&flags.database)),
             ("pid", int(*pid)),
-            ("usesysid", oid(OWNER)),
+            ("usesysid", flags.role.map_or(Value::Null, |role| oid(role.0))),
             ("usename", text(&flags.user)),
             ("application_name", text(&flags.application_name)),
             ("backend_start", Value::Timestamptz(flags.started_us)),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use tuplix_catalog::{Catalog, IndexDef, IndexMethod, TableDef};
+use tuplix_catalog::{Catalog, IndexDef, IndexMethod, RoleId, TableDef};
 use tuplix_types::{Array, TypeId, Value};
 
 use super::relations;
 use crate::node::Schema;
 use crate::services::Services;
 
-/// The object id of the one role: PostgreSQL's bootstrap superuser.
+/// The object id of the role that owns everything: PostgreSQL's bootstrap superuser.
 pub(crate) const OWNER: u32 = 10;
 /// The object id of the one database: PostgreSQL's `postgres`.
 pub(crate) const DATABASE: u32 = 5;
@@ -41,6 +41,11 @@ impl<'a> View<'a> {
     /// The catalogue.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.schema.catalog
+    }
+
+    /// The name of the role that owns what exists.
+    pub(crate) fn owner(&self) -> &str {
+        self.catalog().role(RoleId(OWNER)).map_or("", |role| &role.name)
     }
 
     /// The catalogue with its layout.

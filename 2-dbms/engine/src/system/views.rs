@@ -30,7 +30,7 @@ pub(crate) fn views(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         relation.row(&[
             ("schemaname", text(&table.schema)),
             ("viewname", text(&table.name)),
-            ("viewowner", text(&view.services.user)),
+            ("viewowner", text(view.owner())),
             ("definition", Value::text(definition(view, table, false).unwrap_or_default())),
         ])
     };
@@ -44,7 +44,7 @@ pub(crate) fn materialized(view: &View<'_>, relation: &SystemRelation) -> Vec<Ro
         Some(relation.row(&[
             ("schemaname", text(&table.schema)),
             ("matviewname", text(&table.name)),
-            ("matviewowner", text(&view.services.user)),
+            ("matviewowner", text(view.owner())),
             ("hasindexes", Value::Bool(!table.indexes.is_empty())),
             ("ispopulated", Value::Bool(made.populated)),
             ("definition", Value::text(definition(view, table, false).unwrap_or_default())),

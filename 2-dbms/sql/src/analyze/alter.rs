@@ -6,7 +6,7 @@ use tuplix_types::{Result, SqlError};
 
 use super::ddl::object_name;
 use super::{Analyzer, nodes, text};
-use crate::plan::{AlterTable, Ddl, RelationKind};
+use crate::plan::{AlterTable, Ddl, RelationKind, RoleDdl};
 
 impl Analyzer<'_> {
     pub(super) fn alter_add_column(
@@ -57,6 +57,9 @@ impl Analyzer<'_> {
         }
         let action = match kind {
             ObjectType::ObjectSchema => return Ok(Ddl::RenameSchema { from: stmt.subname.clone(), to }),
+            ObjectType::ObjectRole => {
+                return Ok(Ddl::Role(RoleDdl::Rename { from: stmt.subname.clone(), to }));
+            }
             ObjectType::ObjectIndex => {
                 let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
                 let index = self.qualified_name(name)?;

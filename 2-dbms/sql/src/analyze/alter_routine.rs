@@ -25,12 +25,13 @@ pub(super) fn routine_kind(kind: ObjectType) -> Option<RoutineKind> {
 pub(super) fn role_of(role: Option<&RoleSpec>) -> Result<Role> {
     let role = role.ok_or_else(nodes::missing)?;
     Ok(match RoleSpecType::try_from(role.roletype) {
-        Ok(RoleSpecType::RolespecCstring) => Role(Some(role.rolename.clone())),
+        Ok(RoleSpecType::RolespecCstring) => Role::Named(role.rolename.clone()),
+        Ok(RoleSpecType::RolespecSessionUser) => Role::Session,
         Ok(RoleSpecType::RolespecPublic) => {
             let message = "role \"public\" does not exist";
             return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
         }
-        _ => Role(None),
+        _ => Role::Current,
     })
 }
 

@@ -23,6 +23,9 @@ impl Analyzer<'_> {
         if let Some(statement) = self.rights_statement(node)? {
             return Ok(Some(statement));
         }
+        if let Some(statement) = self.role_statement(node)? {
+            return Ok(Some(statement));
+        }
         Ok(Some(match node {
             NodeEnum::CreateSchemaStmt(stmt) => self.create_schema(stmt)?,
             NodeEnum::CreateStmt(stmt) => Ddl::CreateTable(self.create_table(stmt)?),

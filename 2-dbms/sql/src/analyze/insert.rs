@@ -12,7 +12,7 @@ use super::scope::{Clause, ScopeItem, table_columns};
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{
-    ConflictAction, Expr, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody, RelationId,
+    ConflictAction, Expr, ExprKind, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody, RelationId,
 };
 
 impl Analyzer<'_> {
@@ -359,7 +359,13 @@ impl Analyzer<'_> {
         });
         match identity.as_deref().or(def.default.as_deref()) {
             Some(text) => {
-                let value = self.stored_expression(text, Clause::Default)?;
+                let mut value = self.stored_expression(text, Clause::Default)?;
+                if identity.is_some()
+                    && let ExprKind::Call { arguments, .. } = &mut value.kind
+                {
+                    // The engine's own call: who inserts needs no right on the sequence.
+                    arguments.push(Expr::constant(tuplix_types::Value::Bool(true), TypeId::BOOL));
+                }
                 self.assign(value, &def.name, def.ty, def.typmod)
             }
             None if def.ty.is_domain() => {

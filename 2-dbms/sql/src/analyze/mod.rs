@@ -48,6 +48,7 @@ mod procedure;
 mod records;
 mod rights;
 mod row_security;
+mod roles;
 mod rows;
 mod scope;
 mod select;

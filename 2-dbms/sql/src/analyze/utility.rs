@@ -107,7 +107,7 @@ impl Analyzer<'_> {
         Ok(modes)
     }
 
-    fn set(&self, stmt: &VariableSetStmt) -> Result<StatementKind> {
+    pub(super) fn set(&self, stmt: &VariableSetStmt) -> Result<StatementKind> {
         let kind = VariableSetKind::try_from(stmt.kind).map_err(|_| nodes::missing())?;
         let name = stmt.name.to_lowercase();
         let setting = match kind {

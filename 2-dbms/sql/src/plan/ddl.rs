@@ -169,6 +169,8 @@ pub enum Ddl {
     Rights(Box<super::RightsDdl>),
     /// LOCK TABLE
     Lock(LockTables),
+    /// CREATE, ALTER and DROP of roles, and who is a member of which.
+    Role(super::RoleDdl),
     /// ALTER INDEX RENAME TO
     RenameIndex {
         /// Index.
@@ -333,9 +335,16 @@ pub struct Refresh {
     pub concurrently: bool,
 }
 
-/// A role as a statement names it; `None` is who asks.
+/// A role as a statement names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role(pub Option<String>);
+pub enum Role {
+    /// By its name.
+    Named(String),
+    /// CURRENT_USER, CURRENT_ROLE
+    Current,
+    /// SESSION_USER
+    Session,
+}
 
 /// An object as a statement names it that is about objects of any kind: COMMENT, OWNER TO.
 #[derive(Clone, Debug)]

@@ -18,6 +18,8 @@ mod statement;
 
 use std::mem::ManuallyDrop;
 
+use tuplix_catalog::RoleId;
+use tuplix_sql::analyze::Reader;
 use tuplix_sql::plan::{OutputColumn, Procedure, Variable};
 use tuplix_types::{Result, SqlError, Value, sqlstate};
 
@@ -112,6 +114,10 @@ pub struct CompiledProcedure {
     slots: usize,
     states: usize,
     rebinding: Option<Rebinding>,
+    /// SECURITY DEFINER: as whom its body runs.
+    pub(crate) runs_as: Option<RoleId>,
+    /// Row-level security made its plans good for this reader alone.
+    pub(crate) bound_to: Option<Reader>,
     /// What the plans of its statements were chosen for.
     pub(crate) planned: super::cost::Planned,
 }
@@ -167,6 +173,8 @@ fn compile(
         slots,
         states,
         rebinding: body.rebinding,
+        runs_as: None,
+        bound_to: None,
         planned: body.builder.asked.planned(context.layout),
     };
     Ok((compiled, changes_catalog))
@@ -335,6 +343,24 @@ impl CompiledProcedure {
 
     #[inline(always)]
     fn body(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
+        match self.runs_as {
+            None => self.run_body(exec),
+            Some(role) => self.body_as(exec, role),
+        }
+    }
+
+    /// Runs the body as its owner.
+    #[inline(never)]
+    fn body_as(&self, exec: &mut Exec<'_, '_>, role: RoleId) -> Run<()> {
+        let services = exec.services;
+        let caller = services.switch_role(role);
+        let result = self.run_body(exec);
+        services.switch_role(caller);
+        result
+    }
+
+    #[inline(always)]
+    fn run_body(&self, exec: &mut Exec<'_, '_>) -> Run<()> {
         let control = run_steps(&self.steps, exec)?;
         if self.needs_value && control != Control::Return {
             return Err(self.no_return(exec));
