@@ -60,9 +60,12 @@ pub(crate) fn table_argument(work: &Work<'_, '_>, args: &[Value]) -> Result<Tabl
         Some(Value::Oid(oid)) => *oid,
         _ => return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "the table must not be NULL")),
     };
-    work.catalog.table(TableId(oid)).map(|table| TableDef::clone(table)).ok_or_else(|| {
-        SqlError::new(sqlstate::UNDEFINED_TABLE, format!("relation with OID {oid} does not exist"))
-    })
+    let Some(table) = work.catalog.table(TableId(oid)) else {
+        let message = format!("relation with OID {oid} does not exist");
+        return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+    };
+    work.need_relation(&work.services.holder(&work.catalog), table)?;
+    Ok(TableDef::clone(table))
 }
 
 /// `create_distributed_table(table regclass, column text, ...)`: the table's rows go to the buckets of the column.
@@ -163,6 +166,7 @@ fn create_distributed_function(args: &[Value], tx: &mut Transaction<'_>) -> Run<
         return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "the function must not be NULL").into());
     };
     let function = crate::system::function_by_signature(&work.catalog, signature, &work.search_path)?;
+    work.need_function(&work.services.holder(&work.catalog), function.id)?;
     let mut function = tuplix_catalog::FunctionDef::clone(&function);
     function.distribution_argument = match text(args, 1) {
         None => None,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use tuplix_catalog::{Catalog, FunctionId, RoleId, TableId};
+use tuplix_catalog::{Catalog, RoleId, TableId};
 use tuplix_log::{Lane, Lanes, Log, LogStatistics};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_storage::Memory;

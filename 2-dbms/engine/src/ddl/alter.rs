@@ -160,7 +160,11 @@ impl Work<'_, '_> {
             AlterTable::RenameColumn { from, to } => rename_column(table, from, to),
             AlterTable::RenameConstraint { from, to } => self.rename_constraint(table, from, to),
             AlterTable::SetSchema(schema) => self.move_to_schema(table, schema),
-            AlterTable::Owner(role) => self.check_role(role),
+            AlterTable::Owner(role) => self.alter_table_owner(table.id, role),
+            AlterTable::RowSecurity(change) => {
+                super::policy::change_row_security(table, *change);
+                Ok(())
+            }
             AlterTable::Options { set, reset } => {
                 super::index::change_options(&mut table.options, set, reset);
                 Ok(())
@@ -336,6 +340,7 @@ fn pass(action: &AlterTable) -> Pass {
         | AlterTable::RenameColumn { .. }
         | AlterTable::RenameConstraint { .. }
         | AlterTable::Owner(_)
+        | AlterTable::RowSecurity(_)
         | AlterTable::Options { .. }
         | AlterTable::SetSchema(_) => Pass::Rest,
     }

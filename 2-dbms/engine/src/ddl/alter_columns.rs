@@ -141,7 +141,18 @@ impl Work<'_, '_> {
                 self.change(CatalogChange::Comment { about: about(part), text: next });
             }
         }
+        self.shift_rights(id, position as u32 + 1);
         Ok(())
+    }
+
+    /// The rights on columns behind a dropped one move up.
+    fn shift_rights(&mut self, table: u32, dropped: u32) {
+        let on = tuplix_catalog::Owned { class: CLASS_RELATION, object: table };
+        let Some(old) = self.catalog.rights(on).filter(|rights| !rights.columns.is_empty()) else { return };
+        let mut rights = tuplix_catalog::Rights::clone(old);
+        let kept = rights.columns.into_iter().filter(|(column, _)| *column != dropped);
+        rights.columns = kept.map(|(column, acl)| (column - u32::from(column > dropped), acl)).collect();
+        self.change(CatalogChange::PutRights(rights));
     }
 }
 

@@ -1,7 +1,7 @@
 //! ALTER DOMAIN. A new constraint is checked against the values that are there.
 
 use tuplix_catalog::{CatalogChange, CheckDef, DomainDef, FunctionId, TypeBody, TypeDef};
-use tuplix_sql::analyze::analyze_procedure;
+use tuplix_sql::analyze::{Reader, analyze_procedure};
 use tuplix_sql::parser::quote_ident;
 use tuplix_sql::plan::{AlterDomain, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};

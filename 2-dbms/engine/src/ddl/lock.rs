@@ -24,6 +24,7 @@ pub(super) fn execute(tx: &mut Transaction<'_>, lock: &LockTables) -> Run<Tag> {
         tx.cause = RestartCause::NeedsBlock;
         return Err(Stop::Restart);
     }
+    super::check_rights_of_lock(tx, lock)?;
     let services = tx.services();
     let schema = services.schema();
     let mut tables = BTreeSet::new();

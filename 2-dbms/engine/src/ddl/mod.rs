@@ -16,14 +16,17 @@ mod foreign_key;
 mod function;
 mod function_uses;
 mod generation;
+mod grant;
 mod index;
 mod like;
 mod lock;
 pub(crate) mod names;
 mod owner;
+mod policy;
 mod refresh;
 mod remove;
 mod rename;
+mod rights;
 mod roles;
 mod sequence;
 mod set_type;
@@ -82,15 +85,18 @@ pub(crate) struct Work<'w, 'n> {
 /// What PostgreSQL reports; nothing is changed then.
 pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) -> Run<Tag> {
     if let Ddl::CreateTableAs(create) = ddl {
+        check_rights(tx, ddl)?;
         return create_table_as::execute(tx, create, arguments);
     }
     if let Ddl::Refresh(refresh) = ddl {
+        check_rights(tx, ddl)?;
         return refresh::execute(tx, refresh);
     }
     if let Ddl::Lock(lock) = ddl {
         return lock::execute(tx, lock);
     }
     let mut work = Work::start(tx)?;
+    work.check_rights(ddl)?;
     let command = match ddl {
         Ddl::Type(statement) => work.type_statement(statement),
         Ddl::CreateSchema { name, if_not_exists } => work.create_schema(name, *if_not_exists),
@@ -116,6 +122,7 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
         Ddl::Comment { target, text } => work.comment(target, text.as_deref()),
         Ddl::Owner { target, role } => work.alter_owner(target, role),
         Ddl::Role(statement) => work.role_statement(statement),
+        Ddl::Rights(statement) => work.rights_statement(statement),
         Ddl::AlterRoutine { name, types, kind, change } => {
             work.alter_routine(name, types.as_deref(), *kind, change)
         }
@@ -135,6 +142,20 @@ pub(crate) fn execute(tx: &mut Transaction<'_>, ddl: &Ddl, arguments: &[Value]) 
     work.tx.lock_for_ddl(&going)?;
     work.show()?;
     Ok(Tag { command, rows: None })
+}
+
+/// Whether the current role may execute a statement.
+fn check_rights(tx: &mut Transaction<'_>, ddl: &Ddl) -> Run<()> {
+    Ok(Work::start(tx)?.check_rights(ddl)?)
+}
+
+/// Whether the current role may lock tables: who may has nothing to start a change of the catalogue for.
+fn check_rights_of_lock(tx: &mut Transaction<'_>, lock: &tuplix_sql::plan::LockTables) -> Run<()> {
+    let services = tx.services();
+    match services.with_catalog(|catalog| catalog.is_superuser(services.current_role())) {
+        true => Ok(()),
+        false => check_rights(tx, &Ddl::Lock(lock.clone())),
+    }
 }
 
 impl<'w, 'n> Work<'w, 'n> {
@@ -170,8 +191,12 @@ impl<'w, 'n> Work<'w, 'n> {
         if let CatalogChange::SetSequence { id, value, called } = change {
             self.restarted.push((id, value, called));
         }
+        let made = self.made_by(&change);
         self.catalog.apply(change);
         self.unseen = true;
+        if let Some((on, kind, schema)) = made {
+            self.own(on, kind, schema);
+        }
     }
 
     /// Lets the transaction see the changes so far.

@@ -19,6 +19,15 @@ pub(super) fn in_expressions(table: &mut TableDef, from: &str, to: &str) -> Resu
             *generated = parser::rename_column(generated, from, to)?;
         }
     }
+    for policy in &mut table.row_security.policies {
+        for text in policy.using.iter_mut().chain(&mut policy.check) {
+            if text.to_ascii_lowercase().contains("select") {
+                let what = "renaming what a policy with a subquery may name";
+                return Err(SqlError::unsupported(what).hint("Drop the policy first and create it again."));
+            }
+            *text = parser::rename_column(text, from, to)?;
+        }
+    }
     for index in &mut table.indexes {
         let keys = index.columns.iter_mut().filter_map(|key| key.expression.as_mut());
         for text in keys.chain(&mut index.predicate) {

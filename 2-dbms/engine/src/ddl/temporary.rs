@@ -22,6 +22,7 @@ impl Work<'_, '_> {
             CatalogChange::PutTable(table) | CatalogChange::RewriteTable(table) => table.temporary.is_some(),
             CatalogChange::DropTable(id) | CatalogChange::TruncateTable(id) => temporary(id),
             CatalogChange::PutStatistics(statistics) => temporary(&statistics.table),
+            CatalogChange::PutRights(rights) => self.is_of_temporary(rights.on),
             CatalogChange::Comment { about, .. } if about.class == CLASS_RELATION => {
                 let mut tables = self.catalog.tables().filter(|table| table.temporary.is_some());
                 tables.any(|table| {

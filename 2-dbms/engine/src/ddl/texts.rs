@@ -38,6 +38,10 @@ pub(super) fn texts_of(table: &mut TableDef) -> Vec<(Text, &mut String)> {
     for check in &mut table.checks {
         found.push((Text::Expression(TableExpression::Check), &mut check.expression));
     }
+    for policy in &mut table.row_security.policies {
+        let texts = policy.using.iter_mut().chain(&mut policy.check);
+        found.extend(texts.map(|text| (Text::Expression(TableExpression::Policy), text)));
+    }
     for index in &mut table.indexes {
         let keys = index.columns.iter_mut().filter_map(|key| key.expression.as_mut());
         found.extend(keys.map(|text| (Text::Expression(TableExpression::Index), text)));

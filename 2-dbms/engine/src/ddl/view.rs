@@ -185,7 +185,7 @@ impl Work<'_, '_> {
                 }
                 AlterTable::RenameColumn { from, to } => super::alter::rename_column(&mut view, from, to)?,
                 AlterTable::SetSchema(schema) => self.move_to_schema(&mut view, schema)?,
-                AlterTable::Owner(role) => self.check_role(role)?,
+                AlterTable::Owner(role) => self.alter_table_owner(view.id, role)?,
                 AlterTable::Options { set, reset } => {
                     super::index::change_options(&mut view.options, set, reset);
                 }

@@ -235,7 +235,7 @@ impl CompiledStatement {
     ///
     /// # Errors
     /// 42501
-    pub(crate) fn check_rights(&self, services: &crate::services::Services) -> Run<()> {
+    pub(crate) fn check_rights(&self, services: &crate::services::Services) -> Result<()> {
         self.rights.as_ref().map_or(Ok(()), |rights| rights.check_for(services))
     }
 

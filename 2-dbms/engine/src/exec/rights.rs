@@ -68,7 +68,7 @@ impl Rights {
     /// 42501
     #[inline(always)]
     pub(crate) fn check(&self, exec: &Exec<'_, '_>) -> Run<()> {
-        self.check_for(exec.services)
+        Ok(self.check_for(exec.services)?)
     }
 
     /// The same where nothing runs yet.
@@ -76,12 +76,12 @@ impl Rights {
     /// # Errors
     /// 42501
     #[inline(always)]
-    pub(crate) fn check_for(&self, services: &Services) -> Run<()> {
+    pub(crate) fn check_for(&self, services: &Services) -> Result<()> {
         let role = services.current_role();
         if role == RoleId::BOOTSTRAP || role.0 == self.passed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Ok(self.check_slowly(services, role)?)
+        self.check_slowly(services, role)
     }
 
     #[cold]

@@ -44,6 +44,15 @@ pub(crate) use view::{ClassUse, DATABASE, class_use};
 
 use crate::services::Services;
 
+/// Whether a system table is for superusers alone: passwords, and what others run.
+pub(crate) fn is_confidential(schema: &str, name: &str) -> bool {
+    match schema {
+        "pg_catalog" => matches!(name, "pg_authid" | "pg_shadow" | "pg_hba_file_rules"),
+        "tuplix" => matches!(name, "plans" | "refusals" | "host_rules"),
+        _ => false,
+    }
+}
+
 /// The columns of the computed tables, for the analyzer.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemTables;

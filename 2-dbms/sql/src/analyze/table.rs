@@ -21,6 +21,8 @@ pub enum TableExpression {
     Index,
     /// The predicate of a partial index, as a boolean.
     IndexPredicate,
+    /// A policy's expression, as a boolean.
+    Policy,
     /// The generation expression of the column at this position, as a value of its type.
     Generated(usize),
     /// What the column at this position becomes as a value of another type.
@@ -74,6 +76,7 @@ fn table_expression(
         TableExpression::Check => Clause::Check,
         TableExpression::Index => Clause::Index,
         TableExpression::IndexPredicate => Clause::IndexPredicate,
+        TableExpression::Policy => Clause::Policy,
         TableExpression::Generated(_) => Clause::Generated,
         TableExpression::Type { .. } => Clause::Transform,
     };
@@ -90,6 +93,7 @@ fn table_expression(
             }
             TableExpression::Check => analyzer.boolean(value, "CHECK"),
             TableExpression::IndexPredicate => analyzer.boolean(value, "WHERE"),
+            TableExpression::Policy => analyzer.boolean(value, "POLICY"),
             TableExpression::Index => analyzer.settle_unknown(value),
             TableExpression::Type { column, ty, typmod, using } => {
                 let name = &table.columns.get(column).ok_or_else(nodes::missing)?.name;
