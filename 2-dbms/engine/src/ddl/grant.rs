@@ -349,6 +349,29 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// Refuses to drop a role that owns something, was granted something, or is named by a policy.
+    pub(super) fn refuse_dependents(&self, role: &tuplix_catalog::RoleDef) -> Result<()> {
+        let id = role.id;
+        let named = |acl: &Acl| acl.iter().any(|item| item.grantee == id || item.grantor == id);
+        let of_rights = |rights: &Rights| {
+            rights.owner == id
+                || rights.acl.as_ref().is_some_and(named)
+                || rights.columns.values().any(named)
+        };
+        let mut rights = self.catalog.all_rights();
+        let mut defaults = self.catalog.all_default_rights();
+        let mut policies = self.catalog.tables().flat_map(|table| &table.row_security.policies);
+        let depends = rights.any(|rights| of_rights(rights))
+            || defaults.any(|((owner, ..), acl)| *owner == id || named(acl))
+            || policies.any(|policy| policy.roles.contains(&id));
+        if !depends {
+            return Ok(());
+        }
+        let message = format!("role \"{}\" cannot be dropped because some objects depend on it", role.name);
+        Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .hint("Use REASSIGN OWNED and DROP OWNED to be rid of them."))
+    }
+
     fn drop_objects_of(&mut self, role: RoleId, cascade: bool) -> Run<()> {
         let owned = |work: &Self, on: Owned| work.catalog.rights(on).is_some_and(|rights| rights.owner == role);
         let name = |schema: &str, name: &str| {
@@ -406,6 +429,17 @@ impl Work<'_, '_> {
             if rights != before {
                 self.change(CatalogChange::PutRights(rights));
             }
+        }
+        let bound = |table: &&std::sync::Arc<TableDef>| {
+            table.row_security.policies.iter().any(|policy| policy.roles.contains(&role))
+        };
+        let tables: Vec<TableDef> =
+            self.catalog.tables().filter(bound).map(|table| TableDef::clone(table)).collect();
+        for mut table in tables {
+            let policies = &mut table.row_security.policies;
+            policies.iter_mut().for_each(|policy| policy.roles.retain(|bound| *bound != role));
+            policies.retain(|policy| !policy.roles.is_empty());
+            self.change(CatalogChange::PutTable(table));
         }
         let defaults: Vec<_> = self
             .catalog

@@ -90,6 +90,7 @@ impl Session {
             }
             StatementKind::Do { body } => return self.run_do(body, out),
             StatementKind::Checkpoint => {
+                self.services.require_superuser("do CHECKPOINT")?;
                 self.node.checkpoint()?;
                 out.tag = tag("CHECKPOINT");
             }

@@ -107,6 +107,13 @@ pub(crate) fn check_text(view: &View<'_>, table: &TableDef, written: &str, prett
     shown.unwrap_or_else(|| written.to_owned())
 }
 
+/// A policy's expression, in parentheses where PostgreSQL puts them.
+pub(crate) fn policy_text(view: &View<'_>, table: &TableDef, written: &str) -> String {
+    let shown = analyze(view, table, written, TableExpression::Policy)
+        .and_then(|expr| write(view, table, written, &expr, false));
+    shown.unwrap_or_else(|| written.to_owned())
+}
+
 /// As [`check_text`] of a domain, whose value is the one column of `table`.
 pub(crate) fn domain_check_text(view: &View<'_>, table: &TableDef, written: &str, pretty: bool) -> String {
     let shown = analyze(view, table, written, TableExpression::Check)

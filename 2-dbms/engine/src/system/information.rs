@@ -326,23 +326,3 @@ pub(crate) fn constraint_columns(view: &View<'_>, relation: &SystemRelation) -> 
     });
     rows
 }
-
-/// `table_privileges`: the user has every privilege on every table.
-pub(crate) fn table_privileges(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    const PRIVILEGES: [&str; 7] =
-        ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
-    let user = text(view.owner());
-    let row = |table: &TableDef, privilege: &str| {
-        let mut values = table_values(view, table);
-        values.extend([
-            ("grantor", user.clone()),
-            ("grantee", user.clone()),
-            ("privilege_type", text(privilege)),
-            ("is_grantable", yes_or_no(true)),
-            ("with_hierarchy", yes_or_no(privilege == "SELECT")),
-        ]);
-        relation.row(&values)
-    };
-    let tables = view.catalog().tables();
-    tables.flat_map(|table| PRIVILEGES.map(|privilege| row(table, privilege))).collect()
-}

@@ -21,6 +21,7 @@ mod own;
 mod privileges;
 mod relation;
 mod relations;
+mod rights;
 mod roles;
 mod routine;
 mod sequence;
@@ -44,10 +45,9 @@ pub(crate) use view::{ClassUse, DATABASE, class_use};
 
 use crate::services::Services;
 
-/// Whether a system table is for superusers alone: passwords, and what others run.
+/// Whether a table of the schema `tuplix` is for superusers alone: it says what others run and are refused.
 pub(crate) fn is_confidential(schema: &str, name: &str) -> bool {
     match schema {
-        "pg_catalog" => matches!(name, "pg_authid" | "pg_shadow" | "pg_hba_file_rules"),
         "tuplix" => matches!(name, "plans" | "refusals" | "host_rules"),
         _ => false,
     }
@@ -171,7 +171,11 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("information_schema", "check_constraints") => information::check_constraints,
         ("information_schema", "key_column_usage") => information::key_columns,
         ("information_schema", "constraint_column_usage") => information::constraint_columns,
-        ("information_schema", "table_privileges") => information::table_privileges,
+        ("information_schema", "table_privileges" | "role_table_grants") => rights::table_privileges,
+        ("information_schema", "column_privileges" | "role_column_grants") => rights::column_privileges,
+        ("pg_catalog", "pg_policy") => rights::policy_rows,
+        ("pg_catalog", "pg_policies") => rights::policy_view,
+        ("pg_catalog", "pg_default_acl") => rights::defaults,
         ("information_schema", "routines") => information_routines::routines,
         ("information_schema", "parameters") => information_routines::parameters,
         ("tuplix", "tables") => own::tables,
@@ -182,6 +186,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "checkpoints") => own::checkpoints,
         ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
+        ("tuplix", "refusals") => own::refusals,
         _ => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! `has_table_privilege` and its kin: the user may do everything with what exists.
+//! `has_table_privilege` and its kin.
 
 use std::sync::Arc;
 
@@ -44,12 +44,51 @@ pub(crate) fn call(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<Opti
     let objects = if kind == "column" { 2 } else { 1 };
     let with_user = form.split('_').count() > objects;
     let (user, rest) = if with_user { (args.first(), &args[1..]) } else { (None, args) };
-    user.map_or(Ok(()), |user| roles::argument(view, user).map(|_| ()))?;
+    let role = user.map_or(Ok(view.services.current_role()), |user| roles::argument(view, user))?;
     check_privileges(rest.last(), known)?;
     let Some(object) = rest.first() else { return Ok(Some(Value::Null)) };
     let exists = exists(view, kind, object)?;
     let column = if kind == "column" { has_column(view, object, &rest[1])? } else { true };
-    Ok(Some(if exists && column { Value::Bool(true) } else { Value::Null }))
+    if !exists || !column {
+        return Ok(Some(Value::Null));
+    }
+    let object = object_id(view, kind, object)?;
+    let column = if kind == "column" { column_number(view, object, &rest[1]) } else { 0 };
+    let privileges = rest.last().and_then(Value::as_str).unwrap_or_default();
+    let question = super::rights::Question { role, kind, object, column, privileges };
+    Ok(Some(Value::Bool(super::rights::has(view, &question)?)))
+}
+
+/// The id of an object that is there.
+fn object_id(view: &View<'_>, kind: &str, object: &Value) -> Result<u32> {
+    match object {
+        Value::Oid(oid) => Ok(*oid),
+        _ if kind == "database" => Ok(DATABASE),
+        Value::Text(name) => match reg_type_of(kind) {
+            Some(reg_type) => names::object_id(view, reg_type, name),
+            None => Ok(0),
+        },
+        _ => Ok(0),
+    }
+}
+
+/// A column's number from 1.
+fn column_number(view: &View<'_>, table: u32, column: &Value) -> u32 {
+    let Value::Text(name) = column else {
+        return column.as_i64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    };
+    let table = view.catalog().table(TableId(table));
+    table.and_then(|table| table.column(name)).map_or(0, |position| position as u32 + 1)
+}
+
+fn reg_type_of(kind: &str) -> Option<TypeId> {
+    Some(match kind {
+        "table" | "any_column" | "column" | "sequence" => TypeId::REGCLASS,
+        "function" => TypeId::REGPROCEDURE,
+        "schema" => TypeId::REGNAMESPACE,
+        "type" => TypeId::REGTYPE,
+        _ => return None,
+    })
 }
 
 /// `acldefault`: what an object of a kind permits before anybody is granted anything, as `aclitem[]`. pg_dump compares with it.
@@ -95,13 +134,7 @@ fn check_privileges(given: Option<&Value>, known: &[&str]) -> Result<()> {
 
 /// Whether an object exists; a name that finds nothing is an error, an id is not.
 fn exists(view: &View<'_>, kind: &str, object: &Value) -> Result<bool> {
-    let reg_type = match kind {
-        "table" | "any_column" | "column" | "sequence" => TypeId::REGCLASS,
-        "function" => TypeId::REGPROCEDURE,
-        "schema" => TypeId::REGNAMESPACE,
-        "type" => TypeId::REGTYPE,
-        _ => return named(view, kind, object),
-    };
+    let Some(reg_type) = reg_type_of(kind) else { return named(view, kind, object) };
     match object {
         Value::Text(name) => names::object_id(view, reg_type, name).map(|_| true),
         Value::Oid(oid) => Ok(match reg_type {

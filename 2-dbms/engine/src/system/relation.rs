@@ -32,7 +32,10 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relname", text(&table.name)),
         ("relnamespace", oid(view.schema_oid(&table.schema))),
         ("reltype", oid(table.row_type().0)),
-        ("relowner", oid(OWNER)),
+        ("relowner", super::rights::owner(view, tuplix_catalog::CLASS_RELATION, table.id.0)),
+        ("relacl", super::rights::acl(view, tuplix_catalog::CLASS_RELATION, table.id.0)),
+        ("relrowsecurity", truth(table.row_security.enabled)),
+        ("relforcerowsecurity", truth(table.row_security.forced)),
         ("relam", oid(if table.view.is_some() { 0 } else { HEAP })),
         ("relfilenode", oid(if table.view.is_some() { 0 } else { table.id.0 })),
         // -1: of a table that nobody has analysed.
@@ -86,7 +89,7 @@ fn index_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef, ind
         ("oid", oid(index.id.0)),
         ("relname", text(&index.name)),
         ("relnamespace", oid(view.schema_oid(&table.schema))),
-        ("relowner", oid(OWNER)),
+        ("relowner", super::rights::owner(view, tuplix_catalog::CLASS_RELATION, table.id.0)),
         ("relam", oid(access_method(index))),
         ("relfilenode", oid(index.id.0)),
         ("relpersistence", text(persistence(table))),
@@ -122,7 +125,8 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
         rows.extend(columns.map(|(number, column)| {
             let has_default = default_of(column).is_some() || column.generated.is_some();
             let shown = Attribute::of_column(view, column);
-            let row = attribute(relation, table.id.0, number, &shown, has_default);
+            let mut row = attribute(relation, table.id.0, number, &shown, has_default);
+            row[relation.column("attacl")] = super::rights::column_acl(view, table.id, number);
             with_source(relation, row, column)
         }));
         for index in &table.indexes {

@@ -6,7 +6,7 @@ use tuplix_types::{Row, TypeId, Value};
 
 use super::information::catalog_name;
 use super::relations::{self, SystemColumn, SystemRelation};
-use super::view::{OWNER, View, int, oid, text, truth, yes_or_no};
+use super::view::{View, int, oid, text, truth, yes_or_no};
 use crate::services::Services;
 
 /// The row that SELECT from a sequence gives.
@@ -91,7 +91,8 @@ pub(crate) fn class(view: &View<'_>, relation: &SystemRelation, def: &SequenceDe
         ("oid", oid(def.id.0)),
         ("relname", text(&def.name)),
         ("relnamespace", oid(view.schema_oid(&def.schema))),
-        ("relowner", oid(OWNER)),
+        ("relowner", super::rights::owner(view, tuplix_catalog::CLASS_RELATION, def.id.0)),
+        ("relacl", super::rights::acl(view, tuplix_catalog::CLASS_RELATION, def.id.0)),
         ("relfilenode", oid(def.id.0)),
         ("relpages", int(1)),
         ("reltuples", Value::Float4(1.0)),

@@ -14,7 +14,12 @@ const ENCODING: i64 = 6;
 /// `pg_namespace`
 pub(crate) fn namespaces(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let row = |(schema, name): (u32, String)| {
-        relation.row(&[("oid", oid(schema)), ("nspname", Value::text(name)), ("nspowner", oid(OWNER))])
+        relation.row(&[
+            ("oid", oid(schema)),
+            ("nspname", Value::text(name)),
+            ("nspowner", super::rights::owner(view, tuplix_catalog::CLASS_SCHEMA, schema)),
+            ("nspacl", super::rights::acl(view, tuplix_catalog::CLASS_SCHEMA, schema)),
+        ])
     };
     view.schemas().into_iter().map(row).collect()
 }
@@ -25,6 +30,7 @@ pub(crate) fn databases(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> 
         ("oid", oid(DATABASE)),
         ("datname", text(&view.services.database)),
         ("datdba", oid(OWNER)),
+        ("datacl", super::rights::acl(view, tuplix_catalog::CLASS_DATABASE, DATABASE)),
         ("encoding", int(ENCODING)),
         ("datlocprovider", text("c")),
         ("datallowconn", truth(true)),

@@ -5,7 +5,7 @@ use tuplix_types::{Row, TypeId, UserKind, Value};
 
 use super::deparse;
 use super::relations::{self, SystemRelation};
-use super::view::{MADE_OIDS, OWNER, TypeFacts, View, int, oid, text, truth, type_facts};
+use super::view::{MADE_OIDS, TypeFacts, View, int, oid, text, truth, type_facts};
 
 const ARRAY_HANDLER: u32 = 6179;
 const ARRAY_ANALYZE: u32 = 3816;
@@ -132,7 +132,7 @@ fn named(view: &View<'_>, id: TypeId, (schema, name): (&str, &str)) -> Vec<(&'st
         ("oid", oid(id.0)),
         ("typname", text(name)),
         ("typnamespace", oid(view.schema_oid(schema))),
-        ("typowner", oid(OWNER)),
+        ("typowner", super::rights::owner(view, tuplix_catalog::CLASS_TYPE, id.0)),
         ("typisdefined", truth(true)),
         ("typdelim", text(",")),
         ("typarray", oid(id.array_of().map_or(0, |array| array.0))),
@@ -176,7 +176,7 @@ pub(crate) fn class(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, fi
         ("relname", text(&ty.name)),
         ("relnamespace", oid(view.schema_oid(&ty.schema))),
         ("reltype", oid(ty.id.0)),
-        ("relowner", oid(OWNER)),
+        ("relowner", super::rights::owner(view, tuplix_catalog::CLASS_TYPE, ty.id.0)),
         ("relpersistence", text("p")),
         ("relkind", text("c")),
         ("relnatts", int(fields.len())),
