@@ -350,7 +350,7 @@ impl Work<'_, '_> {
     }
 
     /// Refuses to drop a role that owns something, was granted something, or is named by a policy.
-    pub(super) fn refuse_dependents(&self, role: &tuplix_catalog::RoleDef) -> Result<()> {
+    pub(super) fn refuse_owner(&self, role: &tuplix_catalog::RoleDef) -> Result<()> {
         let id = role.id;
         let named = |acl: &Acl| acl.iter().any(|item| item.grantee == id || item.grantor == id);
         let of_rights = |rights: &Rights| {

@@ -259,7 +259,7 @@ impl Work<'_, '_> {
         if role.superuser && !self.is_superuser() {
             return denied("must be superuser to drop superusers");
         }
-        self.refuse_dependents(&role)?;
+        self.refuse_owner(&role)?;
         if role.id == RoleId::BOOTSTRAP {
             let message =
                 format!("cannot drop role {name} because it is required by the database system");
