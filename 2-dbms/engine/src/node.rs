@@ -14,6 +14,7 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
+use crate::door::Refusals;
 use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
@@ -69,6 +70,7 @@ pub struct Node {
     pub(crate) procedures: Mutex<ProcedureCache>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
+    pub(crate) refusals: Mutex<Refusals>,
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
@@ -203,6 +205,7 @@ impl Node {
             procedures: Mutex::new(&machine, BTreeMap::new()),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
+            refusals: Mutex::new(&machine, Refusals::default()),
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),

@@ -131,6 +131,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_authid" | "pg_roles") => roles::roles,
         ("pg_catalog", "pg_user" | "pg_shadow") => roles::users,
         ("pg_catalog", "pg_group") => roles::groups,
+        ("pg_catalog", "pg_hba_file_rules") => roles::host_rules,
         ("pg_catalog", "pg_auth_members") => roles::members,
         ("pg_catalog", "pg_db_role_setting") => roles::kept_settings,
         ("pg_catalog", "pg_settings") => server::settings,
@@ -173,6 +174,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "checkpoints") => own::checkpoints,
         ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
+        ("tuplix", "refusals") => roles::refusals,
         _ => return None,
     })
 }
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 62);
+        assert_eq!(relations::all().filter(named).count(), 64);
     }
 
     #[test]
