@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -43,7 +43,8 @@ impl Disk for LinuxDisk {
 
     fn open(&self, path: &str, mode: OpenMode) -> DiskResult<Box<dyn File>> {
         let mut options = fs::OpenOptions::new();
-        options.read(true);
+        // Passwords and rights count for nothing to who can read the files.
+        options.read(true).mode(0o600);
         let operation = match mode {
             OpenMode::Read => Operation::Open,
             OpenMode::Write => {

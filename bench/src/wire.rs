@@ -109,6 +109,8 @@ impl Node {
         let data = folder.path().join("data");
         let node =
             Tuplix::open_with(&Options { dir: Some(data), partitions: PARTITIONS, ..Options::default() })?;
+        // Under the name that PostgreSQL's clusters have, and with as much to say.
+        node.session(&Default::default())?.execute("CREATE ROLE postgres SUPERUSER LOGIN")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let options = ServerOptions {
             tcp: None,

@@ -46,7 +46,8 @@ impl Catalog {
         // First: everything else belongs to them.
         let changed = roles.values().filter(|role| initial.roles.get(&role.id) != Some(role));
         changes.extend(changed.map(|role| CatalogChange::PutRole(role.as_ref().clone())));
-        changes.extend(role_settings.values().map(|all| CatalogChange::PutRoleSettings(all.as_ref().clone())));
+        changes
+            .extend(role_settings.values().map(|all| CatalogChange::PutRoleSettings(all.as_ref().clone())));
         let gone = initial.host_rules.keys().filter(|number| !host_rules.contains_key(number));
         changes.extend(gone.map(|number| CatalogChange::DropHostRule(*number)));
         let changed = host_rules.values().filter(|rule| initial.host_rules.get(&rule.number) != Some(rule));

@@ -20,6 +20,8 @@ pub(crate) fn changes_catalog(symbol: &str) -> bool {
             | "create_distributed_function"
             | "spool_table"
             | "forget_spooled"
+            | "set_host_rule"
+            | "drop_host_rule"
     )
 }
 
@@ -42,6 +44,8 @@ pub(crate) fn call(
         "create_distributed_function" => create_distributed_function(args, tx),
         "spool_table" => crate::history::spool_table(args, tx),
         "forget_spooled" => crate::history::forget_spooled(args, tx),
+        "set_host_rule" => crate::door::set_host_rule(args, tx),
+        "drop_host_rule" => crate::door::drop_host_rule(args, tx),
         "tuplix_damaged_indexes" => damaged_indexes(services, args, tx),
         "pg_notify" => notify(args, tx),
         _ => match crate::system::call(services, symbol, args, tx)? {

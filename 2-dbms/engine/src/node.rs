@@ -14,6 +14,7 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
+use crate::door::Refusals;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
@@ -66,10 +67,9 @@ pub struct Node {
     next_private_version: AtomicU64,
     pub(crate) waits: WaitGraph,
     pub(crate) procedures: ProcedureCache,
-    /// What was refused to whom.
-    pub(crate) refusals: crate::refusals::Refusals,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
+    pub(crate) refusals: Mutex<Refusals>,
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
@@ -201,9 +201,9 @@ impl Node {
             next_private_version: AtomicU64::new(1 << 63),
             waits: WaitGraph::new(&machine),
             procedures: ProcedureCache::new(&machine),
-            refusals: crate::refusals::Refusals::new(&machine),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
+            refusals: Mutex::new(&machine, Refusals::default()),
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),

@@ -73,7 +73,12 @@ impl Verifier {
         };
         let mut salt = part(b"salt ");
         salt.truncate(SALT_BYTES);
-        Verifier { iterations: SCRAM_ITERATIONS, salt, stored_key: part(b"stored "), server_key: part(b"server ") }
+        Verifier {
+            iterations: SCRAM_ITERATIONS,
+            salt,
+            stored_key: part(b"stored "),
+            server_key: part(b"server "),
+        }
     }
 
     /// Whether a password is the one that the verifier was made of.
@@ -108,7 +113,7 @@ mod tests {
     use super::*;
 
     /// `SELECT rolpassword FROM pg_authid` of PostgreSQL 15 after `CREATE ROLE r PASSWORD 'pencil'`.
-    const OF_POSTGRESQL: &str = "@@VERIFIER@@";
+    const OF_POSTGRESQL: &str = "SCRAM-SHA-256$4096:INK2FzIfYNroRi1BIvyy0w==$rvy+18+uiEjlK6JQmRZusUGCkeH3Ee1ubz1eGuAsa6Y=:Fsil9llLaebLQYHENnHvLRbKvtlJceY4QWzzE8YsotU=";
 
     #[test]
     fn postgresql_hashes_alike() {

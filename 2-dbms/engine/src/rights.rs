@@ -1,9 +1,10 @@
 //! What the current role may do, asked by code that is no compiled statement: DDL, sequences, functions of the system.
 
 use tuplix_catalog::{
-    CLASS_DATABASE, CLASS_RELATION, CLASS_SCHEMA, Catalog, Holder, Owned, Privileges, RightsKind, SequenceDef,
+    CLASS_DATABASE, CLASS_RELATION, CLASS_SCHEMA, Catalog, Holder, Owned, Privileges, RightsKind, RoleId,
+    SequenceDef,
 };
-use tuplix_types::Result;
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::exec::Refused;
 use crate::services::Services;
@@ -23,6 +24,25 @@ pub(crate) fn sequence(def: &SequenceDef) -> Owned {
 }
 
 impl Services {
+    /// The error of a refusal, which the node remembers whatever becomes of the transaction.
+    #[cold]
+    pub(crate) fn refuse(&self, refused: Refused) -> SqlError {
+        let error = refused.error();
+        self.remember(refused.role, refused.privilege, &error);
+        error
+    }
+
+    /// The same for an error that is there already.
+    #[cold]
+    pub(crate) fn note_refusal(&self, error: SqlError, privilege: &'static str) -> SqlError {
+        self.remember(self.current_role(), privilege, &error);
+        error
+    }
+
+    fn remember(&self, role: RoleId, privilege: &'static str, error: &SqlError) {
+        self.node.refuse(privilege, &self.role_name(role), None, error);
+    }
+
     /// The current role with its rights.
     pub(crate) fn holder(&self, catalog: &Catalog) -> Holder {
         Holder::new(catalog, self.current_role())
@@ -37,11 +57,9 @@ impl Services {
         if self.with_catalog(|catalog| catalog.is_superuser(role)) {
             return Ok(());
         }
-        let error = tuplix_types::SqlError::new(
-            tuplix_types::sqlstate::INSUFFICIENT_PRIVILEGE,
-            format!("must be superuser to {what}"),
-        );
-        Err(self.note_refusal(error, "node", what, "SUPERUSER"))
+        let message = format!("must be superuser to {what}");
+        let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
+        Err(self.note_refusal(error, "SUPERUSER"))
     }
 
     /// Refuses who has none of some privileges on a sequence.
@@ -49,7 +67,7 @@ impl Services {
     /// # Errors
     /// 42501
     pub(crate) fn require_sequence(&self, def: &SequenceDef, any: Privileges) -> Result<()> {
-        if self.current_role() == tuplix_catalog::RoleId::BOOTSTRAP {
+        if self.current_role() == RoleId::BOOTSTRAP {
             return Ok(());
         }
         self.with_catalog(|catalog| {

@@ -52,6 +52,7 @@ const DEFINITIONS: &[Definition] = &[
     setting("default_transaction_read_only", "off", true, Kind::Bool),
     setting("extra_float_digits", "1", false, Kind::Integer),
     setting("idle_in_transaction_session_timeout", "0", false, Kind::Milliseconds),
+    setting("idle_session_timeout", "0", false, Kind::Milliseconds),
     setting("in_hot_standby", "off", true, Kind::ReadOnly),
     setting("integer_datetimes", "on", true, Kind::ReadOnly),
     setting("IntervalStyle", "postgres", true, Kind::OneOf(INTERVAL_STYLES)),
@@ -333,9 +334,7 @@ impl Settings {
         let names = match name {
             Some(name) if self.get(name).is_none() => return Err(unknown(name)),
             Some(name) => vec![name.to_owned()],
-            None => {
-                self.values.keys().filter(|name| !is_identity(name)).cloned().collect()
-            }
+            None => self.values.keys().filter(|name| !is_identity(name)).cloned().collect(),
         };
         for name in names {
             self.put(&name, None, false, in_transaction);

@@ -39,10 +39,12 @@ use std::sync::Arc;
 pub use commit::Commit;
 pub use options::{LogMode, Options};
 pub use session::{Parsed, Prepared, Session};
+use tuplix_engine::BOOTSTRAP_NAME;
+pub use tuplix_engine::password;
 pub use tuplix_engine::{
-    CheckpointDone, CheckpointRead, CutTail, Durability, Events, LogStatistics, NodeEvent, Notification,
-    RecoveryReport, SERVER_VERSION, SYNC_BOUNDS_US, SessionOptions, Snapshot, SyncTimes, TransactionStatus,
-    Waker,
+    Caller, CheckpointDone, CheckpointRead, CutTail, Durability, Entry, Events, LogStatistics, LoginMethod,
+    NodeEvent, Notification, RecoveryReport, Refusal, RoleDef, RoleId, SERVER_VERSION, SYNC_BOUNDS_US,
+    SessionOptions, Snapshot, SyncTimes, TransactionStatus, Waker,
 };
 pub use tuplix_machine::Machine;
 pub use tuplix_types::{
@@ -147,7 +149,8 @@ impl Tuplix {
         Ok(match &self.engine {
             Engine::Embedded { node, .. } => Session::embedded(tuplix_engine::Session::new(node, options)?),
             Engine::Postgres(server) => {
-                Session::postgres(server.session(&options.user, &options.application_name)?)
+                let user = if options.user.is_empty() { BOOTSTRAP_NAME } else { &options.user };
+                Session::postgres(server.session(user, &options.application_name)?)
             }
         })
     }
@@ -184,6 +187,22 @@ impl Tuplix {
         match &self.engine {
             Engine::Embedded { report, .. } => RecoveryReport::clone(report),
             Engine::Postgres(_) => RecoveryReport::default(),
+        }
+    }
+
+    /// The host rule and the role for somebody who wants to come in; nobody comes in by way of PostgreSQL.
+    pub fn entry(&self, caller: &Caller<'_>) -> Entry {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.entry(caller),
+            Engine::Postgres(_) => Entry { method: None, role: None, expired: false },
+        }
+    }
+
+    /// Remembers a refusal, for `tuplix.refusals`; PostgreSQL has a log of its own.
+    pub fn refuse(&self, action: &'static str, user: &str, address: Option<String>, error: &SqlError) {
+        match &self.engine {
+            Engine::Embedded { node, .. } => node.refuse(action, user, address, error),
+            Engine::Postgres(_) => {}
         }
     }
 

@@ -358,6 +358,23 @@ impl Session {
         }
     }
 
+    /// How long its client may say nothing now, in nanoseconds: `idle_session_timeout`, or
+    /// `idle_in_transaction_session_timeout`. PostgreSQL minds its own.
+    pub fn idle_limit_ns(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Embedded(session) => session.idle_limit_ns(),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// What a client is told that has said nothing for longer.
+    pub fn idle_too_long(&self) -> SqlError {
+        match &self.engine {
+            Engine::Embedded(session) => session.idle_too_long(),
+            Engine::Postgres(_) => SqlError::internal("a session on PostgreSQL has no limit here"),
+        }
+    }
+
     /// Sets a setting for the session, as start-up options do.
     ///
     /// # Errors

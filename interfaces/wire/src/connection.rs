@@ -90,6 +90,13 @@ async fn converse(
         let reads = step == Step::NeedsInput && !client_left && !output.is_full();
         input.reserve(if reads { READ_BYTES } else { 0 });
         let (waits, decided) = (output.waits(), output.decided());
+        // Time counts from the last answer, and a part of a message is not nothing.
+        let idle = protocol.idle_limit().filter(|_| reads && settled && input.is_empty());
+        let idle_over = async {
+            if let Some(limit) = idle {
+                tokio::time::sleep(limit).await;
+            }
+        };
         tokio::select! {
             biased;
             written = writer.write_buf(&mut output.ready), if output.ready.has_remaining() => {
@@ -112,6 +119,9 @@ async fn converse(
                     fresh_input = true;
                 }
             },
+            () = idle_over, if idle.is_some() => {
+                return Ok(End::Refused(protocol.idle_too_long()));
+            }
             changed = shutdown.changed() => {
                 if changed.is_err() {
                     return Ok(End::Refused(administrator_command()));

@@ -13,6 +13,9 @@ pub const SMALL_MESSAGE_BYTES_MAX: usize = 10_000;
 /// refused with 53300.
 pub const CONNECTIONS_MAX: usize = 1_000;
 
+/// How many of them are kept for superusers, PostgreSQL's `superuser_reserved_connections`.
+pub const CONNECTIONS_RESERVED: usize = 3;
+
 /// How long a client may take to send its start-up packet, PostgreSQL's `authentication_timeout`.
 pub const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 

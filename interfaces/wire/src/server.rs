@@ -16,17 +16,21 @@ use tokio::task::{JoinSet, block_in_place};
 use tuplix::Tuplix;
 use tuplix_types::{Severity, SqlError, sqlstate};
 
+use crate::authentication::{Door, Origin, Stream};
 use crate::connection;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT, SOCKET_PATH_BYTES_MAX, STARTUP_TIMEOUT};
+use crate::limits::{
+    CONNECTIONS_MAX, CONNECTIONS_RESERVED, DRAIN_TIMEOUT, SOCKET_PATH_BYTES_MAX, STARTUP_TIMEOUT,
+};
 use crate::protocol::Protocol;
-use crate::running::Running;
+use crate::running::{Registered, Running};
 use crate::startup::{self, Parameters, Request};
 use crate::statistics::Statistics;
+use crate::tls::Tls;
 
 /// Where to listen.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Loopback address for TCP; port 0 lets the system choose one. `None`: no TCP.
+    /// Address for TCP; port 0 lets the system choose one. `None`: no TCP. Host rules say who may come in by it.
     pub tcp: Option<SocketAddr>,
     /// Folder of the local socket, named `.s.PGSQL.<port>` as PostgreSQL's clients expect. `None`: no socket.
     pub socket_directory: Option<PathBuf>,
@@ -34,6 +38,13 @@ pub struct ServerOptions {
     pub socket_port: u16,
     /// Connections at a time; one more is refused with 53300.
     pub connections_max: usize,
+    /// How many of them only superusers may have.
+    pub connections_reserved: usize,
+    /// What encrypts connections over TCP; without it clients that ask for TLS are told that there is none.
+    pub tls: Option<Arc<Tls>>,
+    /// Host rules and LOGIN count for nothing: by the local socket the node's own user comes in as whoever he likes, and
+    /// nobody comes in by TCP.
+    pub rescue: bool,
     /// How long a shutdown lets running statements finish before it cancels them.
     pub drain_timeout: Duration,
 }
@@ -45,6 +56,9 @@ impl Default for ServerOptions {
             socket_directory: None,
             socket_port: crate::DEFAULT_PORT,
             connections_max: CONNECTIONS_MAX,
+            connections_reserved: CONNECTIONS_RESERVED,
+            tls: None,
+            rescue: false,
             drain_timeout: DRAIN_TIMEOUT,
         }
     }
@@ -56,9 +70,6 @@ pub enum BindError {
     /// Somebody listens there.
     #[error("{0} is in use by another program")]
     AddressInUse(SocketAddr),
-    /// Only this machine is trusted, so only its own addresses may be listened on.
-    #[error("{0} is not a loopback address: connections over TCP are not authenticated yet")]
-    NotLoopback(SocketAddr),
     /// Another server answers on the socket.
     #[error("another server listens on {}", .0.display())]
     SocketInUse(PathBuf),
@@ -92,6 +103,9 @@ pub struct Server {
 struct Shared {
     node: Tuplix,
     connections: Arc<Semaphore>,
+    connections_reserved: usize,
+    tls: Option<Arc<Tls>>,
+    door: Door,
     running: Running,
     shutdown: watch::Receiver<bool>,
     statistics: Arc<Statistics>,
@@ -123,6 +137,11 @@ impl Server {
         self.address
     }
 
+    /// Whether clients by TCP can have their connection encrypted.
+    pub fn encrypts(&self) -> bool {
+        self.options.tls.is_some()
+    }
+
     /// What the server does, in numbers; they live longer than it.
     pub fn statistics(&self) -> Arc<Statistics> {
         Arc::clone(&self.statistics)
@@ -140,6 +159,9 @@ impl Server {
         let shared = Arc::new(Shared {
             node,
             connections: Arc::new(Semaphore::new(self.options.connections_max)),
+            connections_reserved: self.options.connections_reserved,
+            tls: self.options.tls.clone(),
+            door: Door::new(secret(), self.options.rescue),
             running: Running::default(),
             shutdown,
             statistics: self.statistics,
@@ -150,7 +172,7 @@ impl Server {
             tokio::select! {
                 () = &mut stop => break,
                 accepted = accept_tcp(self.tcp.as_ref()) => match accepted {
-                    Ok(stream) => drop(tasks.spawn(serve_tcp(Arc::clone(&shared), stream))),
+                    Ok((stream, from)) => drop(tasks.spawn(serve_tcp(Arc::clone(&shared), stream, from))),
                     Err(error) => accept_failed(&error).await,
                 },
                 accepted = accept_socket(self.socket.as_ref()) => match accepted {
@@ -197,9 +219,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
-    if !address.ip().is_loopback() {
-        return Err(BindError::NotLoopback(address));
-    }
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::AddressInUse(address),
         _ => BindError::Io { place: address.to_string(), error },
@@ -220,14 +239,14 @@ fn bind_socket(directory: &Path, port: u16) -> Result<(UnixListener, PathBuf), B
         std::fs::remove_file(&path).map_err(failed)?;
     }
     let listener = UnixListener::bind(&path).map_err(failed)?;
-    // Every connection's peer is checked; this only spares others the attempt.
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    // Every connection's peer is checked, so whoever gets into the directory may knock.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).map_err(failed)?;
     Ok((listener, path))
 }
 
-async fn accept_tcp(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+async fn accept_tcp(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
-        Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+        Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }
@@ -245,35 +264,84 @@ async fn accept_failed(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-async fn serve_tcp(shared: Arc<Shared>, mut stream: TcpStream) {
+async fn serve_tcp(shared: Arc<Shared>, mut stream: TcpStream, address: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(event = "nagle_on", %error, "cannot switch off Nagle's algorithm");
     }
-    let (reader, writer) = stream.split();
-    serve_connection(&shared, reader, writer, None).await;
+    let mut input = BytesMut::with_capacity(1024);
+    let request = first_request(&shared, &mut stream, &mut input, shared.tls.is_some()).await;
+    let plain = Origin::Tcp { address, certificate: None };
+    match (request, &shared.tls) {
+        (Ok(Request::Encrypt), Some(tls)) => serve_encrypted(&shared, tls, stream, &input, address).await,
+        (request, _) => {
+            let (reader, writer) = stream.split();
+            serve_connection(&shared, reader, writer, input, request, plain).await;
+        }
+    }
+}
+
+/// Goes on under TLS with a client that was told that it may.
+async fn serve_encrypted(
+    shared: &Shared,
+    tls: &Tls,
+    mut stream: TcpStream,
+    input: &BytesMut,
+    address: SocketAddr,
+) {
+    if !input.is_empty() {
+        // Somebody may have put it there for us to take as the client's.
+        let error = startup::violation("received unencrypted data after SSL request");
+        return refuse(shared, &mut stream, &error, None).await;
+    }
+    let (acceptor, certificate) = tls.acceptor();
+    let mut stream = match tokio::time::timeout(STARTUP_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            shared.statistics.refused();
+            tracing::debug!(event = "tls_failed", %error, "a client could not agree on TLS");
+            return;
+        }
+        Err(_) => return shared.statistics.refused(),
+    };
+    let mut input = BytesMut::with_capacity(1024);
+    let request = first_request(shared, &mut stream, &mut input, false).await;
+    let origin = Origin::Tcp { address, certificate: Some(certificate) };
+    let (reader, writer) = tokio::io::split(stream);
+    serve_connection(shared, reader, writer, input, request, origin).await;
 }
 
 async fn serve_socket(shared: Arc<Shared>, mut stream: UnixStream) {
     let peer = stream.peer_cred().map(|credentials| credentials.uid());
+    let mut input = BytesMut::with_capacity(1024);
+    let request = first_request(&shared, &mut stream, &mut input, false).await;
     let (reader, writer) = stream.split();
-    serve_connection(&shared, reader, writer, Some(peer)).await;
+    serve_connection(&shared, reader, writer, input, request, Origin::Socket(peer)).await;
 }
 
-/// From the first packet to the last. `peer`: the user id at the other end of a local socket.
+/// What a client's first packets ask for.
+async fn first_request(
+    shared: &Shared,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    input: &mut BytesMut,
+    offers_tls: bool,
+) -> tuplix_types::Result<Request> {
+    let mut shutdown = shared.shutdown.clone();
+    let request = connection::within(STARTUP_TIMEOUT, startup::read_request(stream, input, offers_tls));
+    tokio::select! {
+        request = request => request,
+        _ = shutdown.wait_for(|stops| *stops) => Err(connection::administrator_command()),
+    }
+}
+
+/// From the first packet to the last.
 async fn serve_connection(
     shared: &Shared,
     mut reader: impl AsyncRead + Unpin,
     mut writer: impl AsyncWrite + Unpin,
-    peer: Option<io::Result<u32>>,
+    mut input: BytesMut,
+    request: tuplix_types::Result<Request>,
+    origin: Origin,
 ) {
-    let mut input = BytesMut::with_capacity(1024);
-    let request =
-        connection::within(STARTUP_TIMEOUT, startup::read_request(&mut reader, &mut writer, &mut input));
-    let mut shutdown = shared.shutdown.clone();
-    let request = tokio::select! {
-        request = request => request,
-        _ = shutdown.wait_for(|stops| *stops) => Err(connection::administrator_command()),
-    };
     let parameters = match request {
         Ok(Request::Session(parameters)) => parameters,
         Ok(Request::Cancel { id, secret }) => {
@@ -282,58 +350,74 @@ async fn serve_connection(
             shared.node.cancel(id, secret);
             return;
         }
-        Ok(Request::Gone) => return,
-        Err(error) => return refuse(shared, &mut writer, &error).await,
+        Ok(Request::Gone | Request::Encrypt) => return,
+        Err(error) => return refuse(shared, &mut writer, &error, None).await,
     };
-    let Ok(_permit) = shared.connections.try_acquire() else {
-        return refuse(shared, &mut writer, &too_many()).await;
+    let visitor = Visitor { user: &parameters.user, address: origin.address() };
+    let Ok(permit) = shared.connections.try_acquire() else {
+        return refuse(shared, &mut writer, &too_many(), Some(visitor)).await;
     };
-    let opened = authenticate(peer, &parameters).and_then(|()| {
-        block_in_place(|| {
-            let session = startup::open_session(&shared.node, &parameters)?;
-            let greeting = startup::greeting(&session, &parameters)?;
-            let running = shared.running.register(session.id(), session.secret());
-            Ok((Protocol::new(session, Arc::clone(&shared.statistics))?, greeting, running))
-        })
-    });
+    let stream = Stream { reader: &mut reader, writer: &mut writer, input: &mut input };
+    let admitted = shared.door.admit(&shared.node, stream, &parameters, &origin);
+    let mut shutdown = shared.shutdown.clone();
+    let admitted = tokio::select! {
+        admitted = connection::within(STARTUP_TIMEOUT, admitted) => admitted,
+        _ = shutdown.wait_for(|stops| *stops) => Err(connection::administrator_command()),
+    };
+    let opened = admitted.and_then(|()| block_in_place(|| open(shared, &parameters)));
     match opened {
         Ok((protocol, greeting, _running)) => {
             let _open = shared.statistics.opened();
             connection::serve(reader, writer, protocol, input, greeting, shutdown).await;
+            drop(permit);
         }
-        Err(error) => refuse(shared, &mut writer, &error).await,
+        Err(error) => {
+            // Whoever hears of the refusal may come again at once.
+            drop(permit);
+            refuse(shared, &mut writer, &error, Some(visitor)).await;
+        }
     }
 }
 
-/// Loopback TCP is trusted for now (docs/limits.md). On the local socket any name goes when the peer
-/// runs as the node's own user or as root.
-fn authenticate(peer: Option<io::Result<u32>>, parameters: &Parameters) -> Result<(), SqlError> {
-    let own = rustix::process::geteuid().as_raw();
-    match peer {
-        None => Ok(()),
-        Some(Ok(uid)) if uid == own || uid == 0 => Ok(()),
-        Some(peer) => {
-            let detail = match peer {
-                Ok(uid) => format!("The client runs as user id {uid}, the node as {own}."),
-                Err(error) => format!("The client's user id cannot be read: {error}."),
-            };
-            Err(SqlError::new(
-                sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
-                format!("Peer authentication failed for user \"{}\"", parameters.user),
-            )
-            .detail(detail)
-            .severity(Severity::Fatal))
-        }
+/// The session of somebody who has been let in.
+fn open<'s>(
+    shared: &'s Shared,
+    parameters: &Parameters,
+) -> tuplix_types::Result<(Protocol, BytesMut, Registered<'s>)> {
+    let session = startup::open_session(&shared.node, parameters)?;
+    let scarce = shared.connections.available_permits() < shared.connections_reserved;
+    if scarce && session.setting("is_superuser").as_deref() != Some("on") {
+        let message = "remaining connection slots are reserved for non-replication superuser connections";
+        return Err(SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, message).severity(Severity::Fatal));
     }
+    let greeting = startup::greeting(&session, parameters)?;
+    let running = shared.running.register(session.id(), session.secret());
+    Ok((Protocol::new(session, Arc::clone(&shared.statistics))?, greeting, running))
 }
 
 fn too_many() -> SqlError {
     SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, "sorry, too many clients already").severity(Severity::Fatal)
 }
 
-async fn refuse(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), error: &SqlError) {
+/// Somebody at the door, as refusals are remembered.
+struct Visitor<'a> {
+    user: &'a str,
+    address: Option<String>,
+}
+
+async fn refuse(
+    shared: &Shared,
+    writer: &mut (impl AsyncWrite + Unpin),
+    error: &SqlError,
+    visitor: Option<Visitor<'_>>,
+) {
+    let gone = error.sqlstate() == sqlstate::CONNECTION_FAILURE;
     shared.statistics.refused();
     shared.statistics.error(error.sqlstate().as_str());
+    if let Some(Visitor { user, address }) = visitor.filter(|_| !gone) {
+        tracing::info!(event = "login_refused", user, address, sqlstate = %error.sqlstate(), "a login was refused");
+        shared.node.refuse("login", user, address, error);
+    }
     let message = startup::error_message(error);
     let sent = async {
         writer.write_all(&message).await?;
@@ -344,28 +428,17 @@ async fn refuse(shared: &Shared, writer: &mut (impl AsyncWrite + Unpin), error: 
     }
 }
 
+/// Random bytes that only this server knows.
+fn secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    tuplix::Machine::linux().random_bytes(&mut secret);
+    secret
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn peers_are_checked_by_user_id() {
-        let mut parameters = Parameters::default();
-        parameters.user = "ada".into();
-        let own = rustix::process::geteuid().as_raw();
-        assert!(authenticate(Some(Ok(own)), &parameters).is_ok());
-        assert!(authenticate(Some(Ok(0)), &parameters).is_ok());
-        let error = authenticate(Some(Ok(own + 1)), &parameters).unwrap_err();
-        assert_eq!(error.sqlstate(), sqlstate::INVALID_AUTHORIZATION_SPECIFICATION);
-        assert_eq!(error.message(), "Peer authentication failed for user \"ada\"");
-    }
-
-    #[tokio::test]
-    async fn only_loopback_is_listened_on() {
-        let options = ServerOptions { tcp: Some("0.0.0.0:0".parse().unwrap()), ..ServerOptions::default() };
-        assert!(matches!(Server::bind(options).await, Err(BindError::NotLoopback(_))));
-    }
 
     #[tokio::test]
     async fn a_dead_nodes_socket_is_replaced_and_a_live_ones_is_not() {

@@ -28,6 +28,8 @@ pub(crate) enum Request {
         /// Its secret.
         secret: i32,
     },
+    /// Encryption, and has been told that it may begin.
+    Encrypt,
     /// The client went away.
     Gone,
 }
@@ -46,24 +48,28 @@ pub(crate) struct Parameters {
     minor_version: u16,
 }
 
-/// Reads packets until one says what the client wants. Encryption is declined.
+/// Reads packets until one says what the client wants; a wish for TLS is granted where it is offered.
 ///
 /// # Errors
 /// A fatal error to send before the connection is closed.
 pub(crate) async fn read_request(
-    reader: &mut (impl AsyncRead + Unpin),
-    writer: &mut (impl AsyncWrite + Unpin),
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     input: &mut BytesMut,
+    offers_tls: bool,
 ) -> Result<Request> {
     loop {
-        let Some(packet) = read_packet(reader, input).await? else {
+        let Some(packet) = read_packet(stream, input).await? else {
             return Ok(Request::Gone);
         };
         let code = u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]);
         match code {
             SSL_REQUEST | GSS_ENCRYPTION_REQUEST => {
-                if writer.write_all(b"N").await.is_err() {
+                let granted = offers_tls && code == SSL_REQUEST;
+                if stream.write_all(if granted { b"S" } else { b"N" }).await.is_err() {
                     return Ok(Request::Gone);
+                }
+                if granted {
+                    return Ok(Request::Encrypt);
                 }
             }
             CANCEL_REQUEST => {
@@ -102,7 +108,7 @@ async fn read_packet(
     }
 }
 
-fn violation(message: impl Into<String>) -> SqlError {
+pub(crate) fn violation(message: impl Into<String>) -> SqlError {
     SqlError::new(sqlstate::PROTOCOL_VIOLATION, message).severity(Severity::Fatal)
 }
 

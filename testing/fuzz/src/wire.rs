@@ -33,6 +33,9 @@ pub fn wire(bytes: &[u8]) {
 
 async fn converse(said: &[u8]) -> Vec<u8> {
     let node = crate::node();
+    let mut session = node.session(&Default::default()).expect("a session");
+    session.execute("CREATE ROLE ada SUPERUSER LOGIN").expect("a role");
+    drop(session);
     let options = ServerOptions {
         tcp: None,
         socket_directory: Some(FOLDER.path().to_owned()),

@@ -100,6 +100,7 @@ impl Host {
 /// A node and a server on a free port.
 fn serve(runtime: &tokio::runtime::Runtime) -> Result<Kind> {
     let node = Tuplix::open_with(&tuplix::Options::default())?;
+    node.session(&SessionOptions::default())?.execute(tuplix_wire::TRUST_LOOPBACK)?;
     let options = tuplix_wire::ServerOptions {
         tcp: Some(([127, 0, 0, 1], 0).into()),
         ..tuplix_wire::ServerOptions::default()

@@ -277,7 +277,7 @@ impl Work<'_, '_> {
             if !self.catalog.is_member_of(current, role.id) {
                 let message = format!("must be member of role \"{}\"", role.name);
                 let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-                return Err(self.services.note_refusal(error, "role", &role.name, "MEMBER"));
+                return Err(self.services.note_refusal(error, "MEMBER"));
             }
             owners.push(role.id);
         }
@@ -334,7 +334,7 @@ impl Work<'_, '_> {
             if !self.catalog.has_rights_of(self.services.current_role(), role.id) {
                 let message = "permission denied to drop objects";
                 let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-                return Err(self.services.note_refusal(error, "role", &role.name, "MEMBER").into());
+                return Err(self.services.note_refusal(error, "MEMBER").into());
             }
             if role.id == RoleId::BOOTSTRAP {
                 let message = format!(

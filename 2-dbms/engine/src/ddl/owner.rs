@@ -47,7 +47,7 @@ impl Work<'_, '_> {
                 let name = self.catalog.role_name(new);
                 let message = format!("must be member of role \"{name}\"");
                 let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-                return Err(self.services.note_refusal(error, "role", &name, "MEMBER"));
+                return Err(self.services.note_refusal(error, "MEMBER"));
             }
             if let Some(schema) = self.schema_of(on) {
                 let new_owner = tuplix_catalog::Holder::new(&self.catalog, new);
@@ -96,10 +96,10 @@ impl Work<'_, '_> {
             from.push(self.role(role)?);
         }
         let holder = self.services.holder(&self.catalog);
-        if let Some(role) = from.iter().find(|role| !self.catalog.is_member_of(holder.role, role.id)) {
+        if from.iter().any(|role| !self.catalog.is_member_of(holder.role, role.id)) {
             let message = "permission denied to reassign objects";
             let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-            return Err(self.services.note_refusal(error, "role", &role.name, "MEMBER"));
+            return Err(self.services.note_refusal(error, "MEMBER"));
         }
         for old in &from[1..] {
             if old.id == RoleId::BOOTSTRAP {

@@ -111,7 +111,7 @@ impl Work<'_, '_> {
                 let message = format!("permission denied to {doing} extension \"{name}\"");
                 let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message)
                     .hint(format!("Must be superuser to {doing} this extension."));
-                Err(self.services.note_refusal(error, "extension", name, "SUPERUSER"))
+                Err(self.services.note_refusal(error, "SUPERUSER"))
             }
             Ddl::Analyze(statement) => {
                 statement.tables.iter().try_for_each(|table| self.need_table(&holder, &table.name))?;

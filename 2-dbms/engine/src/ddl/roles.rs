@@ -191,7 +191,9 @@ impl Work<'_, '_> {
                 return denied("must be superuser to alter superuser roles or change superuser attribute");
             }
             if old.replication || options.replication.is_some() {
-                return denied("must be superuser to alter replication roles or change replication attribute");
+                return denied(
+                    "must be superuser to alter replication roles or change replication attribute",
+                );
             }
             if options.bypass_rls.is_some() {
                 return denied("must be superuser to change bypassrls attribute");
@@ -230,9 +232,6 @@ impl Work<'_, '_> {
         if !self.may_create_roles() {
             return denied("permission denied to rename role");
         }
-        if old.id == RoleId::BOOTSTRAP {
-            return Err(SqlError::unsupported("renaming the bootstrap superuser"));
-        }
         let renamed = RoleDef { name: to.to_owned(), ..RoleDef::clone(&old) };
         self.change(CatalogChange::PutRole(renamed));
         Ok(())
@@ -261,8 +260,7 @@ impl Work<'_, '_> {
         }
         self.refuse_owner(&role)?;
         if role.id == RoleId::BOOTSTRAP {
-            let message =
-                format!("cannot drop role {name} because it is required by the database system");
+            let message = format!("cannot drop role {name} because it is required by the database system");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
         self.change(CatalogChange::DropRole(role.id));
@@ -313,8 +311,7 @@ impl Work<'_, '_> {
         let mut changed = RoleDef::clone(member);
         match changed.memberships.iter_mut().find(|held| held.of == of.id) {
             Some(held) if held.admin || !admin => {
-                let message =
-                    format!("role \"{}\" is already a member of role \"{}\"", member.name, of.name);
+                let message = format!("role \"{}\" is already a member of role \"{}\"", member.name, of.name);
                 self.skip(SUCCESSFUL, message);
                 return Ok(());
             }
@@ -367,7 +364,8 @@ impl Work<'_, '_> {
             return Err(SqlError::new(sqlstate::UNDEFINED_DATABASE, message));
         }
         let (role, in_database) = (role.map_or(RoleId::PUBLIC, |role| role.id), database.is_some());
-        let before = self.catalog.role_settings().find(|kept| (kept.role, kept.in_database) == (role, in_database));
+        let before =
+            self.catalog.role_settings().find(|kept| (kept.role, kept.in_database) == (role, in_database));
         let mut settings = before.map(|kept| kept.settings.clone()).unwrap_or_default();
         match change {
             SettingStatement::Set { name, values, .. } => {

@@ -65,7 +65,7 @@ impl RowCheck {
 #[cold]
 pub(crate) fn broken(exec: &Exec<'_, '_>, access: &TableAccess, check: &RowCheck, row: &[Value]) -> Stop {
     if let Some(policy) = &check.policy {
-        return exec.services.note_refusal(check.refused(policy), "table", &check.name, "POLICY").into();
+        return exec.services.note_refusal(check.refused(policy), "POLICY").into();
     }
     let message = format!("new row violates check option for view \"{}\"", check.name);
     SqlError::new(SqlState(*b"44000"), message)

@@ -35,7 +35,7 @@ pub(crate) use copy::{CopyCode, no_data as no_copy_data};
 /// Who connects, and as what.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// User.
+    /// User. Empty: the bootstrap superuser, whatever it is called; in a node's own process nobody proves who he is.
     pub user: String,
     /// Database; any name is the one database there is.
     pub database: String,
@@ -45,11 +45,7 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> SessionOptions {
-        SessionOptions {
-            user: "tuplix".to_owned(),
-            database: "tuplix".to_owned(),
-            application_name: String::new(),
-        }
+        SessionOptions { user: String::new(), database: "tuplix".to_owned(), application_name: String::new() }
     }
 }
 
@@ -118,6 +114,10 @@ pub struct Session {
     synchronous: bool,
     /// `statement_timeout`
     statement_limit_ns: Option<u64>,
+    /// `idle_session_timeout`
+    idle_limit_ns: Option<u64>,
+    /// `idle_in_transaction_session_timeout`
+    idle_transaction_limit_ns: Option<u64>,
 }
 
 impl Session {
@@ -134,10 +134,14 @@ impl Session {
         let schema = node.schema();
         let mut sessions = node.sessions.lock();
         let of_role = |role| sessions.values().filter(|other| other.role == Some(role)).count();
-        let role = admit(&schema.catalog, &options.user, of_role)?;
+        let user = match options.user.as_str() {
+            "" => schema.catalog.role_name(RoleId::BOOTSTRAP),
+            name => name.to_owned(),
+        };
+        let role = admit(&schema.catalog, &user, of_role)?;
         let flags = Arc::new(SessionFlags {
             secret: random_state as i32,
-            user: options.user.clone(),
+            user: user.clone(),
             role: Some(role),
             database: options.database.clone(),
             application_name: options.application_name.clone(),
@@ -147,9 +151,8 @@ impl Session {
         sessions.insert(id, flags.clone());
         drop(sessions);
         let services = Services::new(node.clone(), id, role, options.database.clone(), flags);
-        let notices = start_settings(&services, &schema.catalog, options)?;
-        let context =
-            node.log.intern(&SessionContext { role: options.user.clone(), ..SessionContext::default() });
+        let notices = start_settings(&services, &schema.catalog, &user, &options.application_name)?;
+        let context = node.log.intern(&SessionContext { role: user, ..SessionContext::default() });
         let mut session = Session {
             node: node.clone(),
             context_role: services.current_role(),
@@ -166,6 +169,8 @@ impl Session {
             notices,
             synchronous: true,
             statement_limit_ns: None,
+            idle_limit_ns: None,
+            idle_transaction_limit_ns: None,
         };
         session.refresh_settings();
         Ok(session)
@@ -357,6 +362,25 @@ impl Session {
         self.services.settings.borrow_mut().take_changed()
     }
 
+    /// How long its client may say nothing now, in nanoseconds.
+    #[inline]
+    pub fn idle_limit_ns(&self) -> Option<u64> {
+        match self.transaction_status() {
+            TransactionStatus::Idle => self.idle_limit_ns,
+            TransactionStatus::InTransaction | TransactionStatus::Failed => self.idle_transaction_limit_ns,
+        }
+    }
+
+    /// What a client is told that has said nothing for longer.
+    pub fn idle_too_long(&self) -> SqlError {
+        let (state, what) = match self.transaction_status() {
+            TransactionStatus::Idle => (sqlstate::IDLE_SESSION_TIMEOUT, "idle-session"),
+            _ => (sqlstate::IDLE_IN_TRANSACTION_SESSION_TIMEOUT, "idle-in-transaction"),
+        };
+        SqlError::new(state, format!("terminating connection due to {what} timeout"))
+            .severity(Severity::Fatal)
+    }
+
     fn refresh_settings(&mut self) {
         self.services.settle_identity();
         if self.services.current_role() != self.context_role {
@@ -367,6 +391,8 @@ impl Session {
         let settings = self.services.settings.borrow();
         self.synchronous = settings.synchronous_commit();
         self.statement_limit_ns = settings.nanoseconds("statement_timeout");
+        self.idle_limit_ns = settings.nanoseconds("idle_session_timeout");
+        self.idle_transaction_limit_ns = settings.nanoseconds("idle_in_transaction_session_timeout");
     }
 }
 
@@ -374,10 +400,11 @@ impl Session {
 fn start_settings(
     services: &Services,
     catalog: &Catalog,
-    options: &SessionOptions,
+    user: &str,
+    application_name: &str,
 ) -> Result<Vec<SqlError>> {
     let mut settings = services.settings.borrow_mut();
-    settings.start_with("session_authorization", &options.user)?;
+    settings.start_with("session_authorization", user)?;
     let role = services.current_role();
     settings.force("is_superuser", if catalog.is_superuser(role) { "on" } else { "off" });
     let mut warnings = Vec::new();
@@ -386,7 +413,10 @@ fn start_settings(
             warnings.push(error.severity(Severity::Warning));
         }
     }
-    settings.set("application_name", &options.application_name, false, false)?;
+    // An empty one leaves that of the role.
+    if !application_name.is_empty() {
+        settings.set("application_name", application_name, false, false)?;
+    }
     Ok(warnings)
 }
 

@@ -48,7 +48,7 @@ use crate::services::Services;
 /// Whether a table of the schema `tuplix` is for superusers alone: it says what others run and are refused.
 pub(crate) fn is_confidential(schema: &str, name: &str) -> bool {
     match schema {
-        "tuplix" => matches!(name, "plans" | "refusals" | "host_rules"),
+        "tuplix" => name == "plans",
         _ => false,
     }
 }
@@ -140,6 +140,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_authid" | "pg_roles") => roles::roles,
         ("pg_catalog", "pg_user" | "pg_shadow") => roles::users,
         ("pg_catalog", "pg_group") => roles::groups,
+        ("pg_catalog", "pg_hba_file_rules") => roles::host_rules,
         ("pg_catalog", "pg_auth_members") => roles::members,
         ("pg_catalog", "pg_db_role_setting") => roles::kept_settings,
         ("pg_catalog", "pg_settings") => server::settings,
@@ -186,7 +187,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("tuplix", "checkpoints") => own::checkpoints,
         ("tuplix", "memory") => own::memory,
         ("tuplix", "plans") => own::plans,
-        ("tuplix", "refusals") => own::refusals,
+        ("tuplix", "refusals") => roles::refusals,
         _ => return None,
     })
 }
@@ -269,7 +270,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 62);
+        assert_eq!(relations::all().filter(named).count(), 64);
     }
 
     #[test]

@@ -35,23 +35,6 @@ fn table_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> Ro
     ])
 }
 
-/// `tuplix.refusals`: what was refused to whom, also in transactions that were undone.
-pub(crate) fn refusals(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let row = |refusal: crate::refusals::Refusal| {
-        relation.row(&[
-            ("number", int(refusal.number)),
-            ("at", Value::Timestamptz(refusal.time_us)),
-            ("session", Value::Int4(refusal.session as i32)),
-            ("session_user", Value::text(refusal.user)),
-            ("role", Value::text(refusal.role)),
-            ("kind", text(refusal.kind)),
-            ("object", Value::text(refusal.object)),
-            ("privilege", text(refusal.privilege)),
-        ])
-    };
-    view.services.node.refusals.all().into_iter().map(row).collect()
-}
-
 /// `tuplix.memory`
 pub(crate) fn memory(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let node = &view.services.node;

@@ -1,8 +1,9 @@
 //! Roles, who is a member of which, and the settings that their sessions begin with.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use tuplix_catalog::{RoleDef, RoleId};
+use tuplix_catalog::{HostRule, Network, RoleDef, RoleId};
 use tuplix_types::{Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use super::relations::SystemRelation;
@@ -10,7 +11,7 @@ use super::view::{DATABASE, View, array, int, maybe_text, oid, text, truth, yes_
 
 /// What only superusers may read, with the word for it.
 const SECRET: &[(&str, &str)] =
-    &[("pg_authid", "table"), ("pg_shadow", "view"), ("pg_hba_file_rules", "view")];
+    &[("pg_authid", "table"), ("pg_shadow", "view"), ("pg_hba_file_rules", "view"), ("refusals", "table")];
 
 /// Whether the session may read a system table.
 ///
@@ -131,6 +132,61 @@ pub(crate) fn kept_settings(view: &View<'_>, relation: &SystemRelation) -> Vec<R
     kept.collect()
 }
 
+/// `pg_hba_file_rules`: the host rules, their numbers in the place of lines.
+pub(crate) fn host_rules(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let row = |rule: &HostRule| {
+        let names = |names: &[String]| array(TypeId::TEXT, names.iter().map(|name| text(name)).collect());
+        let (address, mask) = match &rule.address {
+            None => (Value::Null, Value::Null),
+            Some(Network::All) => (text("all"), Value::Null),
+            Some(Network::Prefix(address, bits)) => {
+                (Value::text(address.to_string()), Value::text(mask(*address, *bits).to_string()))
+            }
+        };
+        relation.row(&[
+            ("line_number", int(rule.number)),
+            ("type", text(rule.connections.name())),
+            ("database", names(&rule.databases)),
+            ("user_name", names(&rule.users)),
+            ("address", address),
+            ("netmask", mask),
+            ("auth_method", text(rule.method.name())),
+        ])
+    };
+    view.catalog().host_rules().map(|rule| row(rule)).collect()
+}
+
+/// The bits of an address that count.
+fn mask(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+            IpAddr::V4(mask.into())
+        }
+        IpAddr::V6(_) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            IpAddr::V6(mask.into())
+        }
+    }
+}
+
+/// `tuplix.refusals`: who was not let in, or not permitted something, since the node began.
+pub(crate) fn refusals(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let refusals = view.services.node.refusals.lock();
+    let rows = refusals.numbered().map(|(number, refusal)| {
+        relation.row(&[
+            ("refusal", int(number)),
+            ("refused_at", Value::Timestamptz(refusal.at_us)),
+            ("action", text(refusal.action)),
+            ("user_name", text(&refusal.user)),
+            ("address", maybe_text(refusal.address.as_deref())),
+            ("sqlstate", text(refusal.sqlstate.as_str())),
+            ("message", text(&refusal.message)),
+        ])
+    });
+    rows.collect()
+}
+
 /// `enabled_roles`: the current role and what it is a member of.
 pub(crate) fn enabled(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let catalog = view.catalog();
@@ -190,9 +246,9 @@ pub(super) fn has_role(view: &View<'_>, symbol: &str, args: &[Value]) -> Result<
         has |= match upper.as_str() {
             "USAGE" => catalog.has_rights_of(user, role),
             "MEMBER" => catalog.is_member_of(user, role),
-            _ if [" WITH ADMIN OPTION", " WITH GRANT OPTION"]
-                .iter()
-                .any(|with| upper.strip_suffix(with).is_some_and(|what| matches!(what, "USAGE" | "MEMBER"))) =>
+            _ if [" WITH ADMIN OPTION", " WITH GRANT OPTION"].iter().any(|with| {
+                upper.strip_suffix(with).is_some_and(|what| matches!(what, "USAGE" | "MEMBER"))
+            }) =>
             {
                 catalog.is_admin_of(user, role) || (user == role && user == view.services.session_role())
             }

@@ -9,6 +9,9 @@ pub(crate) const SYMBOLS: &[&str] = &[
     // history
     "spool_table",
     "forget_spooled",
+    // the door
+    "set_host_rule",
+    "drop_host_rule",
     // checks
     "tuplix_damaged_indexes",
     // rows made of JSON: the executor's

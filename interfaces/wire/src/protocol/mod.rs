@@ -9,6 +9,7 @@ mod simple;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tuplix::{Prepared, Rows, Session, TransactionStatus, Waker};
@@ -109,6 +110,16 @@ impl Protocol {
             }
             _ => {}
         }
+    }
+
+    /// How long the client may say nothing now.
+    pub(crate) fn idle_limit(&self) -> Option<Duration> {
+        self.session.idle_limit_ns().map(Duration::from_nanos)
+    }
+
+    /// Why a client goes that has said nothing for longer.
+    pub(crate) fn idle_too_long(&self) -> SqlError {
+        self.session.idle_too_long()
     }
 
     /// Has `waker` called whenever a notification comes.

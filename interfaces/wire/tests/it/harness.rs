@@ -9,8 +9,13 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tuplix::{Options, Tuplix};
 use tuplix_wire::{Server, ServerOptions};
 
+/// The roles of tests, whom the server trusts on this machine.
+const ROLES: &str = "CREATE ROLE ada SUPERUSER LOGIN; CREATE ROLE postgres SUPERUSER LOGIN;
+    SELECT set_host_rule(1, 'host', 'all', 'ada, postgres', '127.0.0.1', 'trust')";
+
 /// A running server; [`TestServer::stop`] drains it.
 pub struct TestServer {
+    pub node: Tuplix,
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -24,6 +29,7 @@ impl TestServer {
     /// Starts with options changed by `change`.
     pub async fn with(change: impl FnOnce(&mut ServerOptions)) -> TestServer {
         let node = Tuplix::open_with(&Options { dir: None, partitions: 2, ..Options::default() }).unwrap();
+        node.session(&Default::default()).unwrap().execute(ROLES).unwrap();
         let mut options = ServerOptions {
             tcp: Some("127.0.0.1:0".parse().unwrap()),
             drain_timeout: Duration::from_millis(200),
@@ -33,13 +39,23 @@ impl TestServer {
         let server = Server::bind(options).await.unwrap();
         let address = server.tcp_address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(server.serve(node, async move { drop(stopped.await) }));
-        TestServer { address, stop: Some(stop), task }
+        let task = tokio::spawn(server.serve(node.clone(), async move { drop(stopped.await) }));
+        TestServer { node, address, stop: Some(stop), task }
+    }
+
+    /// Executes statements as the bootstrap superuser, in process.
+    pub fn execute(&self, sql: &str) {
+        self.node.session(&Default::default()).unwrap().execute(sql).unwrap();
     }
 
     pub fn config(&self) -> Config {
+        self.config_of("ada")
+    }
+
+    /// By TCP, as somebody.
+    pub fn config_of(&self, user: &str) -> Config {
         let mut config = Config::new();
-        config.host(self.address.ip().to_string()).port(self.address.port()).user("ada").dbname("test");
+        config.host(self.address.ip().to_string()).port(self.address.port()).user(user).dbname("test");
         config
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod copy;
+mod door;
 mod harness;
 mod malformed;
 mod messages;

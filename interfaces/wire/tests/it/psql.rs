@@ -163,9 +163,18 @@ fn without_sizes(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// A node whose bootstrap superuser is called as PostgreSQL's.
+async fn of_postgres() -> TestServer {
+    let node = TestServer::start().await;
+    node.execute("DROP ROLE postgres, ada");
+    node.execute("SET ROLE NONE; CREATE ROLE other SUPERUSER; SET SESSION AUTHORIZATION other; ALTER ROLE tuplix RENAME TO postgres;
+                  RESET SESSION AUTHORIZATION; DROP ROLE other");
+    node
+}
+
 /// A node and a cluster with the same schema.
 async fn both() -> (TestServer, PostgresCluster, Server, Server) {
-    let node = TestServer::start().await;
+    let node = of_postgres().await;
     let cluster = PostgresCluster::start().unwrap();
     let (ours, theirs) = (Server { port: node.address.port() }, Server { port: cluster.port() });
     let created = theirs.psql(&["-d", "postgres", "-c", "CREATE DATABASE test"]);
@@ -216,7 +225,7 @@ async fn tab_completion_finds_what_it_finds_on_postgresql() {
 /// The tables of the system are listed and described too, and the node's own schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn system_tables_describe_themselves() {
-    let node = TestServer::start().await;
+    let node = of_postgres().await;
     let server = Server { port: node.address.port() };
     let class = server.psql(&["-c", r"\d pg_class"]);
     assert!(class.contains("Table \"pg_catalog.pg_class\""), "{class}");
@@ -226,7 +235,7 @@ async fn system_tables_describe_themselves() {
     let own = server.psql(&["-At", "-c", r"\dv tuplix.*"]);
     assert_eq!(
         own,
-        "tuplix|buckets|view|postgres\ntuplix|checkpoints|view|postgres\ntuplix|history|view|postgres\ntuplix|log|view|postgres\ntuplix|log_segments|view|postgres\ntuplix|memory|view|postgres\ntuplix|plans|view|postgres\ntuplix|tables|view|postgres\n"
+        "tuplix|buckets|view|postgres\ntuplix|checkpoints|view|postgres\ntuplix|history|view|postgres\ntuplix|log|view|postgres\ntuplix|log_segments|view|postgres\ntuplix|memory|view|postgres\ntuplix|plans|view|postgres\ntuplix|refusals|view|postgres\ntuplix|tables|view|postgres\n"
     );
     let schemas = server.psql(&["-At", "-c", r"\dn"]);
     assert_eq!(schemas, "public|postgres\ntuplix|postgres\n");
@@ -235,7 +244,7 @@ async fn system_tables_describe_themselves() {
 /// `regclass` columns travel as names in text and as object ids in binary.
 #[tokio::test(flavor = "multi_thread")]
 async fn object_names_on_the_wire() {
-    let node = TestServer::start().await;
+    let node = of_postgres().await;
     let server = Server { port: node.address.port() };
     let names = server.psql(&[
         "-At",
@@ -243,7 +252,8 @@ async fn object_names_on_the_wire() {
         "SELECT 'pg_class'::regclass, 'pg_catalog'::regnamespace, 'now'::regproc, 10::regrole, 0::regclass, 77::regclass",
     ]);
     assert_eq!(names, "pg_class|pg_catalog|now|postgres|-|77\n");
-    let client = node.client().await;
+    let (client, connection) = node.config_of("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
     let row =
         client.query_one("SELECT 'pg_class'::regclass::oid, count(*) FROM pg_class", &[]).await.unwrap();
     assert_eq!(row.get::<_, u32>(0), 1259);

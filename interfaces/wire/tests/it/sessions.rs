@@ -6,7 +6,8 @@ use tokio_postgres::{AsyncMessage, NoTls};
 
 use crate::harness::{TestServer, sqlstate};
 
-const ENDLESS: &str = "CREATE FUNCTION endless() RETURNS integer LANGUAGE plpgsql AS
+/// A function that runs until it is ended.
+pub const ENDLESS: &str = "CREATE FUNCTION endless() RETURNS integer LANGUAGE plpgsql AS
     'DECLARE i bigint := 0; BEGIN LOOP i := i + 1; END LOOP; END'";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +42,7 @@ async fn the_local_socket_is_served_and_removed() {
     let socket = folder.path().join(format!(".s.PGSQL.{}", server.address.port()));
     assert!(std::fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
     let mut config = tokio_postgres::Config::new();
-    config.host_path(folder.path()).port(server.address.port()).user("anybody").dbname("test");
+    config.host_path(folder.path()).port(server.address.port()).user("ada").dbname("test");
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     assert_eq!(client.query_one("SELECT 42", &[]).await.unwrap().get::<_, i32>(0), 42);
