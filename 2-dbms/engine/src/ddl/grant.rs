@@ -148,6 +148,9 @@ impl Work<'_, '_> {
     }
 
     fn target(&self, kind: RightsKind, object: &GrantObject) -> Result<Target> {
+        if let GrantObject::Relation(name) | GrantObject::Function(name, ..) = object {
+            self.check_usage(name)?;
+        }
         match object {
             GrantObject::Relation(name) => match (self.find_table(name), self.find_sequence(name)) {
                 (Ok(table), _) if kind == RightsKind::Table => Ok(table_target(&table)),
@@ -202,7 +205,7 @@ impl Work<'_, '_> {
         let acl = self.catalog.acl(target.kind, target.on);
         if !wanted.whole.is_empty() {
             let (grantor, options) = holder.grantor(&acl, rights.owner, wanted.whole);
-            self.warn(&holder, statement, target, (wanted.whole, options), &acl, &rights)?;
+            self.warn(&holder, statement, target, (wanted.whole, options), &acl)?;
             let mut changed = acl.clone();
             for grantee in grantees {
                 change(&mut changed, rights.owner, statement, (*grantee, grantor), options)?;
@@ -225,7 +228,7 @@ impl Work<'_, '_> {
             let mut own = rights.columns.get(column).cloned().unwrap_or_default();
             let both: Acl = acl.iter().chain(&own).cloned().collect();
             let (grantor, options) = holder.grantor(&both, owner, *privileges);
-            self.warn(&holder, statement, target, (*privileges, options), &both, &rights)?;
+            self.warn(&holder, statement, target, (*privileges, options), &both)?;
             for grantee in grantees {
                 change(&mut own, owner, statement, (*grantee, grantor), options)?;
             }
@@ -244,14 +247,11 @@ impl Work<'_, '_> {
         target: &Target,
         (wanted, options): (Privileges, Privileges),
         acl: &Acl,
-        rights: &Rights,
     ) -> Result<()> {
         if options == wanted {
             return Ok(());
         }
-        let columns = rights.columns.values().flatten().cloned().collect::<Acl>();
-        let has = holder.privileges_in(acl) | holder.privileges_in(&columns);
-        if options.is_empty() && has.is_empty() {
+        if options.is_empty() && holder.privileges_in(acl).is_empty() {
             return Err(self.services.refuse(Refused::new(holder, target.word, &target.name, "GRANT OPTION")));
         }
         let name = &target.name;

@@ -20,6 +20,7 @@ pub(super) fn change_row_security(table: &mut TableDef, change: RowSecurityChang
 impl Work<'_, '_> {
     /// A table whose policies are to be changed.
     fn guarded_table(&mut self, name: &QualifiedName) -> Run<TableDef> {
+        self.check_usage(name)?;
         let table = self.find_table(name)?;
         let holder = self.services.holder(&self.catalog);
         self.need_relation(&holder, &table)?;
@@ -105,6 +106,7 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn drop_policy(&mut self, name: &str, table: &QualifiedName, if_exists: bool) -> Run<()> {
+        self.check_usage(table)?;
         let found = self.find_table(table);
         let known = found.as_ref().is_ok_and(|table: &Arc<TableDef>| table.policy(name).is_some());
         if if_exists && !known {

@@ -75,9 +75,14 @@ impl Work<'_, '_> {
                 self.need_sequence(&holder, name)?;
                 self.need_create_in(&holder, schema)
             }
-            Ddl::DropTrigger { table, .. } | Ddl::RenameTrigger { table, .. } => {
-                self.need_table(&holder, table)
+            Ddl::DropTrigger { name, table, if_exists } => {
+                let gone = |table: &TableDef| !table.triggers.iter().any(|trigger| trigger.name == *name);
+                match self.find_table(table) {
+                    Ok(table) if *if_exists && gone(&table) => Ok(()),
+                    _ => self.need_table(&holder, table),
+                }
             }
+            Ddl::RenameTrigger { table, .. } => self.need_table(&holder, table),
             Ddl::AlterTable { table, actions, .. } => self.check_alter(&holder, table, actions),
             Ddl::Refresh(refresh) => match self.catalog.table(refresh.table) {
                 Some(table) => self.need_relation(&holder, table),
@@ -174,6 +179,7 @@ impl Work<'_, '_> {
         name: &QualifiedName,
         types: Option<&[tuplix_types::TypeId]>,
     ) -> Result<()> {
+        self.check_usage(name)?;
         let routine = match kind {
             DropKind::Table | DropKind::View | DropKind::MaterializedView => {
                 return match self.find_table(name) {
@@ -202,6 +208,18 @@ impl Work<'_, '_> {
             Some(function) if !self.owns_schema(holder, &function.schema) => self.need_function(holder, id),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses who may not look into the schema that a name is written with.
+    pub(super) fn check_usage(&self, name: &QualifiedName) -> Result<()> {
+        let Some(schema) = name.schema.as_ref().and_then(|schema| self.catalog.schema(schema)) else {
+            return Ok(());
+        };
+        let holder = self.services.holder(&self.catalog);
+        if holder.may(&self.catalog, RightsKind::Schema, owned_schema(schema.oid), Privileges::USAGE) {
+            return Ok(());
+        }
+        Err(self.services.refuse(Refused::new(&holder, "schema", &schema.name, "USAGE")))
     }
 
     fn owns_schema(&self, holder: &Holder, schema: &str) -> bool {

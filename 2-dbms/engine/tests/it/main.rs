@@ -7,6 +7,7 @@ mod foreign_keys;
 mod history;
 mod memory;
 mod migrations;
+mod rights;
 mod sequences;
 mod session_locks;
 mod system_tables;
