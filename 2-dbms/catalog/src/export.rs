@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    CLASS_RELATION, CLASS_SCHEMA, Catalog, CatalogChange, DefaultRights, SchemaDef, SequenceId,
-};
+use crate::{CLASS_RELATION, CLASS_SCHEMA, Catalog, CatalogChange, DefaultRights, SchemaDef, SequenceId};
 
 /// A catalogue in a checkpoint.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -447,9 +447,7 @@ impl Catalog {
     }
 
     /// All that is said about objects to come.
-    pub fn all_default_rights(
-        &self,
-    ) -> impl Iterator<Item = (&(RoleId, Option<u32>, RightsKind), &Acl)> {
+    pub fn all_default_rights(&self) -> impl Iterator<Item = (&(RoleId, Option<u32>, RightsKind), &Acl)> {
         self.default_rights.iter()
     }
 

@@ -23,7 +23,40 @@ pub(crate) fn sequence(def: &SequenceDef) -> Owned {
     Owned { class: CLASS_RELATION, object: def.id.0 }
 }
 
+/// Whether a role may connect to the database.
+///
+/// # Errors
+/// 42501
+pub(crate) fn check_connect(catalog: &Catalog, role: RoleId, database: &str) -> Result<()> {
+    let holder = Holder::new(catalog, role);
+    if holder.may(catalog, RightsKind::Database, THE_DATABASE, Privileges::CONNECT) {
+        return Ok(());
+    }
+    let message = format!("permission denied for database \"{database}\"");
+    Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message)
+        .detail("User does not have CONNECT privilege."))
+}
+
 impl Services {
+    /// The schemas of the search path in which the current role may look things up.
+    pub(crate) fn usable_path(&self) -> Vec<String> {
+        let mut path = self.search_path();
+        if self.current_role() == RoleId::BOOTSTRAP {
+            return path;
+        }
+        self.with_catalog(|catalog| {
+            let holder = self.holder(catalog);
+            path.retain(|name| {
+                let own = name.starts_with(crate::services::TEMPORARY_SCHEMA);
+                let found = catalog.schema(name).filter(|_| !own);
+                found.is_none_or(|found| {
+                    holder.may(catalog, RightsKind::Schema, schema(found.oid), Privileges::USAGE)
+                })
+            });
+        });
+        path
+    }
+
     /// The error of a refusal, which the node remembers whatever becomes of the transaction.
     #[cold]
     pub(crate) fn refuse(&self, refused: Refused) -> SqlError {

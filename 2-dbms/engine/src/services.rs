@@ -15,7 +15,7 @@ use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::node::{Node, Compiled, Schema, SessionFlags};
+use crate::node::{Compiled, Node, Schema, SessionFlags};
 use crate::session_locks::SessionLocks;
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
@@ -310,9 +310,8 @@ impl Services {
 
     /// A function made for a kind of call, which the catalogue has forgotten since the call was compiled.
     fn special_again(&self, id: FunctionId) -> Option<Result<Arc<CompiledProcedure>>> {
-        let of = |procedures: &Compiled| {
-            procedures.get(&id).and_then(|(_, compiled)| compiled.source().cloned())
-        };
+        let of =
+            |procedures: &Compiled| procedures.get(&id).and_then(|(_, compiled)| compiled.source().cloned());
         let own = of(&self.private_procedures.borrow());
         let source = own.or_else(|| of(&self.node.procedures.lock()))?;
         Some(self.recompiled(&source))

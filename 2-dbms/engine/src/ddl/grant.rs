@@ -252,7 +252,12 @@ impl Work<'_, '_> {
             return Ok(());
         }
         if options.is_empty() && holder.privileges_in(acl).is_empty() {
-            return Err(self.services.refuse(Refused::new(holder, target.word, &target.name, "GRANT OPTION")));
+            return Err(self.services.refuse(Refused::new(
+                holder,
+                target.word,
+                &target.name,
+                "GRANT OPTION",
+            )));
         }
         let name = &target.name;
         let (state, message) = match (statement.is_grant, options.is_empty()) {
@@ -317,7 +322,8 @@ impl Work<'_, '_> {
     ) -> Result<()> {
         let kind = statement.kind;
         let first = if schema.is_none() { kind.default_acl(role) } else { Acl::new() };
-        let mut acl = self.catalog.default_rights(role, schema, kind).cloned().unwrap_or_else(|| first.clone());
+        let mut acl =
+            self.catalog.default_rights(role, schema, kind).cloned().unwrap_or_else(|| first.clone());
         for grantee in grantees {
             change(&mut acl, role, statement, (*grantee, role), privileges)?;
         }
@@ -354,9 +360,7 @@ impl Work<'_, '_> {
         let id = role.id;
         let named = |acl: &Acl| acl.iter().any(|item| item.grantee == id || item.grantor == id);
         let of_rights = |rights: &Rights| {
-            rights.owner == id
-                || rights.acl.as_ref().is_some_and(named)
-                || rights.columns.values().any(named)
+            rights.owner == id || rights.acl.as_ref().is_some_and(named) || rights.columns.values().any(named)
         };
         let mut rights = self.catalog.all_rights();
         let mut defaults = self.catalog.all_default_rights();
@@ -373,11 +377,13 @@ impl Work<'_, '_> {
     }
 
     fn drop_objects_of(&mut self, role: RoleId, cascade: bool) -> Run<()> {
-        let owned = |work: &Self, on: Owned| work.catalog.rights(on).is_some_and(|rights| rights.owner == role);
+        let owned =
+            |work: &Self, on: Owned| work.catalog.rights(on).is_some_and(|rights| rights.owner == role);
         let name = |schema: &str, name: &str| {
             (QualifiedName { schema: Some(schema.to_owned()), name: name.to_owned(), position: None }, None)
         };
-        let tables: Vec<_> = self.catalog.tables().filter(|table| owned(self, table.owned())).cloned().collect();
+        let tables: Vec<_> =
+            self.catalog.tables().filter(|table| owned(self, table.owned())).cloned().collect();
         let mut drops: Vec<(DropKind, _)> = Vec::new();
         let functions = self.catalog.functions().filter(|function| owned(self, function.owned()));
         for table in &tables {
@@ -405,9 +411,11 @@ impl Work<'_, '_> {
             .filter(|schema| owned(self, owned_schema(schema.oid)))
             .map(|schema| schema.name.clone())
             .collect();
-        drops.extend(schemas.into_iter().map(|name| {
-            (DropKind::Schema, (QualifiedName { schema: None, name, position: None }, None))
-        }));
+        drops.extend(
+            schemas
+                .into_iter()
+                .map(|name| (DropKind::Schema, (QualifiedName { schema: None, name, position: None }, None))),
+        );
         for (kind, name) in drops {
             let drop = Drop { kind, if_exists: true, cascade, concurrently: false, names: vec![name] };
             self.drop(&drop)?;
@@ -424,7 +432,10 @@ impl Work<'_, '_> {
             if let Some(acl) = &mut rights.acl {
                 acl.retain(|item| item.grantee != role && item.grantor != role);
             }
-            rights.columns.values_mut().for_each(|acl| acl.retain(|item| item.grantee != role && item.grantor != role));
+            rights
+                .columns
+                .values_mut()
+                .for_each(|acl| acl.retain(|item| item.grantee != role && item.grantor != role));
             rights.columns.retain(|_, acl| !acl.is_empty());
             if rights != before {
                 self.change(CatalogChange::PutRights(rights));

@@ -111,7 +111,9 @@ impl Work<'_, '_> {
         let known = found.as_ref().is_ok_and(|table: &Arc<TableDef>| table.policy(name).is_some());
         if if_exists && !known {
             let message = match found {
-                Ok(table) => format!("policy \"{name}\" for relation \"{}\" does not exist, skipping", table.name),
+                Ok(table) => {
+                    format!("policy \"{name}\" for relation \"{}\" does not exist, skipping", table.name)
+                }
                 Err(error) => format!("{}, skipping", error.message()),
             };
             self.skip(sqlstate::SUCCESSFUL_COMPLETION, message);

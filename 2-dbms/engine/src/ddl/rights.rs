@@ -62,9 +62,10 @@ impl Work<'_, '_> {
                     Err(_) => Ok(()),
                 }
             }
-            Ddl::Drop(drop) => drop.names.iter().try_for_each(|(name, types)| {
-                self.check_drop(&holder, drop.kind, name, types.as_deref())
-            }),
+            Ddl::Drop(drop) => drop
+                .names
+                .iter()
+                .try_for_each(|(name, types)| self.check_drop(&holder, drop.kind, name, types.as_deref())),
             Ddl::Truncate { tables, .. } => {
                 tables.iter().try_for_each(|table| self.need_privilege(&holder, table, Privileges::TRUNCATE))
             }
@@ -124,7 +125,8 @@ impl Work<'_, '_> {
             }
             Ddl::Lock(lock) => {
                 let writes = Privileges::UPDATE | Privileges::DELETE | Privileges::TRUNCATE;
-                let weaker = if lock.excludes { Privileges::NONE } else { Privileges::INSERT | Privileges::SELECT };
+                let weaker =
+                    if lock.excludes { Privileges::NONE } else { Privileges::INSERT | Privileges::SELECT };
                 lock.tables.iter().try_for_each(|name| self.need_any(&holder, name, writes | weaker))
             }
             // These ask themselves.
@@ -305,10 +307,12 @@ impl Work<'_, '_> {
             }
             ObjectName::Schema(name) => self.need_schema(holder, name),
             ObjectName::Database(_) => self.need_database_owner(holder),
-            ObjectName::Function(name, types, kind) => match self.find_function(name, types.as_deref(), *kind) {
-                Ok(id) => self.need_function(holder, id),
-                Err(_) => Ok(()),
-            },
+            ObjectName::Function(name, types, kind) => {
+                match self.find_function(name, types.as_deref(), *kind) {
+                    Ok(id) => self.need_function(holder, id),
+                    Err(_) => Ok(()),
+                }
+            }
         }
     }
 
@@ -360,7 +364,9 @@ impl Work<'_, '_> {
                 continue;
             }
             let columns: Vec<usize> = match &key.parent_columns[..] {
-                [] => parent.primary_key().iter().flat_map(|key| &key.columns).map(|key| key.column).collect(),
+                [] => {
+                    parent.primary_key().iter().flat_map(|key| &key.columns).map(|key| key.column).collect()
+                }
                 names => names.iter().filter_map(|name| parent.column(name)).collect(),
             };
             let on_column = |column: &usize| {

@@ -435,7 +435,12 @@ fn query_mut(table: &mut TableDef) -> Option<&mut ViewDef> {
 }
 
 fn definition(view: &TableDef) -> &ViewDef {
-    static NONE: ViewDef = ViewDef { query: String::new(), dependencies: Vec::new(), check_option: None, security_invoker: false };
+    static NONE: ViewDef = ViewDef {
+        query: String::new(),
+        dependencies: Vec::new(),
+        check_option: None,
+        security_invoker: false,
+    };
     view.query().unwrap_or(&NONE)
 }
 

@@ -113,7 +113,8 @@ impl Builder<'_> {
         let hooks = self.hooks(&access, TriggerEvent::Insert, Some(first), None)?;
         let (conflict, copies) = self.conflict(insert, &access, first, &checks)?;
         let view_checks = self.view_checks(&insert.view_checks)?;
-        let policies = (!insert.policies.is_empty()).then(|| self.view_checks(&insert.policies)).transpose()?;
+        let policies =
+            (!insert.policies.is_empty()).then(|| self.view_checks(&insert.policies)).transpose()?;
         let returning = self.exprs(&insert.returning)?;
         let out = self.slots(returning.len());
         Ok(InsertRows {

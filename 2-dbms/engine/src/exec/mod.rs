@@ -76,8 +76,8 @@ pub(crate) use frame::{RowSet, discard};
 pub(crate) use host::{argument, from_text};
 pub use procedure::CompiledProcedure;
 pub(crate) use procedure::{Source, compile_procedure};
-pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use rights::{Refused, Rights, relation_kind};
+pub(crate) use row_program::{ColumnSource, RowProgram, compile_rows};
 pub(crate) use trigger::{Transition, fire_truncate};
 
 use builder::Builder;

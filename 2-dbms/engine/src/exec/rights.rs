@@ -181,11 +181,7 @@ fn holds(catalog: &Catalog, holder: &Holder, requirement: &Requirement) -> std::
     }
 }
 
-fn table_holds(
-    catalog: &Catalog,
-    holder: &Holder,
-    access: &TableAccess,
-) -> std::result::Result<(), Refused> {
+fn table_holds(catalog: &Catalog, holder: &Holder, access: &TableAccess) -> std::result::Result<(), Refused> {
     if holder.superuser {
         return Ok(());
     }
@@ -200,7 +196,8 @@ fn table_holds(
     let on_column = |column: usize, privilege| {
         holder.privileges_on_column(catalog, on, column as u32 + 1).contains(privilege)
     };
-    for (privilege, columns) in access.on_columns().filter(|(privilege, _)| !privileges.contains(*privilege)) {
+    for (privilege, columns) in access.on_columns().filter(|(privilege, _)| !privileges.contains(*privilege))
+    {
         let passes = match columns {
             [] => (0..table.columns.len()).any(|column| on_column(column, privilege)),
             columns => columns.iter().all(|column| on_column(*column, privilege)),
@@ -428,12 +425,7 @@ impl<'a> Found<'a> {
         self.one_change((access.table, access.role), privilege, columns);
     }
 
-    fn one_change(
-        &mut self,
-        key: (TableId, Option<RoleId>),
-        privilege: Privileges,
-        columns: Vec<usize>,
-    ) {
+    fn one_change(&mut self, key: (TableId, Option<RoleId>), privilege: Privileges, columns: Vec<usize>) {
         if Privileges::OF_COLUMNS.contains(privilege) {
             return self.columns(key, privilege, columns);
         }

@@ -20,7 +20,7 @@ impl Session {
     /// What analysing and compiling find; a transaction block has failed then.
     pub fn prepare_parsed(&mut self, parsed: &Parsed, types: &[TypeId]) -> Result<Prepared> {
         self.services.refresh();
-        let search_path = self.services.search_path();
+        let search_path = self.services.usable_path();
         match self.bind_when_free(parsed, types, &search_path) {
             Ok(bound) => {
                 self.next_prepared += 1;

@@ -139,6 +139,7 @@ impl Session {
             name => name.to_owned(),
         };
         let role = admit(&schema.catalog, &user, of_role)?;
+        crate::rights::check_connect(&schema.catalog, role, &options.database)?;
         let flags = Arc::new(SessionFlags {
             secret: random_state as i32,
             user: user.clone(),

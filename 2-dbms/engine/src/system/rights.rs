@@ -251,9 +251,9 @@ fn one(view: &View<'_>, holder: &Holder, question: &Question<'_>, wanted: Privil
     let rights = catalog.rights(on);
     let columns = rights.iter().flat_map(|rights| &rights.columns);
     match question.kind {
-        "column" => columns
-            .filter(|(number, _)| **number == question.column)
-            .any(|(_, acl)| of(acl).contains(wanted)),
+        "column" => {
+            columns.filter(|(number, _)| **number == question.column).any(|(_, acl)| of(acl).contains(wanted))
+        }
         "any_column" => {
             let mut columns = columns;
             columns.any(|(_, acl)| of(acl).contains(wanted))

@@ -12,7 +12,8 @@ use super::scope::{Clause, ScopeItem, table_columns};
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
 use crate::plan::{
-    ConflictAction, Expr, ExprKind, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody, RelationId,
+    ConflictAction, Expr, ExprKind, Insert, InsertSource, OnConflict, OutputColumn, Query, QueryBody,
+    RelationId,
 };
 
 impl Analyzer<'_> {

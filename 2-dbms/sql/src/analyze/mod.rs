@@ -47,8 +47,8 @@ mod parameters;
 mod procedure;
 mod records;
 mod rights;
-mod row_security;
 mod roles;
+mod row_security;
 mod rows;
 mod scope;
 mod select;
@@ -274,9 +274,8 @@ impl<'a> Analyzer<'a> {
     fn add_relation(&mut self, name: &str, columns: Vec<OutputColumn>, table: Option<TableId>) -> RelationId {
         let id = RelationId(u32::try_from(self.relations.len()).unwrap_or(u32::MAX));
         let role = self.acting_role();
-        let access = table.map(|table| {
-            Box::new(RelationAccess { table, role, through: Vec::new(), security: None })
-        });
+        let access =
+            table.map(|table| Box::new(RelationAccess { table, role, through: Vec::new(), security: None }));
         self.relations.push(Relation { name: name.to_owned(), columns, access });
         self.origins.push(Origin { level: self.scopes.len().saturating_sub(1), table });
         id

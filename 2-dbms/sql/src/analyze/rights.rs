@@ -14,9 +14,7 @@ use super::alter_routine::{role_of, routine_kind};
 use super::scope::{Clause, Found, ScopeItem, table_columns};
 use super::{Analyzer, nodes};
 use crate::parser::lexer;
-use crate::plan::{
-    CreatePolicy, Ddl, Grant, GrantObject, GrantObjects, Grantee, RightsDdl, Role,
-};
+use crate::plan::{CreatePolicy, Ddl, Grant, GrantObject, GrantObjects, Grantee, RightsDdl, Role};
 
 impl Analyzer<'_> {
     /// A statement about rights; `None` for any other.
@@ -32,10 +30,9 @@ impl Analyzer<'_> {
             NodeEnum::RenameStmt(stmt) if stmt.rename_type == ObjectType::ObjectPolicy as i32 => {
                 self.rename_policy(stmt)?
             }
-            NodeEnum::ReassignOwnedStmt(stmt) => RightsDdl::Reassign {
-                roles: roles_of(&stmt.roles)?,
-                to: role_of(stmt.newrole.as_ref())?,
-            },
+            NodeEnum::ReassignOwnedStmt(stmt) => {
+                RightsDdl::Reassign { roles: roles_of(&stmt.roles)?, to: role_of(stmt.newrole.as_ref())? }
+            }
             NodeEnum::DropOwnedStmt(stmt) => RightsDdl::DropOwned {
                 roles: roles_of(&stmt.roles)?,
                 cascade: stmt.behavior == DropBehavior::DropCascade as i32,
@@ -190,9 +187,8 @@ impl Analyzer<'_> {
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
         }
         let table = std::sync::Arc::clone(table);
-        let mut text = |node: Option<&Node>, word| {
-            node.map(|node| self.policy_text(&table, node, word)).transpose()
-        };
+        let mut text =
+            |node: Option<&Node>, word| node.map(|node| self.policy_text(&table, node, word)).transpose();
         Ok((text(using, "using")?, text(check, "check")?))
     }
 
@@ -260,4 +256,3 @@ fn grantees_of(list: &[Node]) -> Result<Vec<Grantee>> {
     };
     list.iter().map(grantee).collect()
 }
-

@@ -11,10 +11,10 @@ use pg_query::protobuf::AlterTableType;
 use tuplix_catalog::{Holder, PolicyCommand, PolicyDef, RoleId, TableDef};
 use tuplix_types::{Result, SqlError, SqlState, TypeId, Value, sqlstate};
 
+use super::Analyzer;
 use super::parameters::Parameters;
 use super::scope::{Clause, Scope, ScopeItem, table_columns};
 use super::updatable::all_of;
-use super::Analyzer;
 use crate::plan::{
     ConflictAction, Expr, ExprKind, OnConflict, PolicyCheck, RelationId, RowSecurityChange, ViewCheck,
 };
@@ -117,19 +117,15 @@ impl Analyzer<'_> {
             let message =
                 format!("query would be affected by row-level security policy for table \"{}\"", table.name);
             let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-            let hint = "To disable the policy for the table's owner, use ALTER TABLE NO FORCE ROW LEVEL SECURITY.";
+            let hint =
+                "To disable the policy for the table's owner, use ALTER TABLE NO FORCE ROW LEVEL SECURITY.";
             return Err(if owns { error.hint(hint) } else { error });
         }
         Ok(Some(Bound { table: Arc::clone(table), holder }))
     }
 
     /// USING of all policies: each restrictive one, and one of the others.
-    fn quals(
-        &mut self,
-        bound: &Bound,
-        relation: RelationId,
-        command: PolicyCommand,
-    ) -> Result<Option<Expr>> {
+    fn quals(&mut self, bound: &Bound, relation: RelationId, command: PolicyCommand) -> Result<Option<Expr>> {
         let (mut all, mut any) = (Vec::new(), Vec::new());
         for policy in policies(bound, command) {
             let condition = match &policy.using {
@@ -222,7 +218,6 @@ impl Analyzer<'_> {
             view.read = view.columns.iter().enumerate().filter_map(shown).collect();
         }
     }
-
 }
 
 /// The policies that bind a role in a statement, by name.

@@ -48,7 +48,13 @@ pub(super) fn catalog(ddl: &str) -> Catalog {
 
 pub(super) fn in_context<T>(catalog: &Catalog, work: impl FnOnce(&AnalyzeContext<'_>) -> T) -> T {
     let path = ["public".to_owned()];
-    work(&AnalyzeContext { catalog, search_path: &path, system: &NoSystemRelations, reader: Default::default(), role_matters: None })
+    work(&AnalyzeContext {
+        catalog,
+        search_path: &path,
+        system: &NoSystemRelations,
+        reader: Default::default(),
+        role_matters: None,
+    })
 }
 
 fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {

@@ -124,7 +124,12 @@ impl Analyzer<'_> {
                 _ => None,
             };
             let columns = base.columns.iter().map(place).collect();
-            base.through.push(ViewOver { view: view.id, role: self.acting_role(), columns, read: Vec::new() });
+            base.through.push(ViewOver {
+                view: view.id,
+                role: self.acting_role(),
+                columns,
+                read: Vec::new(),
+            });
             base
         })
     }

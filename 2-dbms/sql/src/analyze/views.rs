@@ -70,16 +70,12 @@ impl Analyzer<'_> {
         let (mut query, recorder) = self.recorded(|analyzer| analyzer.query(node))?;
         let dependencies = self.dependencies(&mut query, first);
         let text = self.kept_text(body, recorder)?;
-        let definition =
-            ViewDef { query: text, dependencies, check_option: None, security_invoker: false };
+        let definition = ViewDef { query: text, dependencies, check_option: None, security_invoker: false };
         Ok((query, definition))
     }
 
     /// Runs `work` while what it finds by bare names is noted.
-    pub(super) fn recorded<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<(T, Recorder)> {
+    pub(super) fn recorded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<(T, Recorder)> {
         self.recorder = Some(Recorder::default());
         let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
         let result = work(self);

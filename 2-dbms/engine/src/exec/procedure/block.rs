@@ -5,6 +5,7 @@ use tuplix_types::{Result, SqlError, SqlState, Value, sqlstate};
 
 use super::super::code::Code;
 use super::super::frame::Exec;
+use super::super::rights::Rights;
 use super::super::walk::Facts;
 use super::{Body, Control, Located, Step, Steps, run_steps, step};
 use crate::stop::{Run, Stop};
@@ -75,7 +76,14 @@ impl Body<'_, '_> {
                 let facts = Facts::of_expr(value);
                 let (compiled, first, count) =
                     self.builder.statement(&[], &facts, |builder| builder.expr(value))?;
-                code = Some(compiled);
+                // It has no subqueries, but may call functions.
+                code = Some(match Rights::of_exprs(self.builder.context.catalog, &[], [value]) {
+                    Some(rights) => Code::new(move |exec| {
+                        rights.check(exec)?;
+                        compiled.run(exec)
+                    }),
+                    None => compiled,
+                });
                 states = (first, count);
             }
             let slot = self.builder.variables[*variable];
