@@ -185,6 +185,23 @@ pub(crate) fn column_privileges(view: &View<'_>, relation: &SystemRelation) -> V
     rows
 }
 
+/// The columns of a table whose values a role may know of: those that it may read, and none where policies hide rows from it.
+pub(crate) fn seen_columns<'v>(
+    view: &'v View<'_>,
+    holder: &'v Holder,
+    table: &'v TableDef,
+) -> impl Fn(usize) -> bool + 'v {
+    let catalog = view.catalog();
+    let on = table.owned();
+    let owns = holder.has_rights_of(catalog.owner(on));
+    let hidden = table.row_security.enabled && !holder.bypass_rls && (!owns || table.row_security.forced);
+    let whole = holder.may(catalog, RightsKind::Table, on, Privileges::SELECT);
+    move |number| {
+        let own = || holder.privileges_on_column(catalog, on, number as u32 + 1);
+        !hidden && (whole || own().contains(Privileges::SELECT))
+    }
+}
+
 /// What `has_..._privilege` asks.
 pub(super) struct Question<'a> {
     /// Whose rights.

@@ -11,10 +11,12 @@ use super::view::{View, int, oid, text, truth};
 /// `pg_stats`; a sample for a plan shows where nobody has analysed the column.
 pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let mut rows = Vec::new();
+    let holder = view.services.holder(view.catalog());
     for table in view.catalog().tables() {
+        let seen = super::rights::seen_columns(view, &holder, table);
         let analyzed = view.catalog().statistics(table.id);
         let sampled = view.schema().layout.live().map(|live| live.sampled(table.id)).unwrap_or_default();
-        for (number, _) in table.columns.iter().enumerate() {
+        for (number, _) in table.columns.iter().enumerate().filter(|(number, _)| seen(*number)) {
             let own = analyzed.and_then(|known| known.column(number));
             let known =
                 own.or_else(|| sampled.iter().find(|known| known.column == number).map(|known| &**known));
