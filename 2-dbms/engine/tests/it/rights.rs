@@ -136,7 +136,7 @@ fn prepared_statements_follow_the_role() {
         let mut session = session(&node);
         session.execute(MADE).unwrap();
         let count = session.prepare("SELECT count(*) FROM app.doc", &[]).unwrap();
-        let mut counted = |session: &mut Session, role: &str| {
+        let counted = |session: &mut Session, role: &str| {
             session.execute(&format!("SET ROLE {role}")).unwrap();
             let mut rows = tuplix_types::Rows::new();
             let outcome = session.call(&count, &[], &mut rows).map(|_| ());
