@@ -235,7 +235,7 @@ fn copies_go_through_files_programs_and_pipes() {
 #[test]
 fn tables_look_as_psql_prints_them() {
     let data = tempfile::tempdir().unwrap();
-    let node = Node::start(data.path());
+    let node = Node::start(data.path()).trusts(data.path());
     answer(data.path(), &[], SCHEMA);
     for query in [
         "SELECT * FROM account ORDER BY id",
