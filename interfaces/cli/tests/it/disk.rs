@@ -32,7 +32,7 @@ fn a_full_disk_is_said_with_what_to_do() {
     let rescued = folder.path().join("rescued");
     fs::create_dir(&rescued).unwrap();
     let mut command = apart();
-    command.arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(&data).arg(&rescued);
+    command.arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(&data).arg(&rescued).env("USER", "ada");
     let node = Node::of(&mut command);
     // Its folder is seen by nobody else, so its socket is not either.
     let port = node.port.to_string();
