@@ -173,7 +173,9 @@ fn url(place: &Place, user: &str) -> anyhow::Result<String> {
             (folder.to_owned(), port.context("the node's socket has no port in its name")?)
         }
     };
-    Ok(format!("host={} port={port} user={} dbname=tuplix", quote(&host), quote(user)))
+    let password = crate::client::password().map(|password| format!(" password={}", quote(&password)));
+    let password = password.unwrap_or_default();
+    Ok(format!("host={} port={port} user={} dbname=tuplix{password}", quote(&host), quote(user)))
 }
 
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.

@@ -12,7 +12,8 @@ use std::io::{self, Read as _, Write as _};
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::authentication::sasl;
+use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -30,8 +31,12 @@ pub(crate) enum ClientError {
     Unreachable(io::Error),
     #[error("the node refused the connection: {0}")]
     Refused(String),
-    #[error("the node asks for a password, which this version of tuplix cannot give")]
-    Password,
+    #[error(
+        "the node asks for a password of user \"{0}\"\n  Put it into PGPASSWORD, or connect by the socket of the data directory."
+    )]
+    Password(String),
+    #[error("the node asks for an authentication that tuplix does not know")]
+    Authentication,
     #[error("the node ended the connection: {0}")]
     Ended(String),
     #[error("the connection was lost: {0}")]
@@ -62,6 +67,11 @@ impl CancelKey {
         frontend::cancel_request(self.id, self.secret, &mut message);
         self.place.reach()?.write_all(&message)
     }
+}
+
+/// The password for nodes that ask for one.
+pub(crate) fn password() -> Option<String> {
+    std::env::var("PGPASSWORD").ok()
 }
 
 /// A connection to a node.
@@ -116,8 +126,36 @@ impl Client {
                     (self.key.id, self.key.secret) = (body.process_id(), body.secret_key());
                 }
                 Message::ParameterStatus(body) => self.set_parameter(body.name()?, body.value()?),
+                Message::AuthenticationSasl(body) => self.prove(&user, &body)?,
                 Message::AuthenticationOk | Message::NoticeResponse(_) => {}
-                _ => return Err(ClientError::Password),
+                _ => return Err(ClientError::Authentication),
+            }
+        }
+    }
+
+    /// Proves by SCRAM that the password is known.
+    fn prove(&mut self, user: &str, offered: &AuthenticationSaslBody) -> Result<(), ClientError> {
+        if offered.mechanisms().all(|mechanism| Ok(mechanism != sasl::SCRAM_SHA_256))? {
+            return Err(ClientError::Authentication);
+        }
+        let password = password().ok_or_else(|| ClientError::Password(user.to_owned()))?;
+        let mut scram = sasl::ScramSha256::new(password.as_bytes(), sasl::ChannelBinding::unsupported());
+        let mut message = BytesMut::new();
+        frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut message)?;
+        self.stream.write_all(&message)?;
+        loop {
+            match self.receive()? {
+                Message::AuthenticationSaslContinue(body) => {
+                    scram.update(body.data())?;
+                    message.clear();
+                    frontend::sasl_response(scram.message(), &mut message)?;
+                    self.stream.write_all(&message)?;
+                }
+                Message::AuthenticationSaslFinal(body) => return Ok(scram.finish(body.data())?),
+                Message::ErrorResponse(body) => {
+                    return Err(ClientError::Refused(Complaint::read(body.fields())?.message));
+                }
+                _ => return Err(ClientError::Authentication),
             }
         }
     }

@@ -32,10 +32,16 @@ fn a_full_disk_is_said_with_what_to_do() {
     let rescued = folder.path().join("rescued");
     fs::create_dir(&rescued).unwrap();
     let mut command = apart();
-    command.arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(&data).arg(&rescued);
+    command.arg(script).arg(env!("CARGO_BIN_EXE_tuplix")).arg(&data).arg(&rescued).env("USER", "ada");
     let node = Node::of(&mut command);
     // Its folder is seen by nobody else, so its socket is not either.
     let port = node.port.to_string();
+    let process = node.greeting.rsplit("kill ").next().unwrap().trim().to_owned();
+    let mut inside = Command::new("nsenter");
+    inside.args(["--preserve-credentials", "--user", "--mount", "--target", &process]);
+    inside.arg(env!("CARGO_BIN_EXE_tuplix")).args(["sql", "--data"]).arg(&data);
+    let trusting = inside.arg(tuplix_wire::TRUST_LOOPBACK).env("USER", "ada").output().unwrap();
+    assert!(trusting.status.success(), "{}", text(&trusting.stderr));
     fed(&data, &["put", "--port", &port, "-", "small"], b"kept");
     let large = folder.path().join("large");
     fs::write(&large, vec![b'x'; 80 << 20]).unwrap();
@@ -51,8 +57,8 @@ fn a_full_disk_is_said_with_what_to_do() {
             "{arguments:?}: {said_no}"
         );
     }
-    let process = node.greeting.rsplit("kill ").next().unwrap().trim().parse().unwrap();
-    kill_process(Pid::from_raw(process).unwrap(), Signal::KILL).unwrap();
+    let process = Pid::from_raw(process.parse().unwrap()).unwrap();
+    kill_process(process, Signal::KILL).unwrap();
     assert!(node.wait().success());
     let _node = Node::start(&rescued);
     assert_eq!(said(&rescued, &["cat", "small"]), "kept");

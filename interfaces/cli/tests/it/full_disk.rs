@@ -118,6 +118,7 @@ impl SmallDisk {
         command.args(["up", "--port", "0", "--partitions", "2", "--no-worker", "--memory", "1GiB"]);
         // Checkpoints when they are asked for.
         command.args(["--checkpoint-log-size", "8GiB", "--data"]).arg(self.path.join("data"));
+        command.env("USER", "ada");
         command
     }
 }
@@ -215,6 +216,9 @@ async fn a_disk_that_fills_up_loses_nothing() {
     let Some(disk) = SmallDisk::mount() else { return };
     disk.shell(&format!("dd if=/dev/zero of=ballast bs=1M count={BALLAST_MIB} status=none"));
     let node = Node::of(&mut disk.up());
+    let mut trusting = disk.command(env!("CARGO_BIN_EXE_tuplix"));
+    trusting.args(["sql", "--data"]).arg(disk.path.join("data")).arg(tuplix_wire::TRUST_LOOPBACK);
+    run(trusting.env("USER", "ada")).unwrap();
     let acknowledged = fill(&disk, &node).await;
     node.kill();
 

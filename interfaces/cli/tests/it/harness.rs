@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub fn tuplix(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tuplix"));
     command.args(arguments).env("USER", "ada");
-    for variable in ["TUPLIX_DATA", "TUPLIX_HOST", "TUPLIX_PORT", "TUPLIX_TASK_ID"] {
+    for variable in ["TUPLIX_DATA", "TUPLIX_HOST", "TUPLIX_PORT", "TUPLIX_TASK_ID", "PGPASSWORD"] {
         command.env_remove(variable);
     }
     command
@@ -49,6 +49,12 @@ impl Node {
         }
         let port = greeting.split("127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         Node { child, output, greeting, port }
+    }
+
+    /// Lets everybody in by TCP from this machine, without a password.
+    pub fn trusts(self, data: &Path) -> Node {
+        answer(data, &[], tuplix_wire::TRUST_LOOPBACK);
+        self
     }
 
     /// Its process.

@@ -52,7 +52,7 @@ fn a_thousand_idle_connections_cost_nothing() {
     let wanted = rustix::process::Rlimit { current: limit.maximum.or(Some(4096)), maximum: limit.maximum };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted).unwrap();
     let data = tempfile::tempdir().unwrap();
-    let node = Node::with(data.path(), &["--no-worker"]);
+    let node = Node::with(data.path(), &["--no-worker"]).trusts(data.path());
     let connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| session(node.port)).collect();
     let before = used(node.id());
     std::thread::sleep(WINDOW);

@@ -19,7 +19,7 @@ fn load(port: u16, client: i64, first: i64, acknowledged: &mpsc::Sender<(i64, i6
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(port).user("load").dbname("load");
+        config.host("127.0.0.1").port(port).user("ada").dbname("load");
         let Ok((driver, connection)) = config.connect(NoTls).await else { return };
         tokio::spawn(connection);
         let Ok(insert) = driver.prepare("INSERT INTO kept VALUES ($1, $2)").await else { return };
@@ -45,7 +45,7 @@ const CHECKPOINTS: &[&str] = &["--checkpoint-log-size", "20KB", "--checkpoint-ra
 #[test]
 fn what_was_acknowledged_is_recovered() {
     let data = tempfile::tempdir().unwrap();
-    let mut node = Node::with(data.path(), CHECKPOINTS);
+    let mut node = Node::with(data.path(), CHECKPOINTS).trusts(data.path());
     answer(
         data.path(),
         &[],

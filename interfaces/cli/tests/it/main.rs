@@ -7,6 +7,7 @@
 mod backups;
 mod disk;
 mod documents;
+mod door;
 mod files;
 mod full_disk;
 mod harness;

@@ -52,8 +52,9 @@ pub(super) fn announce(up: &Up, started: &Started<'_>) -> anyhow::Result<()> {
         None => writeln!(out, "  worker    none: tasks wait in their queues")?,
     }
     if let Some(address) = server.tcp_address() {
-        writeln!(out, "  listening {address} (this machine only, no password yet)")?;
-        writeln!(out, "            psql -h {} -p {}", address.ip(), address.port())?;
+        let reach = if address.ip().is_loopback() { "this machine only" } else { "by host rules" };
+        let tls = if server.encrypts() { ", TLS" } else { "" };
+        writeln!(out, "  listening {address} ({reach}, with passwords{tls})")?;
     }
     if let Some(path) = server.socket_path() {
         let port = path.extension().map(|port| port.to_string_lossy()).unwrap_or_default();

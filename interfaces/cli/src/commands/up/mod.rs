@@ -1,9 +1,11 @@
 //! `tuplix up`: a node on a data directory, served until it is told to stop.
 
 mod announce;
+mod door;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,10 +17,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tuplix::{Durability, LogMode, Options, Tuplix, sqlstate};
 use tuplix_http::{Checkpoints, Metrics, Monitor, State};
 use tuplix_services::{Installed, WorkerId};
-use tuplix_wire::{BindError, Server, ServerOptions};
+use tuplix_wire::limits::CONNECTIONS_RESERVED;
+use tuplix_wire::{BindError, Server, ServerOptions, Tls};
 use tuplix_worker::{Isolation, Worker, WorkerOptions};
 
 use self::announce::{Started, announce};
+use self::door::{Door, first_user};
 use super::{DataDirectory, explain};
 use crate::graph::units::{size, time};
 
@@ -47,6 +51,8 @@ Examples:
   tuplix up --cores 1 --task-memory 2GiB    nor do its worker's tasks
   tuplix up --log off                       memory only: everything is gone at the end
   tuplix up --http 127.0.0.1:9433           metrics for Prometheus (docs/metrics.md)
+  tuplix up --listen 0.0.0.0                from other machines too, with TLS (docs/security.md)
+  tuplix up --rescue                        let me in, whatever roles and host rules say
 
 Tasks run in namespaces of their own: without network, without the data directory, with their own folder, the system's
 programs and the node's socket. Where this machine does not permit that, the start says so.
@@ -55,7 +61,9 @@ SIGTERM or Ctrl-C gives running tasks back to the queue, lets running statements
 pub(crate) struct Up {
     #[command(flatten)]
     data: DataDirectory,
-    /// Port on 127.0.0.1, also in the local socket's name; 0 takes a free one.
+    #[command(flatten)]
+    door: Door,
+    /// Port for TCP, also in the local socket's name; 0 takes a free one.
     #[arg(long, value_name = "N", default_value_t = tuplix_wire::DEFAULT_PORT)]
     port: u16,
     /// Answer /metrics, /healthz and /readyz by HTTP on this address, as 127.0.0.1:9433; there is no password on it.
@@ -137,7 +145,9 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
     let checkpoints = Arc::new(Checkpoints::default());
     let node = open(up, &directory, &checkpoints)?;
     let services = install(&node)?;
-    let server = bind(up.port, &directory).await?;
+    first_user(&node)?;
+    let tls = up.door.tls(&directory)?;
+    let server = bind(up, &directory, tls.clone()).await?;
     let worker = start_worker(up, &directory, &node, &server)?;
     if let Some(monitor) = &monitor {
         monitor.ready(Metrics::new(&node, server.statistics(), checkpoints));
@@ -151,6 +161,9 @@ async fn serve(up: &Up) -> anyhow::Result<()> {
         monitor: monitor.as_ref(),
     };
     announce(up, &started)?;
+    if let Some(tls) = tls {
+        door::reload_on_hangup(tls)?;
+    }
     let stop = async {
         stopped(&mut terminate, &mut interrupt).await;
         tracing::info!(event = "node_stopping");
@@ -223,7 +236,12 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
 
 /// Makes the data directory and returns its absolute path.
 fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize()).map_err(|error| {
+    let made = match directory.is_dir() {
+        true => Ok(()),
+        // What is in it is nobody else's: passwords count for nothing to who reads the files.
+        false => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory),
+    };
+    made.and_then(|()| directory.canonicalize()).map_err(|error| {
         let full = error.kind() == std::io::ErrorKind::StorageFull;
         let hint = if full { format!("\n  {FREE_SPACE}") } else { String::new() };
         anyhow::anyhow!("cannot use {} as data directory: {error}{hint}", directory.display())
@@ -262,11 +280,14 @@ fn open(up: &Up, directory: &Path, checkpoints: &Arc<Checkpoints>) -> anyhow::Re
 }
 
 /// Listens on TCP and the local socket. A path too long for a socket is said and done without.
-async fn bind(port: u16, directory: &Path) -> anyhow::Result<Server> {
-    let tcp = SocketAddr::from(([127, 0, 0, 1], port));
+async fn bind(up: &Up, directory: &Path, tls: Option<Arc<Tls>>) -> anyhow::Result<Server> {
     let mut options = ServerOptions {
-        tcp: Some(tcp),
+        tcp: Some(SocketAddr::from((up.door.listen, up.port))),
         socket_directory: Some(directory.to_owned()),
+        connections_max: up.door.connections as usize,
+        connections_reserved: CONNECTIONS_RESERVED.min(up.door.connections as usize - 1),
+        tls,
+        rescue: up.door.rescue,
         ..ServerOptions::default()
     };
     let mut bound = Server::bind(options.clone()).await;
