@@ -49,7 +49,7 @@ impl<'a> Binder<'a> {
     }
 
     /// As whom it binds: row-level security hides other rows from others.
-    pub(crate) fn as_reader(self, reader: Reader) -> Binder<'a> {
+    pub(crate) fn read_by(self, reader: Reader) -> Binder<'a> {
         Binder { reader, ..self }
     }
 
@@ -139,7 +139,7 @@ pub fn bind_statement(
     let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else {
         return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "EXECUTE takes exactly one statement"));
     };
-    let binder = Binder::new(schema, path).as_reader(reader);
+    let binder = Binder::new(schema, path).read_by(reader);
     let statement = binder.analyze(&one, types)?;
     let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
     Ok((compiled, binder.bound_to()))

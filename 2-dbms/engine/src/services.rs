@@ -221,7 +221,7 @@ impl Services {
 
     /// A binder with the session's settings.
     pub(crate) fn binder<'s>(&self, schema: &'s Schema, path: &'s [String]) -> Binder<'s> {
-        Binder::new(schema, path).automatic_statistics(self.automatic_statistics()).as_reader(self.reader())
+        Binder::new(schema, path).automatic_statistics(self.automatic_statistics()).read_by(self.reader())
     }
 
     /// Whether columns are sampled for plans that nobody has analysed.
@@ -289,7 +289,7 @@ impl Services {
         let path = self.search_path();
         let definer = function.security_definer.then(|| schema.catalog.owner(function.owned()));
         let reader = definer.map_or_else(|| self.reader(), |role| Reader { role, row_security: true });
-        let binder = self.binder(schema, &path).as_reader(reader);
+        let binder = self.binder(schema, &path).read_by(reader);
         let procedure = analyze_procedure(&binder.context(), function)?;
         let compile =
             |compiler: &CompileContext<'_>| compile_procedure(compiler, &procedure, schema.version, source);
@@ -348,7 +348,7 @@ impl Services {
         let reader = definer.map_or_else(|| self.reader(), |role| Reader { role, row_security: true });
         let binder = Binder::with_system(schema, &path, &system)
             .automatic_statistics(self.automatic_statistics())
-            .as_reader(reader);
+            .read_by(reader);
         let procedure = analyze_trigger(&binder.context(), function, table)?;
         let source = Source::Trigger(Arc::new((function.clone(), trigger.clone(), table.id)));
         let compile = |compiler: &CompileContext<'_>| {

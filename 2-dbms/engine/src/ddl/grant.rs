@@ -142,7 +142,7 @@ impl Work<'_, '_> {
             }
             _ => {
                 let found = catalog.tables().filter(|table| table.schema == schema);
-                found.map(|table| table_target(table)).collect()
+                found.map(table_target).collect()
             }
         }
     }

@@ -43,17 +43,17 @@ pub(crate) fn column_acl(view: &View<'_>, table: TableId, number: usize) -> Valu
 
 /// `pg_default_acl`
 pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let all = view.catalog().all_default_rights().enumerate();
-    let row = |(number, ((role, schema, kind), acl)): (usize, (&(RoleId, Option<u32>, RightsKind), &Acl))| {
-        relation.row(&[
-            ("oid", oid(1 + number as u32)),
+    let mut rows = Vec::new();
+    for ((role, schema, kind), acl) in view.catalog().all_default_rights() {
+        rows.push(relation.row(&[
+            ("oid", oid(1 + rows.len() as u32)),
             ("defaclrole", oid(role.0)),
             ("defaclnamespace", oid(schema.unwrap_or(0))),
             ("defaclobjtype", text(&kind.letter().to_string())),
             ("defaclacl", items(view, acl)),
-        ])
-    };
-    all.map(row).collect()
+        ]));
+    }
+    rows
 }
 
 fn policies<'v>(view: &'v View<'_>) -> impl Iterator<Item = (&'v TableDef, &'v PolicyDef)> {
