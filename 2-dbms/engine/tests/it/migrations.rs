@@ -93,10 +93,11 @@ fn a_query_in_ddl_is_bound_again() {
                 )
                 .unwrap();
             first.execute("BEGIN; ALTER TABLE t DROP COLUMN a").unwrap();
-            let threads = ["REFRESH MATERIALIZED VIEW m", "CREATE TABLE copied AS SELECT b FROM t"].map(|sql| {
-                let node = node.clone();
-                machine.spawn("waits", move || session(&node).execute(sql).map(|_| ()).unwrap())
-            });
+            let threads =
+                ["REFRESH MATERIALIZED VIEW m", "CREATE TABLE copied AS SELECT b FROM t"].map(|sql| {
+                    let node = node.clone();
+                    machine.spawn("waits", move || session(&node).execute(sql).map(|_| ()).unwrap())
+                });
             machine.sleep_until(machine.monotonic_ns() + 10_000_000);
             first.execute("COMMIT").unwrap();
             threads.into_iter().for_each(|thread| thread.join().unwrap());

@@ -77,7 +77,7 @@ pub(super) fn run(
             return include(shell, &beside.join(unquoted(argument)));
         }
         "o" => shell.redirect(&unquoted(argument))?,
-        "copy" => return copy::run(shell, argument, input),
+        "copy" => return copy::run(shell, argument, scanner, input),
         "echo" => {
             let text = unquoted(argument);
             shell.say(&text)?;
@@ -167,26 +167,28 @@ fn watch(shell: &mut Shell, scanner: &mut Scanner, argument: &str) -> anyhow::Re
         shell.say(&format!("{now} (every {seconds}s)\n"))?;
         if !shell.run_text(&text, 1)? {
             // Ctrl-C in the middle of a statement ends it as it should.
-            return if shell.interrupts.seen() { Ok(Flow::Go) } else { shell.after(false) };
+            return if shell.interrupts.seen() { Ok(shell.interrupted()) } else { shell.after(false) };
         }
         if shell.interrupts.seen() || shell.interrupts.wait(Duration::from_secs_f64(seconds)) {
-            return Ok(Flow::Go);
+            return Ok(shell.interrupted());
         }
     }
 }
 
 fn edit(shell: &mut Shell, scanner: &mut Scanner, input: &mut dyn Input) -> anyhow::Result<Flow> {
     ensure!(input.is_terminal(), "\\e needs a terminal");
-    let path = std::env::temp_dir().join(format!("tuplix-edit-{}.sql", std::process::id()));
     let text = statement(shell, scanner);
     scanner.clear();
-    std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    // Nobody else's, and for nobody else to read.
+    let folder = std::env::temp_dir();
+    let file = tempfile::Builder::new().prefix("tuplix-edit-").suffix(".sql").tempfile_in(&folder);
+    let file = file.with_context(|| format!("cannot create a file in {}", folder.display()))?;
+    let path = file.path();
+    std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     let editor = ["TUPLIX_EDITOR", "VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
-    let ended = Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&path).status();
-    let edited = std::fs::read_to_string(&path);
-    // It is gone, or it is in the system's folder for such files: as good.
-    drop(std::fs::remove_file(&path));
+    let ended = Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(path).status();
+    let edited = std::fs::read_to_string(path);
     ensure!(ended.with_context(|| format!("cannot start {editor}"))?.success(), "{editor} failed");
     let edited = edited.with_context(|| format!("cannot read {}", path.display()))?;
     input.remember(edited.trim());

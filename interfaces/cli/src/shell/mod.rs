@@ -236,6 +236,12 @@ impl Shell {
         }
     }
 
+    /// What follows Ctrl-C: a script ends.
+    fn interrupted(&mut self) -> Flow {
+        self.failed |= !self.interactive;
+        if self.interactive { Flow::Go } else { Flow::Stop }
+    }
+
     /// What follows a statement that went well, or did not.
     fn after(&mut self, done: bool) -> anyhow::Result<Flow> {
         self.failed |= !done;
