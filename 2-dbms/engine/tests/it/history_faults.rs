@@ -1,0 +1,151 @@
+//! Spooled tables on a disk that fails: no checkpoint refers to a segment that is not there, and a restart at any moment has all rows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tuplix_checkpoint::{Reader, SegmentName, SpooledTable, list_segments, segment_file_name};
+use tuplix_engine::{Durability, Node, Session, Shape, open};
+use tuplix_machine::{DiskImage, DiskResult, Faults, Machine, Simulation};
+use tuplix_types::Result;
+
+use super::{integers, session};
+
+/// Rows of a batch: a full chunk and a few.
+const BATCH: i64 = 520;
+
+fn try_open(machine: &Machine, log_retention_us: i64) -> Result<Arc<Node>> {
+    let shape = Shape { partitions: 2, buckets: 4, log_segment_bytes: 16 << 10 };
+    let settings =
+        Durability { spool_chunks: 1, checkpoint_log_bytes: 0, log_retention_us, ..Durability::default() };
+    Ok(open(machine, machine.disk("/data"), &shape, &settings)?.node)
+}
+
+fn insert(session: &mut Session, batch: i64) -> Result<()> {
+    let (first, last) = (batch * BATCH + 1, (batch + 1) * BATCH);
+    let sql = format!(
+        "INSERT INTO past SELECT i, '2026-01-01'::timestamptz + i * interval '1 second'
+           FROM generate_series({first}, {last}) i"
+    );
+    session.execute(&sql).map(|_| ())
+}
+
+/// One disk operation in a run fails at most: what fails is asked again.
+fn again<R>(ask: impl Fn() -> DiskResult<R>) -> R {
+    ask().or_else(|_| ask()).unwrap()
+}
+
+/// Segments that a checkpoint in the folder refers to and that are not there, and those that are there and that none refers to.
+fn astray(machine: &Machine) -> (Vec<String>, Vec<String>) {
+    let (checkpoints, segments) = (machine.disk("/data/checkpoint"), machine.disk("/data/history"));
+    let mut needed = BTreeSet::new();
+    for epoch in again(|| tuplix_checkpoint::list(&*checkpoints)) {
+        let read = || Reader::open(&*checkpoints, epoch, None)?.segments();
+        let tables = read().or_else(|_| read()).unwrap();
+        needed.extend(tables.iter().flat_map(SpooledTable::names));
+    }
+    let there: BTreeSet<_> = again(|| list_segments(&*segments)).into_iter().collect();
+    let names = |set: Vec<&SegmentName>| set.into_iter().map(|name| segment_file_name(*name)).collect();
+    (names(needed.difference(&there).collect()), names(there.difference(&needed).collect()))
+}
+
+fn no_segment_is_missing(machine: &Machine, what: &str) {
+    assert_eq!(astray(machine).0, Vec::<String>::new(), "{what}: a checkpoint refers to what is not there");
+}
+
+/// What was acknowledged is there, each row once, however it was cut short.
+fn all_is_there(disk: DiskImage, acknowledged: i64, what: &str) {
+    let what = what.to_owned();
+    Simulation::new(9, Faults::none()).with_disk(disk).run(move |machine| {
+        let node = try_open(&machine, 0).unwrap();
+        let mut session = session(&node);
+        if acknowledged == 0 {
+            return;
+        }
+        let count = integers(&mut session, "SELECT count(*) FROM past")[0];
+        assert!(count >= acknowledged * BATCH, "{what}: {count} rows of {acknowledged} batches");
+        let sum = integers(&mut session, "SELECT sum(id)::bigint FROM past")[0];
+        assert_eq!(sum, count * (count + 1) / 2, "{what}");
+        session.execute("CREATE TABLE makes_an_epoch (a int)").unwrap();
+        node.checkpoint().unwrap();
+        let (missing, orphans) = astray(&machine);
+        assert_eq!((missing, orphans), (vec![], vec![]), "{what}");
+        let unfinished = again(|| machine.disk("/data/history").list("")).into_iter();
+        let unfinished: Vec<String> = unfinished.filter(|name| name.ends_with(".new")).collect();
+        assert_eq!(unfinished, Vec::<String>::new(), "{what}");
+    });
+}
+
+/// Each disk operation of a load fails once. Where it was a checkpoint's, the machine is killed right then.
+#[test]
+fn a_checkpoint_fails_anywhere_and_the_node_is_killed() {
+    let mut failed_checkpoints = 0;
+    for io in 1.. {
+        let what = format!("operation {io}");
+        let acknowledged = Arc::new(AtomicI64::new(0));
+        let failed = Arc::new(AtomicI64::new(0));
+        let faults = Faults { fail_io: Some(io), ..Faults::none() };
+        let (inside, told, name) = (acknowledged.clone(), failed.clone(), what.clone());
+        let outcome = Simulation::new(io, faults).run(move |machine| {
+            let Ok(node) = try_open(&machine, 0) else { return };
+            let mut session = session(&node);
+            let tables = "CREATE TABLE past (id bigint, at timestamptz); SELECT spool_table('past')";
+            if session.execute(tables).is_err() {
+                return;
+            }
+            for batch in 0..3 {
+                if insert(&mut session, batch).is_err() {
+                    return;
+                }
+                inside.store(batch + 1, Ordering::SeqCst);
+                let made = node.checkpoint();
+                no_segment_is_missing(&machine, &name);
+                if made.is_ok() {
+                    // What it wrote could be read, too: rows have left memory.
+                    let rows = node.snapshot().row_count().unwrap();
+                    assert!(rows < 512, "{name}: {rows} rows in memory");
+                } else {
+                    told.fetch_add(1, Ordering::SeqCst);
+                    machine.kill();
+                }
+            }
+        });
+        failed_checkpoints += failed.load(Ordering::SeqCst);
+        all_is_there(outcome.disk, acknowledged.load(Ordering::SeqCst), &what);
+        if outcome.faults_fired == 0 {
+            break;
+        }
+    }
+    assert!(failed_checkpoints > 30, "{failed_checkpoints} checkpoints failed");
+}
+
+/// What a start cannot read for a moment is not what it need not keep: an older checkpoint's segments stay with it.
+#[test]
+fn a_start_reads_badly_and_no_segment_is_lost() {
+    let retention = i64::MAX / 2;
+    let before = Simulation::new(1, Faults::none()).run(move |machine| {
+        let node = try_open(&machine, retention).unwrap();
+        let mut session = session(&node);
+        session.execute("CREATE TABLE past (id bigint, at timestamptz); SELECT spool_table('past')").unwrap();
+        insert(&mut session, 0).unwrap();
+        node.checkpoint().unwrap();
+        // Only the older checkpoint needs the segment now.
+        session.execute("TRUNCATE past").unwrap();
+        node.checkpoint().unwrap();
+        tuplix_engine::close(&node).unwrap();
+    });
+    for io in 1.. {
+        let faults = Faults { fail_io: Some(io), ..Faults::none() };
+        let what = format!("operation {io}");
+        let outcome = Simulation::new(io, faults).with_disk(before.disk.clone()).run(move |machine| {
+            let Ok(node) = try_open(&machine, retention) else { return };
+            let made = session(&node).execute("CREATE TABLE other (a int)").is_ok();
+            if made && node.checkpoint().is_ok() {
+                no_segment_is_missing(&machine, &what);
+            }
+        });
+        if outcome.faults_fired == 0 {
+            break;
+        }
+    }
+}
