@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use tuplix_catalog::{CatalogChange, TableId};
 use tuplix_checkpoint::{Reader, SegmentName, SpooledTable, list_segments, segment_file_name};
 use tuplix_engine::{Durability, Node, Session, Shape, open};
 use tuplix_machine::{DiskImage, DiskResult, Faults, Machine, Simulation};
@@ -13,6 +14,7 @@ use super::{integers, session};
 
 /// Rows of a batch: a full chunk and a few.
 const BATCH: i64 = 520;
+const TABLE: &str = "CREATE TABLE past (id bigint, at timestamptz); SELECT spool_table('past')";
 
 fn try_open(machine: &Machine, log_retention_us: i64) -> Result<Arc<Node>> {
     let shape = Shape { partitions: 2, buckets: 4, log_segment_bytes: 16 << 10 };
@@ -89,8 +91,7 @@ fn a_checkpoint_fails_anywhere_and_the_node_is_killed() {
         let outcome = Simulation::new(io, faults).run(move |machine| {
             let Ok(node) = try_open(&machine, 0) else { return };
             let mut session = session(&node);
-            let tables = "CREATE TABLE past (id bigint, at timestamptz); SELECT spool_table('past')";
-            if session.execute(tables).is_err() {
+            if session.execute(TABLE).is_err() {
                 return;
             }
             for batch in 0..3 {
@@ -148,4 +149,72 @@ fn a_start_reads_badly_and_no_segment_is_lost() {
             break;
         }
     }
+}
+
+/// A row whose column is NULL is not before anything, as in DELETE ... WHERE at < ...
+#[test]
+fn rows_with_null_are_not_forgotten() {
+    Simulation::new(1, Faults::none()).run(|machine| {
+        let node = try_open(&machine, 0).unwrap();
+        let mut session = session(&node);
+        session.execute(TABLE).unwrap();
+        insert(&mut session, 0).unwrap();
+        node.checkpoint().unwrap();
+        session
+            .execute("INSERT INTO past SELECT i, CASE WHEN i % 2 = 0 THEN timestamptz '2026-01-01' END FROM generate_series(521, 1040) i")
+            .unwrap();
+        node.checkpoint().unwrap();
+        session.execute("SELECT forget_spooled('past', 'at', '2027-01-01')").unwrap();
+        assert_eq!(integers(&mut session, "SELECT count(*) FROM past WHERE at IS NULL"), [260]);
+        assert_eq!(integers(&mut session, "SELECT min(id) FROM past"), [513], "a block without NULLs has gone");
+    });
+}
+
+/// Logs of earlier commits do not say which blocks go.
+#[test]
+fn what_was_forgotten_before_blocks_were_named_can_be_read() {
+    let old = r#"{"forget_spooled": {"table": 17, "column": 1, "before": 5}}"#;
+    let change: CatalogChange = serde_json::from_str(old).unwrap();
+    let expected = CatalogChange::ForgetSpooled { table: TableId(17), column: 1, before: 5, blocks: None };
+    assert_eq!(change, expected);
+}
+
+/// A checkpoint's cut, then forget_spooled while the checkpoint is being written, then the machine is killed at any moment: what was
+/// to be seen after the forgetting is to be seen.
+#[test]
+fn what_is_forgotten_does_not_depend_on_the_checkpoint() {
+    let mut beside = 0;
+    for seed in 0..40 {
+        let seen = Arc::new(AtomicI64::new(-1));
+        let inside = seen.clone();
+        let faults = Faults { latency_ns: 2_000_000, ..Faults::none() };
+        let outcome = Simulation::new(seed, faults).run(move |machine| {
+            let node = try_open(&machine, 0).unwrap();
+            let mut session = session(&node);
+            session.execute(TABLE).unwrap();
+            for batch in 0..4 {
+                insert(&mut session, batch).unwrap();
+                if batch == 0 {
+                    node.checkpoint().unwrap();
+                }
+            }
+            let checkpoint = {
+                let node = node.clone();
+                machine.spawn("checkpoint", move || node.checkpoint().map(|_| ()))
+            };
+            let mut random = super::Random(seed);
+            machine.sleep_until(machine.monotonic_ns() + random.below(20_000_000));
+            session.execute("SELECT forget_spooled('past', 'at', '2027-01-01')").unwrap();
+            inside.store(integers(&mut session, "SELECT count(*) FROM past")[0], Ordering::SeqCst);
+            checkpoint.join().unwrap().unwrap();
+            machine.kill();
+        });
+        let expected = seen.load(Ordering::SeqCst);
+        beside += i64::from(expected > BATCH);
+        Simulation::new(seed, Faults::none()).with_disk(outcome.disk).run(move |machine| {
+            let node = try_open(&machine, 0).unwrap();
+            assert_eq!(integers(&mut session(&node), "SELECT count(*) FROM past"), [expected], "seed {seed}");
+        });
+    }
+    assert!(beside > 5, "{beside} checkpoints were still being written");
 }
