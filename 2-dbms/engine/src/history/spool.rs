@@ -95,7 +95,7 @@ impl Plan {
         all()?;
         let segment = writer.finish().map_err(|error| disk_error(&error))?;
         let name = SegmentName { table: self.table, epoch };
-        let opened = Arc::new(ColdSegment::open(&**disk, name, node_id, segment));
+        let opened = Arc::new(ColdSegment::open(disk, name, node_id, segment));
         opened.segment()?;
         Ok(Some(Spooled { table: self.table, segment, opened, blocks }))
     }

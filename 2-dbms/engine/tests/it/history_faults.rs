@@ -78,46 +78,58 @@ fn all_is_there(disk: DiskImage, acknowledged: i64, what: &str) {
     });
 }
 
-/// Each disk operation of a load fails once. Where it was a checkpoint's, the machine is killed right then.
-#[test]
-fn a_checkpoint_fails_anywhere_and_the_node_is_killed() {
-    let mut failed_checkpoints = 0;
+/// Three batches, each with a checkpoint. When a checkpoint fails, the machine is killed right then.
+fn load(machine: &Machine, acknowledged: &AtomicI64, failed: &AtomicI64, what: &str) {
+    let Ok(node) = try_open(machine, 0) else { return };
+    let mut session = session(&node);
+    if session.execute(TABLE).is_err() {
+        return;
+    }
+    for batch in 0..3 {
+        if insert(&mut session, batch).is_err() {
+            return;
+        }
+        acknowledged.store(batch + 1, Ordering::SeqCst);
+        let made = node.checkpoint();
+        no_segment_is_missing(machine, what);
+        if made.is_ok() {
+            // What it wrote could be read, too: rows have left memory.
+            let rows = node.snapshot().row_count().unwrap();
+            assert!(rows < 512, "{what}: {rows} rows in memory");
+        } else {
+            failed.fetch_add(1, Ordering::SeqCst);
+            machine.kill();
+        }
+    }
+}
+
+/// The load with a fault at each disk operation; how many checkpoints failed.
+fn sweep(kind: &str, faults: impl Fn(u64) -> Faults) -> i64 {
+    let failed = Arc::new(AtomicI64::new(0));
     for io in 1.. {
-        let what = format!("operation {io}");
+        let what = format!("{kind} at operation {io}");
         let acknowledged = Arc::new(AtomicI64::new(0));
-        let failed = Arc::new(AtomicI64::new(0));
-        let faults = Faults { fail_io: Some(io), ..Faults::none() };
         let (inside, told, name) = (acknowledged.clone(), failed.clone(), what.clone());
-        let outcome = Simulation::new(io, faults).run(move |machine| {
-            let Ok(node) = try_open(&machine, 0) else { return };
-            let mut session = session(&node);
-            if session.execute(TABLE).is_err() {
-                return;
-            }
-            for batch in 0..3 {
-                if insert(&mut session, batch).is_err() {
-                    return;
-                }
-                inside.store(batch + 1, Ordering::SeqCst);
-                let made = node.checkpoint();
-                no_segment_is_missing(&machine, &name);
-                if made.is_ok() {
-                    // What it wrote could be read, too: rows have left memory.
-                    let rows = node.snapshot().row_count().unwrap();
-                    assert!(rows < 512, "{name}: {rows} rows in memory");
-                } else {
-                    told.fetch_add(1, Ordering::SeqCst);
-                    machine.kill();
-                }
-            }
-        });
-        failed_checkpoints += failed.load(Ordering::SeqCst);
+        let outcome =
+            Simulation::new(io, faults(io)).run(move |machine| load(&machine, &inside, &told, &name));
+        let ended = !outcome.crashed() && outcome.faults_fired == 0;
         all_is_there(outcome.disk, acknowledged.load(Ordering::SeqCst), &what);
-        if outcome.faults_fired == 0 {
+        if ended {
             break;
         }
     }
-    assert!(failed_checkpoints > 30, "{failed_checkpoints} checkpoints failed");
+    failed.load(Ordering::SeqCst)
+}
+
+#[test]
+fn a_checkpoint_fails_anywhere_and_the_node_is_killed() {
+    let failed = sweep("an error", |io| Faults { fail_io: Some(io), ..Faults::none() });
+    assert!(failed > 30, "{failed} checkpoints failed");
+}
+
+#[test]
+fn the_power_fails_anywhere() {
+    sweep("power", |io| Faults { crash_at_io: Some(io), reorder: true, ..Faults::none() });
 }
 
 /// What a start cannot read for a moment is not what it need not keep: an older checkpoint's segments stay with it.
@@ -175,8 +187,10 @@ fn rows_with_null_are_not_forgotten() {
 fn what_was_forgotten_before_blocks_were_named_can_be_read() {
     let old = r#"{"forget_spooled": {"table": 17, "column": 1, "before": 5}}"#;
     let change: CatalogChange = serde_json::from_str(old).unwrap();
-    let expected = CatalogChange::ForgetSpooled { table: TableId(17), column: 1, before: 5, blocks: None };
-    assert_eq!(change, expected);
+    let CatalogChange::ForgetSpooled { table, column, before, blocks } = change else {
+        panic!("{change:?}");
+    };
+    assert_eq!((table, column, before, blocks), (TableId(17), 1, 5, None));
 }
 
 /// A checkpoint's cut, then forget_spooled while the checkpoint is being written, then the machine is killed at any moment: what was
@@ -217,4 +231,30 @@ fn what_is_forgotten_does_not_depend_on_the_checkpoint() {
         });
     }
     assert!(beside > 5, "{beside} checkpoints were still being written");
+}
+
+/// A start that could not open a segment for a moment has its rows all the same.
+#[test]
+fn a_disk_that_fails_for_a_moment_makes_no_segment_unreadable() {
+    let before = Simulation::new(1, Faults::none()).run(move |machine| {
+        let node = try_open(&machine, 0).unwrap();
+        let mut session = session(&node);
+        session.execute(TABLE).unwrap();
+        insert(&mut session, 0).unwrap();
+        node.checkpoint().unwrap();
+        tuplix_engine::close(&node).unwrap();
+    });
+    for io in 1.. {
+        let faults = Faults { fail_io: Some(io), ..Faults::none() };
+        let outcome = Simulation::new(io, faults).with_disk(before.disk.clone()).run(move |machine| {
+            let Ok(node) = try_open(&machine, 0) else { return };
+            let mut session = session(&node);
+            let all = "SELECT id FROM past";
+            let rows = session.query(all, &[]).or_else(|_| session.query(all, &[])).unwrap();
+            assert_eq!(rows.iter().count() as i64, BATCH, "operation {io}");
+        });
+        if outcome.faults_fired == 0 {
+            break;
+        }
+    }
 }

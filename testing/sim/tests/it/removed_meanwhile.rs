@@ -22,7 +22,7 @@ fn open(machine: &Machine) -> Tuplix {
 
 #[test]
 fn segments_that_are_removed_meanwhile_are_not_damaged() {
-    for seed in 0..24 {
+    for seed in 0..6 {
         let faults = Faults { latency_ns: 500_000, ..Faults::none() };
         let outcome = Simulation::new(seed, faults).run(|machine| {
             let node = open(&machine);
@@ -31,7 +31,7 @@ fn segments_that_are_removed_meanwhile_are_not_damaged() {
             let ended = Arc::new(AtomicBool::new(false));
             let told = ended.clone();
             let worker = machine.spawn("worker", move || {
-                for _ in 0..6 {
+                for _ in 0..3 {
                     session.execute("INSERT INTO h SELECT generate_series(1, 520)").unwrap();
                     node.checkpoint().unwrap();
                     session.execute("TRUNCATE h").unwrap();
