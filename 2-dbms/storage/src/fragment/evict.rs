@@ -232,7 +232,9 @@ mod tests {
         let schema = FragmentSchema { columns: vec![TypeId::INT4], ..FragmentSchema::default() };
         let mut fragment = Fragment::new(&schema);
         fragment.use_up(1300).unwrap();
-        (0..512).for_each(|number| drop(fragment.insert(&[Value::Int4(number)]).unwrap()));
+        for number in 0..512 {
+            fragment.insert(&[Value::Int4(number)]).unwrap();
+        }
         let full: Vec<RowId> = fragment.snapshot().full_chunks().map(|chunk| chunk.first).collect();
         assert_eq!(full, [RowId(1024)]);
         assert_eq!(fragment.insert(&[Value::Int4(1)]).unwrap(), RowId(1536));
