@@ -100,7 +100,21 @@ pub enum CatalogChange {
         column: usize,
         /// Of no row that goes is the column at this moment or after it.
         before: i64,
+        /// What goes. `None` in logs of earlier commits: what there is then that is old enough.
+        #[serde(default)]
+        blocks: Option<Vec<ForgottenBlocks>>,
     },
+}
+
+/// Blocks of a segment of a spooled table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ForgottenBlocks {
+    /// The epoch in the segment's name.
+    pub epoch: u64,
+    /// The first block.
+    pub first: u32,
+    /// How many.
+    pub blocks: u32,
 }
 
 /// What a comment is about, as `pg_description` names it.

@@ -54,6 +54,16 @@ fn copy(chunk: &mut Arc<Chunk>, memory: Option<&Arc<Memory>>) {
     });
 }
 
+/// A chunk of a directory for its owner to write, a copy where snapshots have it.
+#[inline(always)]
+fn writable<'c>(chunk: &'c mut Arc<Chunk>, memory: Option<&Arc<Memory>>) -> &'c mut Chunk {
+    if Arc::strong_count(chunk) != 1 {
+        copy(chunk, memory);
+    }
+    // SAFETY: the chunk is the directory's alone, or was just made; only the owner of the fragment makes references to it.
+    unsafe { own(chunk) }
+}
+
 #[derive(Debug, Default)]
 struct Node {
     chunks: Vec<Arc<Chunk>>,
@@ -129,12 +139,7 @@ impl Directory {
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
         let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
-        let chunk = node.chunks.get_mut(number % NODE_CHUNKS)?;
-        if Arc::strong_count(chunk) != 1 {
-            copy(chunk, self.memory.as_ref());
-        }
-        // SAFETY: the chunk is this directory's alone, or was just made; only the owner of the fragment makes references to it.
-        Some(unsafe { own(chunk) })
+        Some(writable(node.chunks.get_mut(number % NODE_CHUNKS)?, self.memory.as_ref()))
     }
 
     /// Chunks, with those that never had a row.
@@ -200,7 +205,7 @@ impl Directory {
     pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Chunk)) {
         for node in &mut self.nodes {
             for chunk in &mut Arc::make_mut(node).chunks {
-                change(Arc::make_mut(chunk));
+                change(writable(chunk, self.memory.as_ref()));
             }
         }
     }

@@ -23,7 +23,7 @@ use tuplix_types::{Result, SqlError};
 
 use crate::node::Node;
 
-pub(crate) use keep::{known, referred};
+pub(crate) use keep::known;
 pub(crate) use status::{CheckpointStatus, SegmentStatus};
 pub(crate) use thread::Checkpointer;
 

@@ -256,10 +256,7 @@ impl Checkpointer {
         };
         let Written { summary, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
         self.state.lock().referred.insert(epoch, segments);
-        // The checkpoint is there: what cannot leave memory now does with the next one.
-        if let Err(error) = history::adopt(node, &*self.segments, self.node_id, spooled) {
-            self.tell(&NodeEvent::NotRemoved(error));
-        }
+        history::adopt(node, spooled);
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
         self.history.lock().made.insert(epoch, Made { microseconds, cause });
         let newest = Kept { epoch, at_us, rows: summary.rows, bytes: summary.bytes };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
-use tuplix_checkpoint::{Header, SpooledTable, Summary, Writer};
-use tuplix_machine::{Disk, Event, Machine};
+use tuplix_checkpoint::{Header, SegmentName, SpooledTable, Summary, Writer};
+use tuplix_machine::{Disk, DiskResult, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
@@ -91,7 +91,9 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
             Ok(written) => spooled.extend(written),
             Err(error) => {
                 let _ = tuplix_checkpoint::remove_unfinished_segments(&**target.segments);
-                remove_segments(&spooled, target);
+                // This table's may have its name already.
+                let last = SegmentName { table: table.id, epoch: cut.epoch };
+                remove_segments(spooled.iter().map(Spooled::name).chain([last]), target);
                 return Err(error);
             }
         }
@@ -99,15 +101,27 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
     Ok(spooled)
 }
 
-/// Removes segments whose checkpoint came to nothing. What cannot be removed now goes after the next one.
-fn remove_segments(spooled: &[Spooled], target: &Target<'_>) {
-    for spooled in spooled {
-        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name()));
+/// Removes segments that no checkpoint refers to. What cannot be removed now goes after the next checkpoint.
+fn remove_segments(names: impl Iterator<Item = SegmentName>, target: &Target<'_>) {
+    for name in names {
+        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(name));
     }
+}
+
+/// Makes sure that there is no checkpoint of this epoch, durably: a failed one may have got its name and refer to segments.
+fn remove_checkpoint(target: &Target<'_>, epoch: u64) -> DiskResult<()> {
+    let name = tuplix_checkpoint::file_name(epoch);
+    if target.checkpoints.exists(&name)? {
+        target.checkpoints.remove(&name)?;
+        target.checkpoints.sync_dir("")?;
+    }
+    Ok(())
 }
 
 /// Writes the cut; each chunk is let go of as soon as it is written, those in segments when their rows have left memory.
 pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Written> {
+    // One of the same epoch that failed must not come to refer to what is written now.
+    remove_checkpoint(target, cut.epoch).map_err(|error| disk_error(&error))?;
     let spooled = write_segments(&cut, target, pace)?;
     let segment_bytes = spooled.iter().map(Spooled::bytes).sum();
     let Cut { epoch, last_commit, at_us, catalog, tables } = cut;
@@ -150,7 +164,10 @@ pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Wr
         Err(error) => {
             // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
             let _ = tuplix_checkpoint::remove_unfinished(&**target.checkpoints);
-            remove_segments(&spooled, target);
+            // It may have its name all the same. As long as it may be there, so are its segments.
+            if remove_checkpoint(target, epoch).is_ok() {
+                remove_segments(spooled.iter().map(Spooled::name), target);
+            }
             Err(error)
         }
     }
