@@ -241,7 +241,11 @@ fn scatter<T: Clone + Default>(
     mut values: impl Iterator<Item = Result<T>>,
 ) -> Result<Vec<T>> {
     if places.are_first() {
-        return values.collect();
+        let mut all = Vec::with_capacity(places.rows);
+        for value in values {
+            all.push(value?);
+        }
+        return Ok(all);
     }
     let mut all = vec![T::default(); LoadedChunk::places(&places.live)];
     for place in places.iter() {

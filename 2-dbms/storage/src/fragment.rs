@@ -610,9 +610,10 @@ impl Fragment {
         }
     }
 
-    /// All chunks, in slot order, with those that hold no row.
-    pub fn chunks(&self) -> impl Iterator<Item = ChunkView<'_>> {
-        self.directory.chunks().enumerate().map(|(number, chunk)| ChunkView::new(chunk, number))
+    /// All chunks, in slot order, with those that hold no row, for who reads these columns of each.
+    pub fn chunks<'f>(&'f self, columns: &'f [usize]) -> impl Iterator<Item = ChunkView<'f>> {
+        let chunks = self.directory.chunks_ahead(columns).enumerate();
+        chunks.map(|(number, chunk)| ChunkView::new(chunk, number))
     }
 
     /// Appends the next live rows for which all predicates hold, in slot order, until `out` is full; false when

@@ -23,6 +23,24 @@ struct Header {
     references: AtomicUsize,
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks the processor for so many cache lines from an address on, without waiting for them.
+#[inline(always)]
+pub(crate) fn ask_for(start: *const u8, lines: usize) {
+    for line in 0..lines {
+        let address = start.wrapping_add(line * LINE);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: nothing is read by it, whatever the address.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _: *const u8 = address;
+    }
+}
+
 // SAFETY: as `Arc<[T]>`, it shares values between threads, and whoever drops the last reference drops them.
 unsafe impl<T: Send + Sync> Send for Vector<T> {}
 // SAFETY: as above.
@@ -76,6 +94,14 @@ impl<T> Vector<T> {
         }
         // SAFETY: this is a reference, so the header is there.
         unsafe { self.block.as_ref() }.references.load(Ordering::Relaxed)
+    }
+
+    /// Asks for its first cache lines, for who reads it soon: behind them the processor goes on by itself.
+    #[inline]
+    pub(crate) fn ask_for(&self) {
+        if self.places > 0 {
+            ask_for(self.block.as_ptr().cast(), 4);
+        }
     }
 
     /// The value at a place, for writing.

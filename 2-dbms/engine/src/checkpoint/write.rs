@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
 use tuplix_checkpoint::{Header, SpooledTable, Summary, Writer};
-use tuplix_machine::{Disk, Event, Machine};
+use tuplix_machine::{Disk, DiskResult, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
@@ -66,6 +66,25 @@ pub(super) struct Target<'a> {
     pub(super) node_id: u64,
     /// Full chunks of a table below which no segment is begun.
     pub(super) least_chunks: usize,
+    /// Told why something stays that is of no use: what is left of a checkpoint that came to nothing goes with the next one, or at
+    /// the next start.
+    pub(super) not_removed: &'a dyn Fn(SqlError),
+}
+
+impl Target<'_> {
+    fn tell(&self, removed: DiskResult<()>) {
+        if let Err(error) = removed {
+            (self.not_removed)(disk_error(&error));
+        }
+    }
+
+    /// Removes segments whose checkpoint came to nothing, and the one that was begun.
+    fn remove_segments(&self, spooled: &[Spooled]) {
+        self.tell(tuplix_checkpoint::remove_unfinished_segments(&**self.segments));
+        for spooled in spooled {
+            self.tell(self.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name())));
+        }
+    }
 }
 
 /// A checkpoint that was written.
@@ -90,20 +109,12 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
         match plan.write(to, cut.epoch, &table.fragments, target.least_chunks, &mut keep_pace) {
             Ok(written) => spooled.extend(written),
             Err(error) => {
-                let _ = tuplix_checkpoint::remove_unfinished_segments(&**target.segments);
-                remove_segments(&spooled, target);
+                target.remove_segments(&spooled);
                 return Err(error);
             }
         }
     }
     Ok(spooled)
-}
-
-/// Removes segments whose checkpoint came to nothing. What cannot be removed now goes after the next one.
-fn remove_segments(spooled: &[Spooled], target: &Target<'_>) {
-    for spooled in spooled {
-        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name()));
-    }
 }
 
 /// Writes the cut; each chunk is let go of as soon as it is written, those in segments when their rows have left memory.
@@ -148,9 +159,9 @@ pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Wr
             Ok(Written { summary, spooled, segments, segment_bytes })
         }
         Err(error) => {
-            // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
-            let _ = tuplix_checkpoint::remove_unfinished(&**target.checkpoints);
-            remove_segments(&spooled, target);
+            // A part of a checkpoint would take the room that the log needs.
+            target.tell(tuplix_checkpoint::remove_unfinished(&**target.checkpoints).map(drop));
+            target.remove_segments(&spooled);
             Err(error)
         }
     }
