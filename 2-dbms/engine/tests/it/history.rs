@@ -300,6 +300,7 @@ fn damage_fails_those_who_read_it() {
         let node = open_spooling(&machine);
         only_its_readers_fail(&node, &[ALL], &bad_block(&name));
         tuplix_engine::close(&node).unwrap();
+        drop(node);
         flip(&machine, &name, FIRST_BLOCK + 1000);
         let end = machine.disk("/data/history").open(&name, OpenMode::Read).unwrap().len().unwrap();
         flip(&machine, &name, end - 1);
