@@ -15,11 +15,16 @@ use std::sync::atomic::{Ordering, fence};
 use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
+use crate::column::Column;
 use crate::memory::Memory;
 use crate::schema::{CHUNK_ROWS, RowId};
+use crate::vector::ask_for;
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
+
+/// Cache lines of a chunk: what is in front, the live rows, columns.
+const CHUNK_LINES: usize = 4;
 
 /// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
 /// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
@@ -191,6 +196,19 @@ impl Directory {
     /// All chunks, in row order.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.nodes.iter().flat_map(|node| &node.chunks)
+    }
+
+    /// All chunks, in row order, for who reads these columns of each: what comes next is on its way from memory meanwhile.
+    pub(crate) fn chunks_ahead<'d>(&'d self, columns: &'d [usize]) -> impl Iterator<Item = &'d Chunk> {
+        (0..self.len()).filter_map(|number| {
+            if let Some(chunk) = self.chunk_at(number + 2) {
+                ask_for(std::ptr::from_ref(chunk).cast(), CHUNK_LINES);
+            }
+            if let Some(chunk) = self.chunk_at(number + 1) {
+                columns.iter().filter_map(|column| chunk.columns().get(*column)).for_each(Column::ask_for);
+            }
+            self.chunk_at(number)
+        })
     }
 
     /// All live rows with their chunks and places, in row order.

@@ -253,6 +253,7 @@ impl Checkpointer {
             segments: &self.segments,
             node_id: self.node_id,
             least_chunks: self.settings.spool_chunks,
+            not_removed: &|error| self.tell(&NodeEvent::NotRemoved(error)),
         };
         let Written { summary, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
         self.state.lock().referred.insert(epoch, segments);

@@ -121,13 +121,14 @@ impl Transaction<'_> {
         &mut self,
         access: &TableAccess,
         bucket: u16,
+        columns: &[usize],
         visit: &mut dyn FnMut(&ChunkView<'_>),
     ) -> Run<()> {
         debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
         let held = self.place(access, bucket)?;
         let services = self.services();
         let fragment = self.domain_state(held).fragment(access.slot, bucket);
-        for chunk in fragment.into_iter().flat_map(Fragment::chunks) {
+        for chunk in fragment.into_iter().flat_map(|fragment| fragment.chunks(columns)) {
             services.check_interrupts()?;
             visit(&chunk);
         }
