@@ -91,6 +91,9 @@ pub struct TableDef {
     /// Its full chunks leave memory with each checkpoint.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spooled: bool,
+    /// The numbers of dropped columns, rising: no other column ever gets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<usize>,
 }
 
 /// What makes a table a materialized view.
@@ -382,6 +385,7 @@ impl TableDef {
             keys_off: false,
             materialized: None,
             spooled: false,
+            dropped: Vec::new(),
         }
     }
 
@@ -393,6 +397,31 @@ impl TableDef {
     /// The position of the column of this name.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The number of the column at a position: `pg_attribute.attnum`, which it keeps when others are dropped.
+    pub fn number(&self, position: usize) -> usize {
+        self.dropped.iter().fold(position + 1, |number, gone| number + usize::from(*gone <= number))
+    }
+
+    /// The position of the column with this number.
+    pub fn position(&self, number: usize) -> Option<usize> {
+        let before = self.dropped.iter().filter(|gone| **gone < number).count();
+        let position = number.checked_sub(before + 1)?;
+        (position < self.columns.len() && !self.dropped.contains(&number)).then_some(position)
+    }
+
+    /// Takes a column away for good.
+    pub fn remove_column(&mut self, position: usize) {
+        let number = self.number(position);
+        self.columns.remove(position);
+        self.dropped.push(number);
+        self.dropped.sort_unstable();
+    }
+
+    /// How many columns it has had.
+    pub fn columns_ever(&self) -> usize {
+        self.columns.len() + self.dropped.len()
     }
 
     /// The primary key.

@@ -26,6 +26,7 @@ mod hash;
 mod history;
 mod layout;
 mod lock_table;
+mod mentions;
 mod node;
 mod notify;
 mod open;

@@ -44,7 +44,7 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relkind", text(kind_of(table))),
         ("relhasrules", truth(table.query().is_some())),
         ("relpersistence", text(persistence(table))),
-        ("relnatts", int(table.columns.len())),
+        ("relnatts", int(table.columns_ever())),
         ("reloptions", options(&table.options)),
         ("relchecks", int(table.checks.len())),
         ("relhastriggers", truth(has_triggers(view, table))),
@@ -119,12 +119,13 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
         let columns = table.columns.iter().enumerate();
-        rows.extend(columns.map(|(number, column)| {
+        rows.extend(columns.map(|(position, column)| {
             let has_default = default_of(column).is_some() || column.generated.is_some();
             let shown = Attribute::of_column(view, column);
-            let row = attribute(relation, table.id.0, number, &shown, has_default);
+            let row = attribute(relation, table.id.0, table.number(position) - 1, &shown, has_default);
             with_source(relation, row, column)
         }));
+        rows.extend(table.dropped.iter().map(|number| dropped(relation, table, *number)));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
                 let (made, own);
@@ -255,6 +256,21 @@ fn attribute(
     relation.row(&values)
 }
 
+/// What is left of a dropped column.
+fn dropped(relation: &SystemRelation, table: &TableDef, number: usize) -> Row {
+    relation.row(&[
+        ("attrelid", oid(table.id.0)),
+        ("attname", Value::text(format!("........pg.dropped.{number}........"))),
+        ("attnum", int(number)),
+        ("attcacheoff", int(-1)),
+        ("atttypmod", int(-1)),
+        ("attalign", text("i")),
+        ("attstorage", text("p")),
+        ("attisdropped", truth(true)),
+        ("attislocal", truth(true)),
+    ])
+}
+
 /// A column's default; PostgreSQL keeps none that is NULL.
 fn default_of(column: &ColumnDef) -> Option<&str> {
     column.default.as_deref().filter(|written| !written.trim().eq_ignore_ascii_case("null"))
@@ -271,9 +287,9 @@ pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
                 (None, None) => continue,
             };
             rows.push(relation.row(&[
-                ("oid", oid(part_oid(table, number))),
+                ("oid", oid(part_oid(table, table.number(number)))),
                 ("adrelid", oid(table.id.0)),
-                ("adnum", int(number + 1)),
+                ("adnum", int(table.number(number))),
                 ("adbin", Value::text(shown)),
             ]));
         }

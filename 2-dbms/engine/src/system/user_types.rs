@@ -240,8 +240,14 @@ pub(crate) fn default_text(view: &View<'_>, domain: &DomainDef) -> Option<String
     Some(deparse::default_text(view, &value_table(domain), 0, written))
 }
 
+/// The CHECKs of a domain: object ids and conditions over [`value_table`].
+pub(crate) fn checks<'a>(ty: &'a TypeDef, domain: &'a DomainDef) -> impl Iterator<Item = (u32, &'a str)> {
+    let checks = domain.checks.iter().enumerate();
+    checks.map(|(number, check)| (check_oid(ty, number, check), check.expression.as_str()))
+}
+
 /// A table whose one column is VALUE.
-fn value_table(domain: &DomainDef) -> TableDef {
+pub(crate) fn value_table(domain: &DomainDef) -> TableDef {
     deparse::table_of_value("value", domain.base, domain.typmod)
 }
 
