@@ -201,7 +201,7 @@ fn is_zero(oid: &u32) -> bool {
 }
 
 /// What a log without the field means.
-fn yes() -> bool {
+pub(crate) fn yes() -> bool {
     true
 }
 
@@ -342,6 +342,42 @@ pub struct FunctionDef {
     pub security_definer: bool,
     /// The input argument that names the bucket (create_distributed_function).
     pub distribution_argument: Option<usize>,
+    /// SET: settings while it runs, as they are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(String, String)>,
+    /// What is said to planners.
+    #[serde(default)]
+    pub hints: FunctionHints,
+}
+
+/// COST, ROWS, PARALLEL and LEAKPROOF of a function: kept and shown, nothing depends on them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionHints {
+    /// COST
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f32>,
+    /// ROWS
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<f32>,
+    /// PARALLEL: `safe`, `restricted` or `unsafe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<String>,
+    /// LEAKPROOF
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leakproof: Option<bool>,
+}
+
+impl FunctionHints {
+    /// These, and what they do not say as before.
+    #[must_use]
+    pub fn or(self, before: &FunctionHints) -> FunctionHints {
+        FunctionHints {
+            cost: self.cost.or(before.cost),
+            rows: self.rows.or(before.rows),
+            parallel: self.parallel.or_else(|| before.parallel.clone()),
+            leakproof: self.leakproof.or(before.leakproof),
+        }
+    }
 }
 
 impl ColumnDef {

@@ -32,6 +32,7 @@ mod notify;
 mod open;
 mod plans;
 mod portal;
+mod procedures;
 mod recovery;
 mod redo;
 mod sequences;

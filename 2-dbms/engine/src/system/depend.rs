@@ -13,7 +13,7 @@ use tuplix_types::{Row, TypeId};
 
 use super::relations::SystemRelation;
 use super::view::{View, int, oid, part_oid, text, truth};
-use super::{index, user_types};
+use super::{index, own, user_types};
 use crate::bind::Binder;
 use crate::mentions::Mentions;
 
@@ -21,6 +21,8 @@ use crate::mentions::Mentions;
 const CLASS_DEFAULT: u32 = 2604;
 /// `pg_rewrite`
 const CLASS_RULE: u32 = 2618;
+/// `pg_extension`
+const CLASS_EXTENSION: u32 = 3079;
 /// A view's rule is the last part of it.
 const RULE_PART: usize = 0x7ff;
 
@@ -32,6 +34,7 @@ struct Object(u32, u32, usize);
 const NORMAL: &str = "n";
 const AUTOMATIC: &str = "a";
 const INTERNAL: &str = "i";
+const EXTENSION: &str = "e";
 
 /// `pg_depend`
 pub(crate) fn dependencies(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
@@ -45,6 +48,7 @@ pub(crate) fn dependencies(view: &View<'_>, relation: &SystemRelation) -> Vec<Ro
         found.indexes(table);
         found.triggers(table);
     }
+    found.extension();
     found.rows
 }
 
@@ -127,6 +131,19 @@ impl Found<'_, '_> {
         let binder = Binder::new(self.view.schema(), &self.view.path);
         if let Ok((expr, _)) = binder.table_expression(table, text, purpose) {
             self.on_expr(object, &expr);
+        }
+    }
+
+    /// What is part of the extension `tuplix`.
+    fn extension(&mut self) {
+        let extension = Object(CLASS_EXTENSION, own::EXTENSION, 0);
+        for member in own::extension_members() {
+            self.push(Object(CLASS_RELATION, member, 0), extension, EXTENSION);
+        }
+        // A user may have made a schema of this name.
+        if self.view.catalog().schema("tuplix").is_none() {
+            let schema = self.view.schema_oid("tuplix");
+            self.push(Object(CLASS_SCHEMA, schema, 0), extension, EXTENSION);
         }
     }
 

@@ -126,7 +126,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         index: None,
         condition: None,
         foreign: Some(key),
-        valid: true,
+        valid: key.valid,
     };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
     let checks = table.checks.iter().enumerate().map(of_check);

@@ -142,6 +142,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_operator") => operators,
         ("pg_catalog", "pg_sequence") => sequence::definitions,
         ("pg_catalog", "pg_sequences") => sequence::places,
+        ("pg_catalog", "pg_extension") => own::extensions,
         ("pg_catalog", "pg_depend") => depend::dependencies,
         ("pg_catalog", "pg_rewrite") => depend::rules,
         ("pg_catalog", "pg_trigger") => trigger::triggers,
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 59);
+        assert_eq!(relations::all().filter(named).count(), 60);
     }
 
     #[test]

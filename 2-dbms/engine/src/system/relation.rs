@@ -1,6 +1,6 @@
 //! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
 
-use tuplix_catalog::{ColumnDef, FieldDef, Identity, IndexDef, TableDef};
+use tuplix_catalog::{CheckOption, ColumnDef, FieldDef, Identity, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
 use super::relations::{self, SystemColumn, SystemRelation};
@@ -45,7 +45,7 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relhasrules", truth(table.query().is_some())),
         ("relpersistence", text(persistence(table))),
         ("relnatts", int(table.columns_ever())),
-        ("reloptions", options(&table.options)),
+        ("reloptions", options(&table_options(table))),
         ("relchecks", int(table.checks.len())),
         ("relhastriggers", truth(has_triggers(view, table))),
         ("relispopulated", truth(table.materialized.as_ref().is_none_or(|query| query.populated))),
@@ -60,6 +60,15 @@ fn kind_of(table: &TableDef) -> &'static str {
         (None, Some(_)) => "m",
         (None, None) => "r",
     }
+}
+
+/// A relation's options: those of a view say what it checks.
+fn table_options(table: &TableDef) -> Vec<String> {
+    let check = table.view.as_ref().and_then(|view| view.check_option).map(|check| match check {
+        CheckOption::Local => "check_option=local".to_owned(),
+        CheckOption::Cascaded => "check_option=cascaded".to_owned(),
+    });
+    table.options.iter().cloned().chain(check).collect()
 }
 
 /// `pg_class.reloptions`

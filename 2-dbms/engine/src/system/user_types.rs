@@ -57,6 +57,7 @@ fn domain_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, domain:
     let facts = type_facts(base);
     let fact =
         |pick: fn(&TypeFacts) -> &Value| facts.as_ref().map_or(Value::Null, |facts| pick(facts).clone());
+    let default = default_text(view, domain).map_or(Value::Null, Value::text);
     let mut values = named(view, ty.id, (&ty.schema, &ty.name));
     values.extend([
         ("typlen", fact(|facts| &facts.length)),
@@ -74,7 +75,8 @@ fn domain_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, domain:
         ("typbasetype", oid(domain.base.0)),
         ("typtypmod", int(domain.typmod)),
         ("typndims", int(i64::from(domain.base.element().is_some()))),
-        ("typdefault", default_text(view, domain).map_or(Value::Null, Value::text)),
+        ("typdefaultbin", default.clone()),
+        ("typdefault", default),
     ]);
     relation.row(&values)
 }

@@ -112,6 +112,8 @@ fn function_def(catalog: &mut Catalog, function: CreateFunction) -> FunctionDef 
         strict: function.strict,
         security_definer: function.security_definer,
         distribution_argument: None,
+        settings: Vec::new(),
+        hints: function.hints,
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod copy;
+mod dump;
 mod harness;
 mod malformed;
 mod messages;
