@@ -36,6 +36,9 @@ pub(crate) fn call(
     if let Some(value) = crate::sequences::call(services, symbol, args, tx)? {
         return Ok(value);
     }
+    if let Some(value) = crate::sleep::call(services, symbol, args, tx)? {
+        return Ok(value);
+    }
     match symbol {
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),

@@ -40,6 +40,7 @@ mod services;
 mod session;
 mod session_locks;
 mod settings;
+mod sleep;
 mod snapshot;
 mod snapshots;
 mod statement;

@@ -66,6 +66,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// `pg_sleep` of the statement under way.
+    pub(crate) sleeps: crate::sleep::Sleeps,
     /// Advisory locks until they are given back.
     pub(crate) session_locks: RefCell<SessionLocks>,
 }
@@ -123,6 +125,7 @@ impl Services {
             copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            sleeps: Default::default(),
             session_locks: RefCell::default(),
         }
     }

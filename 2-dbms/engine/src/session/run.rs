@@ -60,7 +60,9 @@ impl Session {
             return Err(SqlError::new(sqlstate::PROTOCOL_VIOLATION, message));
         }
         if let Code::Utility(utility) = &bound.code {
-            return self.call_utility(&utility.clone(), arguments, out);
+            let outcome = self.call_utility(&utility.clone(), arguments, out);
+            self.services.sleeps.end();
+            return outcome;
         }
         if self.block.as_ref().is_some_and(|block| block.failed) {
             return Err(in_failed_block());
@@ -127,6 +129,7 @@ impl Session {
         let outcome = self.run_until_done(statement, bound, arguments, out);
         self.scratch.fetched.clear();
         self.scratch.made_room = 0;
+        self.services.sleeps.end();
         outcome
     }
 
@@ -260,7 +263,9 @@ impl Session {
     }
 
     pub(super) fn wait_before_restart(&mut self, cause: RestartCause) -> Result<()> {
+        self.services.sleeps.restart(matches!(cause, RestartCause::Sleep(_)));
         match cause {
+            RestartCause::Sleep(until_ns) => crate::sleep::sleep(&self.services, until_ns),
             RestartCause::Latch | RestartCause::Catalog => Ok(()),
             RestartCause::LogFull => {
                 let deadline = self.node.machine().monotonic_ns() + LOG_ROOM_NS;

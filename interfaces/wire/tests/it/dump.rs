@@ -71,7 +71,7 @@ async fn dumps_are_postgresqls_and_load_into_both() {
     let (third, fourth) = (TestServer::start().await, TestServer::start().await);
     let cluster = PostgresCluster::start().unwrap();
     let there = |name| Database { port: cluster.port(), name };
-    ["test", "loaded", "reloaded", "returned"].iter().for_each(|name| {
+    ["test", "loaded", "reloaded"].iter().for_each(|name| {
         there("postgres").psql(&["-c", &format!("CREATE DATABASE {name}")]);
     });
     let (ours, theirs) = (Database { port: first.address.port(), name: "test" }, there("test"));
@@ -90,11 +90,9 @@ async fn dumps_are_postgresqls_and_load_into_both() {
     assert_same(&data_of(&loaded), &data_of(&whole), "rows that went to PostgreSQL");
     let returned = moved(&loaded, &here(&fourth));
     assert_same(&data_of(&returned), &data_of(&whole), "rows that came back");
-    assert_same(
-        &moved(&returned, &there("returned")),
-        &moved(&loaded, &there("reloaded")),
-        "there, back, there",
-    );
+    assert_same(&objects_of(&returned), &objects_of(&whole), "what came back");
+    let reloaded = moved(&returned, &there("reloaded"));
+    assert_same(&objects_of(&reloaded), &objects_of(&loaded), "there, back, there");
 }
 
 /// What a database dumps that has loaded a dump.
@@ -108,4 +106,9 @@ fn data_of(dump: &str) -> String {
     let is_data =
         |block: &&str| block.contains("; Type: TABLE DATA; ") || block.contains("; Type: SEQUENCE SET; ");
     dump.split("\n--\n--").filter(is_data).collect()
+}
+
+/// The objects in a dump, in order.
+fn objects_of(dump: &str) -> String {
+    dump.lines().filter(|line| line.starts_with("-- Name: ")).map(|line| format!("{line}\n")).collect()
 }

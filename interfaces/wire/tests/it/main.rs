@@ -9,5 +9,6 @@ mod malformed;
 mod messages;
 mod psql;
 mod sessions;
+mod sleep;
 mod statements;
 mod tools;
