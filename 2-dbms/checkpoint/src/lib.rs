@@ -16,6 +16,7 @@ mod chunk;
 mod error;
 mod folder;
 mod format;
+mod new_file;
 mod reader;
 mod segment;
 mod writer;

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use tuplix_machine::{Disk, DiskResult, File, Machine, OpenMode};
+use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_storage::ChunkView;
 
 use crate::chunk;
 use crate::folder::{file_name, unfinished_name};
-use crate::format::{BLOCK_HEADER, BlockHeader, HEADER, Header, Kind, Totals};
+use crate::format::{BLOCK_HEADER, BlockHeader, Header, Kind, Totals};
+use crate::new_file::NewFile;
 use crate::segment::{SpooledTable, references};
 
 /// Chunks of a fragment are put together until a block has this many bytes.
 const BLOCK_BYTES: usize = 256 << 10;
-/// Bytes between two fsyncs: the log's own fsync must not wait for a large one of ours.
-const SYNC_BYTES: u64 = 8 << 20;
 
 /// What a finished checkpoint came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,12 +27,9 @@ pub struct Summary {
 /// [`remove_unfinished`](crate::remove_unfinished) removes.
 #[derive(Debug)]
 pub struct Writer {
-    disk: Arc<dyn Disk>,
-    file: Box<dyn File>,
+    file: NewFile,
     header: Header,
     salt: u32,
-    offset: u64,
-    synced: u64,
     totals: Totals,
     /// The block that is being filled: room for its header, then its payload.
     block: Vec<u8>,
@@ -47,20 +43,13 @@ impl Writer {
     /// # Errors
     /// When the disk fails or is full.
     pub fn create(machine: &Machine, disk: Arc<dyn Disk>, header: Header) -> DiskResult<Writer> {
-        let name = unfinished_name(header.epoch);
-        if disk.exists(&name)? {
-            disk.remove(&name)?;
-        }
-        let file = disk.open(&name, OpenMode::CreateNew)?;
+        let mut file = NewFile::create(disk, unfinished_name(header.epoch))?;
         let salt = (machine.random_u64() >> 32) as u32;
-        file.write_at(0, &header.encode(salt))?;
+        file.append(&header.encode(salt))?;
         Ok(Writer {
-            disk,
             file,
             header,
             salt,
-            offset: HEADER as u64,
-            synced: 0,
             totals: Totals::default(),
             block: vec![0; BLOCK_HEADER],
             rows_of: None,
@@ -69,7 +58,7 @@ impl Writer {
 
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
-        self.offset
+        self.file.length()
     }
 
     /// Writes the catalogue, which comes before all rows.
@@ -128,14 +117,9 @@ impl Writer {
         };
         let header = header.encode(self.salt);
         self.block[..BLOCK_HEADER].copy_from_slice(&header);
-        self.file.write_at(self.offset, &self.block)?;
-        self.offset += self.block.len() as u64;
+        self.file.append(&self.block)?;
         self.totals.add(&header);
         self.block.truncate(BLOCK_HEADER);
-        if self.offset - self.synced >= SYNC_BYTES {
-            self.file.sync_data()?;
-            self.synced = self.offset;
-        }
         Ok(())
     }
 
@@ -148,9 +132,7 @@ impl Writer {
         let totals = self.totals;
         self.block.extend_from_slice(&totals.encode());
         self.write_block(Kind::End, 0, 0)?;
-        self.file.sync_data()?;
-        self.disk.rename(&unfinished_name(self.header.epoch), &file_name(self.header.epoch))?;
-        self.disk.sync_dir("")?;
-        Ok(Summary { bytes: self.offset, rows: totals.rows })
+        let bytes = self.file.finish(&file_name(self.header.epoch))?;
+        Ok(Summary { bytes, rows: totals.rows })
     }
 }

@@ -1,8 +1,9 @@
 //! A chunk: up to [`CHUNK_ROWS`] rows as typed columns, shared with snapshots until it is written again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
 use tuplix_types::{TypeId, Value};
 
 use crate::column::{Column, ColumnData, Columns, OwnColumn, RowBits};
@@ -27,13 +28,13 @@ pub(crate) struct Chunk {
     /// bit is clear, this chunk alone has the vector: only [`Chunk::clone`] makes other references, and sets all bits in both.
     shared: AtomicU64,
     /// Smallest and largest value of each column, computed when first asked for and forgotten at a write.
-    bounds: OnceLock<Box<[Bounds]>>,
+    bounds: OnceBox<Box<[Bounds]>>,
     capacity: usize,
     /// Which places hold a row.
     pub(crate) live: RowBits,
     columns: Columns,
     /// What only snapshots hold, once the fragment has another version of the chunk or none.
-    left: OnceLock<Left>,
+    left: Left,
     /// The version that this one was copied of, to be told of each vector that is its alone.
     before: Option<Arc<Held>>,
 }
@@ -50,8 +51,8 @@ impl Clone for Chunk {
             columns: self.columns.clone(),
             capacity: self.capacity,
             shared: AtomicU64::new(u64::MAX),
-            bounds: OnceLock::new(),
-            left: OnceLock::new(),
+            bounds: OnceBox::new(),
+            left: Left::default(),
             before: None,
         }
     }
@@ -71,8 +72,8 @@ impl Chunk {
             live: RowBits::default(),
             capacity: 0,
             shared: AtomicU64::new(0),
-            bounds: OnceLock::new(),
-            left: OnceLock::new(),
+            bounds: OnceBox::new(),
+            left: Left::default(),
             before: None,
         }
     }
@@ -86,7 +87,7 @@ impl Chunk {
         let columns = columns.map(|(data, nulls)| Column::loaded(data, nulls)).collect();
         // Whether others have a vector too is looked at before the first write.
         let shared = AtomicU64::new(u64::MAX);
-        let (bounds, left) = (OnceLock::new(), OnceLock::new());
+        let (bounds, left) = (OnceBox::new(), Left::default());
         Chunk { columns, live, capacity, shared, bounds, left, before: None }
     }
 
@@ -94,7 +95,7 @@ impl Chunk {
     pub(crate) fn copy(&self, memory: &Arc<Memory>) -> Chunk {
         let mut copy = self.clone();
         let held = Held::new(memory, self.before.as_ref(), size_of::<Chunk>());
-        if self.left.set(Left(Arc::clone(&held))).is_ok() {
+        if self.left.set(Arc::clone(&held)) {
             copy.before = Some(held);
         }
         copy
@@ -106,8 +107,8 @@ impl Chunk {
         for column in self.columns.iter() {
             held.add(column.width() * self.capacity, column.references() > 1);
         }
-        // A version that was left before is counted already; then this count is taken back.
-        let _ = self.left.set(Left(held));
+        // A version that was left before is counted already.
+        self.left.set(held);
     }
 
     /// This version gets a vector of its own, or none: the one before it may be the last that has the old one.
@@ -214,7 +215,7 @@ impl Chunk {
         let mut columns = std::mem::take(&mut self.columns).into_vec();
         columns.push(column);
         self.columns = columns.into_iter().collect();
-        self.bounds = OnceLock::new();
+        self.bounds = OnceBox::new();
         let last = self.columns.len() - 1;
         (0..self.capacity).map(|place| self.own(last).write(place, value)).sum()
     }
@@ -270,7 +271,7 @@ impl Chunk {
         let columns = std::mem::replace(&mut self.columns, Chunk::new(types).columns);
         let places = std::mem::take(&mut self.capacity);
         let shared = std::mem::take(self.shared.get_mut()) != 0;
-        self.bounds = OnceLock::new();
+        self.bounds = OnceBox::new();
         (places, (!shared && places == CHUNK_ROWS).then_some(columns))
     }
 
@@ -293,7 +294,7 @@ impl Chunk {
     #[inline(always)]
     pub(crate) fn forget_bounds(&mut self) {
         if self.bounds.get().is_some() {
-            self.bounds = OnceLock::new();
+            self.bounds = OnceBox::new();
         }
     }
 
@@ -305,7 +306,8 @@ impl Chunk {
     /// Smallest and largest value of a column among live rows, `None` when the column holds no integers,
     /// dates, times or oids, or no value.
     pub(crate) fn bounds(&self, column: usize) -> Bounds {
-        self.bounds.get_or_init(|| (0..self.columns.len()).map(|c| self.compute_bounds(c)).collect())[column]
+        let compute = || Box::new((0..self.columns.len()).map(|c| self.compute_bounds(c)).collect());
+        self.bounds.get_or_init(compute)[column]
     }
 
     fn compute_bounds(&self, column: usize) -> Bounds {

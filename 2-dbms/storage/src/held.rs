@@ -10,8 +10,9 @@
 //! vectors are taken back, and those that it shared with the version before it go on being counted there. Long values that were replaced
 //! are not counted, only the vectors that refer to them.
 
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crate::memory::Memory;
 
@@ -72,14 +73,32 @@ impl Held {
     }
 }
 
-/// Owned by the old version: dropped with it.
-#[derive(Debug)]
-pub(crate) struct Left(pub(crate) Arc<Held>);
+/// What a version holds once it was left behind, and is dropped with: one word in each chunk, most of which never are.
+#[derive(Debug, Default)]
+pub(crate) struct Left(AtomicPtr<Held>);
+
+impl Left {
+    /// Says that the version was left behind; false, with the count taken back, where that was said before.
+    pub(crate) fn set(&self, held: Arc<Held>) -> bool {
+        let new = Arc::into_raw(held).cast_mut();
+        let first =
+            self.0.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !first {
+            drop(Left(AtomicPtr::new(new)));
+        }
+        first
+    }
+}
 
 impl Drop for Left {
     fn drop(&mut self) {
-        self.0.gone.store(true, Ordering::SeqCst);
-        self.0.take_back();
+        let held = *self.0.get_mut();
+        if !held.is_null() {
+            // SAFETY: what is not null came from `Arc::into_raw` in `set`, and nothing else takes it back.
+            let held = unsafe { Arc::from_raw(held) };
+            held.gone.store(true, Ordering::SeqCst);
+            held.take_back();
+        }
     }
 }
 

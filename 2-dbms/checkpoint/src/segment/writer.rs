@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use tuplix_machine::{Disk, DiskResult, File, Machine, OpenMode};
+use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_storage::SharedChunk;
 
 use super::column;
 use super::folder::{SegmentName, segment_file_name, unfinished_name};
-use super::format::{BLOCK_HEADER, BlockInfo, Bounds, Footer, HEADER, SegmentHeader, encode_block};
+use super::format::{BLOCK_HEADER, BlockInfo, Bounds, Footer, SegmentHeader, encode_block};
 use super::references::SegmentRef;
+use crate::new_file::NewFile;
 
 /// Chunks of a block at most.
 pub const SEGMENT_BLOCK_CHUNKS: usize = 16;
-/// Bytes between two fsyncs: the log's own fsync must not wait for a large one of ours.
-const SYNC_BYTES: u64 = 8 << 20;
 
 /// A segment that is being written. Dropped before [`SegmentWriter::finish`], it leaves a file that
 /// [`remove_unfinished_segments`](super::remove_unfinished_segments) removes.
 #[derive(Debug)]
 pub struct SegmentWriter {
-    disk: Arc<dyn Disk>,
-    file: Box<dyn File>,
+    file: NewFile,
     header: SegmentHeader,
     salt: u32,
-    offset: u64,
-    synced: u64,
     footer: Footer,
 }
 
@@ -39,19 +35,15 @@ impl SegmentWriter {
         header: SegmentHeader,
     ) -> DiskResult<SegmentWriter> {
         let name = unfinished_name(SegmentName { table: header.table, epoch: header.epoch });
-        if disk.exists(&name)? {
-            disk.remove(&name)?;
-        }
-        let file = disk.open(&name, OpenMode::CreateNew)?;
+        let mut file = NewFile::create(disk, name)?;
         let salt = (machine.random_u64() >> 32) as u32;
-        file.write_at(0, &header.encode(salt))?;
-        let offset = HEADER as u64;
-        Ok(SegmentWriter { disk, file, header, salt, offset, synced: 0, footer: Footer::default() })
+        file.append(&header.encode(salt))?;
+        Ok(SegmentWriter { file, header, salt, footer: Footer::default() })
     }
 
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
-        self.offset
+        self.file.length()
     }
 
     /// How many blocks.
@@ -89,17 +81,12 @@ impl SegmentWriter {
             rows: rows as u32,
             length: payload.len() as u32,
             bounds: bounds.into(),
-            offset: self.offset + BLOCK_HEADER as u64,
+            offset: self.file.length() + BLOCK_HEADER as u64,
         };
         bytes[..BLOCK_HEADER].copy_from_slice(&header);
-        self.file.write_at(self.offset, &bytes)?;
-        self.offset += bytes.len() as u64;
+        self.file.append(&bytes)?;
         self.footer.rows += rows as u64;
         self.footer.blocks.push(info);
-        if self.offset - self.synced >= SYNC_BYTES {
-            self.file.sync_data()?;
-            self.synced = self.offset;
-        }
         Ok(())
     }
 
@@ -108,15 +95,12 @@ impl SegmentWriter {
     /// # Errors
     /// When the disk fails or is full.
     pub fn finish(mut self) -> DiskResult<SegmentRef> {
-        let bytes = self.footer.encode(self.salt, self.header.columns, self.offset);
-        self.file.write_at(self.offset, &bytes)?;
-        self.file.sync_data()?;
+        let bytes = self.footer.encode(self.salt, self.header.columns, self.file.length());
+        self.file.append(&bytes)?;
         let name = SegmentName { table: self.header.table, epoch: self.header.epoch };
-        self.disk.rename(&unfinished_name(name), &segment_file_name(name))?;
-        self.disk.sync_dir("")?;
         Ok(SegmentRef {
             epoch: self.header.epoch,
-            bytes: self.offset + bytes.len() as u64,
+            bytes: self.file.finish(&segment_file_name(name))?,
             rows: self.footer.rows,
             checksum: self.footer.checksum,
         })

@@ -294,11 +294,7 @@ impl Transaction<'_> {
         if self.is_interactive() {
             return self.update_private(access, row, changes, effects.strength());
         }
-        self.wait_for_row(row, effects.strength())?;
-        let first = self.scratch.undo_values.len();
-        self.scratch.undo_values.extend_from_slice(changes);
-        self.exchange_in_place(access, row, first, effects);
-        Ok(row)
+        self.update_in_place(access, row, changes.iter().cloned(), effects)
     }
 
     /// As [`Transaction::update`], of columns with a value each: from their slots straight to where undo keeps the old ones.
@@ -317,13 +313,8 @@ impl Transaction<'_> {
             return self.update_otherwise(access, row, columns, values, effects);
         }
         self.refuse_read_only("UPDATE")?;
-        self.wait_for_row(row, effects.strength())?;
-        let first = self.scratch.undo_values.len();
-        for (number, column) in columns.iter().enumerate() {
-            self.scratch.undo_values.push((*column, values[number].clone()));
-        }
-        self.exchange_in_place(access, row, first, effects);
-        Ok(row)
+        let changes = columns.iter().enumerate().map(|(number, column)| (*column, values[number].clone()));
+        self.update_in_place(access, row, changes, effects)
     }
 
     #[inline(never)]
@@ -337,6 +328,21 @@ impl Transaction<'_> {
     ) -> Run<RowRef> {
         let changes: Vec<(usize, Value)> = columns.iter().copied().zip(values.iter().cloned()).collect();
         self.update(access, row, &changes, effects)
+    }
+
+    #[inline(always)]
+    fn update_in_place(
+        &mut self,
+        access: &TableAccess,
+        row: RowRef,
+        changes: impl Iterator<Item = (usize, Value)>,
+        effects: &Effects,
+    ) -> Run<RowRef> {
+        self.wait_for_row(row, effects.strength())?;
+        let first = self.scratch.undo_values.len();
+        self.scratch.undo_values.extend(changes);
+        self.exchange_in_place(access, row, first, effects);
+        Ok(row)
     }
 
     /// Exchanges a row's values with those that undo keeps from `first` on, and notes it.

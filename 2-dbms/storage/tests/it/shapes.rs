@@ -89,7 +89,7 @@ fn small_fragments_are_small_and_memory_is_given_back() {
     let mut fragment = pairs(vec![IndexSchema::hash(true, &[0])]);
     assert!(fragment.memory_bytes() < 600, "{}", fragment.memory_bytes());
     fragment.insert(&pair(1, 1)).unwrap();
-    assert!(fragment.memory_bytes() < 1_300, "{}", fragment.memory_bytes());
+    assert!(fragment.memory_bytes() < 1_200, "{}", fragment.memory_bytes());
 
     let columns = vec![TypeId::BYTEA];
     let mut fragment = Fragment::new(&FragmentSchema { columns, ..FragmentSchema::default() });

@@ -1,4 +1,5 @@
-//! `\d` and its kin: questions about the catalogue. The SQL is in `sql/`, one question a file; its parameters are the kinds of
+//! `\d` and its kin: questions about the catalogue. The SQL is in `sql/`, one question a file, those about lists of
+//! relations with an end that they share; its parameters are the kinds of
 //! relations, the patterns of schema and name, and whether the system's own objects are wanted.
 
 use super::Shell;
@@ -15,8 +16,15 @@ struct List {
     what: &'static str,
 }
 
+/// The question in a file about the relations that match.
+macro_rules! relations_of {
+    ($file:literal) => {
+        concat!(include_str!($file), include_str!("sql/relations_where.sql"))
+    };
+}
+
 const fn relations(kinds: &'static str) -> List {
-    List { title: "List of relations", sql: include_str!("sql/relations.sql"), kinds, what: "relation" }
+    List { title: "List of relations", sql: relations_of!("sql/relations.sql"), kinds, what: "relation" }
 }
 
 /// The list that a command asks for, `+` and `S` taken off.
@@ -28,7 +36,7 @@ fn list_of(command: &str) -> Option<List> {
         "dv" => Some(relations("v")),
         "dm" => Some(relations("m")),
         "ds" => Some(relations("S")),
-        "di" => Some(List { sql: include_str!("sql/relations_with_tables.sql"), ..relations("i") }),
+        "di" => Some(List { sql: relations_of!("sql/indexes.sql"), ..relations("i") }),
         "df" => list("List of functions", include_str!("sql/functions.sql"), "function"),
         "dT" => list("List of data types", include_str!("sql/types.sql"), "data type"),
         "dn" => list("List of schemas", include_str!("sql/schemas.sql"), "schema"),

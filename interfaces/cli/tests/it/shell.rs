@@ -15,6 +15,14 @@ const SCHEMA: &str = "
     INSERT INTO account VALUES (1, 'ada', 100), (2, 'bob', NULL);
 ";
 
+/// A node that has the schema.
+fn with_schema() -> (tempfile::TempDir, Node) {
+    let data = tempfile::tempdir().unwrap();
+    let node = Node::start(data.path());
+    answer(data.path(), &[], SCHEMA);
+    (data, node)
+}
+
 fn terminal(data: &std::path::Path) -> Terminal {
     let mut terminal = Terminal::tuplix("sql", data, &data.join("typed"));
     terminal.reads("tuplix=# ");
@@ -23,9 +31,7 @@ fn terminal(data: &std::path::Path) -> Terminal {
 
 #[test]
 fn a_person_types_statements() {
-    let data = tempfile::tempdir().unwrap();
-    let _node = Node::start(data.path());
-    answer(data.path(), &[], SCHEMA);
+    let (data, _node) = with_schema();
     let mut shell = terminal(data.path());
     shell.types("SELECT id,\n");
     shell.reads("tuplix-# ");
@@ -55,9 +61,7 @@ fn a_person_types_statements() {
 
 #[test]
 fn tab_completes_and_arrows_find_what_was_typed() {
-    let data = tempfile::tempdir().unwrap();
-    let _node = Node::start(data.path());
-    answer(data.path(), &[], SCHEMA);
+    let (data, _node) = with_schema();
     let mut shell = terminal(data.path());
     shell.types("sel\t count(*) FROM acc\t;\n");
     shell.reads("(1 row)");
@@ -99,9 +103,7 @@ fn ctrl_c_cancels_what_runs_and_the_shell_goes_on() {
 
 #[test]
 fn a_node_that_restarts_is_found_again() {
-    let data = tempfile::tempdir().unwrap();
-    let node = Node::start(data.path());
-    answer(data.path(), &[], SCHEMA);
+    let (data, node) = with_schema();
     let mut shell = terminal(data.path());
     shell.types("BEGIN; DELETE FROM entry; DELETE FROM account;\n");
     shell.reads("tuplix=*# ");
@@ -126,9 +128,7 @@ fn a_node_that_restarts_is_found_again() {
 
 #[test]
 fn backslash_commands_describe() {
-    let data = tempfile::tempdir().unwrap();
-    let _node = Node::start(data.path());
-    answer(data.path(), &[], SCHEMA);
+    let (data, _node) = with_schema();
     let said = answer(data.path(), &["\\d account"], "");
     let expected = "               Table \"public.account\"
  Column  |  Type   | Collation | Nullable | Default
@@ -234,9 +234,7 @@ fn copies_go_through_files_programs_and_pipes() {
 /// psql prints the same, where it asks the same.
 #[test]
 fn tables_look_as_psql_prints_them() {
-    let data = tempfile::tempdir().unwrap();
-    let node = Node::start(data.path());
-    answer(data.path(), &[], SCHEMA);
+    let (data, node) = with_schema();
     for query in [
         "SELECT * FROM account ORDER BY id",
         "SELECT 'a' || chr(10) || 'long' AS \"two lines\", 1.5 AS n, NULL AS nothing, true",

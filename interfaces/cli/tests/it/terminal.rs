@@ -35,7 +35,8 @@ impl Terminal {
                 "-e",
                 "-f",
                 "-c",
-                &format!("{} {arguments}", env!("CARGO_BIN_EXE_tuplix")),
+                // In place of the shell, which would end with 130 behind a Ctrl-C that the program lived through.
+                &format!("exec {} {arguments}", env!("CARGO_BIN_EXE_tuplix")),
                 "/dev/null",
             ])
             .env("USER", "ada")

@@ -150,6 +150,20 @@ fn mend_header(bytes: &mut [u8]) {
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
 }
 
+/// A file of another node, or of a later format.
+#[track_caller]
+fn of_others_is_refused(disk: &DiskImage, path: &str) {
+    let with = |at: usize, value: u8| {
+        change(disk, path, |bytes| {
+            bytes[at] = value;
+            mend_header(bytes);
+        })
+    };
+    let other = !disk.file(path).unwrap()[16];
+    refused(&with(16, other), sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, &[name(path), "node"]);
+    refused(&with(8, 99), sqlstate::FEATURE_NOT_SUPPORTED, &[name(path), "format version 99"]);
+}
+
 #[track_caller]
 fn refused(disk: &DiskImage, state: sqlstate::SqlState, parts: &[&str]) {
     let error = start(disk).expect_err("the start did not end");
@@ -200,17 +214,7 @@ fn damage_of_the_log_is_named() {
     segments.iter().for_each(|path| drop(none.remove(path)));
     refused(&none, sqlstate::DATA_CORRUPTED, &["the log is missing", "tuplix restore"]);
 
-    let foreign = change(&log_alone, middle, |bytes| {
-        bytes[16] ^= 1;
-        mend_header(bytes);
-    });
-    refused(&foreign, sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, &[name(middle), "node"]);
-
-    let newer = change(&log_alone, middle, |bytes| {
-        bytes[8] = 99;
-        mend_header(bytes);
-    });
-    refused(&newer, sqlstate::FEATURE_NOT_SUPPORTED, &[name(middle), "format version 99"]);
+    of_others_is_refused(&log_alone, middle);
     // Putting it right again is all that is needed.
     assert_answers("the log alone", &answers_of(log_alone, look).unwrap(), &expected);
 }
@@ -275,16 +279,7 @@ fn damage_of_checkpoints_is_named_and_passed_over() {
         &["The newest checkpoint could not be used", name(newer)],
     );
 
-    let foreign = change(&disk, newer, |bytes| {
-        bytes[16] ^= 1;
-        mend_header(bytes);
-    });
-    refused(&foreign, sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, &[name(newer), "node"]);
-    let later = change(&disk, newer, |bytes| {
-        bytes[8] = 99;
-        mend_header(bytes);
-    });
-    refused(&later, sqlstate::FEATURE_NOT_SUPPORTED, &[name(newer), "format version 99"]);
+    of_others_is_refused(&disk, newer);
 }
 
 #[test]

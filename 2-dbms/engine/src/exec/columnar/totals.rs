@@ -88,30 +88,19 @@ impl Total {
     fn add_column_by(&mut self, operation: Operation, data: &ColumnData, selected: &RowBits) {
         match operation {
             Operation::Rows | Operation::Values => {}
-            Operation::Sum => with_integers!(data, values => self.sum += sum(values, selected)),
-            Operation::Least => {
-                with_integers!(data, values => self.extreme(values, selected, i64::MAX, |a, b| a.min(b)))
-            }
-            Operation::Greatest => {
-                with_integers!(data, values => self.extreme(values, selected, i64::MIN, |a, b| a.max(b)))
-            }
+            Operation::Sum => with_integers!(data, values => {
+                self.sum += fold(values, selected, Sum::default()).total(count(selected));
+            }),
+            Operation::Least => with_integers!(data, values => {
+                let least = if self.count == 0 { i64::MAX } else { self.extreme };
+                self.extreme = fold(values, selected, Least(least)).0;
+            }),
+            Operation::Greatest => with_integers!(data, values => {
+                let greatest = if self.count == 0 { i64::MIN } else { self.extreme };
+                self.extreme = fold(values, selected, Greatest(greatest)).0;
+            }),
         }
         self.count += count(selected);
-    }
-
-    #[inline(always)]
-    fn extreme<T: Copy + Into<i64>>(
-        &mut self,
-        values: &[T],
-        selected: &RowBits,
-        none: i64,
-        better: impl Fn(i64, i64) -> i64,
-    ) {
-        let mut best = if self.count == 0 { none } else { self.extreme };
-        for_each_run(values, selected, |run| {
-            best = run.iter().fold(best, |best, value| better(best, (*value).into()));
-        });
-        self.extreme = best;
     }
 
     /// Adds one value.
@@ -133,56 +122,102 @@ pub(super) fn count(selected: &RowBits) -> i64 {
     selected.iter().map(|word| i64::from(word.count_ones())).sum()
 }
 
-/// The sum of selected values. A vector of 512 values cannot overflow its two halves: the low 32 bits are summed apart from
-/// the high ones, so that the compiler can use the machine's vectors.
-#[inline(always)]
-fn sum<T: Copy + Into<i64>>(values: &[T], selected: &RowBits) -> i128 {
-    let (mut low, mut high, mut rows) = (0_u64, 0_u64, 0_i64);
-    for_each_run(values, selected, |run| {
-        for value in run {
-            // With the sign's bit turned the values are unsigned, 2^63 larger each: vectors of 64-bit integers have no signed shift.
-            let value = (*value).into().cast_unsigned() ^ 1 << 63;
-            low += value & 0xffff_ffff;
-            high += value >> 32;
-        }
-        rows += run.len() as i64;
-    });
-    (i128::from(high) << 32) + i128::from(low) - (i128::from(rows) << 63)
+/// What selected values are put together to.
+trait Fold {
+    /// Takes a value.
+    fn add(&mut self, value: i64);
+
+    /// Takes a value where `mask` has all bits, and none where it has no bit: without a jump, so that the compiler can use the
+    /// machine's vectors.
+    fn add_masked(&mut self, value: i64, mask: i64);
 }
 
-/// Runs of so many values on average are worth a loop each.
-const LONG_RUN: u32 = 8;
+/// A sum: 512 values cannot overflow its two halves, the low 32 bits summed apart from the high ones.
+#[derive(Default)]
+struct Sum {
+    low: u64,
+    high: u64,
+}
 
-/// Calls `each` with the values of places that are selected and follow each other, run by run.
-#[inline(always)]
-fn for_each_run<T>(values: &[T], selected: &RowBits, mut each: impl FnMut(&[T])) {
-    // The vector of a small table's only chunk may be shorter than a word; its places beyond hold no row.
-    for (values, bits) in values.chunks(64).zip(selected) {
-        if *bits == u64::MAX {
-            each(values);
-            continue;
-        }
-        let runs = (*bits & !(*bits << 1)).count_ones();
-        if bits.count_ones() < runs * LONG_RUN {
-            // A loop over a run costs more than it saves.
-            for_each_bit(*bits, |bit| each(std::slice::from_ref(&values[bit])));
-            continue;
-        }
-        let (mut bits, mut start) = (*bits, 0);
-        while bits != 0 {
-            let skipped = bits.trailing_zeros() as usize;
-            bits >>= skipped;
-            // Not all 64 bits are set, so the run ends inside the word.
-            let length = bits.trailing_ones() as usize;
-            each(&values[start + skipped..start + skipped + length]);
-            start += skipped + length;
-            bits >>= length;
-        }
+impl Sum {
+    #[inline(always)]
+    fn add_halves(&mut self, value: u64) {
+        self.low += value & 0xffff_ffff;
+        self.high += value >> 32;
+    }
+
+    /// The sum of so many values.
+    fn total(self, rows: i64) -> i128 {
+        (i128::from(self.high) << 32) + i128::from(self.low) - (i128::from(rows) << 63)
     }
 }
 
+impl Fold for Sum {
+    // With the sign's bit turned the values are unsigned, 2^63 larger each: vectors of 64-bit integers have no signed shift.
+    #[inline(always)]
+    fn add(&mut self, value: i64) {
+        self.add_halves(value.cast_unsigned() ^ 1 << 63);
+    }
+
+    #[inline(always)]
+    fn add_masked(&mut self, value: i64, mask: i64) {
+        self.add_halves((value.cast_unsigned() ^ 1 << 63) & mask.cast_unsigned());
+    }
+}
+
+struct Least(i64);
+
+impl Fold for Least {
+    #[inline(always)]
+    fn add(&mut self, value: i64) {
+        self.0 = self.0.min(value);
+    }
+
+    #[inline(always)]
+    fn add_masked(&mut self, value: i64, mask: i64) {
+        self.add(value & mask | i64::MAX & !mask);
+    }
+}
+
+struct Greatest(i64);
+
+impl Fold for Greatest {
+    #[inline(always)]
+    fn add(&mut self, value: i64) {
+        self.0 = self.0.max(value);
+    }
+
+    #[inline(always)]
+    fn add_masked(&mut self, value: i64, mask: i64) {
+        self.add(value & mask | i64::MIN & !mask);
+    }
+}
+
+/// Fewer values of a word than this are cheaper one by one than all 64 with masks.
+const FEW: u32 = 20;
+
+/// Puts the values of selected places together.
+#[inline(always)]
+fn fold<T: Copy + Into<i64>, F: Fold>(values: &[T], selected: &RowBits, mut fold: F) -> F {
+    // The vector of a small table's only chunk may be shorter than a word; its places beyond hold no row.
+    for (values, bits) in values.chunks(64).zip(selected) {
+        let bits = *bits;
+        if bits == u64::MAX {
+            values.iter().for_each(|value| fold.add((*value).into()));
+        } else if bits.count_ones() >= FEW && values.len() == 64 {
+            for (place, value) in values.iter().enumerate() {
+                let mask = (bits >> place & 1).cast_signed().wrapping_neg();
+                fold.add_masked((*value).into(), mask);
+            }
+        } else {
+            for_each_bit(bits, |place| fold.add(values[place].into()));
+        }
+    }
+    fold
+}
+
 /// Calls `each` with the number of each bit that is set.
-#[inline]
+#[inline(always)]
 pub(super) fn for_each_bit(mut bits: u64, mut each: impl FnMut(usize)) {
     while bits != 0 {
         each(bits.trailing_zeros() as usize);

@@ -40,10 +40,11 @@ impl TableScan {
     pub(crate) fn find(&self, exec: &mut Exec<'_, '_>) -> Run<Option<RowRef>> {
         let Way::Unique { index, key, integers } = &self.way else { return Ok(None) };
         let Some(bucket) = self.only_bucket(exec)? else { return Ok(None) };
-        let found = if *integers && !exec.tx.is_interactive() {
-            self.by_integers(exec, bucket, *index, key)?
-        } else {
-            self.unique(exec, bucket, *index, key)?
+        let integers = *integers && !exec.tx.is_interactive();
+        let found = match &key[..] {
+            [a, b] if integers => self.by_integers(exec, bucket, *index, [a, b])?,
+            [a] if integers => self.by_integers(exec, bucket, *index, [a])?,
+            _ => self.unique(exec, bucket, *index, key)?,
         };
         let Some(row) = found else { return Ok(None) };
         if self.columns.is_empty() && self.filter.is_none() && !self.recheck {
@@ -54,25 +55,19 @@ impl TableScan {
     }
 
     #[inline(always)]
-    fn by_integers(
+    fn by_integers<const N: usize>(
         &self,
         exec: &mut Exec<'_, '_>,
         bucket: u16,
         index: usize,
-        parts: &[KeyPart],
+        parts: [&KeyPart; N],
     ) -> Run<Option<RowRef>> {
-        match parts {
-            [a, b] => {
-                let Some(a) = a.integer(exec)? else { return Ok(None) };
-                let Some(b) = b.integer(exec)? else { return Ok(None) };
-                exec.tx.lookup_integers(&self.access, bucket, index, [a, b])
-            }
-            [a] => {
-                let Some(a) = a.integer(exec)? else { return Ok(None) };
-                exec.tx.lookup_integers(&self.access, bucket, index, [a])
-            }
-            _ => Ok(None),
+        let mut key = [0; N];
+        for (value, part) in key.iter_mut().zip(parts) {
+            let Some(integer) = part.integer(exec)? else { return Ok(None) };
+            *value = integer;
         }
+        exec.tx.lookup_integers(&self.access, bucket, index, key)
     }
 
     /// As [`TableScan::find`], of keys of any columns.
