@@ -35,6 +35,7 @@ mod portal;
 mod procedures;
 mod recovery;
 mod redo;
+mod search_path;
 mod sequences;
 mod services;
 mod session;

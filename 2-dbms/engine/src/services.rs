@@ -9,7 +9,6 @@ use ecow::EcoString;
 use tuplix_catalog::{Catalog, FunctionDef, FunctionId};
 use tuplix_functions::{Function, SessionInfo};
 use tuplix_sql::analyze::{analyze_do, analyze_procedure, analyze_trigger};
-use tuplix_sql::plan::SettingStatement;
 use tuplix_types::{EnumValue, Result, Row, SqlError, TypeId, Value, sqlstate};
 
 use crate::bind::{Binder, bind_statement};
@@ -45,7 +44,7 @@ pub struct Services {
     /// Functions compiled under it.
     private_procedures: RefCell<Procedures>,
     /// The schemas of the search path that are there, for a version of the catalogue and of the settings.
-    path: RefCell<(u64, u64, Arc<[String]>)>,
+    pub(crate) path: RefCell<(u64, u64, Arc<[String]>)>,
     /// DO blocks, triggers' functions and functions that are no longer there, all of them running, compiled under it.
     private_sources: RefCell<Vec<Recompiled>>,
     pub(crate) flags: Arc<SessionFlags>,
@@ -88,11 +87,6 @@ pub(crate) struct PreparedInfo {
 }
 
 type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Arc<[String]>, Arc<CompiledStatement>)>;
-
-/// A schema whose tables the engine computes, which the catalogue need not list.
-fn is_system_schema(name: &str) -> bool {
-    matches!(name, "pg_catalog" | "information_schema" | "tuplix")
-}
 
 impl Services {
     /// The services of a new session.
@@ -217,44 +211,6 @@ impl Services {
     /// The schemas to look in: that of the session's temporary tables first, when it has any.
     pub fn search_path(&self) -> Vec<String> {
         self.with_temporary(self.settings.borrow().search_path(&self.user))
-    }
-
-    /// Calls `use_it` with the schemas of the search path that are there: what bare names mean depends on them alone.
-    fn with_effective_path<T>(&self, use_it: impl FnOnce(&Arc<[String]>) -> T) -> T {
-        let (schema, settings) = (self.schema_version(), self.settings.borrow().version());
-        let mut path = self.path.borrow_mut();
-        if (path.0, path.1) != (schema, settings) {
-            let mut there = self.search_path();
-            let schemas = self.schema();
-            there.retain(|name| schemas.catalog.schema(name).is_some() || is_system_schema(name));
-            *path = (schema, settings, there.into());
-        }
-        use_it(&path.2)
-    }
-
-    /// SET and RESET inside a function.
-    ///
-    /// # Errors
-    /// As [`Settings::set`].
-    pub(crate) fn change_setting(&self, setting: &SettingStatement) -> Result<()> {
-        let mut settings = self.settings.borrow_mut();
-        match setting {
-            SettingStatement::Set { name, values, local } => {
-                settings.set(name, &Settings::listed(name, values), *local, true)
-            }
-            SettingStatement::Reset(name) => settings.reset(name.as_deref(), true),
-            SettingStatement::Show(_) => Ok(()),
-        }
-    }
-
-    /// The search path that a function sets for itself.
-    pub(crate) fn path_of_function(&self, function: &FunctionDef) -> Option<Vec<String>> {
-        let (_, text) = function.settings.iter().find(|(name, _)| name == "search_path")?;
-        Some(self.with_temporary(crate::settings::path_of(text, &self.user)))
-    }
-
-    fn effective_path(&self) -> Arc<[String]> {
-        self.with_effective_path(Arc::clone)
     }
 
     /// Whether columns are sampled for plans that nobody has analysed.
