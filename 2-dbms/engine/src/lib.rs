@@ -16,6 +16,7 @@ mod advisory;
 mod bind;
 mod checkpoint;
 mod computed_index;
+#[cfg(feature = "damage")]
 mod damage;
 mod ddl;
 mod directory;

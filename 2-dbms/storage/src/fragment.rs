@@ -212,7 +212,7 @@ impl Fragment {
     }
 
     /// Damages an index, for tests: takes a row out of it and leaves the row.
-    #[doc(hidden)]
+    #[cfg(any(test, feature = "damage"))]
     pub fn forget_in_index(&mut self, number: usize, row: RowId) {
         if let Some(Some(index)) = self.indexes.get_mut(number) {
             index.remove(&self.directory, row);

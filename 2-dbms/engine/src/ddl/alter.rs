@@ -93,10 +93,12 @@ impl Work<'_, '_> {
         self.add_later(&mut change, &mut later, Pass::Rest)?;
         let before = change.old.clone();
         self.finish_alteration(change)?;
-        if actions.iter().any(only_names)
-            && let Some(after) = self.catalog.table(before.id).cloned()
-        {
-            self.follow_names(&before, &after)?;
+        if let Some(after) = self.catalog.table(before.id).cloned() {
+            // What gives a name stands alone.
+            if actions.iter().all(only_names) {
+                self.follow_names(&before, &after)?;
+            }
+            self.keep_names_apart(&after, actions)?;
         }
         Ok(tag)
     }

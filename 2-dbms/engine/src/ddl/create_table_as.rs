@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tuplix_catalog::{CatalogChange, ColumnDef, MaterializedDef, TableDef, TableId};
-use tuplix_sql::plan::{CreateTableAs, Statement, StatementKind};
-use tuplix_storage::{Fragment, FragmentSchema};
+use tuplix_sql::plan::{CreateTableAs, Query, Relation, Statement, StatementKind};
+use tuplix_storage::{Fragment, FragmentSchema, Memory};
 use tuplix_types::{Result, SqlError, Tag, TypeId, Value, sqlstate};
 
 use super::Work;
@@ -19,19 +19,53 @@ use crate::transaction::{Transaction, refuse_growth};
 /// # Errors
 /// Those of the query; 42P07 when the table is there.
 pub(super) fn execute(tx: &mut Transaction<'_>, create: &CreateTableAs, arguments: &[Value]) -> Run<Tag> {
-    from_rows(tx, create, |tx, each| {
-        let services = tx.services();
-        let (schema, path) = (services.schema(), services.search_path());
-        let statement = Statement {
-            kind: StatementKind::Query(create.query.clone()),
-            parameters: vec![TypeId::UNKNOWN; arguments.len()],
-            relations: create.relations.clone(),
-        };
-        let binder = Binder::new(&schema, &path);
-        let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
-        let mut stack = FrameStack::default();
-        compiled.run(&mut Exec::new(tx, &mut stack), arguments, each).map(|_| ())
-    })
+    from_rows(tx, create, |tx, each| run_query(tx, &create.query, &create.relations, arguments, each))
+}
+
+/// Gives the rows of a query that is part of a change of the catalogue.
+///
+/// # Errors
+/// Those of the query.
+pub(super) fn run_query(
+    tx: &mut Transaction<'_>,
+    query: &Query,
+    relations: &[Relation],
+    arguments: &[Value],
+    each: &mut EachRow<'_>,
+) -> Run<()> {
+    let services = tx.services();
+    let (schema, path) = (services.schema(), services.search_path());
+    let statement = Statement {
+        kind: StatementKind::Query(Box::new(query.clone())),
+        parameters: vec![TypeId::UNKNOWN; arguments.len()],
+        relations: relations.to_vec(),
+    };
+    let binder = Binder::new(&schema, &path);
+    let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+    let mut stack = FrameStack::default();
+    compiled.run(&mut Exec::new(tx, &mut stack), arguments, each).map(|_| ())
+}
+
+/// Puts rows into a fragment without indexes, its memory counted apart until a table has it.
+///
+/// # Errors
+/// Those of `query`; 53200.
+pub(super) fn gather(
+    tx: &mut Transaction<'_>,
+    columns: &[ColumnDef],
+    query: impl FnOnce(&mut Transaction<'_>, &mut EachRow<'_>) -> Run<()>,
+) -> Run<(Fragment, Arc<Memory>)> {
+    let node = tx.node;
+    let memory = Arc::new(node.memory_part());
+    let columns = columns.iter().map(|column| column.ty).collect();
+    let mut fragment =
+        Fragment::new(&FragmentSchema { columns, memory: memory.clone(), ..Default::default() });
+    query(tx, &mut |row| {
+        refuse_growth(node)?;
+        fragment.insert(row).map_err(SqlError::from)?;
+        Ok(())
+    })?;
+    Ok((fragment, memory))
 }
 
 /// Takes a row into the new table.
@@ -53,17 +87,8 @@ pub(crate) fn from_rows(
     let mut table = work.table_of_query(create)?;
     // Its identifier comes with its definition, behind the rows.
     let node = tx.node;
-    let memory = Arc::new(node.memory_part());
-    let schema = FragmentSchema { memory: memory.clone(), ..Default::default() };
-    let columns = table.columns.iter().map(|column| column.ty).collect();
-    let mut fragment = Fragment::new(&FragmentSchema { columns, ..schema });
-    if create.with_data {
-        query(tx, &mut |row| {
-            refuse_growth(node)?;
-            fragment.insert(row).map_err(SqlError::from)?;
-            Ok(())
-        })?;
-    }
+    let (fragment, memory) =
+        gather(tx, &table.columns, |tx, each| if create.with_data { query(tx, each) } else { Ok(()) })?;
     // The query may have called functions that changed the catalogue as well.
     let mut work = Work::start(tx)?;
     if work.is_there(create)?.is_some() {

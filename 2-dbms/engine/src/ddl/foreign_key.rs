@@ -422,7 +422,8 @@ impl Work<'_, '_> {
         self.refuse_expressions_over(table, position)?;
         let what = format!("column {name} of table {}", table.name);
         let keyed = |index: &&IndexDef| {
-            index.columns.iter().any(|part| part.expression.is_none() && part.column == position)
+            index.included.contains(&position)
+                || index.columns.iter().any(|part| part.expression.is_none() && part.column == position)
         };
         for index in table.indexes.iter().filter(keyed).cloned().collect::<Vec<_>>() {
             self.drop_references(&what, &[table.id], Some(&index), cascade)?;

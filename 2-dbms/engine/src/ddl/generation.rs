@@ -36,14 +36,38 @@ impl Work<'_, '_> {
         let same = before.indexes.len() == after.indexes.len()
             && before.indexes.iter().zip(&after.indexes).all(|(before, after)| same_index(before, after));
         if !same && let Some(access) = self.access(id)? {
-            self.fork(&access, &table, &after)?;
+            self.fork(&access, &table, &after, &access.table.indexes)?;
         }
         self.change(CatalogChange::PutTable(table));
         Ok(())
     }
 
-    /// The same rows under other indexes.
-    fn fork(&mut self, access: &TableAccess, table: &TableDef, schema: &Arc<FragmentSchema>) -> Run<()> {
+    /// Builds a table's indexes anew, over the rows that are there.
+    ///
+    /// # Errors
+    /// 23505 when a unique key does not hold.
+    pub(super) fn rebuild_indexes(&mut self, table: &Arc<TableDef>) -> Run<()> {
+        if table.indexes.is_empty() {
+            return Ok(());
+        }
+        self.refuse_in_use(table, "REINDEX")?;
+        self.tx.lock_for_ddl(&[table.id])?;
+        if let Some(access) = self.access(table.id)? {
+            let schema = self.storage_of(table)?;
+            self.fork(&access, table, &schema, &[])?;
+        }
+        self.change(CatalogChange::PutTable(TableDef::clone(table)));
+        Ok(())
+    }
+
+    /// The same rows under other indexes, of which the keys of those in `known` are known to hold.
+    fn fork(
+        &mut self,
+        access: &TableAccess,
+        table: &TableDef,
+        schema: &Arc<FragmentSchema>,
+        known: &[IndexDef],
+    ) -> Run<()> {
         let mut fragments: Fragments = Vec::with_capacity(usize::from(access.buckets));
         let mut redo = Vec::new();
         for bucket in 0..access.buckets {
@@ -54,7 +78,7 @@ impl Work<'_, '_> {
                     // An index that is dropped makes room.
                     refuse_growth(self.tx.node)?;
                 }
-                index_rows(&self.catalog, fragment, table, schema, &access.table.indexes)?;
+                index_rows(&self.catalog, fragment, table, schema, known)?;
             }
             fragments.push(fragment);
         }

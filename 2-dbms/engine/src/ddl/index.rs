@@ -1,5 +1,7 @@
 //! CREATE INDEX.
 
+use std::sync::Arc;
+
 use tuplix_catalog::{CatalogChange, IndexColumn, IndexDef, IndexId, IndexMethod, TableDef};
 use tuplix_sql::analyze::TableExpression;
 use tuplix_sql::plan::{CreateIndex, QualifiedName};
@@ -144,20 +146,22 @@ impl Work<'_, '_> {
         Ok("ALTER INDEX")
     }
 
-    /// REINDEX: an index here has no damage or waste to be rid of, so what is named only has to be there.
+    /// REINDEX: all indexes of a table are built anew, also where one is named. Those of the system are computed.
     pub(super) fn reindex(&mut self, of_table: Option<bool>, name: &QualifiedName) -> Run<&'static str> {
         match of_table {
             Some(false) => {
-                if self.find_index(name).is_none() {
+                let Some(table) = self.find_index(name) else {
                     return Err(match self.find_table(name) {
                         Ok(_) => super::comment::not_a(&name.name, "an index").into(),
                         Err(error) => error.into(),
                     });
-                }
+                };
+                self.rebuild_indexes(&table)?;
             }
             Some(true) => {
                 let table = self.find_table(name)?;
                 self.refuse_view(&table, "a table or materialized view", None)?;
+                self.rebuild_indexes(&table)?;
             }
             None => {
                 let database = name.name == self.services.database;
@@ -165,6 +169,10 @@ impl Work<'_, '_> {
                     let message = format!("schema \"{}\" does not exist", name.name);
                     return Err(SqlError::new(sqlstate::INVALID_SCHEMA_NAME, message).into());
                 }
+                let all = name.name.is_empty() || database;
+                let tables: Vec<Arc<TableDef>> =
+                    self.catalog.tables().filter(|table| all || table.schema == name.name).cloned().collect();
+                tables.iter().try_for_each(|table| self.rebuild_indexes(table))?;
             }
         }
         Ok("REINDEX")

@@ -32,21 +32,33 @@ pub(super) fn execute(tx: &mut Transaction<'_>, lock: &LockTables) -> Run<Tag> {
         with_bases(&schema, id, &mut tables);
     }
     for id in tables {
-        let taken = if lock.excludes { exclude(tx, id) } else { share(tx, &schema, id) };
-        match taken {
-            Err(Stop::Restart) if lock.no_wait && matches!(tx.cause, RestartCause::Lock(_)) => {
-                let name = schema.catalog.table(id).map_or("", |table| table.name.as_str());
-                let message = format!("could not obtain lock on relation \"{name}\"");
-                return Err(SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, message).into());
-            }
-            other => other?,
+        if lock.excludes {
+            // Who keeps everybody off a table changes the catalogue, one at a time.
+            let started = Work::start(tx).map(|_| ());
+            unless_locked(tx, lock, started, || "could not obtain the lock on the catalogue".to_owned())?;
         }
+        let taken = if lock.excludes { tx.lock_for_ddl(&[id]) } else { share(tx, &schema, id) };
+        unless_locked(tx, lock, taken, || {
+            let name = schema.catalog.table(id).map_or("", |table| table.name.as_str());
+            format!("could not obtain lock on relation \"{name}\"")
+        })?;
     }
     Ok(Tag { command: "LOCK TABLE", rows: None })
 }
 
-fn exclude(tx: &mut Transaction<'_>, id: TableId) -> Run<()> {
-    Work::start(tx)?.tx.lock_for_ddl(&[id])
+/// With NOWAIT, that somebody else has a lock is an error.
+fn unless_locked(
+    tx: &Transaction<'_>,
+    lock: &LockTables,
+    taken: Run<()>,
+    message: impl FnOnce() -> String,
+) -> Run<()> {
+    match taken {
+        Err(Stop::Restart) if lock.no_wait && matches!(tx.cause, RestartCause::Lock(_)) => {
+            Err(SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, message()).into())
+        }
+        other => other,
+    }
 }
 
 fn share(tx: &mut Transaction<'_>, schema: &Schema, id: TableId) -> Run<()> {

@@ -1,18 +1,14 @@
 //! REFRESH MATERIALIZED VIEW: the query's rows take the place of the old ones.
 
-use std::sync::Arc;
-
 use tuplix_catalog::{CatalogChange, MaterializedDef, TableDef};
-use tuplix_sql::plan::{Refresh, Statement, StatementKind};
-use tuplix_storage::{Fragment, FragmentSchema};
+use tuplix_sql::plan::Refresh;
 use tuplix_types::{SqlError, Tag, sqlstate};
 
 use super::Work;
+use super::create_table_as::{gather, run_query};
 use super::generation::index_rows;
-use crate::bind::Binder;
-use crate::exec::{Exec, FrameStack, compile_statement};
 use crate::stop::Run;
-use crate::transaction::{Transaction, refuse_growth};
+use crate::transaction::Transaction;
 
 /// Executes the statement.
 ///
@@ -30,27 +26,10 @@ pub(super) fn execute(tx: &mut Transaction<'_>, refresh: &Refresh) -> Run<Tag> {
     }
     work.tx.lock_for_ddl(&[old.id])?;
     let node = tx.node;
-    let memory = Arc::new(node.memory_part());
-    let columns = old.columns.iter().map(|column| column.ty).collect();
-    let mut fragment =
-        Fragment::new(&FragmentSchema { columns, memory: memory.clone(), ..Default::default() });
-    if refresh.with_data {
-        let services = tx.services();
-        let (schema, path) = (services.schema(), services.search_path());
-        let statement = Statement {
-            kind: StatementKind::Query(refresh.query.clone()),
-            parameters: Vec::new(),
-            relations: refresh.relations.clone(),
-        };
-        let binder = Binder::new(&schema, &path);
-        let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
-        let mut stack = FrameStack::default();
-        compiled.run(&mut Exec::new(tx, &mut stack), &[], &mut |row| {
-            refuse_growth(node)?;
-            fragment.insert(row).map_err(SqlError::from)?;
-            Ok(())
-        })?;
-    }
+    let (mut fragment, memory) = gather(tx, &old.columns, |tx, each| match refresh.with_data {
+        true => run_query(tx, &refresh.query, &refresh.relations, &[], each),
+        false => Ok(()),
+    })?;
     let mut work = Work::start(tx)?;
     let mut table = TableDef::clone(&old);
     if let Some(MaterializedDef { populated, .. }) = &mut table.materialized {

@@ -165,7 +165,7 @@ impl Work<'_, '_> {
                 }
                 AlterTable::Rename(_) | AlterTable::RenameColumn { .. } | AlterTable::SetSchema(_) => {}
                 AlterTable::Owner(_) | AlterTable::Options { .. } => {}
-                AlterTable::SetType { column, .. } if table.view.is_none() => {
+                AlterTable::SetType { column, .. } if table.query().is_none() => {
                     self.refuse_new_type(table, column)?;
                 }
                 _ => self.refuse_view(table, "a table", None)?,
@@ -217,6 +217,22 @@ impl Work<'_, '_> {
                     .detail(error.message().to_owned())
                     .hint("Drop the view first and create it again.")
             })?;
+        }
+        Ok(())
+    }
+
+    /// A new column may have a name that a view still calls another column by, since that one was renamed: to the view the new
+    /// one is called otherwise.
+    pub(super) fn keep_names_apart(&mut self, table: &TableDef, actions: &[AlterTable]) -> Result<()> {
+        let added = |name: &str| {
+            actions
+                .iter()
+                .any(|action| matches!(action, AlterTable::AddColumn { column, .. } if column.name == name))
+        };
+        let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+        for position in (0..names.len()).filter(|position| added(&names[*position])) {
+            let edit = RelationEdit::Added(&names[..=position]);
+            self.edit_readers(table.id, (&table.schema, &table.name), edit)?;
         }
         Ok(())
     }

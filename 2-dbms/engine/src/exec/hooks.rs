@@ -246,6 +246,11 @@ impl Hooks {
         Ok(())
     }
 
+    /// What kind of change it is.
+    pub(crate) fn event(&self) -> TriggerEvent {
+        self.event
+    }
+
     /// AFTER STATEMENT triggers come when the whole statement ends.
     pub(crate) fn end(&self, exec: &mut Exec<'_, '_>) {
         if !self.after.statement.is_empty() {

@@ -51,6 +51,7 @@ impl Builder<'_> {
     /// Compiles a MERGE.
     pub(crate) fn merge(&mut self, merge: &Merge) -> Result<QueryCode> {
         let access = self.table(merge.table)?.clone();
+        crate::history::refuse_change(&access.table, "MERGE")?;
         let checks = self.bound_checks(&access.table)?;
         for action in &merge.actions {
             if let MergeChange::Update(assignments) = &action.change {
@@ -181,16 +182,24 @@ impl MergeRows {
     }
 }
 
+impl MergeRows {
+    fn hooks_in(&self, events: [TriggerEvent; 3]) -> impl Iterator<Item = &Hooks> {
+        let of =
+            |event| self.actions.iter().filter_map(Action::hooks).filter(move |hooks| hooks.event() == event);
+        events.into_iter().flat_map(of)
+    }
+}
+
 impl Rows for MergeRows {
     fn run(&self, exec: &mut Exec<'_, '_>, _next: &mut Next<'_>) -> Run<Flow> {
-        for hooks in self.actions.iter().filter_map(Action::hooks) {
+        use TriggerEvent::{Delete, Insert, Update};
+        // Not in the order of the actions: `fireBSTriggers` and `fireASTriggers` have these.
+        for hooks in self.hooks_in([Insert, Update, Delete]) {
             hooks.begin(exec)?;
         }
         self.run_rows(exec)?;
         let affected = exec.affected;
-        for hooks in self.actions.iter().filter_map(Action::hooks) {
-            hooks.end(exec);
-        }
+        self.hooks_in([Delete, Update, Insert]).for_each(|hooks| hooks.end(exec));
         exec.affected = affected;
         Ok(Flow::Continue)
     }

@@ -1,7 +1,5 @@
 //! When spooled tables have so much in memory that a checkpoint should take it out.
 
-use std::sync::Arc;
-
 use crate::node::Node;
 
 /// Bytes of log between two looks at the least.
@@ -31,6 +29,6 @@ pub(crate) fn is_due(node: &Node) -> bool {
 }
 
 /// Whether a checkpoint would make room, for who would be refused more memory.
-pub(crate) fn can_spool(node: &Arc<Node>) -> bool {
+pub(crate) fn can_spool(node: &Node) -> bool {
     node.checkpointer.is_some() && spoolable(node) >= limit(node) / 32
 }

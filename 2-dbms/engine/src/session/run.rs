@@ -16,9 +16,6 @@ use crate::transaction::{Committed, PrivateCatalog, RestartCause, Start, Transac
 /// How long a commit waits for room in the log's buffer before it is refused.
 const LOG_ROOM_NS: u64 = 10_000_000_000;
 
-/// How often a statement waits for a checkpoint to make room before it is refused.
-const MADE_ROOM_MAX: u32 = 4;
-
 impl Session {
     pub(super) fn call_statement(
         &mut self,
@@ -60,7 +57,7 @@ impl Session {
             return Err(SqlError::new(sqlstate::PROTOCOL_VIOLATION, message));
         }
         if let Code::Utility(utility) = &bound.code {
-            let outcome = self.call_utility(&utility.clone(), arguments, out);
+            let outcome = self.call_utility(statement, &utility.clone(), bound.version, arguments, out);
             self.services.sleeps.end();
             return outcome;
         }
@@ -127,8 +124,6 @@ impl Session {
         out: &mut Rows,
     ) -> Result<u64> {
         let outcome = self.run_until_done(statement, bound, arguments, out);
-        self.scratch.fetched.clear();
-        self.scratch.made_room = 0;
         self.services.sleeps.end();
         outcome
     }
@@ -188,14 +183,24 @@ impl Session {
         if let Some(cause) = cause {
             self.end_run_of_cursors(false, in_block);
             self.settle_session_locks(matches!(outcome, Err(Stop::Restart)));
-            if let Err(Stop::Restart) = outcome {
-                self.wait_before_restart(cause)?;
-            }
-            return outcome;
+            return match outcome {
+                Err(Stop::Restart) => match self.wait_before_restart(cause) {
+                    Ok(()) => outcome,
+                    Err(error) => {
+                        self.scratch.forget_history();
+                        Err(error.into())
+                    }
+                },
+                _ => {
+                    self.scratch.forget_history();
+                    outcome
+                }
+            };
         }
         self.after_run();
         self.end_run_of_cursors(true, in_block);
         self.settle_session_locks(false);
+        self.scratch.forget_history();
         outcome
     }
 
@@ -290,10 +295,10 @@ impl Session {
     /// Lets a checkpoint take rows of spooled tables out of memory, where that helps.
     #[cold]
     fn make_room(&mut self, error: SqlError) -> Result<()> {
-        self.scratch.made_room += 1;
-        if self.scratch.made_room > MADE_ROOM_MAX || !crate::history::can_spool(&self.node) {
+        if !crate::history::can_spool(&self.node) {
             return Err(error);
         }
+        self.scratch.made_room += 1;
         self.node.checkpoint().map(|_| ())
     }
 

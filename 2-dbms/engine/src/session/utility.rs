@@ -2,7 +2,7 @@
 
 use tuplix_catalog::TriggerTiming;
 use tuplix_sql::plan::{
-    Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
+    Ddl, Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
 };
 use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, sqlstate};
 
@@ -14,6 +14,7 @@ use crate::exec::{CompiledStatement, Exec, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
 use crate::settings::Settings;
+use crate::statement::{Bound, Code, Prepared};
 use crate::stop::{Run, Stop};
 use crate::user_types::may_hold_labels;
 
@@ -61,7 +62,9 @@ pub(super) fn columns(statement: &Statement, services: &Services) -> Result<Vec<
 impl Session {
     pub(super) fn call_utility(
         &mut self,
+        prepared: &Prepared,
         statement: &Statement,
+        version: u64,
         arguments: &[Value],
         out: &mut Rows,
     ) -> Result<u64> {
@@ -75,7 +78,7 @@ impl Session {
         let tag = |command| Tag { command, rows: None };
         match &statement.kind {
             StatementKind::Ddl(change) => {
-                return self.run_ddl(change, arguments, out);
+                return self.run_ddl(prepared, (change, version), arguments, out);
             }
             StatementKind::Setting(setting) => out.tag = self.setting_statement(setting, out)?,
             StatementKind::Explain { analyze, options, statement } => {
@@ -178,9 +181,11 @@ impl Session {
         Ok(0)
     }
 
+    /// Runs a change of the catalogue that was bound to a version of it.
     fn run_ddl(
         &mut self,
-        change: &tuplix_sql::plan::Ddl,
+        prepared: &Prepared,
+        (change, mut version): (&Ddl, u64),
         arguments: &[Value],
         out: &mut Rows,
     ) -> Result<u64> {
@@ -189,16 +194,22 @@ impl Session {
             let message = format!("{what} cannot run inside a transaction block");
             return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
         }
-        if let (tuplix_sql::plan::Ddl::Lock(_), None) = (change, &self.block) {
+        if let (Ddl::Lock(_), None) = (change, &self.block) {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         if self.block.is_none() {
             self.open_own_block();
         }
+        let mut rebound = None;
         loop {
-            self.services.refresh();
-            let version = self.services.schema_version();
+            if self.services.current_version() != version {
+                // A query in it reads columns by their places.
+                let bound = self.current(prepared)?;
+                version = bound.version;
+                rebound = Some(bound);
+            }
+            let change = rebound.as_ref().and_then(ddl_of).unwrap_or(change);
             let run = |exec: &mut crate::exec::Exec<'_, '_>, _: &mut Rows| {
                 crate::exec::fire_truncate(exec, change, TriggerTiming::Before)?;
                 let tag = ddl::execute(exec.tx, change, arguments)?;
@@ -324,6 +335,16 @@ impl Session {
                 Err(Stop::Restart) => {}
             }
         }
+    }
+}
+
+fn ddl_of(bound: &Bound) -> Option<&Ddl> {
+    match &bound.code {
+        Code::Utility(statement) => match &statement.kind {
+            StatementKind::Ddl(change) => Some(change),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

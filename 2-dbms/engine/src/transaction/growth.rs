@@ -7,6 +7,9 @@ use crate::layout::TableAccess;
 use crate::node::Node;
 use crate::stop::{Run, Stop};
 
+/// How often a statement waits for a checkpoint to make room before it is refused.
+const MADE_ROOM_MAX: u32 = 4;
+
 impl Transaction<'_> {
     /// Refuses a row that would take more memory than its fragment has, once the limit is reached. A row of an interactive
     /// transaction takes memory beside the fragment's.
@@ -26,8 +29,10 @@ impl Transaction<'_> {
             return Ok(());
         }
         match refuse_growth(self.node) {
-            // Whoever runs this asks whether history can leave memory first.
-            Err(Stop::Error(error)) => {
+            // Whoever runs this lets history leave memory first.
+            Err(Stop::Error(error))
+                if self.scratch.made_room < MADE_ROOM_MAX && crate::history::can_spool(self.node) =>
+            {
                 let stop = self.restart_with(&[]);
                 self.cause = RestartCause::MemoryFull(error);
                 Err(stop)

@@ -103,6 +103,17 @@ pub struct Scratch {
     pub made_room: u32,
 }
 
+impl Scratch {
+    /// A statement has ended: what it had fetched and waited for is not the next one's.
+    #[inline(always)]
+    pub(crate) fn forget_history(&mut self) {
+        if self.made_room != 0 || !self.fetched.is_empty() {
+            self.fetched = Vec::new();
+            self.made_room = 0;
+        }
+    }
+}
+
 /// One thing to undo in place.
 #[derive(Clone, Copy, Debug)]
 enum Undo {

@@ -174,6 +174,10 @@ fn what_cannot_be_is_refused() {
         for (sql, state) in [
             ("UPDATE past SET state = 'x'", "0A000"),
             ("DELETE FROM past WHERE id = 3", "0A000"),
+            (
+                "MERGE INTO past p USING (VALUES (1)) v(id) ON p.id = v.id WHEN MATCHED THEN DELETE",
+                "0A000",
+            ),
             ("SELECT * FROM past FOR UPDATE", "0A000"),
             ("CREATE UNIQUE INDEX ON past (id)", "0A000"),
             ("ALTER TABLE past ADD COLUMN more int DEFAULT 3", "0A000"),

@@ -82,6 +82,20 @@ fn what_grows_is_refused_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_procedure_catches_the_refusal() {
+    let (_node, mut session) = limited_node();
+    session.execute("CREATE TABLE seen (what text); INSERT INTO seen VALUES ('nothing')").unwrap();
+    fill(&mut session, "item");
+    let body = "BEGIN
+        INSERT INTO item SELECT i, 0, 'a note of more than fifteen bytes' FROM generate_series(1000001, 1002000) i;
+      EXCEPTION WHEN out_of_memory THEN DELETE FROM item WHERE id < 100; UPDATE seen SET what = 'full'; END";
+    session.execute(&format!("DO $$ {body} $$")).unwrap();
+    let caught = "SELECT count(*) FROM seen WHERE what = 'full'";
+    assert_eq!(integers(&mut session, caught), [1]);
+    assert_eq!(integers(&mut session, "SELECT count(*) FROM item WHERE id > 1000000 OR id < 100"), [0]);
+}
+
+#[test]
 fn it_is_shown_by_sql() {
     let (node, mut session) = limited_node();
     session

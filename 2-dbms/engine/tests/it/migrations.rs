@@ -78,3 +78,30 @@ fn definitions_survive_a_restart() {
         });
     }
 }
+
+/// What a change of the catalogue reads is looked up again when another one was waited for: places of columns have moved.
+#[test]
+fn a_query_in_ddl_is_bound_again() {
+    for seed in 0..5 {
+        let outcome = Simulation::new(seed, Faults::none()).run(|machine| {
+            let node = open_node(&machine);
+            let mut first = session(&node);
+            first
+                .execute(
+                    "CREATE TABLE t (a int, b int, c text); INSERT INTO t VALUES (1, 2, 'three');
+                     CREATE MATERIALIZED VIEW m AS SELECT b FROM t; CREATE TABLE log (what text)",
+                )
+                .unwrap();
+            first.execute("BEGIN; ALTER TABLE t DROP COLUMN a").unwrap();
+            let threads = ["REFRESH MATERIALIZED VIEW m", "CREATE TABLE copied AS SELECT b FROM t"].map(|sql| {
+                let node = node.clone();
+                machine.spawn("waits", move || session(&node).execute(sql).map(|_| ()).unwrap())
+            });
+            machine.sleep_until(machine.monotonic_ns() + 10_000_000);
+            first.execute("COMMIT").unwrap();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(integers(&mut first, "SELECT b FROM m UNION ALL SELECT b FROM copied"), [2, 2]);
+        });
+        outcome.value.unwrap();
+    }
+}

@@ -19,6 +19,8 @@ pub enum RelationEdit<'e> {
     Name(&'e str, &'e str),
     /// Its columns are called otherwise now; these are the names they had.
     Columns(&'e [String]),
+    /// The last of these columns is new.
+    Added(&'e [String]),
     /// The column at this position is gone.
     Without(usize),
 }
@@ -69,7 +71,16 @@ pub fn edit_relation(text: &str, (schema, name): (&str, &str), edit: RelationEdi
                 kept.remove(position);
                 changed.replace_range(at(extent.alias)..at(extent.columns), &names(&kept));
             }
-            RelationEdit::Without(_) => {}
+            RelationEdit::Added([known @ .., new])
+                if table.columns.len() <= known.len() && table.columns.contains(new) =>
+            {
+                let mut kept = table.columns.clone();
+                kept.extend(known.iter().skip(kept.len()).cloned());
+                let free = (1..).map(|number| format!("{new}_{number}")).find(|name| !kept.contains(name));
+                kept.extend(free);
+                changed.replace_range(at(extent.alias)..at(extent.columns), &names(&kept));
+            }
+            RelationEdit::Without(_) | RelationEdit::Added(_) => {}
         }
     }
     Ok(changed)

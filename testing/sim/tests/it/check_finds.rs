@@ -74,6 +74,17 @@ fn indexes_damaged_in_memory_are_named() {
     );
 }
 
+#[test]
+fn reindex_mends_an_index() {
+    let found = findings(image(), |node| {
+        assert!(node.forget_in_index("parent", 0, 1, 0));
+        assert!((0..4).any(|bucket| node.forget_in_index("spread", bucket, 0, 3)));
+        let mut session = node.session(&Default::default()).unwrap();
+        session.execute("REINDEX INDEX parent_code_key; REINDEX TABLE spread").unwrap();
+    });
+    assert_eq!(found, Vec::<String>::new());
+}
+
 /// The disk with one number changed in its checkpoint.
 fn changed(disk: &DiskImage, from: i32, to: i32) -> DiskImage {
     let mut disk = disk.clone();
