@@ -68,6 +68,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         keys_off: false,
         materialized: None,
         spooled: false,
+        dropped: Vec::new(),
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {
