@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use tuplix_catalog::{Catalog, FunctionId, TableId};
+use tuplix_catalog::{Catalog, TableId};
 use tuplix_log::{Lane, Lanes, Log, LogStatistics};
 use tuplix_machine::{DirectoryLock, Machine, Mutex};
 use tuplix_storage::Memory;
@@ -14,11 +14,11 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
-use crate::exec::CompiledProcedure;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
 use crate::plans::Plans;
+use crate::procedures::Procedures;
 use crate::snapshots::{Snapshots, Watched};
 use crate::statistics::Live;
 
@@ -66,7 +66,7 @@ pub struct Node {
     catalog_owner: Mutex<Option<TransactionId>>,
     next_private_version: AtomicU64,
     pub(crate) waits: WaitGraph,
-    pub(crate) procedures: Mutex<ProcedureCache>,
+    pub(crate) procedures: Mutex<Procedures>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
     pub(crate) listeners: Listeners,
@@ -120,9 +120,6 @@ impl Lanes for Domains {
         visit(&mut self.sequences.lock(SEQUENCES).lane);
     }
 }
-
-/// Compiled procedures with the catalogue version they were compiled under.
-pub(crate) type ProcedureCache = BTreeMap<FunctionId, (u64, Arc<CompiledProcedure>)>;
 
 /// What others may do to a session, and see of it.
 #[derive(Debug, Default)]
@@ -198,7 +195,7 @@ impl Node {
             catalog_owner: Mutex::new(&machine, None),
             next_private_version: AtomicU64::new(1 << 63),
             waits: WaitGraph::new(&machine),
-            procedures: Mutex::new(&machine, BTreeMap::new()),
+            procedures: Mutex::new(&machine, Procedures::default()),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
             listeners: Listeners::new(&machine),

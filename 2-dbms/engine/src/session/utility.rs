@@ -13,6 +13,7 @@ use crate::ddl;
 use crate::exec::{CompiledStatement, Exec, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
+use crate::settings::Settings;
 use crate::statement::{Bound, Code, Prepared};
 use crate::stop::{Run, Stop};
 use crate::user_types::may_hold_labels;
@@ -241,7 +242,8 @@ impl Session {
                     );
                     return Ok(Tag { command: "SET", rows: None });
                 }
-                self.services.settings.borrow_mut().set(name, &values.join(", "), *local, in_block)?;
+                let text = Settings::listed(name, values);
+                self.services.settings.borrow_mut().set(name, &text, *local, in_block)?;
                 "SET"
             }
             SettingStatement::Reset(name) => {

@@ -11,6 +11,7 @@
 //! ```
 
 mod deparse;
+mod depend;
 mod foreign_key;
 mod functions;
 mod index;
@@ -141,7 +142,9 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_operator") => operators,
         ("pg_catalog", "pg_sequence") => sequence::definitions,
         ("pg_catalog", "pg_sequences") => sequence::places,
-        ("pg_catalog", "pg_depend") => sequence::dependencies,
+        ("pg_catalog", "pg_extension") => own::extensions,
+        ("pg_catalog", "pg_depend") => depend::dependencies,
+        ("pg_catalog", "pg_rewrite") => depend::rules,
         ("pg_catalog", "pg_trigger") => trigger::triggers,
         ("information_schema", "sequences") => sequence::standard,
         ("information_schema", "triggers") => trigger::standard,
@@ -249,7 +252,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 58);
+        assert_eq!(relations::all().filter(named).count(), 60);
     }
 
     #[test]

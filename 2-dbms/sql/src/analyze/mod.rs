@@ -47,6 +47,7 @@ mod parameters;
 mod procedure;
 mod records;
 mod rows;
+mod sample;
 mod scope;
 mod select;
 mod sequence;

@@ -67,8 +67,11 @@ impl Analyzer<'_> {
     ) -> Result<(Query, ViewDef)> {
         let first = self.relations.len();
         self.recorder = Some(Recorder::default());
+        // A view reads neither parameters nor the variables of the function that creates it.
         let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
+        let variables = self.variables.take();
         let query = self.query(node);
+        self.variables = variables;
         self.parameters = parameters;
         let recorder = self.recorder.take().unwrap_or_default();
         let mut query = query?;

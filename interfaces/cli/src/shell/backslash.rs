@@ -40,6 +40,8 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("copy", "TABLE from|to FILE", "copy rows from or to a file of this machine"),
     ("echo", "[TEXT]", "print a text"),
     ("conninfo", "", "say which node this is"),
+    ("restrict", "KEY", "take no command but unrestrict from here on, as dumps begin"),
+    ("unrestrict", "KEY", "take all commands again"),
     ("!", "[COMMAND]", "run a command of the system's shell"),
 ];
 
@@ -54,7 +56,21 @@ pub(super) fn run(
     input: &mut dyn Input,
 ) -> anyhow::Result<Flow> {
     let (name, argument) = split(text);
+    if shell.restricted.is_some() && name != "unrestrict" {
+        bail!("backslash commands are restricted; only \\unrestrict is allowed");
+    }
     match name {
+        "restrict" => {
+            ensure!(!argument.is_empty(), "\\restrict needs a key");
+            shell.restricted = Some(unquoted(argument));
+        }
+        "unrestrict" => {
+            let key = shell.restricted.take();
+            if key.as_deref() != Some(&*unquoted(argument)) {
+                shell.restricted = key;
+                bail!("\\unrestrict: wrong key, or not in restricted mode");
+            }
+        }
         "q" | "quit" => return Ok(Flow::Quit),
         "?" | "help" => help(shell)?,
         "g" | "gx" => return go(shell, scanner, argument, name == "gx"),

@@ -210,6 +210,10 @@ fn files_run_statement_by_statement_up_to_the_first_error() {
     assert_eq!(answer(data.path(), &["--csv"], "SELECT sum(a) FROM t"), "sum\n3\n");
     let output = sql(data.path(), &["--keep-going"], "SELECT nothing;\nINSERT INTO t VALUES (4);");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "INSERT 0 1\n".to_owned()));
+    // A dump lets no command through that its data may hold.
+    let dump = "\\restrict key\n\\echo one\n\\unrestrict other\nSELECT 1;\n\\unrestrict key\n\\echo two\n";
+    let output = sql(data.path(), &["--csv", "--keep-going"], dump);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "?column?\n1\ntwo\n".to_owned()));
     // The statements of an argument are one transaction.
     assert_eq!(sql(data.path(), &["INSERT INTO t VALUES (100); SELECT 1/0"], "").status.code(), Some(1));
     assert_eq!(answer(data.path(), &["--csv"], "SELECT sum(a) FROM t"), "sum\n7\n");

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod copy;
+mod dump;
 mod harness;
 mod malformed;
 mod messages;
 mod psql;
 mod sessions;
+mod sleep;
 mod statements;
 mod tools;
