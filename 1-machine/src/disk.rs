@@ -234,6 +234,9 @@ pub trait File: Send + Sync + std::fmt::Debug {
     /// (Linux drops the dirty pages): never retry, stop and recover.
     fn sync_data(&self) -> DiskResult<()>;
 
+    /// Says that all of it will be read soon, so that a slow disk can begin. Nothing depends on it.
+    fn will_be_read(&self) {}
+
     /// Fills `bytes` from `offset`.
     ///
     /// # Errors

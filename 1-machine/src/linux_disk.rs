@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
 use crate::disk::{DirectoryLock, Disk, DiskError, DiskResult, File, OpenMode, Operation};
 
@@ -193,6 +193,11 @@ impl File for LinuxFile {
 
     fn sync_data(&self) -> DiskResult<()> {
         self.file.sync_data().map_err(self.error(Operation::SyncData))
+    }
+
+    fn will_be_read(&self) {
+        // An advice: a file system that does not take it reads later what it would have read now.
+        rustix::fs::fadvise(&self.file, 0, None, Advice::WillNeed).ok();
     }
 }
 

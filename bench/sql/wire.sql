@@ -1,4 +1,4 @@
--- What `wire` asks beside the FIFO scheduler: records to select, and accounts for a transaction of three statements.
+-- What `wire` asks beside the FIFO scheduler: records to select, and what a transaction of three statements changes.
 CREATE TABLE record (
     p_key integer NOT NULL,
     id bigint NOT NULL,

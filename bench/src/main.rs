@@ -91,6 +91,12 @@ enum Suite {
         #[arg(long, default_value_t = 1 << 30)]
         bytes: u64,
     },
+    /// What `recovery` runs for each start, in a process of its own.
+    #[command(hide = true)]
+    Start {
+        /// The data directory.
+        folder: std::path::PathBuf,
+    },
     /// Task-like and message-like rows through a limit on memory: what stays in memory, and what asking the history costs.
     History {
         /// Rows of each of the two tables.
@@ -159,6 +165,9 @@ fn main() -> anyhow::Result<()> {
         (1..=CLIENTS_MAX).contains(&arguments.clients),
         "--clients must be between 1 and {CLIENTS_MAX}"
     );
+    if let Suite::Start { folder } = &arguments.suite {
+        return recovery::start(folder);
+    }
     let plan = Plan {
         run: Duration::from_secs_f64(arguments.seconds),
         runs: arguments.runs,
@@ -178,6 +187,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Overload => overload::run(&plan, &mut report)?,
         Suite::Checkpoint => recovery::run_checkpoint(&plan, &mut report)?,
         Suite::Recovery { bytes } => recovery::run(&plan, &mut report, bytes)?,
+        Suite::Start { .. } => {}
         Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
         Suite::History { rows, memory } => history::run(&plan, &mut report, rows, memory)?,
     }

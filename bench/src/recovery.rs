@@ -103,17 +103,11 @@ pub fn run(plan: &Plan, report: &mut Report, bytes: u64) -> anyhow::Result<()> {
         let (mut seconds, mut processor) = (Vec::new(), Vec::new());
         let mut read = 0;
         for _ in 0..plan.runs {
-            let (started, processor_before) = (Instant::now(), processor_seconds()?);
-            let node = Tuplix::open_with(&options(folder.path(), by_hand()))?;
-            seconds.push(started.elapsed().as_secs_f64());
-            processor.push(processor_seconds()? - processor_before);
-            let recovered = node.recovery_report();
-            read = recovered.bytes + recovered.checkpoint.map_or(0, |checkpoint| checkpoint.bytes);
-            let mut session = node.session(&SessionOptions::default())?;
-            let count = session.query("SELECT count(*) FROM item", &[])?;
-            anyhow::ensure!(count.get(0, 0).and_then(Value::as_i64) == Some(rows as i64), "rows are gone");
-            drop(session);
-            node.close()?;
+            let started = start_elsewhere(folder.path())?;
+            seconds.push(started.seconds);
+            processor.push(started.processor_seconds);
+            read = started.bytes;
+            anyhow::ensure!(started.rows == rows, "rows are gone");
         }
         let case =
             Case { suite: "recovery", case: name.to_owned(), system: "tuplix", log: "async", clients: 1 };
@@ -124,6 +118,42 @@ pub fn run(plan: &Plan, report: &mut Report, bytes: u64) -> anyhow::Result<()> {
         report.add(summary(&case, "bytes_per_s", per_second));
     }
     Ok(())
+}
+
+/// A start.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Started {
+    seconds: f64,
+    processor_seconds: f64,
+    /// Bytes of checkpoint and log.
+    bytes: u64,
+    rows: u64,
+}
+
+/// Starts on a data directory in a process of its own, whose memory nobody has touched before.
+fn start_elsewhere(folder: &Path) -> anyhow::Result<Started> {
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    let output = command.arg("start").arg(folder).stderr(std::process::Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "the process that starts ended with {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// What the process of a start does.
+///
+/// # Errors
+/// What the engine finds.
+#[allow(clippy::print_stdout)]
+pub fn start(folder: &Path) -> anyhow::Result<()> {
+    let (started, processor_before) = (Instant::now(), processor_seconds()?);
+    let node = Tuplix::open_with(&options(folder, by_hand()))?;
+    let (seconds, processor) = (started.elapsed().as_secs_f64(), processor_seconds()? - processor_before);
+    let recovered = node.recovery_report();
+    let bytes = recovered.bytes + recovered.checkpoint.map_or(0, |checkpoint| checkpoint.bytes);
+    let count = node.session(&SessionOptions::default())?.query("SELECT count(*) FROM item", &[])?;
+    let rows = count.get(0, 0).and_then(Value::as_i64).unwrap_or(0).cast_unsigned();
+    let started = Started { seconds, processor_seconds: processor, bytes, rows };
+    println!("{}", serde_json::to_string(&started)?);
+    Ok(node.close()?)
 }
 
 /// What all threads of this process took of the processors (proc(5), `/proc/self/stat`): says more than the clock on a busy machine.

@@ -28,7 +28,7 @@ const CAPACITY: u32 = 2_000_000_000;
 /// Requests of a pipelined client that are on their way together.
 const DEPTH: u64 = 32;
 const CONNECTIONS: [usize; 4] = [1, 8, 32, 64];
-/// Partitions of Tuplix: several a core, as a node of the command has one.
+/// Partitions of Tuplix, whatever the machine has.
 const PARTITIONS: usize = 4;
 
 /// What a client asks.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real clients against a node: psycopg 3, SQLAlchemy 2, node-postgres, the JDBC driver. Downloads what they need into a folder
 # beside the build's output, starts a fresh node for each, and prints a line for each; fails when one of them does. What this
-# machine has no interpreter for is said and left out.
+# machine has no interpreter for is said and left out; that is a failure for a client that is named, and when nothing is left.
 #   testing/clients/run.sh [psycopg|sqlalchemy|node|jdbc]...
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,12 +44,12 @@ python_ready() {
     command -v python3 >/dev/null || { why='there is no python3'; return 1; }
     [ -x "$tools/venv/bin/python" ] || python3 -m venv "$tools/venv" || { why='python3 has no venv'; return 1; }
     "$tools/venv/bin/python" -c 'import psycopg, sqlalchemy' 2>/dev/null ||
-        "$tools/venv/bin/pip" install --quiet 'psycopg[binary]~=3.2' 'sqlalchemy~=2.0' || { why='pip cannot install them'; return 1; }
+        "$tools/venv/bin/pip" install --quiet 'psycopg[binary]~=3.2' 'sqlalchemy~=2.0' || { echo 'clients: pip cannot install psycopg and SQLAlchemy' >&2; exit 1; }
 }
 node_ready() {
     command -v npm >/dev/null || { why='there is no npm'; return 1; }
     [ -d "$tools/node_modules/pg-cursor" ] ||
-        npm install --silent --prefix "$tools" pg@8 pg-cursor@2 || { why='npm cannot install it'; return 1; }
+        npm install --silent --prefix "$tools" pg@8 pg-cursor@2 || { echo 'clients: npm cannot install pg' >&2; exit 1; }
 }
 jdbc_ready() {
     command -v java >/dev/null || { why='there is no java (11 or newer, with its compiler)'; return 1; }
@@ -74,14 +74,18 @@ try() {
     esac
 }
 
+named=$#
 [ $# -gt 0 ] || set -- psycopg sqlalchemy node jdbc
+tried=0
 for client; do
     why=
     if ! ready "$client"; then
         echo "$client: left out, $why"
+        [ "$named" -eq 0 ] || failed=1
         continue
     fi
     start
+    tried=$((tried + 1))
     if try "$client" >"$tools/$client.log" 2>&1; then
         echo "$client: passed"
     else
@@ -91,4 +95,8 @@ for client; do
     fi
     stop
 done
+if [ "$tried" -eq 0 ]; then
+    echo 'clients: none was tried' >&2
+    exit 1
+fi
 exit $failed

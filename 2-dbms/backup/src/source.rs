@@ -74,7 +74,6 @@ struct OpenCheckpoint {
 /// Rows that have left memory, in a file that is open.
 struct OpenHistory {
     name: String,
-    file: Box<dyn File>,
     segment: Segment,
 }
 
@@ -242,8 +241,9 @@ fn open_history(
             Err(error) if error.is_not_found() => return Ok(Err(disk_error(&error))),
             Err(error) => return Err(disk_error(&error)),
         };
-        let segment = Segment::open(&*folder, name, node_id)?;
-        history.push(OpenHistory { name: file_name, file, segment });
+        // Of the same file, which stays though the node may remove its name now.
+        let segment = Segment::from_file(file, name, node_id)?;
+        history.push(OpenHistory { name: file_name, segment });
     }
     Ok(Ok(history))
 }
@@ -252,7 +252,7 @@ fn copy_history(history: &OpenHistory, sink: &mut dyn Sink) -> Result<FileEntry>
     history.segment.verify()?;
     let path = format!("{HISTORY}/{}", history.name);
     let bytes = history.segment.reference().bytes;
-    let mut stream = FileStream::new(&*history.file);
+    let mut stream = FileStream::new(history.segment.file());
     sink.put(&path, bytes, &mut stream)?;
     Ok(FileEntry { path, bytes, crc32c: stream.checksum })
 }

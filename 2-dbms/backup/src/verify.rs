@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tuplix_checkpoint::{Reader, Segment, SpooledTable};
+use tuplix_checkpoint::{Reader, Segment, SegmentName, SpooledTable, segment_file_name};
 use tuplix_machine::{Disk, Machine, OpenMode};
 use tuplix_types::Result;
 
@@ -72,20 +72,31 @@ fn history(machine: &Machine, from: &Arc<dyn Disk>, id: u64, verified: &mut Veri
     }
     let folder = machine.disk(&format!("{}/{HISTORY}", from.root()));
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
-    let mut names = BTreeSet::new();
-    for epoch in tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))? {
-        // What is wrong with a checkpoint itself has been said.
-        let tables = Reader::open(&*checkpoints, epoch, Some(id)).and_then(|reader| reader.segments());
-        names.extend(tables.unwrap_or_default().iter().flat_map(SpooledTable::names));
-    }
-    for name in names {
+    for name in referred(&*checkpoints, id)? {
         let read = Segment::open(&*folder, name, id).and_then(|segment| segment.verify());
         match read {
             Ok(()) => verified.history += 1,
-            Err(error) => verified.findings.push(error.message().to_owned()),
+            Err(error) => {
+                let file_name = segment_file_name(name);
+                let is_there = folder.exists(&file_name).map_err(|error| disk_error(&error))?;
+                // The node removes a segment after the last checkpoint that refers to it.
+                if is_there || referred(&*checkpoints, id)?.contains(&name) {
+                    verified.findings.push(error.message().to_owned());
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// Which segments the checkpoints refer to that are there now. What is wrong with a checkpoint itself has been said.
+fn referred(checkpoints: &dyn Disk, id: u64) -> Result<BTreeSet<SegmentName>> {
+    let mut names = BTreeSet::new();
+    for epoch in tuplix_checkpoint::list(checkpoints).map_err(|error| disk_error(&error))? {
+        let tables = Reader::open(checkpoints, epoch, Some(id)).and_then(|reader| reader.segments());
+        names.extend(tables.unwrap_or_default().iter().flat_map(SpooledTable::names));
+    }
+    Ok(names)
 }
 
 fn segments(from: &Arc<dyn Disk>, id: u64, verified: &mut Verified) -> Result<()> {

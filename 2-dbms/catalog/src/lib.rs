@@ -113,6 +113,9 @@ pub enum CatalogChange {
         column: usize,
         /// Of no row that goes is the column at this moment or after it.
         before: i64,
+        /// What goes. `None` in logs of earlier commits: what there is then that is old enough.
+        #[serde(default)]
+        blocks: Option<Vec<ForgottenBlocks>>,
     },
     /// A role was created or changed: attributes, password, memberships.
     PutRole(RoleDef),
@@ -128,6 +131,17 @@ pub enum CatalogChange {
     PutHostRule(HostRule),
     /// A host rule was dropped.
     DropHostRule(i32),
+}
+
+/// Blocks of a segment of a spooled table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ForgottenBlocks {
+    /// The epoch in the segment's name.
+    pub epoch: u64,
+    /// The first block.
+    pub first: u32,
+    /// How many.
+    pub blocks: u32,
 }
 
 /// What a comment is about, as `pg_description` names it.

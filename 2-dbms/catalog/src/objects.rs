@@ -94,6 +94,9 @@ pub struct TableDef {
     /// Who sees and changes which of its rows.
     #[serde(default, skip_serializing_if = "RowSecurity::is_default")]
     pub row_security: RowSecurity,
+    /// The numbers of dropped columns, rising: no other column ever gets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<usize>,
 }
 
 /// What makes a table a materialized view.
@@ -204,7 +207,7 @@ fn is_zero(oid: &u32) -> bool {
 }
 
 /// What a log without the field means.
-fn yes() -> bool {
+pub(crate) fn yes() -> bool {
     true
 }
 
@@ -345,6 +348,42 @@ pub struct FunctionDef {
     pub security_definer: bool,
     /// The input argument that names the bucket (create_distributed_function).
     pub distribution_argument: Option<usize>,
+    /// SET: settings while it runs, as they are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(String, String)>,
+    /// What is said to planners.
+    #[serde(default)]
+    pub hints: FunctionHints,
+}
+
+/// COST, ROWS, PARALLEL and LEAKPROOF of a function: kept and shown, nothing depends on them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionHints {
+    /// COST
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f32>,
+    /// ROWS
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<f32>,
+    /// PARALLEL: `safe`, `restricted` or `unsafe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<String>,
+    /// LEAKPROOF
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leakproof: Option<bool>,
+}
+
+impl FunctionHints {
+    /// These, and what they do not say as before.
+    #[must_use]
+    pub fn or(self, before: &FunctionHints) -> FunctionHints {
+        FunctionHints {
+            cost: self.cost.or(before.cost),
+            rows: self.rows.or(before.rows),
+            parallel: self.parallel.or_else(|| before.parallel.clone()),
+            leakproof: self.leakproof.or(before.leakproof),
+        }
+    }
 }
 
 impl ColumnDef {
@@ -389,6 +428,7 @@ impl TableDef {
             materialized: None,
             spooled: false,
             row_security: RowSecurity::default(),
+            dropped: Vec::new(),
         }
     }
 
@@ -400,6 +440,31 @@ impl TableDef {
     /// The position of the column of this name.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The number of the column at a position: `pg_attribute.attnum`, which it keeps when others are dropped.
+    pub fn number(&self, position: usize) -> usize {
+        self.dropped.iter().fold(position + 1, |number, gone| number + usize::from(*gone <= number))
+    }
+
+    /// The position of the column with this number.
+    pub fn position(&self, number: usize) -> Option<usize> {
+        let before = self.dropped.iter().filter(|gone| **gone < number).count();
+        let position = number.checked_sub(before + 1)?;
+        (position < self.columns.len() && !self.dropped.contains(&number)).then_some(position)
+    }
+
+    /// Takes a column away for good.
+    pub fn remove_column(&mut self, position: usize) {
+        let number = self.number(position);
+        self.columns.remove(position);
+        self.dropped.push(number);
+        self.dropped.sort_unstable();
+    }
+
+    /// How many columns it has had.
+    pub fn columns_ever(&self) -> usize {
+        self.columns.len() + self.dropped.len()
     }
 
     /// The primary key.

@@ -50,6 +50,9 @@ pub struct ForeignKeyDef {
     /// INITIALLY DEFERRED
     #[serde(default)]
     pub deferred: bool,
+    /// Whether all rows keep it; NOT VALID says that old ones may not.
+    #[serde(default = "crate::objects::yes")]
+    pub valid: bool,
 }
 
 /// When a trigger fires.

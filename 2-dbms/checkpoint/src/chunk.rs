@@ -137,16 +137,17 @@ fn encode_fixed<T: Copy + Default, const N: usize>(
 ) {
     let start = out.len();
     out.resize(start + places.rows * N, 0);
-    let targets = out[start..].chunks_exact_mut(N);
+    // Arrays, not slices: the copy of one value is then an instruction, of many the machine's vectors, and not a call each.
+    let targets = out[start..].as_chunks_mut::<N>().0;
     if nulls.is_none() && places.are_first() {
-        for (target, value) in targets.zip(values) {
-            target.copy_from_slice(&bytes(*value));
+        for (target, value) in targets.iter_mut().zip(values) {
+            *target = bytes(*value);
         }
         return;
     }
-    for (target, place) in targets.zip(places.iter()) {
+    for (target, place) in targets.iter_mut().zip(places.iter()) {
         let value = if is_null(nulls, place) { T::default() } else { values[place] };
-        target.copy_from_slice(&bytes(value));
+        *target = bytes(value);
     }
 }
 
@@ -241,7 +242,11 @@ fn scatter<T: Clone + Default>(
     mut values: impl Iterator<Item = Result<T>>,
 ) -> Result<Vec<T>> {
     if places.are_first() {
-        return values.collect();
+        let mut all = Vec::with_capacity(places.rows);
+        for value in values {
+            all.push(value?);
+        }
+        return Ok(all);
     }
     let mut all = vec![T::default(); LoadedChunk::places(&places.live)];
     for place in places.iter() {
@@ -255,8 +260,8 @@ fn decode_fixed<T: Copy + Default, const N: usize>(
     places: &Places,
     value: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>> {
-    let values = take(bytes, places.rows * N)?.chunks_exact(N);
-    let values = values.map(|bytes| value(bytes.try_into().unwrap_or([0; N])));
+    let values = take(bytes, places.rows * N)?.as_chunks::<N>().0;
+    let values = values.iter().map(|bytes| value(*bytes));
     if places.are_first() {
         return Ok(values.collect());
     }

@@ -185,18 +185,19 @@ impl Reader {
         Ok(fragments)
     }
 
-    /// Hands the chunks of a block of rows to `each`, which may stop it with a reason.
+    /// Hands the chunks of a block of rows to `each`, which may stop it with a reason. `payload` is memory for the block's bytes.
     ///
     /// # Errors
     /// XX001 when the block is damaged or `each` has a reason, 58030 when the disk fails.
     pub fn chunks(
         &self,
         block: &Block,
+        payload: &mut Vec<u8>,
         each: &mut dyn FnMut(LoadedChunk) -> std::result::Result<(), String>,
     ) -> Result<()> {
-        let payload = self.payload(block)?;
+        self.read_payload(block, payload)?;
         let malformed = |reason: String| self.damaged(block.offset, reason);
-        let columns = u32_at(&payload, 0).ok_or_else(|| malformed("a block of rows is empty".to_owned()))?;
+        let columns = u32_at(payload, 0).ok_or_else(|| malformed("a block of rows is empty".to_owned()))?;
         let mut rest = &payload[4..];
         while !rest.is_empty() {
             let chunk =
@@ -213,10 +214,10 @@ impl Reader {
     pub fn verify(&self) -> Result<()> {
         self.catalog()?;
         self.segments()?;
-        let mut rows = 0;
+        let (mut rows, mut payload) = (0, Vec::new());
         for fragment in self.fragments()? {
             for block in &fragment.blocks {
-                self.chunks(block, &mut |chunk| {
+                self.chunks(block, &mut payload, &mut |chunk| {
                     rows += chunk.live.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
                     Ok(())
                 })?;
@@ -238,19 +239,25 @@ impl Reader {
     }
 
     fn payload(&self, block: &Block) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_payload(block, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_payload(&self, block: &Block, bytes: &mut Vec<u8>) -> Result<()> {
         let length = usize::try_from(block.header.length);
-        let mut bytes = vec![0; length.map_err(|_| self.damaged(block.offset, "a block is too long"))?];
-        match self.file.read_exact_at(block.offset, &mut bytes) {
+        bytes.resize(length.map_err(|_| self.damaged(block.offset, "a block is too long"))?, 0);
+        match self.file.read_exact_at(block.offset, bytes) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged(block.offset, "the file ends inside a block"));
             }
             Err(error) => return Err(error::disk_error(&error)),
         }
-        if crc32c::crc32c_append(self.salt, &bytes) != block.header.checksum {
+        if crc32c::crc32c_append(self.salt, bytes) != block.header.checksum {
             return Err(self.damaged(block.offset, "a block's checksum does not fit its bytes"));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn damaged(&self, offset: u64, reason: impl std::fmt::Display) -> tuplix_types::SqlError {

@@ -38,6 +38,9 @@ pub(crate) fn call(
     if let Some(value) = crate::sequences::call(services, symbol, args, tx)? {
         return Ok(value);
     }
+    if let Some(value) = crate::sleep::call(services, symbol, args, tx)? {
+        return Ok(value);
+    }
     match symbol {
         "create_distributed_table" => create_distributed_table(args, tx),
         "create_reference_table" => create_reference_table(args, tx),
@@ -47,6 +50,7 @@ pub(crate) fn call(
         "set_host_rule" => crate::door::set_host_rule(args, tx),
         "drop_host_rule" => crate::door::drop_host_rule(args, tx),
         "tuplix_damaged_indexes" => damaged_indexes(services, args, tx),
+        "pg_trigger_depth" => Ok(Value::Int4(services.firing.borrow().len() as i32)),
         "pg_notify" => notify(args, tx),
         _ => match crate::system::call(services, symbol, args, tx)? {
             Some(value) => Ok(value),

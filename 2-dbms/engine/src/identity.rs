@@ -21,12 +21,14 @@ pub(crate) struct Identity {
     authenticated: RoleId,
     session: Cell<RoleId>,
     current: Cell<RoleId>,
+    /// SECURITY DEFINER functions that run.
+    definers: Cell<u32>,
 }
 
 impl Identity {
     /// Of a session that has just begun.
     pub(crate) fn new(role: RoleId) -> Identity {
-        Identity { authenticated: role, session: Cell::new(role), current: Cell::new(role) }
+        Identity { authenticated: role, session: Cell::new(role), current: Cell::new(role), definers: Cell::new(0) }
     }
 }
 
@@ -83,6 +85,18 @@ impl Services {
         self.identity.current.replace(role)
     }
 
+    /// A SECURITY DEFINER function begins: its owner's rights count; the role until now.
+    pub(crate) fn enter_definer(&self, role: RoleId) -> RoleId {
+        self.identity.definers.set(self.identity.definers.get() + 1);
+        self.switch_role(role)
+    }
+
+    /// It has ended.
+    pub(crate) fn leave_definer(&self, caller: RoleId) {
+        self.identity.definers.set(self.identity.definers.get().saturating_sub(1));
+        self.switch_role(caller);
+    }
+
     /// A role's name.
     pub fn role_name(&self, role: RoleId) -> String {
         self.with_catalog(|catalog| catalog.role_name(role))
@@ -100,6 +114,10 @@ impl Services {
         in_transaction: bool,
     ) -> Result<()> {
         let lower = name.to_ascii_lowercase();
+        if matches!(lower.as_str(), "role" | "session_authorization") && self.identity.definers.get() > 0 {
+            let message = format!("cannot set parameter \"{lower}\" within security-definer function");
+            return Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message));
+        }
         if let Some(value) = value {
             self.check_role_setting(&lower, value)?;
         }

@@ -129,6 +129,8 @@ pub struct WaitGraph {
     live: Mutex<Live>,
     /// Signalled whenever a transaction ends or a statement is cancelled.
     changed: Event,
+    /// Signalled when a statement is cancelled.
+    cancelled: Event,
 }
 
 #[derive(Debug, Default)]
@@ -151,7 +153,11 @@ pub enum WaitEnd {
 impl WaitGraph {
     /// A graph without transactions.
     pub fn new(machine: &Machine) -> WaitGraph {
-        WaitGraph { live: Mutex::new(machine, Live::default()), changed: Event::new(machine) }
+        WaitGraph {
+            live: Mutex::new(machine, Live::default()),
+            changed: Event::new(machine),
+            cancelled: Event::new(machine),
+        }
     }
 
     /// A new transaction.
@@ -172,6 +178,21 @@ impl WaitGraph {
     /// Lets waiters look at their cancel flags.
     pub fn wake_all(&self) {
         self.changed.signal();
+        self.cancelled.signal();
+    }
+
+    /// Waits until a moment; true when it was cancelled before.
+    pub fn sleep(&self, machine: &Machine, until_ns: u64, cancelled: &dyn Fn() -> bool) -> bool {
+        loop {
+            let seen = self.cancelled.sequence();
+            if cancelled() {
+                return true;
+            }
+            if machine.monotonic_ns() >= until_ns {
+                return false;
+            }
+            self.cancelled.wait(seen, Some(until_ns));
+        }
     }
 
     /// Waits until `holder` ended. `me`: all names under which the waiter holds locks.

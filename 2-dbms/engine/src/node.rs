@@ -19,6 +19,7 @@ use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
 use crate::plans::Plans;
+use crate::procedures::Procedures;
 use crate::snapshots::{Snapshots, Watched};
 use crate::statistics::Live;
 
@@ -66,7 +67,7 @@ pub struct Node {
     catalog_owner: Mutex<Option<TransactionId>>,
     next_private_version: AtomicU64,
     pub(crate) waits: WaitGraph,
-    pub(crate) procedures: ProcedureCache,
+    pub(crate) procedures: Mutex<Procedures>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
     pub(crate) refusals: Mutex<Refusals>,
@@ -121,8 +122,6 @@ impl Lanes for Domains {
         visit(&mut self.sequences.lock(SEQUENCES).lane);
     }
 }
-
-pub(crate) use crate::procedures::{Compiled, ProcedureCache};
 
 /// What others may do to a session, and see of it.
 #[derive(Debug, Default)]
@@ -200,7 +199,7 @@ impl Node {
             catalog_owner: Mutex::new(&machine, None),
             next_private_version: AtomicU64::new(1 << 63),
             waits: WaitGraph::new(&machine),
-            procedures: ProcedureCache::new(&machine),
+            procedures: Mutex::new(&machine, Procedures::default()),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
             refusals: Mutex::new(&machine, Refusals::default()),

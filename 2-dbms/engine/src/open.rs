@@ -70,13 +70,11 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     // What a checkpoint left that was interrupted.
     tuplix_checkpoint::remove_unfinished(&*checkpoints).map_err(|error| disk_error(&error))?;
     let epochs = tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))?;
-    let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id);
+    let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id)?;
     let wake = log.alarm().clone();
     tuplix_checkpoint::remove_unfinished_segments(&*segments).map_err(|error| disk_error(&error))?;
-    let referred = crate::checkpoint::referred(&*checkpoints, &kept, identity.node_id);
     let passed_over = damaged.iter().copied().zip(report.damaged.iter().cloned()).collect();
     let disks = (checkpoints, segments);
-    let kept = (kept, referred);
     let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
     let checkpointer = Arc::new(checkpointer);

@@ -15,7 +15,8 @@ use crate::bind::{Binder, bind_statement};
 use crate::exec::{CompileContext, CompiledProcedure, CompiledStatement, Source, compile_procedure};
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::node::{Compiled, Node, Schema, SessionFlags};
+use crate::node::{Node, Schema, SessionFlags};
+use crate::procedures::Procedures;
 use crate::session_locks::SessionLocks;
 use crate::settings::Settings;
 use crate::stop::{Run, Stop};
@@ -42,7 +43,9 @@ pub struct Services {
     /// The transaction has a catalogue of its own: the version of the node's under which it is good; 0 without one.
     private_base: Cell<u64>,
     /// Functions compiled under it.
-    private_procedures: RefCell<Compiled>,
+    private_procedures: RefCell<Procedures>,
+    /// The schemas of the search path that are there, for a version of the catalogue and of the settings.
+    pub(crate) path: RefCell<(u64, u64, Arc<[String]>)>,
     /// DO blocks, triggers' functions and functions that are no longer there, all of them running, compiled under it.
     private_sources: RefCell<Vec<Recompiled>>,
     pub(crate) flags: Arc<SessionFlags>,
@@ -63,6 +66,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// `pg_sleep` of the statement under way.
+    pub(crate) sleeps: crate::sleep::Sleeps,
     /// Advisory locks until they are given back.
     pub(crate) session_locks: RefCell<SessionLocks>,
 }
@@ -82,7 +87,9 @@ pub(crate) struct PreparedInfo {
     pub time_us: i64,
 }
 
-type DynamicCache = BTreeMap<(String, Vec<TypeId>), (u64, Option<Reader>, Arc<CompiledStatement>)>;
+/// What was compiled, under which path, and for whom alone.
+type Dynamic = (u64, Arc<[String]>, Option<Reader>, Arc<CompiledStatement>);
+type DynamicCache = BTreeMap<(String, Vec<TypeId>), Dynamic>;
 
 impl Services {
     /// The services of a new session.
@@ -103,6 +110,7 @@ impl Services {
             schema: RefCell::new(schema),
             private_base: Cell::new(0),
             private_procedures: RefCell::default(),
+            path: RefCell::new((0, 0, Arc::default())),
             private_sources: RefCell::default(),
             flags,
             deadline_ns: Cell::new(None),
@@ -114,6 +122,7 @@ impl Services {
             copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            sleeps: Default::default(),
             session_locks: RefCell::default(),
         }
     }
@@ -178,6 +187,8 @@ impl Services {
         self.private_base.set(0);
         self.private_procedures.borrow_mut().clear();
         self.private_sources.borrow_mut().clear();
+        // Its versions may be given to other catalogues.
+        self.path.borrow_mut().0 = 0;
         self.refresh();
     }
 
@@ -269,13 +280,11 @@ impl Services {
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         let compiled = self.compile_function(&schema, &function, None)?;
-        let entry = (schema.version, compiled.clone());
-        if compiled.bound_to.is_some() && self.private_base.get() == 0 {
-            self.node.procedures.keep_bound(id, entry);
-        } else if self.private_base.get() == 0 {
-            self.node.procedures.lock().insert(id, entry);
+        let path = self.effective_path();
+        if self.private_base.get() == 0 {
+            self.node.procedures.lock().put(id, schema.version, path, compiled.clone());
         } else {
-            self.private_procedures.borrow_mut().insert(id, entry);
+            self.private_procedures.borrow_mut().put(id, schema.version, path, compiled.clone());
         }
         Ok(compiled)
     }
@@ -286,7 +295,7 @@ impl Services {
         function: &FunctionDef,
         source: Option<Source>,
     ) -> Result<Arc<CompiledProcedure>> {
-        let path = self.search_path();
+        let path = self.path_of_function(function).unwrap_or_else(|| self.search_path());
         let definer = function.security_definer.then(|| schema.catalog.owner(function.owned()));
         let reader = definer.map_or_else(|| self.reader(), |role| Reader { role, row_security: true });
         let binder = self.binder(schema, &path).read_by(reader);
@@ -310,8 +319,7 @@ impl Services {
 
     /// A function made for a kind of call, which the catalogue has forgotten since the call was compiled.
     fn special_again(&self, id: FunctionId) -> Option<Result<Arc<CompiledProcedure>>> {
-        let of =
-            |procedures: &Compiled| procedures.get(&id).and_then(|(_, compiled)| compiled.source().cloned());
+        let of = |procedures: &Procedures| procedures.any(id).and_then(|compiled| compiled.source().cloned());
         let own = of(&self.private_procedures.borrow());
         let source = own.or_else(|| of(&self.node.procedures.lock()))?;
         Some(self.recompiled(&source))
@@ -341,7 +349,7 @@ impl Services {
         trigger: &tuplix_catalog::TriggerDef,
         table: &tuplix_catalog::TableDef,
     ) -> Result<CompiledProcedure> {
-        let path = self.search_path();
+        let path = self.path_of_function(function).unwrap_or_else(|| self.search_path());
         let names = [&trigger.old_table, &trigger.new_table].into_iter().flatten().cloned().collect();
         let system = crate::system::WithTransitions::new(names, table);
         let definer = function.security_definer.then(|| schema.catalog.owner(function.owned()));
@@ -420,15 +428,14 @@ impl Services {
     }
 
     fn kept_function(&self, id: FunctionId, version: u64) -> Option<Arc<CompiledProcedure>> {
-        let good = |entry: &(u64, Arc<CompiledProcedure>)| {
-            (entry.0 == version && self.fits(entry.1.bound_to)).then(|| entry.1.clone())
-        };
-        if self.private_base.get() == 0 {
-            let shared = self.node.procedures.lock().get(&id).and_then(good);
-            shared.or_else(|| self.node.procedures.bound(id, version, || self.reader()))
-        } else {
-            self.private_procedures.borrow().get(&id).and_then(good)
-        }
+        self.with_effective_path(|path| {
+            let fits = |bound_to| self.fits(bound_to);
+            if self.private_base.get() == 0 {
+                self.node.procedures.lock().get(id, version, path, fits)
+            } else {
+                self.private_procedures.borrow().get(id, version, path, fits)
+            }
+        })
     }
 
     /// A statement of EXECUTE, compiled and kept.
@@ -438,20 +445,22 @@ impl Services {
     pub fn prepare_dynamic(&self, text: &str, types: &[TypeId]) -> Result<Arc<CompiledStatement>> {
         let schema = self.schema();
         let key = (text.to_owned(), types.to_vec());
-        if let Some((version, bound_to, compiled)) = self.dynamic.borrow().get(&key)
+        let path = self.effective_path();
+        if let Some((version, under, bound_to, compiled)) = self.dynamic.borrow().get(&key)
             && *version == schema.version
+            && *under == path
             && self.fits(*bound_to)
         {
             return Ok(compiled.clone());
         }
-        let path = self.search_path();
-        let (compiled, bound_to) = bind_statement(&schema, &path, self.reader(), text, types)?;
+        let all = self.search_path();
+        let (compiled, bound_to) = bind_statement(&schema, &all, self.reader(), text, types)?;
         let compiled = Arc::new(compiled);
         let mut cache = self.dynamic.borrow_mut();
         if cache.len() >= DYNAMIC_CACHE {
             cache.clear();
         }
-        cache.insert(key, (schema.version, bound_to, compiled.clone()));
+        cache.insert(key, (schema.version, path, bound_to, compiled.clone()));
         Ok(compiled)
     }
 

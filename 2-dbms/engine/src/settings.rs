@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tuplix_sql::parser::quote_ident;
 use tuplix_sql::plan::Isolation;
 use tuplix_types::datetime::{DateStyle, TimeZone};
 use tuplix_types::{IoContext, Result, SqlError, sqlstate};
@@ -156,6 +157,14 @@ const WITHOUT_EFFECT: &[Definition] = &[
     setting("xmloption", "content", false, Kind::Text),
 ];
 
+/// What settings were before a function with SET clauses began.
+#[derive(Debug)]
+pub(crate) struct FunctionSettings {
+    /// Changes of the transaction before it.
+    since: usize,
+    before: Vec<(String, Option<String>)>,
+}
+
 /// A setting as `pg_settings` describes it.
 pub(crate) struct Described {
     pub name: String,
@@ -184,6 +193,8 @@ pub struct Settings {
     changed: Vec<(String, String)>,
     /// Values to put back when the transaction ends: SET LOCAL, and SET when it rolls back.
     before: Vec<(String, Option<String>, bool)>,
+    /// Grows whenever a value becomes another one.
+    version: u64,
 }
 
 fn definitions() -> impl Iterator<Item = &'static Definition> {
@@ -344,15 +355,67 @@ impl Settings {
 
     fn put(&mut self, name: &str, value: Option<String>, local: bool, in_transaction: bool) {
         let key = key(name);
-        let before = match value {
-            Some(value) => self.values.insert(key.clone(), value),
-            None => self.values.remove(&key),
-        };
+        let before = self.replace(key.clone(), value);
         self.identity_changed |= is_identity(&key);
         if in_transaction {
             self.before.push((key, before, local));
         }
         self.report(name);
+    }
+
+    fn replace(&mut self, key: String, value: Option<String>) -> Option<String> {
+        self.version += 1;
+        match value {
+            Some(value) => self.values.insert(key, value),
+            None => self.values.remove(&key),
+        }
+    }
+
+    /// The text of SET's values: names in quotes where they need them, in settings that list names.
+    pub(crate) fn listed(name: &str, values: &[String]) -> String {
+        match name {
+            "search_path" | "session_preload_libraries" | "local_preload_libraries" | "temp_tablespaces" => {
+                let quoted: Vec<String> = values.iter().map(|value| quote_ident(value)).collect();
+                quoted.join(", ")
+            }
+            _ => values.join(", "),
+        }
+    }
+
+    /// A setting's name as PostgreSQL writes it.
+    ///
+    /// # Errors
+    /// As [`Settings::set`], which would take this value.
+    pub(crate) fn checked_name(&self, name: &str, value: &str) -> Result<String> {
+        check(name, value, self.get(name))?;
+        Ok(definition(name).map_or_else(|| name.to_owned(), |definition| definition.name.to_owned()))
+    }
+
+    /// The values of a function's SET clauses, until [`Settings::leave_function`] gets back what this gives.
+    ///
+    /// # Errors
+    /// As [`Settings::set`]; nothing has changed then.
+    pub(crate) fn enter_function(&mut self, values: &[(String, String)]) -> Result<FunctionSettings> {
+        let checked: Result<Vec<(String, String)>> =
+            values.iter().map(|(name, value)| Ok((key(name), check(name, value, self.get(name))?))).collect();
+        let since = self.before.len();
+        let enter = |(key, value): (String, String)| (key.clone(), self.replace(key, Some(value)));
+        Ok(FunctionSettings { since, before: checked?.into_iter().map(enter).collect() })
+    }
+
+    /// The function has ended: its values end with it, but for one that it has SET for the session.
+    pub(crate) fn leave_function(&mut self, function: FunctionSettings) {
+        for (key, before) in function.before.into_iter().rev() {
+            let set = self.before.iter().skip(function.since).any(|(name, _, local)| *name == key && !local);
+            if !set {
+                self.replace(key, before);
+            }
+        }
+    }
+
+    /// Another number for each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     fn report(&mut self, name: &str) {
@@ -368,10 +431,7 @@ impl Settings {
             if committed && !local {
                 continue;
             }
-            match before {
-                Some(before) => self.values.insert(name.clone(), before),
-                None => self.values.remove(&name),
-            };
+            self.replace(name.clone(), before);
             self.identity_changed |= is_identity(&name);
             self.report(&name);
         }
@@ -417,13 +477,17 @@ impl Settings {
 
     /// The schemas to look in, in order.
     pub fn search_path(&self, user: &str) -> Vec<String> {
-        let text = self.get("search_path").unwrap_or_default();
-        text.split(',')
-            .map(|part| part.trim().trim_matches('"'))
-            .filter(|part| !part.is_empty())
-            .map(|part| if part == "$user" { user.to_owned() } else { part.to_owned() })
-            .collect()
+        path_of(self.get("search_path").unwrap_or_default(), user)
     }
+}
+
+/// The schemas that a value of `search_path` lists, for a user.
+pub(crate) fn path_of(text: &str, user: &str) -> Vec<String> {
+    text.split(',')
+        .map(|part| part.trim().trim_matches('"'))
+        .filter(|part| !part.is_empty())
+        .map(|part| if part == "$user" { user.to_owned() } else { part.to_owned() })
+        .collect()
 }
 
 /// An isolation level as the settings spell it.

@@ -168,6 +168,8 @@ pub(crate) fn domain_function(catalog: &Catalog, id: FunctionId) -> Option<Funct
         strict: false,
         security_definer: false,
         distribution_argument: None,
+        settings: Vec::new(),
+        hints: Default::default(),
     })
 }
 

@@ -153,20 +153,16 @@ impl<'a> RecordReader<'a> {
         }))
     }
 
-    /// The next value of the change whose head was read last.
-    ///
-    /// # Errors
-    /// When the bytes are no value.
+    /// The bytes that begin with the values of the change whose head was read last, for who takes them.
     #[inline]
-    pub fn value(&mut self) -> Result<Value, DecodeError> {
-        decode(&mut self.bytes)
+    pub fn values(&mut self) -> &mut &'a [u8] {
+        &mut self.bytes
     }
 
-    /// The columns of an update with what takes its values.
+    /// The columns of an update with the bytes that begin with its values.
     #[inline]
-    pub fn update(&mut self) -> (&[u16], impl FnMut() -> Result<Value, DecodeError>) {
-        let bytes = &mut self.bytes;
-        (&self.columns, || decode(bytes))
+    pub fn update(&mut self) -> (&[u16], &mut &'a [u8]) {
+        (&self.columns, &mut self.bytes)
     }
 
     /// Passes over so many values without making them.

@@ -9,7 +9,7 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use tuplix_machine::{Disk, DiskResult, OpenMode};
+use tuplix_machine::{Disk, DiskResult, File, OpenMode};
 use tuplix_types::encoding::DecodeError;
 use tuplix_types::{Result, SqlError};
 
@@ -64,8 +64,10 @@ pub struct LogReader {
     disk: Arc<dyn Disk>,
     names: Vec<String>,
     next: usize,
-    /// The memory of the segment before, to be filled again.
-    spare: Vec<u8>,
+    /// The memory of segments before, to be filled again when nobody applies their records any more.
+    spares: Vec<Arc<Vec<u8>>>,
+    /// The segment that is read next, once the disk was told.
+    ahead: Option<Box<dyn File>>,
     pub(crate) segment: Option<Segment>,
     /// Where the epoch handed out last lies.
     frame: (FrameHeader, std::ops::Range<usize>),
@@ -91,7 +93,8 @@ impl LogReader {
             next: first_needed(&names, after),
             disk,
             names,
-            spare: Vec::new(),
+            spares: Vec::new(),
+            ahead: None,
             segment: None,
             frame: (
                 FrameHeader {
@@ -127,8 +130,7 @@ impl LogReader {
                 if self.ended {
                     return Ok(None);
                 }
-                let bytes = self.segment.take().and_then(|segment| Arc::into_inner(segment.bytes));
-                self.spare = bytes.unwrap_or_default();
+                self.spares.extend(self.segment.take().map(|segment| segment.bytes));
                 continue;
             }
             // A checkpoint has these already; their definitions of contexts still count.
@@ -181,8 +183,7 @@ impl LogReader {
         let name = self.names[self.next].clone();
         self.next += 1;
         let is_last = self.next == self.names.len();
-        let mut bytes = std::mem::take(&mut self.spare);
-        read_into(&*self.disk, &name, &mut bytes).map_err(|error| error::disk(&error))?;
+        let bytes = self.read_ahead(&name).map_err(|error| error::disk(&error))?;
         let path = join(self.disk.root(), &name);
         let Some(header) = SegmentHeader::decode(&bytes, &path)? else {
             return self.no_header(name, &path, &bytes, is_last);
@@ -210,6 +211,31 @@ impl LogReader {
         let bytes = Arc::new(bytes);
         self.segment = Some(Segment { name, path, header, bytes, offset: SEGMENT_HEADER, is_last, contexts });
         Ok(true)
+    }
+
+    /// A segment's bytes, in memory of one before, if there is any that only the reader still has. The disk reads the next one while
+    /// this one is replayed.
+    fn read_ahead(&mut self, name: &str) -> DiskResult<Vec<u8>> {
+        let free = self.spares.iter_mut().position(|bytes| Arc::get_mut(bytes).is_some());
+        let spare = free.and_then(|free| Arc::into_inner(self.spares.swap_remove(free)));
+        let file = match self.ahead.take() {
+            Some(file) => file,
+            None => self.disk.open(name, OpenMode::Read)?,
+        };
+        if let Some(next) = self.names.get(self.next) {
+            let next = self.disk.open(next, OpenMode::Read)?;
+            next.will_be_read();
+            self.ahead = Some(next);
+        }
+        let length = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+        let mut bytes = match spare {
+            Some(spare) if spare.capacity() >= length => spare,
+            // The kernel's zeros need not be written again.
+            _ => vec![0; length],
+        };
+        bytes.resize(length, 0);
+        file.read_exact_at(0, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// A segment without an intact header: the interrupted making of the last one, or damage.
@@ -313,12 +339,6 @@ impl LogReader {
         }
         Ok(Epoch { header: *header, segment, offset: (payload.start - FRAME_HEADER) as u64, sections })
     }
-}
-
-fn read_into(disk: &dyn Disk, name: &str, bytes: &mut Vec<u8>) -> DiskResult<()> {
-    let file = disk.open(name, OpenMode::Read)?;
-    bytes.resize(usize::try_from(file.len()?).unwrap_or(usize::MAX), 0);
-    file.read_exact_at(0, bytes)
 }
 
 fn join(root: &str, name: &str) -> String {

@@ -163,24 +163,20 @@ impl Chunk {
         heap
     }
 
-    /// As [`Chunk::write_row`], with values that come one by one and are checked.
+    /// As [`Chunk::write_row`], with values from the front of bytes of [`tuplix_types::encoding`], which are checked.
     ///
     /// # Errors
-    /// What `next` says, or that a value is not of its column's type.
+    /// When one is no value, or not of its column's type.
     #[inline]
-    pub(crate) fn write_each<E: From<BadRow>>(
-        &mut self,
-        place: usize,
-        mut next: impl FnMut() -> Result<Value, E>,
-    ) -> Result<isize, E> {
+    pub(crate) fn load_row(&mut self, place: usize, bytes: &mut &[u8]) -> Result<isize, BadRow> {
         if *self.shared.get_mut() != 0 {
             self.make_all_own();
         }
         let mut heap = 0;
         for (number, column) in self.columns.iter_mut().enumerate() {
             // SAFETY: no bit is set, so each vector is its column's own; see the field.
-            let written = unsafe { OwnColumn::new(column) }.put(place, next()?);
-            heap += written.ok_or(BadRow::Type(number))?;
+            let loaded = unsafe { OwnColumn::new(column) }.load(place, bytes)?;
+            heap += loaded.ok_or(BadRow::Type(number))?;
         }
         Ok(heap)
     }

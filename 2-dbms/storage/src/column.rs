@@ -171,6 +171,12 @@ impl Column {
         with_vector!(&self.data, vector => vector.references())
     }
 
+    /// Asks for the beginning of its vector, for who reads it soon.
+    #[inline]
+    pub(crate) fn ask_for(&self) {
+        with_vector!(&self.data, vector => vector.ask_for());
+    }
+
     pub(crate) fn data(&self) -> &ColumnData {
         &self.data
     }

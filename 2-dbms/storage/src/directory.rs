@@ -15,11 +15,16 @@ use std::sync::atomic::{Ordering, fence};
 use tuplix_types::TypeId;
 
 use crate::chunk::Chunk;
+use crate::column::Column;
 use crate::memory::Memory;
 use crate::schema::{CHUNK_ROWS, RowId};
+use crate::vector::ask_for;
 
 /// Chunks of a node.
 const NODE_CHUNKS: usize = 256;
+
+/// Cache lines of a chunk: what is in front, the live rows, columns.
+const CHUNK_LINES: usize = 4;
 
 /// [`Arc::make_mut`] for what never has a `Weak`, with a load where that one has two atomic writes. Only the owner of a
 /// fragment makes new references to its nodes and chunks; whoever holds a snapshot can only drop its own.
@@ -52,6 +57,16 @@ fn copy(chunk: &mut Arc<Chunk>, memory: Option<&Arc<Memory>>) {
         Some(memory) => chunk.copy(memory),
         None => Chunk::clone(chunk),
     });
+}
+
+/// A chunk of a directory for its owner to write, a copy where snapshots have it.
+#[inline(always)]
+fn writable<'c>(chunk: &'c mut Arc<Chunk>, memory: Option<&Arc<Memory>>) -> &'c mut Chunk {
+    if Arc::strong_count(chunk) != 1 {
+        copy(chunk, memory);
+    }
+    // SAFETY: the chunk is the directory's alone, or was just made; only the owner of the fragment makes references to it.
+    unsafe { own(chunk) }
 }
 
 #[derive(Debug, Default)]
@@ -129,12 +144,7 @@ impl Directory {
     pub(crate) fn chunk_mut(&mut self, row: RowId) -> Option<&mut Chunk> {
         let number = row.chunk();
         let node = make_mut(self.nodes.get_mut(number / NODE_CHUNKS)?);
-        let chunk = node.chunks.get_mut(number % NODE_CHUNKS)?;
-        if Arc::strong_count(chunk) != 1 {
-            copy(chunk, self.memory.as_ref());
-        }
-        // SAFETY: the chunk is this directory's alone, or was just made; only the owner of the fragment makes references to it.
-        Some(unsafe { own(chunk) })
+        Some(writable(node.chunks.get_mut(number % NODE_CHUNKS)?, self.memory.as_ref()))
     }
 
     /// Chunks, with those that never had a row.
@@ -188,6 +198,19 @@ impl Directory {
         self.nodes.iter().flat_map(|node| &node.chunks)
     }
 
+    /// All chunks, in row order, for who reads these columns of each: what comes next is on its way from memory meanwhile.
+    pub(crate) fn chunks_ahead<'d>(&'d self, columns: &'d [usize]) -> impl Iterator<Item = &'d Chunk> {
+        (0..self.len()).filter_map(|number| {
+            if let Some(chunk) = self.chunk_at(number + 2) {
+                ask_for(std::ptr::from_ref(chunk).cast(), CHUNK_LINES);
+            }
+            if let Some(chunk) = self.chunk_at(number + 1) {
+                columns.iter().filter_map(|column| chunk.columns().get(*column)).for_each(Column::ask_for);
+            }
+            self.chunk_at(number)
+        })
+    }
+
     /// All live rows with their chunks and places, in row order.
     pub(crate) fn live_rows(&self) -> impl Iterator<Item = (RowId, &Chunk, usize)> {
         let chunks = self.chunks().zip((0..).step_by(CHUNK_ROWS));
@@ -200,7 +223,7 @@ impl Directory {
     pub(crate) fn for_each_mut(&mut self, mut change: impl FnMut(&mut Chunk)) {
         for node in &mut self.nodes {
             for chunk in &mut Arc::make_mut(node).chunks {
-                change(Arc::make_mut(chunk));
+                change(writable(chunk, self.memory.as_ref()));
             }
         }
     }

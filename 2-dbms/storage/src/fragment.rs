@@ -292,20 +292,20 @@ impl Fragment {
 
     /// Changes columns of a live row that no index depends on; see [`Fragment::load_changes`].
     #[inline]
-    pub(crate) fn change_each<E: From<BadRow>>(
+    pub(crate) fn change_each(
         &mut self,
         row: RowId,
         columns: impl IntoIterator<Item = usize>,
-        mut next: impl FnMut() -> Result<Value, E>,
-    ) -> Result<(), E> {
+        bytes: &mut &[u8],
+    ) -> Result<(), BadRow> {
         let width = self.types.len();
         let chunk = self.live_chunk_mut(row);
         let mut heap = 0;
         for column in columns {
             if column >= width {
-                return Err(BadRow::Type(column).into());
+                return Err(BadRow::Type(column));
             }
-            heap += chunk.own(column).put(row.place(), next()?).ok_or(BadRow::Type(column))?;
+            heap += chunk.own(column).load(row.place(), bytes)?.ok_or(BadRow::Type(column))?;
         }
         self.written(heap);
         Ok(())
@@ -610,9 +610,10 @@ impl Fragment {
         }
     }
 
-    /// All chunks, in slot order, with those that hold no row.
-    pub fn chunks(&self) -> impl Iterator<Item = ChunkView<'_>> {
-        self.directory.chunks().enumerate().map(|(number, chunk)| ChunkView::new(chunk, number))
+    /// All chunks, in slot order, with those that hold no row, for who reads these columns of each.
+    pub fn chunks<'f>(&'f self, columns: &'f [usize]) -> impl Iterator<Item = ChunkView<'f>> {
+        let chunks = self.directory.chunks_ahead(columns).enumerate();
+        chunks.map(|(number, chunk)| ChunkView::new(chunk, number))
     }
 
     /// Appends the next live rows for which all predicates hold, in slot order, until `out` is full; false when

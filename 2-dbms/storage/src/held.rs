@@ -11,8 +11,8 @@
 //! are not counted, only the vectors that refer to them.
 
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::memory::Memory;
 
@@ -25,24 +25,28 @@ pub(crate) struct Held {
     /// Of vectors that the version before has, too.
     shared: AtomicU64,
     gone: AtomicBool,
-    /// The version before, when it was left behind as well.
-    older: Option<Arc<Held>>,
+    /// The nearest version before that was left behind as well and was not gone when somebody last looked. Latched from newer to older.
+    older: Mutex<Option<Arc<Held>>>,
 }
 
 impl Held {
     /// Of a version that was copied of the one that `before` is of.
     pub(crate) fn new(memory: &Arc<Memory>, before: Option<&Arc<Held>>, bytes: usize) -> Arc<Held> {
-        let mut older = before;
-        // Versions that are gone do not count, and must not make a chain.
-        while let Some(held) = older.filter(|held| held.gone.load(Ordering::SeqCst)) {
-            older = held.older.as_ref();
-        }
+        let older = match before {
+            Some(before) if before.gone.load(Ordering::SeqCst) => before.older(),
+            Some(before) => {
+                // Snapshots that overlap go one behind the other: what is gone must not make a chain.
+                drop(before.older());
+                Some(Arc::clone(before))
+            }
+            None => None,
+        };
         let held = Arc::new(Held {
             memory: Arc::clone(memory),
             own: AtomicU64::new(0),
             shared: AtomicU64::new(0),
             gone: AtomicBool::new(false),
-            older: older.cloned(),
+            older: Mutex::new(older),
         });
         held.add(bytes, false);
         held
@@ -63,12 +67,48 @@ impl Held {
         }
     }
 
+    /// Gives back what a version that is gone has counted: its own bytes, and what it shared to the version before. That one may be gone by
+    /// then, and so on.
     fn take_back(&self) {
+        let mut next = self.pass_on();
+        while let Some((bytes, older)) = next {
+            older.shared.fetch_add(bytes, Ordering::SeqCst);
+            next = older.gone.load(Ordering::SeqCst).then(|| older.pass_on()).flatten();
+        }
+    }
+
+    /// Gives back its own bytes; those that the version before goes on counting, with that version.
+    fn pass_on(&self) -> Option<(u64, Arc<Held>)> {
         self.memory.let_go(self.own.swap(0, Ordering::SeqCst));
         let shared = self.shared.swap(0, Ordering::SeqCst);
-        match &self.older {
-            Some(older) => older.take_over(shared, true),
-            None => self.memory.let_go(shared),
+        let older = self.older();
+        if older.is_none() {
+            self.memory.let_go(shared);
+        }
+        older.filter(|_| shared > 0).map(|older| (shared, older))
+    }
+
+    /// The nearest version before that is not gone; those between are forgotten.
+    fn older(&self) -> Option<Arc<Held>> {
+        let mut older = self.latch();
+        while let Some(gone) = older.take_if(|held| held.gone.load(Ordering::SeqCst)) {
+            *older = gone.latch().clone();
+        }
+        older.clone()
+    }
+
+    fn latch(&self) -> MutexGuard<'_, Option<Arc<Held>>> {
+        self.older.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // One behind the other: many may have waited for this one.
+        let take = |held: &mut Held| held.older.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let mut next = take(self);
+        while let Some(mut last) = next.and_then(Arc::into_inner) {
+            next = take(&mut last);
         }
     }
 }
@@ -184,6 +224,41 @@ mod tests {
         assert!((all..all * 2).contains(&memory.held()), "{} bytes", memory.held());
         drop(after);
         assert_eq!(memory.held(), 0);
+    }
+
+    /// Each is live when the next is taken and goes afterwards, or all go at the end, the oldest or the newest first.
+    #[test]
+    fn overlapping_snapshots_are_no_chain() {
+        const ALL: usize = 20_000;
+        let memory = Arc::new(Memory::default());
+        let schema = FragmentSchema {
+            columns: vec![TypeId::INT2, TypeId::INT2],
+            memory: Arc::new(memory.part()),
+            ..FragmentSchema::default()
+        };
+        let mut fragment = Fragment::new(&schema);
+        fragment.insert(&[Value::Int2(0), Value::Int2(0)]).unwrap();
+        for (count, live, newest_first) in [(5 * ALL, 2, false), (ALL, ALL, false), (ALL, ALL, true)] {
+            let mut snapshots = std::collections::VecDeque::new();
+            let mut most = 0;
+            for number in 0..count {
+                snapshots.push_back(fragment.snapshot());
+                fragment.update(RowId(0), &[(1, Value::Int2(number as i16))]);
+                if snapshots.len() > live {
+                    snapshots.pop_front();
+                }
+                most = most.max(memory.held());
+            }
+            assert!(live > 2 || most < 8 * 512 * 8, "{most} bytes for two snapshots");
+            while !snapshots.is_empty() {
+                if newest_first {
+                    snapshots.pop_back()
+                } else {
+                    snapshots.pop_front()
+                };
+            }
+            assert_eq!(memory.held(), 0, "{live} at once, the newest first: {newest_first}");
+        }
     }
 
     /// A fork shares what it has not written: that is no snapshot.

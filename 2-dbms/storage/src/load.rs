@@ -1,9 +1,8 @@
-//! Rows by the chunk, as a checkpoint has them, and value by value, as the log does: into a fragment without indexes, which are built
+//! Rows by the chunk, as a checkpoint has them, and from bytes value by value, as the log has them: into a fragment without indexes, which are built
 //! afterwards.
 
-use tuplix_types::Value;
-
 use tuplix_types::TypeId;
+use tuplix_types::encoding::DecodeError;
 
 use crate::chunk::Chunk;
 use crate::column::{ColumnData, RowBits};
@@ -68,54 +67,53 @@ pub enum BadRow {
     /// The table has no such column, or a value is not of its column's type.
     #[error("a value of column {0} is not one of the table's")]
     Type(usize),
+    /// The bytes are no value.
+    #[error(transparent)]
+    Bytes(#[from] DecodeError),
 }
 
 impl Fragment {
-    /// Puts a row into this slot, its values coming one by one, one for each column. An error may leave the row's values behind,
-    /// not the row.
+    /// Puts a row into this slot, its values taken from the front of bytes of [`tuplix_types::encoding`], one for each column. An error
+    /// may leave the row's values behind, not the row.
     ///
     /// # Errors
-    /// [`BadRow`], and what `next` says.
+    /// [`BadRow`].
     ///
     /// # Panics
     /// When the fragment has an index: build indexes when all rows are there.
     #[inline]
-    pub fn load_row<E: From<BadRow>>(
-        &mut self,
-        row: RowId,
-        next: impl FnMut() -> Result<Value, E>,
-    ) -> Result<(), E> {
+    pub fn load_row(&mut self, row: RowId, bytes: &mut &[u8]) -> Result<(), BadRow> {
         assert!(self.index_count() == 0, "indexes are built when all rows are there");
         if row.0 >= MAX_ROWS || self.is_live(row) {
-            return Err(BadRow::Slot(row.0).into());
+            return Err(BadRow::Slot(row.0));
         }
-        self.put_with(row, |chunk, place| chunk.write_each(place, next).map_err(Stopped::By)).map_err(
+        self.put_with(row, |chunk, place| chunk.load_row(place, bytes).map_err(Stopped::By)).map_err(
             |stopped| match stopped {
                 Stopped::By(error) => error,
-                Stopped::Full => BadRow::Slot(row.0).into(),
+                Stopped::Full => BadRow::Slot(row.0),
             },
         )
     }
 
-    /// Changes columns of the row in this slot, their values coming one by one. An error may leave some of them changed.
+    /// Changes columns of the row in this slot, their values taken from the front of bytes. An error may leave some of them changed.
     ///
     /// # Errors
-    /// [`BadRow`], and what `next` says.
+    /// [`BadRow`].
     ///
     /// # Panics
     /// When the fragment has an index.
     #[inline]
-    pub fn load_changes<E: From<BadRow>>(
+    pub fn load_changes(
         &mut self,
         row: RowId,
         columns: impl IntoIterator<Item = usize>,
-        next: impl FnMut() -> Result<Value, E>,
-    ) -> Result<(), E> {
+        bytes: &mut &[u8],
+    ) -> Result<(), BadRow> {
         assert!(self.index_count() == 0, "indexes are built when all rows are there");
         if !self.is_live(row) {
-            return Err(BadRow::Slot(row.0).into());
+            return Err(BadRow::Slot(row.0));
         }
-        self.change_each(row, columns, next)
+        self.change_each(row, columns, bytes)
     }
 
     /// Puts rows in place. Chunks come in the order of their slots; slots that they leave out are free.
@@ -162,13 +160,13 @@ pub(crate) fn check_columns(
 }
 
 /// Why a row was not written.
-enum Stopped<E> {
+enum Stopped {
     Full,
-    By(E),
+    By(BadRow),
 }
 
-impl<E> From<Full> for Stopped<E> {
-    fn from(_: Full) -> Stopped<E> {
+impl From<Full> for Stopped {
+    fn from(_: Full) -> Stopped {
         Stopped::Full
     }
 }

@@ -23,6 +23,24 @@ struct Header {
     references: AtomicUsize,
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks the processor for so many cache lines from an address on, without waiting for them.
+#[inline(always)]
+pub(crate) fn ask_for(start: *const u8, lines: usize) {
+    for line in 0..lines {
+        let address = start.wrapping_add(line * LINE);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: nothing is read by it, whatever the address.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _: *const u8 = address;
+    }
+}
+
 // SAFETY: as `Arc<[T]>`, it shares values between threads, and whoever drops the last reference drops them.
 unsafe impl<T: Send + Sync> Send for Vector<T> {}
 // SAFETY: as above.
@@ -59,6 +77,24 @@ impl<T> Vector<T> {
         Vector { block, places, owns: PhantomData }
     }
 
+    /// A vector of so many values, copied byte by byte.
+    ///
+    /// # Safety
+    /// They lie from `first` on, and whoever had them does not drop them, or they have nothing to drop.
+    #[inline]
+    unsafe fn moved(first: NonNull<T>, places: usize) -> Vector<T> {
+        if places == 0 {
+            return Vector::default();
+        }
+        let block = pool::allocate(Vector::<T>::layout(places)).cast::<Header>();
+        // SAFETY: the block is new and long enough for the header and so many values, which are the caller's to give.
+        unsafe {
+            block.write(Header { references: AtomicUsize::new(1) });
+            block.add(1).cast::<T>().copy_from_nonoverlapping(first, places);
+        }
+        Vector { block, places, owns: PhantomData }
+    }
+
     fn values(&self) -> NonNull<[T]> {
         let first = if self.places == 0 {
             NonNull::dangling()
@@ -76,6 +112,14 @@ impl<T> Vector<T> {
         }
         // SAFETY: this is a reference, so the header is there.
         unsafe { self.block.as_ref() }.references.load(Ordering::Relaxed)
+    }
+
+    /// Asks for its first cache lines, for who reads it soon: behind them the processor goes on by itself.
+    #[inline]
+    pub(crate) fn ask_for(&self) {
+        if self.places > 0 {
+            ask_for(self.block.as_ptr().cast(), 4);
+        }
     }
 
     /// The value at a place, for writing.
@@ -106,8 +150,11 @@ impl<T: Clone + Default> Vector<T> {
         if self.references() == 1 {
             // Whatever a reader did before it dropped the last other reference comes before the writes that follow.
             fence(Ordering::Acquire);
-        } else {
+        } else if std::mem::needs_drop::<T>() {
             *self = Vector::filled(self.places, self.iter().cloned());
+        } else {
+            // SAFETY: what has nothing to drop are numbers, which may be there twice.
+            *self = unsafe { Vector::moved(self.values().cast(), self.places) };
         }
     }
 }
@@ -119,8 +166,13 @@ impl<T> Default for Vector<T> {
 }
 
 impl<T> From<Vec<T>> for Vector<T> {
-    fn from(values: Vec<T>) -> Vector<T> {
-        Vector::filled(values.len(), values.into_iter())
+    fn from(mut values: Vec<T>) -> Vector<T> {
+        // SAFETY: as many values lie there, and the `Vec` forgets them before anything else happens.
+        unsafe {
+            let vector = Vector::moved(NonNull::new_unchecked(values.as_mut_ptr()), values.len());
+            values.set_len(0);
+            vector
+        }
     }
 }
 

@@ -366,6 +366,58 @@ pub fn skip(bytes: &mut &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// What the columns of most tables hold, taken from the front of bytes that [`encode`] wrote without making a [`Value`] of it. `None`:
+/// something else lies there, and nothing was taken.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn take_int4(bytes: &mut &[u8]) -> Result<Option<i32>> {
+    take_tagged(4, bytes, |bytes| narrow(take_zigzag(bytes)?))
+}
+
+/// As [`take_int4`], for `bigint`.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn take_int8(bytes: &mut &[u8]) -> Result<Option<i64>> {
+    take_tagged(5, bytes, take_zigzag)
+}
+
+/// As [`take_int4`], for `timestamptz`.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn take_timestamptz(bytes: &mut &[u8]) -> Result<Option<i64>> {
+    take_tagged(0x0c, bytes, |bytes| Ok(i64::from_le_bytes(take_array(bytes)?)))
+}
+
+/// As [`take_int4`], for text.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn take_text_value<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a str>> {
+    take_tagged(0x10, bytes, take_text)
+}
+
+#[inline(always)]
+fn take_tagged<'a, T>(
+    tag: u8,
+    bytes: &mut &'a [u8],
+    take: impl FnOnce(&mut &'a [u8]) -> Result<T>,
+) -> Result<Option<T>> {
+    match bytes.split_first() {
+        Some((found, rest)) if *found == tag => {
+            *bytes = rest;
+            take(bytes).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
 #[inline]
 fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T> {
     T::try_from(value).map_err(|_| DecodeError::IntegerOutOfRange)

@@ -10,8 +10,10 @@
 //! it tells holds a value of a row. docs/metrics.md lists what it tells; a test holds both lists together.
 
 mod collect;
+mod few;
 mod server;
 mod text;
 
 pub use collect::{Checkpoints, Metrics};
+pub use few::{CONNECTIONS_MAX, SILENCE_MAX};
 pub use server::{BindError, Monitor, State};

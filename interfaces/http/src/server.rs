@@ -14,6 +14,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use crate::collect::Metrics;
+use crate::few::Few;
 use crate::text::MEDIA_TYPE;
 
 /// What a node is doing.
@@ -67,7 +68,7 @@ impl Monitor {
             .route("/readyz", get(ready))
             .with_state(Arc::clone(&watched));
         tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(Few::of(listener), router).await {
                 tracing::error!(event = "http_ended", %error, "nobody is told of metrics and health any more");
             }
         });

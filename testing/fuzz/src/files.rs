@@ -75,10 +75,10 @@ fn read_checkpoint(bytes: &[u8]) -> bool {
             let reader = Reader::open(&*machine.disk("checkpoint"), epoch, None)?;
             reader.verify()?;
             reader.catalog()?;
-            let mut rows = 0;
+            let (mut rows, mut payload) = (0, Vec::new());
             for fragment in reader.fragments()? {
                 for block in &fragment.blocks {
-                    reader.chunks(block, &mut |chunk| {
+                    reader.chunks(block, &mut payload, &mut |chunk| {
                         rows += chunk.live.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
                         Ok(())
                     })?;

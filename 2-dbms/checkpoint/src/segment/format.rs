@@ -13,6 +13,9 @@ pub(super) const BLOCK_HEADER: usize = 24;
 const FOOTER_MAGIC: [u8; 4] = *b"SEGF";
 /// The last bytes of the file, which say where the footer is.
 pub(super) const TRAILER: usize = 40;
+/// A column's flags in the footer.
+const HAS_BOUNDS: u8 = 1;
+const COMPLETE: u8 = 2;
 /// The longest block, and the longest footer, that a reader takes into memory.
 pub(super) const MAX_LENGTH: u64 = 1 << 31;
 
@@ -43,6 +46,8 @@ pub struct BlockInfo {
     pub length: u32,
     /// Of each column; `None` too where a column is of no such type.
     pub bounds: Box<[Bounds]>,
+    /// Of each column, whether it is known that none of its values is NULL; false too in segments that did not say yet.
+    pub complete: Box<[bool]>,
     pub(super) offset: u64,
 }
 
@@ -131,9 +136,10 @@ impl Footer {
             bytes.extend(block.length.to_le_bytes());
             bytes.extend(block.rows.to_le_bytes());
             bytes.extend(u32::from(block.bucket).to_le_bytes());
-            for bounds in &*block.bounds {
+            for (bounds, complete) in block.bounds.iter().zip(&block.complete) {
                 let (low, high) = bounds.unwrap_or_default();
-                bytes.push(u8::from(bounds.is_some()));
+                let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+                bytes.push(flag(bounds.is_some(), HAS_BOUNDS) | flag(*complete, COMPLETE));
                 bytes.extend(low.to_le_bytes());
                 bytes.extend(high.to_le_bytes());
             }
@@ -172,13 +178,15 @@ impl Footer {
             rows += u64::from(u32_at(entry, 12)?);
             let bounds = entry[20..].chunks_exact(17).map(|bounds| {
                 let (low, high) = (u64_at(bounds, 1)?.cast_signed(), u64_at(bounds, 9)?.cast_signed());
-                Some((bounds[0] == 1).then_some((low, high)))
+                Some((bounds[0] & HAS_BOUNDS != 0).then_some((low, high)))
             });
+            let complete = entry[20..].chunks_exact(17).map(|column| column[0] & COMPLETE != 0);
             footer.blocks.push(BlockInfo {
                 bucket: u16::try_from(u32_at(entry, 16)?).ok()?,
                 rows: u32_at(entry, 12)?,
                 length,
                 bounds: bounds.collect::<Option<_>>()?,
+                complete: complete.collect(),
                 offset,
             });
         }

@@ -47,8 +47,16 @@ impl Segment {
     /// XX001 when the file is damaged anywhere but in its blocks, 0A000 for another format version, 58030 when the disk fails or the
     /// file is not there.
     pub fn open(disk: &dyn Disk, name: SegmentName, node_id: u64) -> Result<Segment> {
+        let file = disk.open(&segment_file_name(name), OpenMode::Read);
+        Segment::from_file(file.map_err(|error| error::disk_error(&error))?, name, node_id)
+    }
+
+    /// A segment in a file that is open.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn from_file(file: Box<dyn File>, name: SegmentName, node_id: u64) -> Result<Segment> {
         let disk_error = |error| error::disk_error(&error);
-        let file = disk.open(&segment_file_name(name), OpenMode::Read).map_err(disk_error)?;
         let path = file.path().to_owned();
         let length = file.len().map_err(disk_error)?;
         let mut bytes = [0; HEADER];
@@ -81,6 +89,11 @@ impl Segment {
     /// What the segment says of itself.
     pub fn header(&self) -> &SegmentHeader {
         &self.header
+    }
+
+    /// Its file.
+    pub fn file(&self) -> &dyn File {
+        &*self.file
     }
 
     /// The file's path, for messages.

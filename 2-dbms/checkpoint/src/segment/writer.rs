@@ -73,6 +73,10 @@ impl SegmentWriter {
             let length = (bytes.len() - start) as u32;
             bytes[lengths_at + 4 * column..][..4].copy_from_slice(&length.to_le_bytes());
         }
+        let has_no_null = |column: usize| {
+            let mut nulls = chunks.iter().filter_map(|chunk| chunk.view().nulls(column));
+            nulls.all(|nulls| nulls.iter().all(|word| *word == 0))
+        };
         let payload = &bytes[BLOCK_HEADER..];
         let header = encode_block(self.salt, self.blocks(), bucket, payload);
         let rows: usize = chunks.iter().map(|chunk| chunk.view().row_count()).sum();
@@ -81,6 +85,7 @@ impl SegmentWriter {
             rows: rows as u32,
             length: payload.len() as u32,
             bounds: bounds.into(),
+            complete: (0..columns).map(has_no_null).collect(),
             offset: self.file.length() + BLOCK_HEADER as u64,
         };
         bytes[..BLOCK_HEADER].copy_from_slice(&header);

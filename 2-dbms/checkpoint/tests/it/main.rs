@@ -60,7 +60,8 @@ fn what_was_written_comes_back() {
     assert!(fragments[0].blocks.len() > 1, "a large fragment has several blocks");
     let mut loaded = fragment(0);
     for block in &fragments[1].blocks {
-        reader.chunks(block, &mut |chunk| loaded.load_chunk(chunk).map_err(|bad| bad.to_string())).unwrap();
+        let mut add = |chunk| loaded.load_chunk(chunk).map_err(|bad| bad.to_string());
+        reader.chunks(block, &mut Vec::new(), &mut add).unwrap();
     }
     assert_eq!(loaded.row_count(), 30_000);
     reader.verify().unwrap();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use tuplix_checkpoint::{Reader, SegmentName, SegmentRef, SpooledTable};
 use tuplix_machine::Disk;
+use tuplix_types::{Result, sqlstate};
 
 /// A checkpoint that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +23,34 @@ pub(crate) struct Kept {
     pub(crate) bytes: u64,
 }
 
-/// The checkpoints in a folder, the newest first, without those that are damaged.
-pub(crate) fn known(disk: &dyn Disk, epochs: &[u64], damaged: &[u64], node_id: u64) -> Vec<Kept> {
-    let intact = epochs.iter().filter(|epoch| !damaged.contains(epoch));
-    let opened = intact.filter_map(|epoch| {
-        let reader = Reader::open(disk, *epoch, Some(node_id)).ok()?;
-        let at_us = reader.header().created_us;
-        Some(Kept { epoch: *epoch, at_us, rows: reader.rows(), bytes: reader.bytes() })
-    });
-    opened.collect()
-}
-
 /// Segments by name.
 pub(crate) type Segments = BTreeMap<SegmentName, SegmentRef>;
 
-/// The segments that checkpoints refer to.
-pub(crate) fn referred(disk: &dyn Disk, kept: &[Kept], node_id: u64) -> BTreeMap<u64, Segments> {
-    let of = |epoch: u64| -> Option<Segments> {
-        let tables = Reader::open(disk, epoch, Some(node_id)).and_then(|reader| reader.segments()).ok()?;
-        Some(tables.iter().flat_map(SpooledTable::named).collect())
-    };
-    kept.iter().filter_map(|kept| Some((kept.epoch, of(kept.epoch)?))).collect()
+/// The checkpoints in a folder, the newest first, without those that are damaged, and the segments that each of them refers to.
+///
+/// # Errors
+/// When the disk fails: of a checkpoint that cannot be read now it is not known what it needs.
+pub(crate) fn known(
+    disk: &dyn Disk,
+    epochs: &[u64],
+    damaged: &[u64],
+    node_id: u64,
+) -> Result<(Vec<Kept>, BTreeMap<u64, Segments>)> {
+    let (mut kept, mut referred) = (Vec::new(), BTreeMap::new());
+    for epoch in epochs.iter().filter(|epoch| !damaged.contains(epoch)) {
+        let opened = Reader::open(disk, *epoch, Some(node_id));
+        match opened.and_then(|reader| Ok((reader.segments()?, reader))) {
+            Ok((tables, reader)) => {
+                let at_us = reader.header().created_us;
+                kept.push(Kept { epoch: *epoch, at_us, rows: reader.rows(), bytes: reader.bytes() });
+                referred.insert(*epoch, tables.iter().flat_map(SpooledTable::named).collect());
+            }
+            Err(error) if error.sqlstate() == sqlstate::IO_ERROR => return Err(error),
+            // One that no start can use.
+            Err(_) => {}
+        }
+    }
+    Ok((kept, referred))
 }
 
 /// Which of the checkpoints, the newest first, stay, and up to which epoch the log may go. `horizon_us` is where the retention begins.

@@ -23,7 +23,7 @@ use tuplix_types::{Result, SqlError};
 
 use crate::node::Node;
 
-pub(crate) use keep::{known, referred};
+pub(crate) use keep::known;
 pub(crate) use status::{CheckpointStatus, SegmentStatus};
 pub(crate) use thread::Checkpointer;
 
@@ -88,7 +88,8 @@ pub enum NodeEvent {
     Checkpoint(CheckpointDone),
     /// A checkpoint failed; those before are as they were.
     CheckpointFailed(SqlError),
-    /// A checkpoint is there, but what it makes superfluous could not all be removed; it is tried again with the next one.
+    /// What a checkpoint makes superfluous, or what one that failed has left, could not all be removed; it is tried again with the next
+    /// one.
     NotRemoved(SqlError),
 }
 

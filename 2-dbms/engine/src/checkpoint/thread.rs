@@ -253,13 +253,11 @@ impl Checkpointer {
             segments: &self.segments,
             node_id: self.node_id,
             least_chunks: self.settings.spool_chunks,
+            not_removed: &|error| self.tell(&NodeEvent::NotRemoved(error)),
         };
         let Written { summary, spooled, segments, segment_bytes } = write(&target, cut, &pace)?;
         self.state.lock().referred.insert(epoch, segments);
-        // The checkpoint is there: what cannot leave memory now does with the next one.
-        if let Err(error) = history::adopt(node, &*self.segments, self.node_id, spooled) {
-            self.tell(&NodeEvent::NotRemoved(error));
-        }
+        history::adopt(node, spooled);
         let microseconds = (self.machine.monotonic_ns() - started_ns) / 1000;
         self.history.lock().made.insert(epoch, Made { microseconds, cause });
         let newest = Kept { epoch, at_us, rows: summary.rows, bytes: summary.bytes };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
-use tuplix_checkpoint::{Header, SpooledTable, Summary, Writer};
-use tuplix_machine::{Disk, Event, Machine};
+use tuplix_checkpoint::{Header, SegmentName, SpooledTable, Summary, Writer};
+use tuplix_machine::{Disk, DiskResult, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cut::Cut;
@@ -66,6 +66,39 @@ pub(super) struct Target<'a> {
     pub(super) node_id: u64,
     /// Full chunks of a table below which no segment is begun.
     pub(super) least_chunks: usize,
+    /// Told why something stays that is of no use: what is left of a checkpoint that came to nothing goes with the next one, or at
+    /// the next start.
+    pub(super) not_removed: &'a dyn Fn(SqlError),
+}
+
+impl Target<'_> {
+    fn tell(&self, removed: DiskResult<()>) {
+        if let Err(error) = removed {
+            (self.not_removed)(disk_error(&error));
+        }
+    }
+
+    /// Removes segments that no checkpoint refers to, and the one that was begun.
+    fn remove_segments(&self, names: impl Iterator<Item = SegmentName>) {
+        self.tell(tuplix_checkpoint::remove_unfinished_segments(&**self.segments));
+        for name in names {
+            self.tell(self.remove_segment(&tuplix_checkpoint::segment_file_name(name)));
+        }
+    }
+
+    fn remove_segment(&self, file: &str) -> DiskResult<()> {
+        if self.segments.exists(file)? { self.segments.remove(file) } else { Ok(()) }
+    }
+
+    /// Makes sure that there is no checkpoint of this epoch, durably: a failed one may have got its name and refer to segments.
+    fn remove_checkpoint(&self, epoch: u64) -> DiskResult<()> {
+        let name = tuplix_checkpoint::file_name(epoch);
+        if self.checkpoints.exists(&name)? {
+            self.checkpoints.remove(&name)?;
+            self.checkpoints.sync_dir("")?;
+        }
+        Ok(())
+    }
 }
 
 /// A checkpoint that was written.
@@ -90,8 +123,9 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
         match plan.write(to, cut.epoch, &table.fragments, target.least_chunks, &mut keep_pace) {
             Ok(written) => spooled.extend(written),
             Err(error) => {
-                let _ = tuplix_checkpoint::remove_unfinished_segments(&**target.segments);
-                remove_segments(&spooled, target);
+                // This table's may have its name already.
+                let last = SegmentName { table: table.id, epoch: cut.epoch };
+                target.remove_segments(spooled.iter().map(Spooled::name).chain([last]));
                 return Err(error);
             }
         }
@@ -99,15 +133,10 @@ fn write_segments(cut: &Cut, target: &Target<'_>, pace: &Pace<'_>) -> Result<Vec
     Ok(spooled)
 }
 
-/// Removes segments whose checkpoint came to nothing. What cannot be removed now goes after the next one.
-fn remove_segments(spooled: &[Spooled], target: &Target<'_>) {
-    for spooled in spooled {
-        let _ = target.segments.remove(&tuplix_checkpoint::segment_file_name(spooled.name()));
-    }
-}
-
 /// Writes the cut; each chunk is let go of as soon as it is written, those in segments when their rows have left memory.
 pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Written> {
+    // One of the same epoch that failed must not come to refer to what is written now.
+    target.remove_checkpoint(cut.epoch).map_err(|error| disk_error(&error))?;
     let spooled = write_segments(&cut, target, pace)?;
     let segment_bytes = spooled.iter().map(Spooled::bytes).sum();
     let Cut { epoch, last_commit, at_us, catalog, tables } = cut;
@@ -148,9 +177,14 @@ pub(super) fn write(target: &Target<'_>, cut: Cut, pace: &Pace<'_>) -> Result<Wr
             Ok(Written { summary, spooled, segments, segment_bytes })
         }
         Err(error) => {
-            // A part of a checkpoint would take the room that the log needs. What cannot be removed now goes at the next start.
-            let _ = tuplix_checkpoint::remove_unfinished(&**target.checkpoints);
-            remove_segments(&spooled, target);
+            // A part of a checkpoint would take the room that the log needs.
+            target.tell(tuplix_checkpoint::remove_unfinished(&**target.checkpoints).map(drop));
+            // It may have its name all the same. As long as it may be there, so are its segments.
+            let removed = target.remove_checkpoint(epoch);
+            if removed.is_ok() {
+                target.remove_segments(spooled.iter().map(Spooled::name));
+            }
+            target.tell(removed);
             Err(error)
         }
     }

@@ -53,7 +53,7 @@ impl Work<'_, '_> {
                 self.skip(sqlstate::SUCCESSFUL_COMPLETION, format!("{}, skipping", error.message()));
                 return Ok(tag);
             }
-            Err(error) => match self.rename_as_index(name, actions)? {
+            Err(error) => match self.alter_no_table(name, actions)? {
                 true => return Ok(tag),
                 false => return Err(error.into()),
             },
@@ -209,7 +209,9 @@ impl Work<'_, '_> {
         if let Some(check) = table.checks.get(checks).filter(|check| check.valid) {
             change.checks.push(check.name.clone());
         }
-        if let (ConstraintKind::ForeignKey(_), Some(key)) = (&constraint.kind, table.foreign_keys.last()) {
+        if let (ConstraintKind::ForeignKey(_), Some(key)) = (&constraint.kind, table.foreign_keys.last_mut())
+        {
+            key.valid = !constraint.not_valid;
             change.foreign_keys.push((key.id, !constraint.not_valid));
         }
         debug_assert!(
@@ -411,7 +413,8 @@ fn validate(change: &mut Alteration, name: &str) -> Result<()> {
         }
         return Ok(());
     }
-    if let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+    if let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) {
+        key.valid = true;
         change.foreign_keys.push((key.id, true));
         return Ok(());
     }

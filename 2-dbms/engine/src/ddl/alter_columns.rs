@@ -39,7 +39,7 @@ impl Work<'_, '_> {
             }
             return Err(SqlError::new(sqlstate::DUPLICATE_COLUMN, message));
         }
-        if table.columns.len() >= MAX_COLUMNS {
+        if table.columns_ever() >= MAX_COLUMNS {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(sqlstate::SqlState(*b"54011"), message));
         }
@@ -130,18 +130,14 @@ impl Work<'_, '_> {
         if let Distribution::Hash { column } = &mut table.distribution {
             *column -= usize::from(*column > position);
         }
-        table.columns.remove(position);
+        let part = table.number(position) as u32;
+        table.remove_column(position);
         change.sources.remove(position);
-        let (id, columns) = (table.id.0, table.columns.len());
-        // The columns after it move up, with their comments.
-        for part in position as u32 + 1..=columns as u32 + 1 {
-            let about = |part| Described { class: CLASS_RELATION, object: id, part };
-            let next = self.catalog.comment(about(part + 1)).map(str::to_owned);
-            if next.is_some() || self.catalog.comment(about(part)).is_some() {
-                self.change(CatalogChange::Comment { about: about(part), text: next });
-            }
+        let about = Described { class: CLASS_RELATION, object: table.id.0, part };
+        if self.catalog.comment(about).is_some() {
+            self.change(CatalogChange::Comment { about, text: None });
         }
-        self.shift_rights(id, position as u32 + 1);
+        self.shift_rights(about.object, position as u32 + 1);
         Ok(())
     }
 

@@ -42,10 +42,12 @@ impl Work<'_, '_> {
                     self.move_routine(&old, function)?;
                 }
             }
-            AlterRoutine::Attributes { volatility, strict, security_definer } => {
+            AlterRoutine::Attributes { volatility, strict, security_definer, settings, hints } => {
                 function.volatility = volatility.unwrap_or(old.volatility);
                 function.strict = strict.unwrap_or(old.strict);
                 function.security_definer = security_definer.unwrap_or(old.security_definer);
+                function.settings = self.function_settings(function.settings, settings)?;
+                function.hints = hints.clone().or(&old.hints);
                 function.version += 1;
                 self.change(CatalogChange::PutFunction(function));
             }

@@ -31,7 +31,7 @@ impl Work<'_, '_> {
             ObjectName::Sequence(name) => whole(CLASS_RELATION, self.find_sequence(name)?.id.0),
             ObjectName::Column(name, column) => {
                 let table = self.find_table(name)?;
-                let part = column_of(&table, column)? as u32 + 1;
+                let part = table.number(column_of(&table, column)?) as u32;
                 Described { class: CLASS_RELATION, object: table.id.0, part }
             }
             ObjectName::Constraint(table, name) => {

@@ -6,6 +6,7 @@ use tuplix_types::{SqlError, TypeId, sqlstate};
 
 use super::Work;
 use super::types::refuse_used_type;
+use crate::mentions::Mentions;
 use crate::stop::Run;
 
 /// What depends on a type.
@@ -16,6 +17,8 @@ enum Dependent {
     Type(std::sync::Arc<TypeDef>),
     /// A column of a composite type.
     Field(std::sync::Arc<TypeDef>, String),
+    /// A view whose query names it.
+    View(std::sync::Arc<TableDef>),
 }
 
 impl Work<'_, '_> {
@@ -64,7 +67,8 @@ impl Work<'_, '_> {
 
     /// Drops a type; what depends on it goes too, or stops it. `others` are dropped by the same statement.
     pub(super) fn drop_type(&mut self, found: &TypeDef, cascade: bool, others: &[TypeId]) -> Run<()> {
-        let dependents = dependents(&self.catalog, found.id, others);
+        let mut dependents = dependents(&self.catalog, found.id, others);
+        dependents.extend(self.views_naming(found.id));
         if !dependents.is_empty() && !cascade {
             let detail: Vec<String> = dependents.iter().map(|one| described(one, found)).collect();
             let message = format!("cannot drop type {} because other objects depend on it", found.name);
@@ -82,15 +86,29 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// The views whose queries name a type that is none of their columns'.
+    fn views_naming(&self, wanted: TypeId) -> Vec<Dependent> {
+        let schema = self.changed_schema();
+        let names = |view: &&std::sync::Arc<TableDef>| {
+            let mentions = view.query().and_then(|made| Mentions::of_view(&schema, &made.query));
+            let has_column = view.columns.iter().any(|column| uses(column.ty, wanted));
+            !has_column && mentions.is_some_and(|found| found.types.iter().any(|ty| uses(*ty, wanted)))
+        };
+        schema.catalog.tables().filter(names).cloned().map(Dependent::View).collect()
+    }
+
+    fn drop_view_of_type(&mut self, view: &TableDef) -> Run<()> {
+        if self.catalog.table(view.id).is_some() {
+            self.drop_relation_dependents(true, view)?;
+            self.remove_table(view.id);
+        }
+        Ok(())
+    }
+
     fn drop_dependent(&mut self, dependent: &Dependent) -> Run<()> {
         match dependent {
-            Dependent::Column(table, _) if table.view.is_some() => {
-                if self.catalog.table(table.id).is_some() {
-                    self.drop_relation_dependents(true, table)?;
-                    self.remove_table(table.id);
-                }
-                Ok(())
-            }
+            Dependent::Column(view, _) if view.query().is_some() => self.drop_view_of_type(view),
+            Dependent::View(view) => self.drop_view_of_type(view),
             Dependent::Column(table, column) => {
                 let name = QualifiedName {
                     schema: Some(table.schema.clone()),
@@ -151,8 +169,13 @@ impl Work<'_, '_> {
     }
 }
 
+/// Whether a type is another one or an array of it.
+fn uses(ty: TypeId, wanted: TypeId) -> bool {
+    ty.element().unwrap_or(ty) == wanted
+}
+
 fn dependents(catalog: &Catalog, wanted: TypeId, others: &[TypeId]) -> Vec<Dependent> {
-    let uses = |ty: TypeId| ty.element().unwrap_or(ty) == wanted;
+    let uses = |ty: TypeId| uses(ty, wanted);
     let mut found = Vec::new();
     for ty in catalog.user_types().filter(|ty| ty.id != wanted && !others.contains(&ty.id)) {
         match &ty.body {
@@ -186,6 +209,7 @@ fn described(dependent: &Dependent, on: &TypeDef) -> String {
             format!("{kind} {}", function.signature())
         }
         Dependent::Type(ty) => format!("type {}", ty.name),
+        Dependent::View(view) => format!("view {}", view.name),
         Dependent::Field(ty, field) => format!("column {field} of composite type {}", ty.name),
     };
     let ty = match dependent {

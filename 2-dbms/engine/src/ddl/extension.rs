@@ -1,18 +1,18 @@
-//! CREATE and DROP EXTENSION. There is one, `plpgsql`, and it is there from the start.
+//! CREATE and DROP EXTENSION. There are `plpgsql` and `tuplix`, from the start.
 
 use tuplix_types::{SqlError, sqlstate};
 
 use super::Work;
 use crate::stop::Run;
 
-const INSTALLED: &str = "plpgsql";
+const INSTALLED: [&str; 2] = ["plpgsql", "tuplix"];
 
 impl Work<'_, '_> {
     pub(super) fn create_extension(&mut self, name: &str, if_not_exists: bool) -> Run<&'static str> {
-        if name != INSTALLED {
+        if !INSTALLED.contains(&name) {
             let message = format!("extension \"{name}\" is not available");
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
-                .detail("Tuplix has no extensions but plpgsql.")
+                .detail("Tuplix has no extensions but plpgsql and its own.")
                 .into());
         }
         let message = format!("extension \"{name}\" already exists");
@@ -24,8 +24,8 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn drop_extension(&mut self, name: &str, if_exists: bool) -> Run<&'static str> {
-        if name == INSTALLED {
-            return Err(SqlError::unsupported("dropping the extension plpgsql").into());
+        if INSTALLED.contains(&name) {
+            return Err(SqlError::unsupported(format_args!("dropping the extension {name}")).into());
         }
         let message = format!("extension \"{name}\" does not exist");
         if !if_exists {

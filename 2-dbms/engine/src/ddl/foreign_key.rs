@@ -74,6 +74,7 @@ impl Work<'_, '_> {
             set_columns,
             deferrable: key.deferrable,
             deferred: key.deferred,
+            valid: true,
         };
         check_key_types(&self.catalog, table, &made, &parent)?;
         refuse_generated(table, &made)?;

@@ -68,15 +68,15 @@ impl Work<'_, '_> {
             }
         }
         if like.comments {
-            let comments: Vec<(u32, String)> = (0..source.columns.len() as u32)
-                .filter_map(|column| {
-                    let about = Described { class: CLASS_RELATION, object: source.id.0, part: column + 1 };
-                    Some((column, self.catalog.comment(about)?.to_owned()))
-                })
+            let about = |table: &TableDef, column: usize| {
+                let part = table.number(column) as u32;
+                Described { class: CLASS_RELATION, object: table.id.0, part }
+            };
+            let comments: Vec<(usize, String)> = (0..source.columns.len())
+                .filter_map(|column| Some((column, self.catalog.comment(about(source, column))?.to_owned())))
                 .collect();
             for (column, text) in comments {
-                let part = first as u32 + column + 1;
-                let about = Described { class: CLASS_RELATION, object: table.id.0, part };
+                let about = about(table, first + column);
                 self.change(CatalogChange::Comment { about, text: Some(text) });
             }
         }

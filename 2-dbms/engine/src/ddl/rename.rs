@@ -2,7 +2,7 @@
 
 use tuplix_catalog::{CatalogChange, FunctionDef, SchemaDef, SequenceDef, SequenceId, TableDef, TableId};
 use tuplix_sql::parser;
-use tuplix_sql::plan::{AlterTable, QualifiedName};
+use tuplix_sql::plan::{AlterTable, ObjectName, QualifiedName};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::names::relation_exists;
@@ -78,9 +78,13 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// ALTER TABLE ... RENAME TO of an index, which PostgreSQL allows.
-    pub(super) fn rename_as_index(&mut self, name: &QualifiedName, actions: &[AlterTable]) -> Run<bool> {
+    /// ALTER TABLE ... RENAME TO of an index and OWNER TO of a sequence, which PostgreSQL allows.
+    pub(super) fn alter_no_table(&mut self, name: &QualifiedName, actions: &[AlterTable]) -> Run<bool> {
         match actions {
+            [AlterTable::Owner(role)] if self.find_sequence(name).is_ok() => {
+                self.alter_owner(&ObjectName::Sequence(name.clone()), role)?;
+                Ok(true)
+            }
             [AlterTable::Rename(to)] if self.find_index(name).is_some() => {
                 self.rename_index(name, false, to)?;
                 Ok(true)

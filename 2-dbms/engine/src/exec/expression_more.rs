@@ -6,7 +6,9 @@ use tuplix_catalog::FunctionId;
 use tuplix_functions::Function;
 use tuplix_sql::plan::{Expr, ExprKind, RelationId, Subscript};
 use tuplix_storage::Comparison;
-use tuplix_types::{Array, ArrayDimension, Result, SqlError, TypeId, Value, compare_typed, sqlstate};
+use tuplix_types::{
+    Array, ArrayDimension, Result, SqlError, TypeId, Value, compare_typed, sqlstate, text_io,
+};
 
 use super::builder::Builder;
 use super::code::{Code, run_all};
@@ -202,7 +204,11 @@ impl Builder<'_> {
                 };
                 numbers.push((lower, upper));
             }
-            let Value::Array(array) = value else { return Ok(Value::Null) };
+            let array = match value {
+                Value::Array(array) => array,
+                Value::Text(name) => return Ok(byte_of(&name, &numbers)),
+                _ => return Ok(Value::Null),
+            };
             Ok(if slice { slice_of(&array, &numbers) } else { element_of(&array, &numbers) })
         }))
     }
@@ -254,6 +260,18 @@ fn quantify(
         }
     }
     Ok(if unknown { Value::Null } else { Value::Bool(all) })
+}
+
+/// `name[i]`: a byte of the 64 that a name has, the last ones zero.
+fn byte_of(name: &str, numbers: &[(Option<i64>, Option<i64>)]) -> Value {
+    const NAME_BYTES: usize = 64;
+    let place = match numbers {
+        [(None, Some(place))] => usize::try_from(*place).ok().filter(|place| *place < NAME_BYTES),
+        _ => None,
+    };
+    place.map_or(Value::Null, |place| {
+        Value::Text(text_io::format_char(name.as_bytes().get(place).copied().unwrap_or(0)))
+    })
 }
 
 /// A bound of a subscript: absent, a number, or `Err` for NULL.

@@ -101,6 +101,15 @@ pub(crate) fn visit_expr(expr: &tuplix_sql::plan::Expr, visit: &mut dyn FnMut(&t
     });
 }
 
+/// Visits all expressions of a query.
+pub(crate) fn visit_query(query: &tuplix_sql::plan::Query, visit: &mut dyn FnMut(&tuplix_sql::plan::Expr)) {
+    walk::query(query, &mut |node| {
+        if let walk::Node::Expr(expr) = node {
+            visit(expr);
+        }
+    });
+}
+
 /// What a statement did, for its command tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {

@@ -1,6 +1,7 @@
-//! `forget_spooled`: retention. Whole blocks go of which every row is old enough.
+//! `forget_spooled`: retention. Whole blocks go of which every row is old enough; one whose column is NULL never is.
 
-use tuplix_catalog::{CatalogChange, TableId};
+use tuplix_catalog::{CatalogChange, ForgottenBlocks, TableId};
+use tuplix_checkpoint::BlockInfo;
 use tuplix_types::{SqlError, Value, sqlstate};
 
 use super::ColdPart;
@@ -12,7 +13,7 @@ use crate::stop::Run;
 use crate::transaction::Transaction;
 
 /// `forget_spooled(table regclass, column text, before timestamptz)`: rows of which the column is before that may go. Those that share
-/// a block with younger ones, and those still in memory, stay until later.
+/// a block with younger ones or with a NULL, and those still in memory, stay until later.
 pub(crate) fn forget_spooled(args: &[Value], tx: &mut Transaction<'_>) -> Run<Value> {
     let mut work = Work::start(tx)?;
     let table = table_argument(&work, args)?;
@@ -37,29 +38,60 @@ pub(crate) fn forget_spooled(args: &[Value], tx: &mut Transaction<'_>) -> Run<Va
             .into());
     }
     work.tx.lock_for_ddl(&[table.id])?;
-    work.change(CatalogChange::ForgetSpooled { table: table.id, column, before });
+    let goes = |info: &BlockInfo| {
+        let complete = table.columns[column].not_null || info.complete.get(column) == Some(&true);
+        complete && is_older(info, column, before)
+    };
+    // What goes is said once, here: what the lists have when the log is replayed depends on the checkpoint that a start finds.
+    let mut blocks: Vec<ForgottenBlocks> = Vec::new();
+    if let Some(access) = work.access(table.id)? {
+        for part in work.tx.all_cold(&access)?.iter().flat_map(|list| list.iter()) {
+            let epoch = part.segment.reference.epoch;
+            for block in part.first..part.first + part.blocks {
+                // Of a damaged segment nothing is known: it stays.
+                match (part.segment.info(block).is_some_and(goes), blocks.last_mut()) {
+                    (false, _) => {}
+                    (true, Some(last)) if last.epoch == epoch && last.first + last.blocks == block => {
+                        last.blocks += 1;
+                    }
+                    (true, _) => blocks.push(ForgottenBlocks { epoch, first: block, blocks: 1 }),
+                }
+            }
+        }
+    }
+    work.change(CatalogChange::ForgetSpooled { table: table.id, column, before, blocks: Some(blocks) });
     work.show()?;
     Ok(Value::Null)
 }
 
-/// Takes blocks out of the lists of a table of which no row's column is at or after `before`.
-pub(crate) fn forget(node: &Node, home: &Home, column: usize, before: i64, storage: &mut dyn StorageAccess) {
+/// Whether a column's values, those that are not NULL, are all before a moment.
+fn is_older(info: &BlockInfo, column: usize, before: i64) -> bool {
+    info.bounds.get(column).copied().flatten().is_some_and(|(_, high)| high < before)
+}
+
+/// Takes the blocks out of the lists of a table that a change of the log names.
+pub(crate) fn forget(node: &Node, home: &Home, change: &CatalogChange, storage: &mut dyn StorageAccess) {
+    let CatalogChange::ForgetSpooled { column, before, blocks, .. } = change else { return };
+    let goes = |part: &ColdPart, block: u32| match blocks {
+        Some(blocks) => blocks.iter().any(|gone| {
+            gone.epoch == part.segment.reference.epoch
+                && block.checked_sub(gone.first).is_some_and(|number| number < gone.blocks)
+        }),
+        None => part.segment.info(block).is_some_and(|info| is_older(info, *column, *before)),
+    };
     let change = &mut |state: &mut DomainState| {
         let Some(Some(table)) = state.tables.get_mut(home.slot as usize) else { return };
-        table.change_cold(&mut |list| list.iter().flat_map(|part| remaining(part, column, before)).collect());
+        table.change_cold(&mut |list| list.iter().flat_map(|part| remaining(part, &goes)).collect());
     };
     node.domains_of(home).into_iter().for_each(|domain| storage.with(domain, change, node));
 }
 
 /// What stays of a part.
-fn remaining(part: &ColdPart, column: usize, before: i64) -> Vec<ColdPart> {
+fn remaining(part: &ColdPart, goes: &dyn Fn(&ColdPart, u32) -> bool) -> Vec<ColdPart> {
     let mut stay: Vec<ColdPart> = Vec::new();
     for block in part.first..part.first + part.blocks {
-        // Of a damaged segment nothing is known: it stays.
-        let bounds = part.segment.info(block).map(|info| info.bounds.get(column).copied().flatten());
-        let goes = bounds.flatten().is_some_and(|(_, high)| high < before);
         match stay.last_mut() {
-            _ if goes => {}
+            _ if goes(part, block) => {}
             Some(last) if last.first + last.blocks == block => last.blocks += 1,
             _ => stay.push(ColdPart { segment: part.segment.clone(), first: block, blocks: 1 }),
         }
@@ -68,9 +100,9 @@ fn remaining(part: &ColdPart, column: usize, before: i64) -> Vec<ColdPart> {
 }
 
 /// The table that a change of the log forgets rows of.
-pub(crate) fn forgets(change: &CatalogChange) -> Option<(TableId, usize, i64)> {
+pub(crate) fn forgets(change: &CatalogChange) -> Option<TableId> {
     match change {
-        CatalogChange::ForgetSpooled { table, column, before } => Some((*table, *column, *before)),
+        CatalogChange::ForgetSpooled { table, .. } => Some(*table),
         _ => None,
     }
 }

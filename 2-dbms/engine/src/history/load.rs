@@ -17,6 +17,8 @@ use crate::node::Node;
 /// XX001 when the lists do not fit the catalogue.
 pub(crate) fn load(node: &Node, disk: &dyn Disk, node_id: u64, tables: &[SpooledTable]) -> Result<()> {
     let schema = node.schema();
+    // Segments are read as long as the node lives.
+    let disk = node.machine().disk(disk.root());
     for table in tables {
         let misfit = |what: &str| {
             let message = format!(
@@ -33,7 +35,7 @@ pub(crate) fn load(node: &Node, disk: &dyn Disk, node_id: u64, tables: &[Spooled
             .iter()
             .map(|reference| {
                 let name = SegmentName { table: table.table, epoch: reference.epoch };
-                (reference.epoch, Arc::new(ColdSegment::open(disk, name, node_id, *reference)))
+                (reference.epoch, Arc::new(ColdSegment::open(&disk, name, node_id, *reference)))
             })
             .collect();
         for fragment in &table.fragments {

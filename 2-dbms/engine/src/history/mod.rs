@@ -17,10 +17,11 @@ mod load;
 mod pressure;
 mod spool;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tuplix_checkpoint::{BlockInfo, Segment, SegmentBlock, SegmentName, SegmentRef};
-use tuplix_types::{Result, SqlError};
+use tuplix_machine::Disk;
+use tuplix_types::{Result, SqlError, sqlstate};
 
 pub(crate) use declare::{check_spooled, refuse_change, spool_table};
 pub(crate) use forget::{forget, forget_spooled, forgets};
@@ -36,42 +37,57 @@ pub(crate) const SEGMENTS: &str = "history";
 pub(crate) struct ColdSegment {
     /// As checkpoints name it.
     pub(crate) reference: SegmentRef,
-    /// A damaged one says so to whoever reads it; everything else goes on.
-    opened: std::result::Result<Segment, SqlError>,
+    disk: Arc<dyn Disk>,
+    name: SegmentName,
+    node_id: u64,
+    /// A damaged one says so to whoever reads it; everything else goes on. Nothing yet where the disk failed: the next reader asks it again.
+    opened: OnceLock<Result<Segment>>,
 }
 
 impl ColdSegment {
     /// Opens the segment that a checkpoint refers to.
     pub(crate) fn open(
-        disk: &dyn tuplix_machine::Disk,
+        disk: &Arc<dyn Disk>,
         name: SegmentName,
         node_id: u64,
         reference: SegmentRef,
     ) -> ColdSegment {
-        let opened = Segment::open(disk, name, node_id).and_then(|segment| {
-            if segment.reference() == reference {
-                return Ok(segment);
-            }
-            let message = format!(
-                "segment \"{}\" is damaged at byte 0: it is not the one that the checkpoint refers to",
-                segment.path()
-            );
-            Err(SqlError::new(tuplix_types::sqlstate::DATA_CORRUPTED, message))
-        });
-        ColdSegment { reference, opened }
+        let segment = ColdSegment { reference, disk: disk.clone(), name, node_id, opened: OnceLock::new() };
+        // What is wrong is said to whoever needs it.
+        let _ = segment.segment();
+        segment
+    }
+
+    fn try_open(&self) -> Result<Segment> {
+        let segment = Segment::open(&*self.disk, self.name, self.node_id)?;
+        if segment.reference() == self.reference {
+            return Ok(segment);
+        }
+        let message = format!(
+            "segment \"{}\" is damaged at byte 0: it is not the one that the checkpoint refers to",
+            segment.path()
+        );
+        Err(SqlError::new(sqlstate::DATA_CORRUPTED, message))
     }
 
     /// The segment.
     ///
     /// # Errors
-    /// What was wrong with it when it was opened.
+    /// XX001 when it is damaged, 58030 when the disk fails or it is not there.
     pub(crate) fn segment(&self) -> Result<&Segment> {
-        self.opened.as_ref().map_err(Clone::clone)
+        let opened = match self.opened.get() {
+            Some(opened) => opened,
+            None => match self.try_open() {
+                Err(error) if error.sqlstate() == sqlstate::IO_ERROR => return Err(error),
+                opened => self.opened.get_or_init(|| opened),
+            },
+        };
+        opened.as_ref().map_err(Clone::clone)
     }
 
-    /// What its footer says of a block; `None` of a damaged one.
+    /// What its footer says of a block; `None` of one that is damaged or could not be read yet.
     pub(crate) fn info(&self, block: u32) -> Option<&BlockInfo> {
-        self.opened.as_ref().ok()?.blocks().get(block as usize)
+        self.opened.get()?.as_ref().ok()?.blocks().get(block as usize)
     }
 }
 

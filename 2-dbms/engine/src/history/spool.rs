@@ -35,6 +35,8 @@ struct Block {
 pub(crate) struct Spooled {
     table: u32,
     segment: SegmentRef,
+    /// The segment, read back.
+    opened: Arc<ColdSegment>,
     blocks: Vec<Block>,
 }
 
@@ -56,11 +58,11 @@ impl Spooled {
 }
 
 impl Plan {
-    /// Writes the full chunks of the fragments to a segment, unless they are fewer than `least`; what of them is written is let go
-    /// of when its rows have left memory.
+    /// Writes the full chunks of the fragments to a segment, unless they are fewer than `least`, and opens it again; what of them is
+    /// written is let go of when its rows have left memory.
     ///
     /// # Errors
-    /// When the disk fails or is full.
+    /// When the disk fails or is full, and when what was just written cannot be read: no checkpoint may refer to it then.
     pub(crate) fn write(
         &self,
         (machine, disk, node_id): (&Machine, &Arc<dyn Disk>, u64),
@@ -92,7 +94,10 @@ impl Plan {
         };
         all()?;
         let segment = writer.finish().map_err(|error| disk_error(&error))?;
-        Ok(Some(Spooled { table: self.table, segment, blocks }))
+        let name = SegmentName { table: self.table, epoch };
+        let opened = Arc::new(ColdSegment::open(disk, name, node_id, segment));
+        opened.segment()?;
+        Ok(Some(Spooled { table: self.table, segment, opened, blocks }))
     }
 
     /// What the checkpoint says of the table.
@@ -128,16 +133,10 @@ impl Plan {
 
 /// Takes what a checkpoint has written out of memory. A chunk that is not as it was when it was written, because its table was
 /// changed, emptied or dropped meanwhile, stays, and its block is nobody's.
-///
-/// # Errors
-/// XX001 or 58030 when what was just written cannot be read: everything stays in memory then.
-pub(crate) fn adopt(node: &Weak<Node>, disk: &dyn Disk, node_id: u64, spooled: Vec<Spooled>) -> Result<()> {
-    for Spooled { table, segment, blocks } in spooled {
-        let name = SegmentName { table, epoch: segment.epoch };
-        let opened = Arc::new(ColdSegment::open(disk, name, node_id, segment));
-        opened.segment()?;
+pub(crate) fn adopt(node: &Weak<Node>, spooled: Vec<Spooled>) {
+    for Spooled { table, opened, blocks, .. } in spooled {
         for block in blocks {
-            let Some(node) = node.upgrade() else { return Ok(()) };
+            let Some(node) = node.upgrade() else { return };
             let Some(home) = node.homes().get(&TableId(table)).cloned() else { break };
             let domain = match home.distribution {
                 tuplix_catalog::Distribution::Hash { .. } => node.domain_of_bucket(block.bucket),
@@ -150,7 +149,6 @@ pub(crate) fn adopt(node: &Weak<Node>, disk: &dyn Disk, node_id: u64, spooled: V
             drop(block);
         }
     }
-    Ok(())
 }
 
 fn evict(state: &mut DomainState, slot: u32, block: &Block, segment: &Arc<ColdSegment>) {

@@ -246,9 +246,9 @@ impl Node {
             }
             return Ok(());
         }
-        if let Some((table, column, before)) = crate::history::forgets(&change) {
+        if let Some(table) = crate::history::forgets(&change) {
             if let Some(home) = self.homes().get(&table) {
-                crate::history::forget(self, home, column, before, &mut Alone);
+                crate::history::forget(self, home, &change, &mut Alone);
             }
             return Ok(());
         }

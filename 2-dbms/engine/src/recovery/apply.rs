@@ -3,7 +3,6 @@
 use tuplix_catalog::{CatalogChange, TableId};
 use tuplix_log::{ChangeHead, RecordReader, RowPlace};
 use tuplix_storage::{BadRow, Fragment, RowId};
-use tuplix_types::encoding::DecodeError;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::domain::Guard;
@@ -37,13 +36,13 @@ impl<'n> Applier<'n> {
                     if count != fragment.column_types().len() {
                         return Err(unreadable(&format!("a row of {count} columns")));
                     }
-                    fragment.load_row::<Misfit>(row, || Ok(changes.value()?))?;
+                    fragment.load_row(row, changes.values()).map_err(misfit)?;
                 }
                 ChangeHead::Update(place) => {
                     let (fragment, row) = self.fragment(place)?;
-                    let (columns, mut next) = changes.update();
+                    let (columns, values) = changes.update();
                     let columns = columns.iter().map(|column| usize::from(*column));
-                    fragment.load_changes::<Misfit>(row, columns, || Ok(next()?))?;
+                    fragment.load_changes(row, columns, values).map_err(misfit)?;
                 }
                 ChangeHead::Delete(place, count) => {
                     changes.skip(count).map_err(|error| unreadable(&error.to_string()))?;
@@ -94,28 +93,9 @@ impl<'n> Applier<'n> {
     }
 }
 
-/// Why a row of the log could not be put in place.
-struct Misfit(String);
-
-impl From<DecodeError> for Misfit {
-    #[cold]
-    fn from(error: DecodeError) -> Misfit {
-        Misfit(error.to_string())
-    }
-}
-
-impl From<BadRow> for Misfit {
-    #[cold]
-    fn from(error: BadRow) -> Misfit {
-        Misfit(error.to_string())
-    }
-}
-
-impl From<Misfit> for SqlError {
-    #[cold]
-    fn from(misfit: Misfit) -> SqlError {
-        unreadable(&misfit.0)
-    }
+#[cold]
+fn misfit(bad: BadRow) -> SqlError {
+    unreadable(&bad.to_string())
 }
 
 pub(super) fn unreadable(what: &str) -> SqlError {

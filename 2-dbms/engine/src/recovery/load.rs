@@ -89,8 +89,10 @@ fn load_fragment(
     progress: &Progress,
 ) -> Result<Fragment> {
     let mut fragment = bare_fragment(schema);
+    let mut payload = Vec::new();
     for block in &blocks.blocks {
-        reader.chunks(block, &mut |chunk| fragment.load_chunk(chunk).map_err(|bad| bad.to_string()))?;
+        let mut add = |chunk| fragment.load_chunk(chunk).map_err(|bad| bad.to_string());
+        reader.chunks(block, &mut payload, &mut add)?;
         progress.add(block.length());
     }
     Ok(fragment)

@@ -141,11 +141,16 @@ impl Session {
             Code::Call(call) => (&call.procedure.planned, Some(call.function)),
             Code::Copy(_) | Code::Utility(_) => return Ok(None),
         };
-        if !self.services.with_layout(|layout| planned.is_outgrown(layout, now_ns)) {
+        // What it calls is looked up at each call.
+        let is_outgrown = self.services.with_layout(|layout| {
+            self.node.procedures.lock().forget_outgrown(layout, now_ns);
+            planned.is_outgrown(layout, now_ns)
+        });
+        if !is_outgrown {
             return Ok(None);
         }
         if let Some(function) = procedure {
-            self.node.procedures.lock().remove(&tuplix_catalog::FunctionId(function));
+            self.node.procedures.lock().remove(tuplix_catalog::FunctionId(function));
         }
         prepared.inner.version.store(0, Ordering::Relaxed);
         self.rebound.remove(&prepared.inner.id);

@@ -79,6 +79,7 @@ impl Session {
         let (rows, numbers) = fetched?;
         if !is_move {
             numbers.iter().for_each(|number| out.push(rows.row(*number)));
+            self.services.with_catalog(|catalog| super::run::label_rows(catalog, out));
         }
         let command = if is_move { "MOVE" } else { "FETCH" };
         Ok(Tag { command, rows: Some(numbers.len() as u64) })

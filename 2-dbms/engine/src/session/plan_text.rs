@@ -1,4 +1,4 @@
-//! EXPLAIN's options, and its formats: TEXT, JSON and YAML, with PostgreSQL's names, so that its tools read them.
+//! EXPLAIN's options, and its formats: TEXT, JSON, YAML and XML, with PostgreSQL's names, so that its tools read them.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,10 @@ enum Format {
     Text,
     Json,
     Yaml,
+    Xml,
 }
+
+const XML_BEGIN: &str = "<explain xmlns=\"http://www.postgresql.org/2009/explain\">";
 
 /// What EXPLAIN shows.
 pub(super) struct Options {
@@ -30,7 +33,7 @@ pub(super) fn is_json(options: &[(String, String)]) -> bool {
 
 impl Options {
     /// # Errors
-    /// 42601 for an unknown option, 22023 for an unknown format or an option that needs ANALYZE, 0A000 for XML.
+    /// 42601 for an unknown option, 22023 for an unknown format or an option that needs ANALYZE.
     pub(super) fn new(analyze: bool, options: &[(String, String)]) -> Result<Options> {
         let mut found =
             Options { format: Format::Text, analyze, costs: true, timing: analyze, summary: analyze };
@@ -77,6 +80,9 @@ impl Options {
             Format::Text => out.push(&[Value::text("Utility Statement")]),
             Format::Json => out.push(&[Value::text("[\n  \"Utility Statement\"\n]")]),
             Format::Yaml => out.push(&[Value::text("- \"Utility Statement\"")]),
+            Format::Xml => {
+                out.push(&[Value::text(format!("{XML_BEGIN}\n  <Utility-Statement />\n</explain>"))]);
+            }
         }
     }
 
@@ -97,11 +103,16 @@ impl Options {
             if let Some(execution) = execution_ms.filter(|_| self.summary) {
                 whole.push(("Execution Time".to_owned(), Item::Plain(format!("{execution:.3}"))));
             }
-            let whole = Item::List(vec![Item::Object(whole)]);
+            let whole = Item::Object(whole);
             let mut text = String::new();
             match self.format {
-                Format::Json => whole.json(0, &mut text),
-                _ => whole.yaml(0, &mut text),
+                Format::Json => Item::List(vec![whole]).json(0, &mut text),
+                Format::Xml => {
+                    let _ = writeln!(text, "{XML_BEGIN}");
+                    whole.xml("Query", 2, &mut text);
+                    text.push_str("</explain>");
+                }
+                _ => Item::List(vec![whole]).yaml(0, &mut text),
             }
             return out.push(&[Value::text(text.trim_end())]);
         }
@@ -208,7 +219,7 @@ fn format_named(value: &str) -> Result<Format> {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
         "yaml" => Ok(Format::Yaml),
-        "xml" => Err(SqlError::unsupported("EXPLAIN (FORMAT XML)")),
+        "xml" => Ok(Format::Xml),
         _ => {
             let message = format!("unrecognized value for EXPLAIN option \"format\": \"{value}\"");
             Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message))
@@ -251,7 +262,7 @@ fn described(line: &str) -> Vec<(String, Item)> {
     items
 }
 
-/// A part of a plan in JSON or YAML.
+/// A part of a plan in JSON, YAML or XML.
 enum Item {
     Plain(String),
     Text(String),
@@ -289,6 +300,32 @@ impl Item {
                 out.push('}');
             }
         }
+    }
+
+    /// As the element of a name; those of a list have its name without the `s`.
+    fn xml(&self, name: &str, indent: usize, out: &mut String) {
+        let tag: String =
+            name.replace(' ', "-").chars().filter(|c| c.is_alphanumeric() || "-_.".contains(*c)).collect();
+        let _ = write!(out, "{:indent$}<{tag}>", "");
+        match self {
+            Item::Plain(text) => out.push_str(text),
+            Item::Text(text) => {
+                let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('\r', "&#x0d;")];
+                let escaped = escapes.iter().fold(text.clone(), |text, (from, to)| text.replace(*from, to));
+                out.push_str(&escaped);
+            }
+            Item::List(items) => {
+                out.push('\n');
+                items.iter().for_each(|item| item.xml(name.trim_end_matches('s'), indent + 2, out));
+                let _ = write!(out, "{:indent$}", "");
+            }
+            Item::Object(items) => {
+                out.push('\n');
+                items.iter().for_each(|(name, item)| item.xml(name, indent + 2, out));
+                let _ = write!(out, "{:indent$}", "");
+            }
+        }
+        let _ = writeln!(out, "</{tag}>");
     }
 
     fn yaml(&self, indent: usize, out: &mut String) {

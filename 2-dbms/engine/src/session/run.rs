@@ -65,7 +65,9 @@ impl Session {
             return Err(SqlError::new(sqlstate::PROTOCOL_VIOLATION, message));
         }
         if let Code::Utility(utility) = &bound.code {
-            return self.call_utility(statement, &utility.clone(), bound.version, arguments, out);
+            let outcome = self.call_utility(statement, &utility.clone(), bound.version, arguments, out);
+            self.services.sleeps.end();
+            return outcome;
         }
         if self.block.as_ref().is_some_and(|block| block.failed) {
             return Err(in_failed_block());
@@ -123,6 +125,18 @@ impl Session {
     /// Runs it until it is not asked to restart, with code for the catalogue as it is then.
     #[cold]
     fn run_again(
+        &mut self,
+        statement: &Prepared,
+        bound: &Bound,
+        arguments: &[Value],
+        out: &mut Rows,
+    ) -> Result<u64> {
+        let outcome = self.run_until_done(statement, bound, arguments, out);
+        self.services.sleeps.end();
+        outcome
+    }
+
+    fn run_until_done(
         &mut self,
         statement: &Prepared,
         bound: &Bound,
@@ -262,7 +276,9 @@ impl Session {
     }
 
     pub(super) fn wait_before_restart(&mut self, cause: RestartCause) -> Result<()> {
+        self.services.sleeps.restart(matches!(cause, RestartCause::Sleep(_)));
         match cause {
+            RestartCause::Sleep(until_ns) => crate::sleep::sleep(&self.services, until_ns),
             RestartCause::Latch | RestartCause::Catalog => Ok(()),
             RestartCause::LogFull => {
                 let deadline = self.node.machine().monotonic_ns() + LOG_ROOM_NS;

@@ -12,6 +12,7 @@ use crate::ddl;
 use crate::exec::{CompiledStatement, Exec, Rights, compile_statement};
 use crate::redo::Origin;
 use crate::services::{PreparedInfo, Services};
+use crate::settings::Settings;
 use crate::statement::{Bound, Code, Prepared};
 use crate::stop::{Run, Stop};
 use crate::user_types::may_hold_labels;
@@ -242,7 +243,8 @@ impl Session {
                     );
                     return Ok(Tag { command: "SET", rows: None });
                 }
-                self.services.assign(name, Some(&values.join(", ")), *local, in_block)?;
+                let text = Settings::listed(name, values);
+                self.services.assign(name, Some(&text), *local, in_block)?;
                 "SET"
             }
             SettingStatement::Reset(Some(name)) => {

@@ -67,6 +67,9 @@ pub(crate) fn definition(view: &View<'_>, table: &TableDef, key: &ForeignKeyDef,
     if key.deferred {
         out += " INITIALLY DEFERRED";
     }
+    if !key.valid {
+        out += " NOT VALID";
+    }
     out
 }
 

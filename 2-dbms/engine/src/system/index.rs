@@ -25,7 +25,7 @@ fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index
     let types: Vec<TypeId> = keys.iter().map(|key| deparse::key_type(view, table, key)).collect();
     let key_number = |key: &tuplix_catalog::IndexColumn| match &key.expression {
         Some(_) => Value::Int2(0),
-        None => column_number(key.column),
+        None => column_number(table, key.column),
     };
     let expressions: Vec<String> = keys
         .iter()
@@ -43,7 +43,7 @@ fn index_row(view: &View<'_>, relation: &SystemRelation, table: &TableDef, index
     let class = |(ty, key): (&TypeId, &tuplix_catalog::IndexColumn)| {
         oid(class_of_key(access_method(index), key.class.as_deref(), *ty))
     };
-    let included = index.included.iter().map(|column| column_number(*column));
+    let included = index.included.iter().map(|column| column_number(table, *column));
     relation.row(&[
         ("indexrelid", oid(index.id.0)),
         ("indrelid", oid(table.id.0)),
@@ -126,7 +126,7 @@ pub(crate) fn constraints<'a>(table: &'a TableDef) -> Vec<Constraint<'a>> {
         index: None,
         condition: None,
         foreign: Some(key),
-        valid: true,
+        valid: key.valid,
     };
     let indexes = table.indexes.iter().filter(|index| index.constraint).map(of_index);
     let checks = table.checks.iter().enumerate().map(of_check);
@@ -138,7 +138,8 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
         for constraint in constraints(table) {
-            let key = constraint.columns(view, table).into_iter().map(column_number).collect();
+            let key = constraint.columns(view, table).into_iter();
+            let key = key.map(|column| column_number(table, column)).collect();
             let condition = constraint.condition.map(|text| deparse::check_text(view, table, text, false));
             let foreign = constraint.foreign;
             let index = match foreign {
@@ -147,8 +148,10 @@ pub(crate) fn constraint_rows(view: &View<'_>, relation: &SystemRelation) -> Vec
             };
             let code =
                 |of: &dyn Fn(&ForeignKeyDef) -> &'static str| foreign.map_or(text(" "), |key| text(of(key)));
-            let parent_key = foreign.map_or(Value::Null, |key| {
-                array(TypeId::INT2, key.parent_columns.iter().map(|column| column_number(*column)).collect())
+            let parent = foreign.and_then(|key| Some((key, view.catalog().table(key.parent)?)));
+            let parent_key = parent.map_or(Value::Null, |(key, parent)| {
+                let columns = key.parent_columns.iter().map(|column| column_number(parent, *column));
+                array(TypeId::INT2, columns.collect())
             });
             rows.push(relation.row(&[
                 ("confrelid", oid(foreign.map_or(0, |key| key.parent.0))),

@@ -64,7 +64,8 @@ pub(crate) fn columns(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             let updatable = updatable && super::views::is_column_updatable(view, table, number);
             let default =
                 column.default.as_deref().map(|text| deparse::default_text(view, table, number, text));
-            let mut values = column_values(view, &table.schema, &table.name, (number, &column.name));
+            let place = (table.number(number) - 1, column.name.as_str());
+            let mut values = column_values(view, &table.schema, &table.name, place);
             values.extend(type_values(view, column.ty, column.typmod));
             values.extend(source_values(view, table, number));
             values.extend([
@@ -216,7 +217,7 @@ fn table_values(view: &View<'_>, table: &TableDef) -> Values {
 /// The constraints that the standard sees behind NOT NULL: their names, by column.
 fn not_null_constraints(view: &View<'_>, table: &TableDef) -> Vec<(String, usize)> {
     let schema = view.schema_oid(&table.schema);
-    let name = |number: usize| format!("{schema}_{}_{}_not_null", table.id.0, number + 1);
+    let name = |number: usize| format!("{schema}_{}_{}_not_null", table.id.0, table.number(number));
     let columns = table.columns.iter().enumerate().filter(|(_, column)| column.not_null);
     columns.map(|(number, _)| (name(number), number)).collect()
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod deparse;
+mod depend;
 mod foreign_key;
 mod functions;
 mod index;
@@ -155,7 +156,9 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_operator") => operators,
         ("pg_catalog", "pg_sequence") => sequence::definitions,
         ("pg_catalog", "pg_sequences") => sequence::places,
-        ("pg_catalog", "pg_depend") => sequence::dependencies,
+        ("pg_catalog", "pg_extension") => own::extensions,
+        ("pg_catalog", "pg_depend") => depend::dependencies,
+        ("pg_catalog", "pg_rewrite") => depend::rules,
         ("pg_catalog", "pg_trigger") => trigger::triggers,
         ("information_schema", "sequences") => sequence::standard,
         ("information_schema", "triggers") => trigger::standard,

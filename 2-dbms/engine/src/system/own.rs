@@ -3,10 +3,13 @@
 use tuplix_catalog::{Distribution, TableDef};
 use tuplix_types::{Row, Value};
 
-use super::relations::SystemRelation;
-use super::view::{View, int, text};
+use super::relations::{self, SystemRelation};
+use super::view::{OWNER, View, int, oid, text};
 use crate::checkpoint::{CheckpointStatus, SegmentStatus};
 use crate::plans::Total;
+
+/// The object id of the extension `tuplix`.
+pub(crate) const EXTENSION: u32 = 9900;
 
 /// `tuplix.tables`
 pub(crate) fn tables(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
@@ -148,8 +151,8 @@ pub(crate) fn plans(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
         ])
     });
     let mut rows: Vec<Row> = statements.collect();
-    for (function, (version, compiled)) in node.procedures.lock().iter() {
-        let Some(definition) = view.catalog().function(*function) else { continue };
+    for (function, version, compiled) in node.procedures.lock().iter() {
+        let Some(definition) = view.catalog().function(function) else { continue };
         let mut total = Total::default();
         let callers = plans.values().filter(|plan| plan.procedure == Some(function.0));
         callers.for_each(|plan| total.add(plan.total));
@@ -160,8 +163,25 @@ pub(crate) fn plans(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             ("partitions", argument.map_or(Value::Null, |argument| text(&format!("of {}", argument.name)))),
             ("calls", int(total.calls)),
             ("mean_us", total.mean_us().map_or(Value::Null, Value::Float8)),
-            ("version", int(*version)),
+            ("version", int(version)),
         ]));
     }
     rows
+}
+
+/// `pg_extension`: PostgreSQL's, and `tuplix`, of which the views of this file are part: a dump leaves them out.
+pub(crate) fn extensions(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
+    let own = relation.row(&[
+        ("oid", oid(EXTENSION)),
+        ("extname", text("tuplix")),
+        ("extowner", oid(OWNER)),
+        ("extnamespace", oid(view.schema_oid("tuplix"))),
+        ("extversion", text(env!("CARGO_PKG_VERSION"))),
+    ]);
+    relations::own_rows("pg_extension").iter().cloned().chain([own]).collect()
+}
+
+/// The system tables of the extension.
+pub(crate) fn extension_members() -> impl Iterator<Item = u32> {
+    relations::all().filter(|relation| relation.schema == "tuplix").map(|relation| relation.oid)
 }

@@ -75,7 +75,9 @@ fn object_id(view: &View<'_>, kind: &str, object: &Value) -> Result<u32> {
 /// A column's number from 1.
 fn column_number(view: &View<'_>, table: u32, column: &Value) -> u32 {
     let Value::Text(name) = column else {
-        return column.as_i64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+        let number = column.as_i64().and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let table = view.catalog().table(TableId(table));
+        return table.and_then(|table| table.position(number)).map_or(0, |position| position as u32 + 1);
     };
     let table = view.catalog().table(TableId(table));
     table.and_then(|table| table.column(name)).map_or(0, |position| position as u32 + 1)

@@ -1,6 +1,6 @@
 //! `pg_class`, `pg_attribute`, `pg_attrdef`, `pg_tables`: tables and their columns, the system's own too.
 
-use tuplix_catalog::{ColumnDef, FieldDef, Identity, IndexDef, TableDef};
+use tuplix_catalog::{CheckOption, ColumnDef, FieldDef, Identity, IndexDef, TableDef};
 use tuplix_types::{Row, TypeId, Value};
 
 use super::relations::{self, SystemColumn, SystemRelation};
@@ -47,8 +47,8 @@ fn table_class(view: &View<'_>, relation: &SystemRelation, table: &TableDef) -> 
         ("relkind", text(kind_of(table))),
         ("relhasrules", truth(table.query().is_some())),
         ("relpersistence", text(persistence(table))),
-        ("relnatts", int(table.columns.len())),
-        ("reloptions", options(&table.options)),
+        ("relnatts", int(table.columns_ever())),
+        ("reloptions", options(&table_options(table))),
         ("relchecks", int(table.checks.len())),
         ("relhastriggers", truth(has_triggers(view, table))),
         ("relispopulated", truth(table.materialized.as_ref().is_none_or(|query| query.populated))),
@@ -63,6 +63,15 @@ fn kind_of(table: &TableDef) -> &'static str {
         (None, Some(_)) => "m",
         (None, None) => "r",
     }
+}
+
+/// A relation's options: those of a view say what it checks.
+fn table_options(table: &TableDef) -> Vec<String> {
+    let check = table.view.as_ref().and_then(|view| view.check_option).map(|check| match check {
+        CheckOption::Local => "check_option=local".to_owned(),
+        CheckOption::Cascaded => "check_option=cascaded".to_owned(),
+    });
+    table.options.iter().cloned().chain(check).collect()
 }
 
 /// `pg_class.reloptions`
@@ -122,13 +131,14 @@ pub(crate) fn attributes(view: &View<'_>, relation: &SystemRelation) -> Vec<Row>
     let mut rows = Vec::new();
     for table in view.catalog().tables() {
         let columns = table.columns.iter().enumerate();
-        rows.extend(columns.map(|(number, column)| {
+        rows.extend(columns.map(|(position, column)| {
             let has_default = default_of(column).is_some() || column.generated.is_some();
             let shown = Attribute::of_column(view, column);
-            let mut row = attribute(relation, table.id.0, number, &shown, has_default);
-            row[relation.column("attacl")] = super::rights::column_acl(view, table.id, number);
+            let mut row = attribute(relation, table.id.0, table.number(position) - 1, &shown, has_default);
+            row[relation.column("attacl")] = super::rights::column_acl(view, table.id, position);
             with_source(relation, row, column)
         }));
+        rows.extend(table.dropped.iter().map(|number| dropped(relation, table, *number)));
         for index in &table.indexes {
             rows.extend(index.columns.iter().enumerate().map(|(number, key)| {
                 let (made, own);
@@ -259,6 +269,21 @@ fn attribute(
     relation.row(&values)
 }
 
+/// What is left of a dropped column.
+fn dropped(relation: &SystemRelation, table: &TableDef, number: usize) -> Row {
+    relation.row(&[
+        ("attrelid", oid(table.id.0)),
+        ("attname", Value::text(format!("........pg.dropped.{number}........"))),
+        ("attnum", int(number)),
+        ("attcacheoff", int(-1)),
+        ("atttypmod", int(-1)),
+        ("attalign", text("i")),
+        ("attstorage", text("p")),
+        ("attisdropped", truth(true)),
+        ("attislocal", truth(true)),
+    ])
+}
+
 /// A column's default; PostgreSQL keeps none that is NULL.
 fn default_of(column: &ColumnDef) -> Option<&str> {
     column.default.as_deref().filter(|written| !written.trim().eq_ignore_ascii_case("null"))
@@ -275,9 +300,9 @@ pub(crate) fn defaults(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
                 (None, None) => continue,
             };
             rows.push(relation.row(&[
-                ("oid", oid(part_oid(table, number))),
+                ("oid", oid(part_oid(table, table.number(number)))),
                 ("adrelid", oid(table.id.0)),
-                ("adnum", int(number + 1)),
+                ("adnum", int(table.number(number))),
                 ("adbin", Value::text(shown)),
             ]));
         }

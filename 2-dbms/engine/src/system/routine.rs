@@ -63,15 +63,17 @@ fn user_function(view: &View<'_>, relation: &SystemRelation, function: &Function
         ("proowner", super::rights::owner(view, tuplix_catalog::CLASS_FUNCTION, function.id.0)),
         ("proacl", super::rights::acl(view, tuplix_catalog::CLASS_FUNCTION, function.id.0)),
         ("prolang", oid(if function.language == Language::Sql { SQL } else { PLPGSQL })),
-        ("procost", Value::Float4(100.0)),
-        ("prorows", Value::Float4(if function.returns_set { 1000.0 } else { 0.0 })),
+        ("procost", Value::Float4(function.hints.cost.unwrap_or(100.0))),
+        ("prorows", Value::Float4(rows(function))),
+        ("proleakproof", truth(function.hints.leakproof.unwrap_or(false))),
+        ("proconfig", settings(function)),
         ("provariadic", oid(variadic.and_then(|last| last.ty.element()).map_or(0, |element| element.0))),
         ("prokind", text(if function.is_procedure { "p" } else { "f" })),
         ("prosecdef", truth(function.security_definer)),
         ("proisstrict", truth(function.strict)),
         ("proretset", truth(function.returns_set)),
         ("provolatile", text(volatility(function).0)),
-        ("proparallel", text("u")),
+        ("proparallel", text(&parallel(function)[..1])),
         ("pronargs", int(inputs.len())),
         ("pronargdefaults", int(defaults.len())),
         ("prorettype", oid(function.returns.0)),
@@ -82,6 +84,24 @@ fn user_function(view: &View<'_>, relation: &SystemRelation, function: &Function
         ("proargdefaults", if defaults.is_empty() { Value::Null } else { Value::text(defaults.join(", ")) }),
         ("prosrc", text(&function.body)),
     ])
+}
+
+fn parallel(function: &FunctionDef) -> &str {
+    function.hints.parallel.as_deref().unwrap_or("unsafe")
+}
+
+/// How many rows a set is taken to have; 0 of what gives no set.
+fn rows(function: &FunctionDef) -> f32 {
+    if function.returns_set { function.hints.rows.unwrap_or(1000.0) } else { 0.0 }
+}
+
+/// `pg_proc.proconfig`
+fn settings(function: &FunctionDef) -> Value {
+    if function.settings.is_empty() {
+        return Value::Null;
+    }
+    let lines = function.settings.iter().map(|(name, value)| Value::text(format!("{name}={value}")));
+    array(TypeId::TEXT, lines.collect())
 }
 
 fn volatility(function: &FunctionDef) -> (&'static str, &'static str) {
@@ -245,6 +265,37 @@ pub(crate) fn result(routine: &Routine<'_>) -> Option<String> {
     Some(set(function.returns_set, function.returns))
 }
 
+/// What stands between language and body: a line of attributes, a line for each setting.
+fn clauses(function: &FunctionDef) -> String {
+    let hints = &function.hints;
+    let given = |given: bool, clause: String| if given { clause } else { String::new() };
+    let parallel = parallel(function).to_uppercase();
+    let default_rows = if function.returns_set { 1000.0 } else { 0.0 };
+    let words = [
+        volatility(function).1.to_owned(),
+        given(parallel != "UNSAFE", format!("PARALLEL {parallel}")),
+        given(function.strict, "STRICT".to_owned()),
+        given(function.security_definer, "SECURITY DEFINER".to_owned()),
+        given(hints.leakproof == Some(true), "LEAKPROOF".to_owned()),
+        given(
+            hints.cost.is_some_and(|cost| cost != 100.0),
+            format!("COST {}", hints.cost.unwrap_or_default()),
+        ),
+        given(rows(function) != default_rows, format!("ROWS {}", rows(function))),
+    ];
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let mut sql = if words.is_empty() { String::new() } else { format!(" {}\n", words.join(" ")) };
+    for (name, value) in &function.settings {
+        let quote = |text: &str| tuplix_functions::quote_literal(text).to_string();
+        let values: Vec<String> = match name.as_str() {
+            "search_path" => value.split(", ").map(|part| quote(&part.replace('"', ""))).collect(),
+            _ => vec![quote(value)],
+        };
+        sql.push_str(&format!(" SET {} TO {}\n", quote_ident(name), values.join(", ")));
+    }
+    sql
+}
+
 /// `pg_get_functiondef`
 pub(crate) fn definition(view: &View<'_>, function: &FunctionDef) -> String {
     let (kind, quote) =
@@ -257,15 +308,7 @@ pub(crate) fn definition(view: &View<'_>, function: &FunctionDef) -> String {
     }
     let language = if function.language == Language::Sql { "sql" } else { "plpgsql" };
     sql.push_str(&format!(" LANGUAGE {language}\n"));
-    let clauses = [
-        volatility(function).1,
-        if function.strict { "STRICT" } else { "" },
-        if function.security_definer { "SECURITY DEFINER" } else { "" },
-    ];
-    let clauses: Vec<&str> = clauses.into_iter().filter(|clause| !clause.is_empty()).collect();
-    if !clauses.is_empty() {
-        sql.push_str(&format!(" {}\n", clauses.join(" ")));
-    }
+    sql.push_str(&clauses(function));
     let mut quote = quote.to_owned();
     while function.body.contains(&format!("${quote}$")) {
         quote.push('x');

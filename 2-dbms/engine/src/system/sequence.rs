@@ -1,11 +1,10 @@
-//! Sequences: a sequence's own row, `pg_sequence`, `pg_sequences`, `information_schema.sequences`, and what in
-//! `pg_depend` ties a sequence to its column.
+//! Sequences: a sequence's own row, `pg_sequence`, `pg_sequences`, `information_schema.sequences`.
 
 use tuplix_catalog::SequenceDef;
 use tuplix_types::{Row, TypeId, Value};
 
 use super::information::catalog_name;
-use super::relations::{self, SystemColumn, SystemRelation};
+use super::relations::{SystemColumn, SystemRelation};
 use super::view::{View, int, oid, text, truth, yes_or_no};
 use crate::services::Services;
 
@@ -110,23 +109,6 @@ pub(crate) const COLUMNS: [SystemColumn; 3] = [
     SystemColumn { name: "log_cnt", ty: TypeId::INT8, not_null: true },
     SystemColumn { name: "is_called", ty: TypeId::BOOL, not_null: true },
 ];
-
-/// `pg_depend`, as far as it ties sequences to their columns.
-pub(crate) fn dependencies(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let class = relations::find("pg_catalog", "pg_class").map_or(0, |relation| relation.oid);
-    let row = |def: &SequenceDef| {
-        let owner = def.owner?;
-        Some(relation.row(&[
-            ("classid", oid(class)),
-            ("objid", oid(def.id.0)),
-            ("refclassid", oid(class)),
-            ("refobjid", oid(owner.table.0)),
-            ("refobjsubid", int(owner.column + 1)),
-            ("deptype", text(if owner.identity { "i" } else { "a" })),
-        ]))
-    };
-    view.catalog().sequences().filter_map(|def| row(def)).collect()
-}
 
 /// The sequence behind a column, as `pg_get_serial_sequence` names it.
 pub(crate) fn serial_sequence(view: &View<'_>, table: u32, column: usize) -> Option<String> {

@@ -34,7 +34,7 @@ pub(crate) fn triggers(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             arguments.extend_from_slice(argument.as_bytes());
             arguments.push(0);
         }
-        let columns = trigger.columns.iter().map(|column| column_number(*column)).collect();
+        let columns = trigger.columns.iter().map(|column| column_number(table, *column)).collect();
         let when = trigger.when.as_deref().map(|when| deparse::condition_text(view, table, when, false));
         relation.row(&[
             ("oid", oid(trigger.id)),

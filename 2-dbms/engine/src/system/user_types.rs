@@ -57,6 +57,7 @@ fn domain_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, domain:
     let facts = type_facts(base);
     let fact =
         |pick: fn(&TypeFacts) -> &Value| facts.as_ref().map_or(Value::Null, |facts| pick(facts).clone());
+    let default = default_text(view, domain).map_or(Value::Null, Value::text);
     let mut values = named(view, ty.id, (&ty.schema, &ty.name));
     values.extend([
         ("typlen", fact(|facts| &facts.length)),
@@ -74,7 +75,8 @@ fn domain_type(view: &View<'_>, relation: &SystemRelation, ty: &TypeDef, domain:
         ("typbasetype", oid(domain.base.0)),
         ("typtypmod", int(domain.typmod)),
         ("typndims", int(i64::from(domain.base.element().is_some()))),
-        ("typdefault", default_text(view, domain).map_or(Value::Null, Value::text)),
+        ("typdefaultbin", default.clone()),
+        ("typdefault", default),
     ]);
     relation.row(&values)
 }
@@ -240,8 +242,14 @@ pub(crate) fn default_text(view: &View<'_>, domain: &DomainDef) -> Option<String
     Some(deparse::default_text(view, &value_table(domain), 0, written))
 }
 
+/// The CHECKs of a domain: object ids and conditions over [`value_table`].
+pub(crate) fn checks<'a>(ty: &'a TypeDef, domain: &'a DomainDef) -> impl Iterator<Item = (u32, &'a str)> {
+    let checks = domain.checks.iter().enumerate();
+    checks.map(|(number, check)| (check_oid(ty, number, check), check.expression.as_str()))
+}
+
 /// A table whose one column is VALUE.
-fn value_table(domain: &DomainDef) -> TableDef {
+pub(crate) fn value_table(domain: &DomainDef) -> TableDef {
     deparse::table_of_value("value", domain.base, domain.typmod)
 }
 

@@ -138,9 +138,9 @@ pub(crate) fn vector(element: TypeId, elements: Vec<Value>) -> Value {
     Value::Array(Arc::new(Array::vector(element, elements)))
 }
 
-/// A column number, from 1.
-pub(crate) fn column_number(column: usize) -> Value {
-    Value::Int2(column as i16 + 1)
+/// The number of a table's column.
+pub(crate) fn column_number(table: &TableDef, column: usize) -> Value {
+    Value::Int2(table.number(column) as i16)
 }
 
 /// What `pg_attribute` repeats of `pg_type`.

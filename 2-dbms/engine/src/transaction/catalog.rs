@@ -317,10 +317,10 @@ impl<'n> Transaction<'n> {
             };
             for entry in &catalog.entries {
                 let Entry::Change(change) = entry else { continue };
-                if let Some((table, column, before)) = crate::history::forgets(change)
+                if let Some(table) = crate::history::forgets(change)
                     && let Some(home) = homes.get(&table)
                 {
-                    crate::history::forget(self.node, home, column, before, &mut Latched(&mut self.held));
+                    crate::history::forget(self.node, home, change, &mut Latched(&mut self.held));
                 }
             }
             for (id, home) in catalog.made.iter().filter(|(id, home)| homes.get(id) == Some(home)) {

@@ -32,6 +32,20 @@ impl Transaction<'_> {
             .collect()
     }
 
+    /// What has left memory of all of a table's buckets, at one moment.
+    ///
+    /// # Errors
+    /// A restart when not all latches can be had.
+    pub(crate) fn all_cold(&mut self, access: &TableAccess) -> Run<Vec<ColdList>> {
+        let nested = self.held.len() > 0;
+        self.hold_all()?;
+        let lists = self.cold_lists(access, 0..access.buckets)?;
+        if !nested {
+            self.held.release();
+        }
+        Ok(lists.into_iter().filter_map(|(_, list)| list).collect())
+    }
+
     /// Asks for another run from the start: what was read has been forgotten meanwhile.
     pub(crate) fn read_again(&mut self) -> Stop {
         self.restart_with(&[])

@@ -145,6 +145,8 @@ pub enum RestartCause {
     NeedsBlock,
     /// Blocks of history are needed under a latch.
     Fetch(Vec<BlockId>),
+    /// `pg_sleep`, until this moment.
+    Sleep(u64),
     /// The limit on memory is reached, which a checkpoint may help.
     MemoryFull(SqlError),
 }
@@ -488,7 +490,8 @@ impl<'n> Transaction<'n> {
     /// The statement's start.
     pub fn statement_us(&self) -> i64 {
         self.statement_us.get().unwrap_or_else(|| {
-            let now = self.node.machine().now_us();
+            let slept_since = self.services.sleeps.started_us();
+            let now = slept_since.unwrap_or_else(|| self.node.machine().now_us());
             self.statement_us.set(Some(now));
             now
         })

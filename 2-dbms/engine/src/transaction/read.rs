@@ -121,13 +121,14 @@ impl Transaction<'_> {
         &mut self,
         access: &TableAccess,
         bucket: u16,
+        columns: &[usize],
         visit: &mut dyn FnMut(&ChunkView<'_>),
     ) -> Run<()> {
         debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
         let held = self.place(access, bucket)?;
         let services = self.services();
         let fragment = self.domain_state(held).fragment(access.slot, bucket);
-        for chunk in fragment.into_iter().flat_map(Fragment::chunks) {
+        for chunk in fragment.into_iter().flat_map(|fragment| fragment.chunks(columns)) {
             services.check_interrupts()?;
             visit(&chunk);
         }
@@ -362,14 +363,14 @@ impl Transaction<'_> {
         !self.overlay().is_some_and(|overlay| overlay.hides(key, row.row))
     }
 
-    /// How many committed rows the fragments of this table have, where latched: the planner's guess.
+    /// How many committed rows this table has, in memory and out of it, where latched: the planner's guess.
     pub fn row_count(&mut self, access: &TableAccess) -> Run<u64> {
         self.require_all(access)?;
         let mut count = 0;
         for bucket in 0..access.buckets {
             let held = self.place(access, bucket)?;
             let fragment = self.domain_state(held).fragment(access.slot, bucket);
-            count += fragment.map_or(0, |fragment| fragment.row_count() as u64);
+            count += fragment.map_or(0, |fragment| fragment.row_count() as u64 + fragment.rows_elsewhere());
         }
         Ok(count)
     }

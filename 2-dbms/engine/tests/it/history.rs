@@ -1,9 +1,10 @@
 //! Spooled tables: rows leave memory with checkpoints, are read as before, and are there after every kind of end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tuplix_engine::{Durability, Node, Session, Shape, open};
-use tuplix_machine::{DiskImage, Faults, Machine, Simulation};
+use tuplix_machine::{DiskImage, Faults, Machine, OpenMode, Simulation};
 
 use super::{Random, integers, session};
 
@@ -123,12 +124,17 @@ fn power_failures() {
             session(&node).execute(TABLES).unwrap();
             tuplix_engine::close(&node).unwrap();
         });
+        // Rows 1 to this one were acknowledged.
+        let acknowledged = Arc::new(AtomicI64::new(0));
         for round in 0..3 {
+            let known = acknowledged.clone();
             let outcome = Simulation::new(seed * 10 + round, Faults::harsh()).with_disk(disk).run(move |machine| {
                 let node = open_spooling(&machine);
                 let mut session = session(&node);
                 let one = "SELECT count(*) FROM past";
                 let count = integers(&mut session, one)[0];
+                let least = known.load(Ordering::SeqCst);
+                assert!(count >= least, "seed {seed} round {round}: {count} rows of {least}");
                 if count > 0 {
                     let sum = integers(&mut session, "SELECT sum(id)::bigint FROM past")[0];
                     assert_eq!(sum, count * (count + 1) / 2, "each row once");
@@ -152,6 +158,7 @@ fn power_failures() {
                         break;
                     }
                     next += rows;
+                    known.store(next - 1, Ordering::SeqCst);
                     let Ok(counted) = session.query(one, &[]) else { break };
                     assert_eq!(counted.row(0)[0].as_i64(), Some(next - 1), "seed {seed} round {round}");
                 }
@@ -230,5 +237,98 @@ fn old_rows_are_forgotten() {
         }
         assert!(history_files(&machine) < files, "segments that nobody refers to are removed");
         assert_eq!(integers(&mut session, "SELECT count(*) FROM past"), [2 * 8_192]);
+    });
+}
+
+/// Flips a bit of a file.
+fn flip(machine: &Machine, name: &str, at: u64) {
+    let file = machine.disk("/data/history").open(name, OpenMode::Write).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(at, &mut byte).unwrap();
+    file.write_at(at, &[byte[0] ^ 4]).unwrap();
+    file.sync_data().unwrap();
+}
+
+const ALL: &str = "SELECT count(*), sum(id)::bigint FROM past";
+const NEW: &str = "SELECT count(*) FROM past WHERE id > 20000";
+
+/// What a damaged file does: `failing` end with `wanted`, everything else goes on, writing and checkpoints too.
+fn only_its_readers_fail(node: &Arc<Node>, failing: &[&str], wanted: &str) {
+    let mut session = session(node);
+    for sql in failing {
+        let error = session.query(sql, &[]).expect_err(sql);
+        assert_eq!((error.sqlstate().as_str(), error.message()), ("XX001", wanted), "{sql}");
+    }
+    // In a transaction it is an error like any other.
+    session.execute("BEGIN; INSERT INTO spread VALUES (1, -1, 'gone')").unwrap();
+    assert!(session.query(failing[0], &[]).is_err());
+    session.execute("ROLLBACK").unwrap();
+    let others = "SELECT count(*) FROM spread WHERE id > 0 AND note IS NOT NULL";
+    assert_eq!(integers(&mut session, others), [20_000]);
+    session.execute("INSERT INTO past VALUES (30000, now(), 'done', 'new')").unwrap();
+    assert!(failing.contains(&NEW) || integers(&mut session, NEW)[0] > 0);
+    assert!(node.checkpoint().unwrap().bytes > 0);
+}
+
+/// The file of the first segment of `past`.
+fn past_file(machine: &Machine) -> String {
+    machine.disk("/data/history").list("").unwrap().into_iter().next().unwrap()
+}
+
+/// Where the first block of a segment begins.
+const FIRST_BLOCK: u64 = 64;
+
+fn bad_block(name: &str) -> String {
+    let reason = "a block does not fit its checksum";
+    format!("segment \"/data/history/{name}\" is damaged at byte {FIRST_BLOCK}: {reason}")
+}
+
+/// A block, or the end of a segment, is damaged while the node runs and when it starts: who needs what lies there is told the file and the
+/// byte, and nobody else notices. Once an intact file is in its place, all rows are there.
+#[test]
+fn damage_fails_those_who_read_it() {
+    let disk = simulate(8, DiskImage::default(), |machine| {
+        let node = open_spooling(&machine);
+        let mut session = session(&node);
+        session.execute(TABLES).unwrap();
+        insert(&mut session, 1, 20_000);
+        node.checkpoint().unwrap();
+        let name = past_file(&machine);
+        flip(&machine, &name, FIRST_BLOCK + 1000);
+        // Blocks that cannot have such rows are not read.
+        assert_eq!(integers(&mut session, "SELECT count(*) FROM past WHERE id > 12000"), [8_000]);
+        let failing =
+            [ALL, "SELECT note FROM past WHERE id = 17", "SELECT id FROM past WHERE state = 'done'"];
+        only_its_readers_fail(&node, &failing, &bad_block(&name));
+        tuplix_engine::close(&node).unwrap();
+    });
+    let disk = simulate(9, disk, |machine| {
+        let name = past_file(&machine);
+        // The start has read the segment's end alone.
+        let node = open_spooling(&machine);
+        only_its_readers_fail(&node, &[ALL], &bad_block(&name));
+        tuplix_engine::close(&node).unwrap();
+        drop(node);
+        flip(&machine, &name, FIRST_BLOCK + 1000);
+        let end = machine.disk("/data/history").open(&name, OpenMode::Read).unwrap().len().unwrap();
+        flip(&machine, &name, end - 1);
+        let node = open_spooling(&machine);
+        let wanted = session(&node).query(ALL, &[]).unwrap_err().message().to_owned();
+        assert!(
+            wanted.starts_with(&format!("segment \"/data/history/{name}\" is damaged at byte ")),
+            "{wanted}"
+        );
+        // Nothing is known of its blocks, so whoever reads the table needs it.
+        only_its_readers_fail(&node, &[ALL, NEW], &wanted);
+        tuplix_engine::close(&node).unwrap();
+        flip(&machine, &name, end - 1);
+    });
+    simulate(10, disk, |machine| {
+        let node = open_spooling(&machine);
+        let mut session = session(&node);
+        let before = "SELECT sum(id)::bigint FROM past WHERE id <= 20000";
+        assert_eq!(integers(&mut session, before), [200_010_000]);
+        // And the rows that came while it was damaged.
+        assert_eq!(integers(&mut session, NEW), [3]);
     });
 }

@@ -5,6 +5,7 @@
 mod admission;
 mod foreign_keys;
 mod history;
+mod history_faults;
 mod memory;
 mod migrations;
 mod rights;

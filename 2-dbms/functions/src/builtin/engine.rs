@@ -54,6 +54,9 @@ pub(crate) const SYMBOLS: &[&str] = &[
     // transactions and sessions
     "pg_notify",
     "pg_sleep",
+    "pg_trigger_depth",
+    "pg_sleep_for_interval",
+    "pg_sleep_until_timestamptz",
     "pg_current_xact_id",
     "pg_cancel_backend",
     "pg_terminate_backend",

@@ -29,6 +29,7 @@ mod regex;
 mod system;
 mod text;
 mod to_char_number;
+mod to_number;
 
 pub use quote::{quote_ident, quote_literal};
 pub use system::{SERVER_VERSION, VERSION};
@@ -59,6 +60,7 @@ const SCALARS: &[&[Scalars]] = &[
         system::FUNCTIONS,
         text::FUNCTIONS,
         to_char_number::FUNCTIONS,
+        to_number::FUNCTIONS,
     ],
 ];
 const SETS: &[Sets] = &[

@@ -10,7 +10,7 @@ use super::args::{float4, float8, int, numeric, text};
 
 /// A part of a template.
 #[derive(Clone, Copy, PartialEq)]
-enum Element {
+pub(super) enum Element {
     Nine,
     Zero,
     Point,
@@ -23,7 +23,7 @@ enum Element {
 
 /// Where `S` puts the sign.
 #[derive(Clone, Copy, PartialEq)]
-enum Sign {
+pub(super) enum Sign {
     Plain,
     Before,
     After,
@@ -33,16 +33,16 @@ enum Sign {
 }
 
 /// A template.
-struct Template {
-    elements: Vec<Element>,
-    before: usize,
-    after: usize,
-    point: bool,
+pub(super) struct Template {
+    pub elements: Vec<Element>,
+    pub before: usize,
+    pub after: usize,
+    pub point: bool,
     /// Place of the first `0`, from 0.
     zero_start: Option<usize>,
     zero_end: usize,
-    fill: bool,
-    sign: Sign,
+    pub fill: bool,
+    pub sign: Sign,
     /// Digits before an `S` that stands before the point.
     sign_at: usize,
 }
@@ -52,7 +52,7 @@ fn syntax(message: &str) -> SqlError {
 }
 
 impl Template {
-    fn parse(text: &str) -> Result<Template> {
+    pub(super) fn parse(text: &str) -> Result<Template> {
         let mut template = Template {
             elements: Vec::with_capacity(text.len()),
             before: 0,

@@ -83,12 +83,14 @@ impl Analyzer<'_> {
         let kind =
             ObjectType::try_from(stmt.objtype).ok().and_then(routine_kind).ok_or_else(nodes::missing)?;
         let (name, types) = self.routine_name(stmt.func.as_ref().ok_or_else(nodes::missing)?)?;
-        let (volatility, strict, security_definer) = self.routine_attributes(&stmt.actions)?;
-        if kind == RoutineKind::Procedure && (volatility.is_some() || strict.is_some()) {
+        let change = self.routine_attributes(&stmt.actions)?;
+        if let AlterRoutine::Attributes { volatility, strict, .. } = &change
+            && kind == RoutineKind::Procedure
+            && (volatility.is_some() || strict.is_some())
+        {
             let message = "invalid attribute in procedure definition";
             return Err(SqlError::new(sqlstate::INVALID_FUNCTION_DEFINITION, message));
         }
-        let change = AlterRoutine::Attributes { volatility, strict, security_definer };
         Ok(Ddl::AlterRoutine { name, types, kind, change })
     }
 

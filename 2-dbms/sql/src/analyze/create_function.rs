@@ -2,11 +2,11 @@
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{CreateFunctionStmt, DefElem, FunctionParameter, FunctionParameterMode, Node};
-use tuplix_catalog::{ArgumentDef, ArgumentMode, FunctionVolatility, Language};
+use tuplix_catalog::{ArgumentDef, ArgumentMode, FunctionHints, FunctionVolatility, Language};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
 use super::{Analyzer, nodes, text};
-use crate::plan::CreateFunction;
+use crate::plan::{AlterRoutine, CreateFunction, FunctionSetting};
 use crate::{parser, plpgsql};
 
 /// The clauses after the arguments.
@@ -17,6 +17,8 @@ struct Clauses {
     volatility: Option<FunctionVolatility>,
     strict: Option<bool>,
     security_definer: Option<bool>,
+    settings: Vec<FunctionSetting>,
+    hints: FunctionHints,
 }
 
 fn invalid(message: impl Into<String>) -> SqlError {
@@ -52,6 +54,8 @@ impl Analyzer<'_> {
             volatility: clauses.volatility.unwrap_or(FunctionVolatility::Volatile),
             strict: clauses.strict.unwrap_or(false),
             security_definer: clauses.security_definer.unwrap_or(false),
+            settings: clauses.settings,
+            hints: clauses.hints,
         })
     }
 
@@ -193,8 +197,14 @@ impl Analyzer<'_> {
                 "volatility" => clauses.volatility.replace(volatility(option)?).is_some(),
                 "strict" => clauses.strict.replace(truth(option)).is_some(),
                 "security" => clauses.security_definer.replace(truth(option)).is_some(),
-                // Hints to a planner that may ignore them.
-                "parallel" | "cost" | "rows" | "leakproof" => false,
+                "set" => {
+                    clauses.settings.push(self.function_setting(option)?);
+                    false
+                }
+                "parallel" => clauses.hints.parallel.replace(parallel(option)?).is_some(),
+                "cost" => clauses.hints.cost.replace(positive(option, "COST")?).is_some(),
+                "rows" => clauses.hints.rows.replace(positive(option, "ROWS")?).is_some(),
+                "leakproof" => clauses.hints.leakproof.replace(truth(option)).is_some(),
                 other => {
                     let what = format!("CREATE FUNCTION ... {}", other.to_uppercase());
                     return Err(self.unsupported(what, option.location));
@@ -208,13 +218,23 @@ impl Analyzer<'_> {
         Ok(clauses)
     }
 
-    /// The attributes of ALTER FUNCTION: volatility, STRICT, SECURITY DEFINER.
-    pub(super) fn routine_attributes(
-        &mut self,
-        options: &[Node],
-    ) -> Result<(Option<FunctionVolatility>, Option<bool>, Option<bool>)> {
+    /// The attributes of ALTER FUNCTION.
+    pub(super) fn routine_attributes(&mut self, options: &[Node]) -> Result<AlterRoutine> {
         let clauses = self.function_clauses(options)?;
-        Ok((clauses.volatility, clauses.strict, clauses.security_definer))
+        Ok(AlterRoutine::Attributes {
+            volatility: clauses.volatility,
+            strict: clauses.strict,
+            security_definer: clauses.security_definer,
+            settings: clauses.settings,
+            hints: clauses.hints,
+        })
+    }
+
+    fn function_setting(&self, option: &DefElem) -> Result<FunctionSetting> {
+        match option.arg.as_deref().and_then(|arg| arg.node.as_ref()) {
+            Some(NodeEnum::VariableSetStmt(stmt)) => self.setting_of_function(stmt),
+            _ => Err(nodes::missing()),
+        }
     }
 
     fn body(&self, option: &DefElem) -> Result<(String, i32)> {
@@ -325,6 +345,29 @@ fn volatility(option: &DefElem) -> Result<FunctionVolatility> {
         Some("volatile") => Ok(FunctionVolatility::Volatile),
         _ => Err(nodes::missing()),
     }
+}
+
+fn parallel(option: &DefElem) -> Result<String> {
+    match option.arg.as_deref().and_then(nodes::string) {
+        Some(word @ ("safe" | "restricted" | "unsafe")) => Ok(word.to_owned()),
+        _ => {
+            let message = "parameter \"parallel\" must be SAFE, RESTRICTED, or UNSAFE";
+            Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
+        }
+    }
+}
+
+/// The number of COST or ROWS.
+fn positive(option: &DefElem, what: &str) -> Result<f32> {
+    let number = match option.arg.as_deref().and_then(|arg| arg.node.as_ref()) {
+        Some(NodeEnum::Integer(number)) => number.ival as f32,
+        Some(NodeEnum::Float(number)) => number.fval.parse().unwrap_or(f32::NAN),
+        _ => return Err(nodes::missing()),
+    };
+    if number > 0.0 {
+        return Ok(number);
+    }
+    Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, format!("{what} must be positive")))
 }
 
 fn truth(option: &DefElem) -> bool {

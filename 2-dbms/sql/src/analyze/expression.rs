@@ -296,7 +296,6 @@ impl Analyzer<'_> {
         Ok(value)
     }
 
-    /// `array[i][j]`, `array[a:b]`
     /// The subscripts in `[...]` after a value, and whether one of them is a slice.
     pub(super) fn subscript_list(&mut self, indices: &[Node]) -> Result<(Vec<Subscript>, bool)> {
         let mut subscripts = Vec::with_capacity(indices.len());
@@ -311,10 +310,13 @@ impl Analyzer<'_> {
         Ok((subscripts, slice))
     }
 
+    /// `array[i][j]`, `array[a:b]`, `name[i]`
     fn subscripts(&mut self, array: Expr, indices: &[Node], location: i32) -> Result<Expr> {
         let position = self.at(location);
         let array = self.without_domain(array);
-        let Some(element) = array.ty.element() else {
+        // A name is an array of bytes to PostgreSQL, from 0 on.
+        let element = array.ty.element().or((array.ty == TypeId::NAME).then_some(TypeId::CHAR));
+        let Some(element) = element else {
             if array.ty == TypeId::JSONB {
                 return self.json_subscripts(array, indices);
             }
@@ -323,6 +325,10 @@ impl Analyzer<'_> {
             return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message).at(position));
         };
         let (subscripts, slice) = self.subscript_list(indices)?;
+        if slice && array.ty == TypeId::NAME {
+            let message = "slices of fixed-length arrays not implemented";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
         let (ty, typmod) = (if slice { array.ty } else { element }, array.typmod);
         let kind = ExprKind::Subscript { array: Box::new(array), subscripts, slice };
         Ok(Expr { kind, ty, typmod, position })

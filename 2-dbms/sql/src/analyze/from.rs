@@ -63,7 +63,7 @@ impl Analyzer<'_> {
             NodeEnum::RangeSubselect(subselect) => self.subquery_in_from(subselect),
             NodeEnum::RangeFunction(function) => self.function_in_from(function),
             NodeEnum::JoinExpr(join) => self.join(join),
-            NodeEnum::RangeTableSample(sample) => Err(self.unsupported("TABLESAMPLE", sample.location)),
+            NodeEnum::RangeTableSample(sample) => self.sample_in_from(sample),
             NodeEnum::RangeTableFunc(table) => Err(self.unsupported("XMLTABLE", table.location)),
             other => Err(self.unsupported("this FROM item", nodes::location_of(other))),
         }
@@ -150,7 +150,7 @@ impl Analyzer<'_> {
         Ok(columns)
     }
 
-    fn subquery_in_from(&mut self, subselect: &RangeSubselect) -> Result<Joined> {
+    pub(super) fn subquery_in_from(&mut self, subselect: &RangeSubselect) -> Result<Joined> {
         let node = nodes::required(subselect.subquery.as_deref())?;
         let Some(alias) = subselect.alias.as_ref() else {
             let is_values = matches!(node, NodeEnum::SelectStmt(select) if !select.values_lists.is_empty());

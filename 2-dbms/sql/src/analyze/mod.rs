@@ -50,6 +50,7 @@ mod rights;
 mod roles;
 mod row_security;
 mod rows;
+mod sample;
 mod scope;
 mod select;
 mod sequence;

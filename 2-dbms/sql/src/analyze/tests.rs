@@ -74,6 +74,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         keys_off: false,
         materialized: None,
         spooled: false,
+        dropped: Vec::new(),
     };
     for constraint in table.constraints {
         let (keys, primary) = match constraint.kind {
@@ -118,6 +119,8 @@ fn function_def(catalog: &mut Catalog, function: CreateFunction) -> FunctionDef 
         strict: function.strict,
         security_definer: function.security_definer,
         distribution_argument: None,
+        settings: Vec::new(),
+        hints: function.hints,
     }
 }
 

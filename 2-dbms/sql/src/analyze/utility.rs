@@ -12,7 +12,8 @@ use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 use super::scope::Clause;
 use super::{Analyzer, nodes, text};
 use crate::plan::{
-    Expr, Isolation, SettingStatement, Statement, StatementKind, TransactionModes, TransactionStatement,
+    Expr, FunctionSetting, Isolation, SettingStatement, Statement, StatementKind, TransactionModes,
+    TransactionStatement,
 };
 
 impl Analyzer<'_> {
@@ -124,6 +125,21 @@ impl Analyzer<'_> {
             }
         };
         Ok(StatementKind::Setting(setting))
+    }
+
+    /// A SET or RESET clause of a function.
+    pub(super) fn setting_of_function(&self, stmt: &VariableSetStmt) -> Result<FunctionSetting> {
+        let name = stmt.name.to_lowercase();
+        Ok(match VariableSetKind::try_from(stmt.kind).map_err(|_| nodes::missing())? {
+            VariableSetKind::VarSetCurrent => FunctionSetting::Current(name),
+            VariableSetKind::VarResetAll => FunctionSetting::ResetAll,
+            VariableSetKind::VarSetMulti | VariableSetKind::Undefined => return Err(nodes::missing()),
+            VariableSetKind::VarSetDefault | VariableSetKind::VarReset => FunctionSetting::Reset(name),
+            VariableSetKind::VarSetValue => {
+                let values: Result<_> = stmt.args.iter().map(|node| self.setting_value(node)).collect();
+                FunctionSetting::Set(name, values?)
+            }
+        })
     }
 
     /// SET TRANSACTION, SET SESSION CHARACTERISTICS.

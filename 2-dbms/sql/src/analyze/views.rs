@@ -77,8 +77,11 @@ impl Analyzer<'_> {
     /// Runs `work` while what it finds by bare names is noted.
     pub(super) fn recorded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<(T, Recorder)> {
         self.recorder = Some(Recorder::default());
+        // A view reads neither parameters nor the variables of the function that creates it.
         let parameters = std::mem::replace(&mut self.parameters, Parameters::none());
+        let variables = self.variables.take();
         let result = work(self);
+        self.variables = variables;
         self.parameters = parameters;
         let recorder = self.recorder.take().unwrap_or_default();
         Ok((result?, recorder))

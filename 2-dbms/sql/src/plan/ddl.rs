@@ -1,7 +1,7 @@
 //! Statements that change the catalogue.
 
 use tuplix_catalog::{
-    ArgumentDef, ColumnDef, FunctionVolatility, IndexColumn, IndexMethod, Language, OnCommit,
+    ArgumentDef, ColumnDef, FunctionHints, FunctionVolatility, IndexColumn, IndexMethod, Language, OnCommit,
 };
 use tuplix_types::TypeId;
 
@@ -482,6 +482,23 @@ pub struct CreateFunction {
     pub strict: bool,
     /// SECURITY DEFINER
     pub security_definer: bool,
+    /// SET
+    pub settings: Vec<FunctionSetting>,
+    /// COST, ROWS, PARALLEL, LEAKPROOF
+    pub hints: FunctionHints,
+}
+
+/// A SET or RESET clause of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FunctionSetting {
+    /// SET name TO values
+    Set(String, Vec<String>),
+    /// SET name FROM CURRENT
+    Current(String),
+    /// RESET name, SET name TO DEFAULT
+    Reset(String),
+    /// RESET ALL
+    ResetAll,
 }
 
 /// CREATE VIEW
@@ -674,5 +691,9 @@ pub enum AlterRoutine {
         strict: Option<bool>,
         /// SECURITY DEFINER / INVOKER
         security_definer: Option<bool>,
+        /// SET, RESET
+        settings: Vec<FunctionSetting>,
+        /// COST, ROWS, PARALLEL, LEAKPROOF
+        hints: FunctionHints,
     },
 }

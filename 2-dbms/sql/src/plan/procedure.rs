@@ -31,6 +31,8 @@ pub struct Procedure {
     pub returns_set: bool,
     /// Gives rows of a named row type: its values are records of `columns`.
     pub returns_row: bool,
+    /// SET: settings while it runs.
+    pub settings: Vec<(String, String)>,
     /// The body.
     pub body: Block,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ecow::EcoString;
 use tuplix_types::Value;
+use tuplix_types::encoding::{self, DecodeError};
 
 use super::{Column, ColumnData, text_heap_bytes};
 
@@ -103,36 +104,50 @@ impl<'a> OwnColumn<'a> {
         true
     }
 
-    /// Moves a value in, and says by how much the bytes on the heap change; `None` if it is not of the column's type.
+    /// Takes the value from the front of bytes of [`tuplix_types::encoding`], and says by how much the bytes on the heap change; `None`
+    /// if it is not of the column's type.
+    ///
+    /// # Errors
+    /// When the bytes are no value.
     #[inline]
-    pub(crate) fn put(&mut self, place: usize, value: Value) -> Option<isize> {
+    pub(crate) fn load(&mut self, place: usize, bytes: &mut &[u8]) -> Result<Option<isize>, DecodeError> {
         if let Some(nulls) = &mut self.0.nulls {
             nulls[place / 64] &= !(1 << (place % 64));
         }
         // SAFETY: the vector is the column's own, by the contract of `new`.
         unsafe {
-            match (&mut self.0.data, value) {
-                (ColumnData::Int4(v), Value::Int4(x)) | (ColumnData::Date(v), Value::Date(x)) => {
-                    *v.at(place) = x;
+            match &mut self.0.data {
+                ColumnData::Int4(v) => {
+                    if let Some(x) = encoding::take_int4(bytes)? {
+                        *v.at(place) = x;
+                        return Ok(Some(0));
+                    }
                 }
-                (ColumnData::Int8(v), Value::Int8(x))
-                | (ColumnData::Time(v), Value::Time(x))
-                | (ColumnData::Timestamp(v), Value::Timestamp(x))
-                | (ColumnData::Timestamptz(v), Value::Timestamptz(x)) => *v.at(place) = x,
-                (ColumnData::Text(v), Value::Text(x)) => {
-                    let text = v.at(place);
-                    let before = text_heap_bytes(text);
-                    *text = x;
-                    return Some(text_heap_bytes(text).cast_signed() - before.cast_signed());
+                ColumnData::Int8(v) => {
+                    if let Some(x) = encoding::take_int8(bytes)? {
+                        *v.at(place) = x;
+                        return Ok(Some(0));
+                    }
                 }
-                (_, value) => return self.put_other(place, &value),
+                ColumnData::Timestamptz(v) => {
+                    if let Some(x) = encoding::take_timestamptz(bytes)? {
+                        *v.at(place) = x;
+                        return Ok(Some(0));
+                    }
+                }
+                ColumnData::Text(v) => {
+                    if let Some(x) = encoding::take_text_value(bytes)? {
+                        let text = v.at(place);
+                        let before = text_heap_bytes(text);
+                        *text = EcoString::from(x);
+                        return Ok(Some(text_heap_bytes(text).cast_signed() - before.cast_signed()));
+                    }
+                }
+                _ => {}
             }
         }
-        Some(0)
-    }
-
-    fn put_other(&mut self, place: usize, value: &Value) -> Option<isize> {
-        self.0.data.accepts(value).then(|| self.write(place, value))
+        let value = encoding::decode(bytes)?;
+        Ok(self.0.data.accepts(&value).then(|| self.write(place, &value)))
     }
 
     fn write_null(&mut self, place: usize) -> isize {

@@ -57,8 +57,8 @@ impl Fragment {
     }
 
     /// Lets go of a chunk whose rows lie elsewhere now; `heap_bytes` is what its long values have. The chunk is the caller's then,
-    /// who may drop it where nobody waits. Rows and version stay counted as the reader of both places sees them: what is visible has
-    /// not changed.
+    /// who may drop it where nobody waits. Its rows are counted here no more: the owner counts them as rows elsewhere. The version stays, for
+    /// what a reader of both places sees has not changed.
     ///
     /// # Panics
     /// If the fragment does not have the chunk.
@@ -96,7 +96,7 @@ impl Fragment {
     }
 
     /// Says that slots below `next` that hold no row, in chunks that hold none at all, have been used up: their rows lie elsewhere.
-    /// For a fragment that recovery fills, before rows come beyond.
+    /// Those of the last chunk, where `next` lies inside of it, are free. For a fragment that recovery fills, before rows come beyond.
     ///
     /// # Errors
     /// [`BadChunk`] when there cannot be so many.
@@ -105,11 +105,17 @@ impl Fragment {
             return Err(BadChunk::Place(next));
         }
         let chunks = (next as usize).div_ceil(CHUNK_ROWS);
+        // A chunk leaves when it is full: one that was never filled is still here, and only its rows are gone.
+        let whole = next as usize / CHUNK_ROWS;
         while self.directory.len() < chunks {
-            let empty = self.empty_chunk();
-            self.directory.push_shared(empty);
+            if self.directory.len() < whole {
+                let empty = self.empty_chunk();
+                self.directory.push_shared(empty);
+            } else {
+                self.directory.push(Chunk::new(&self.types));
+            }
         }
-        let emptied: Vec<usize> = (0..chunks)
+        let emptied: Vec<usize> = (0..whole)
             .filter(|number| self.directory.chunk_at(*number).is_some_and(Chunk::is_empty))
             .collect();
         for number in emptied {
@@ -125,7 +131,8 @@ impl Fragment {
         if next > self.next_slot {
             // What is left of a chunk that has rows is free, as in a fragment that was filled row by row.
             let partly = self.next_slot.next_multiple_of(CHUNK_ROWS as u32).min(next);
-            (self.next_slot..partly).for_each(|slot| self.free.insert(slot));
+            let last = ((whole * CHUNK_ROWS) as u32).max(partly);
+            (self.next_slot..partly).chain(last..next).for_each(|slot| self.free.insert(slot));
             self.next_slot = next;
         }
         Ok(())
@@ -217,5 +224,32 @@ mod tests {
         empty.use_up(1024).unwrap();
         assert_eq!(empty.insert(&[Value::Int4(1)]).unwrap(), RowId(1024));
         assert_eq!(empty.use_up(MAX_ROWS + 1), Err(BadChunk::Place(MAX_ROWS + 1)));
+    }
+
+    /// All rows of the last chunk were taken back: it fills up, and can leave.
+    #[test]
+    fn the_last_chunk_without_rows_is_not_used_up() {
+        let schema = FragmentSchema { columns: vec![TypeId::INT4], ..FragmentSchema::default() };
+        let mut fragment = Fragment::new(&schema);
+        fragment.use_up(1300).unwrap();
+        for number in 0..512 {
+            fragment.insert(&[Value::Int4(number)]).unwrap();
+        }
+        let full: Vec<RowId> = fragment.snapshot().full_chunks().map(|chunk| chunk.first).collect();
+        assert_eq!(full, [RowId(1024)]);
+        assert_eq!(fragment.insert(&[Value::Int4(1)]).unwrap(), RowId(1536));
+    }
+
+    /// A new column's copies of chunks that a snapshot has are counted as held by it.
+    #[test]
+    fn a_new_column_beside_a_snapshot_is_counted() {
+        let memory = Arc::default();
+        let mut fragment = fragment(&memory);
+        fill(&mut fragment, 0..2000);
+        let snapshot = fragment.snapshot();
+        fragment.add_column(TypeId::INT8, &Value::Int8(1));
+        assert!(memory.held() > 0);
+        drop(snapshot);
+        assert_eq!(memory.held(), 0);
     }
 }

@@ -40,6 +40,8 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("copy", "TABLE from|to FILE", "copy rows from or to a file of this machine"),
     ("echo", "[TEXT]", "print a text"),
     ("conninfo", "", "say which node this is"),
+    ("restrict", "KEY", "take no command but unrestrict from here on, as dumps begin"),
+    ("unrestrict", "KEY", "take all commands again"),
     ("!", "[COMMAND]", "run a command of the system's shell"),
 ];
 
@@ -54,7 +56,21 @@ pub(super) fn run(
     input: &mut dyn Input,
 ) -> anyhow::Result<Flow> {
     let (name, argument) = split(text);
+    if shell.restricted.is_some() && name != "unrestrict" {
+        bail!("backslash commands are restricted; only \\unrestrict is allowed");
+    }
     match name {
+        "restrict" => {
+            ensure!(!argument.is_empty(), "\\restrict needs a key");
+            shell.restricted = Some(unquoted(argument));
+        }
+        "unrestrict" => {
+            let key = shell.restricted.take();
+            if key.as_deref() != Some(&*unquoted(argument)) {
+                shell.restricted = key;
+                bail!("\\unrestrict: wrong key, or not in restricted mode");
+            }
+        }
         "q" | "quit" => return Ok(Flow::Quit),
         "?" | "help" => help(shell)?,
         "g" | "gx" => return go(shell, scanner, argument, name == "gx"),
@@ -77,7 +93,7 @@ pub(super) fn run(
             return include(shell, &beside.join(unquoted(argument)));
         }
         "o" => shell.redirect(&unquoted(argument))?,
-        "copy" => return copy::run(shell, argument, input),
+        "copy" => return copy::run(shell, argument, scanner, input),
         "echo" => {
             let text = unquoted(argument);
             shell.say(&text)?;
@@ -167,26 +183,28 @@ fn watch(shell: &mut Shell, scanner: &mut Scanner, argument: &str) -> anyhow::Re
         shell.say(&format!("{now} (every {seconds}s)\n"))?;
         if !shell.run_text(&text, 1)? {
             // Ctrl-C in the middle of a statement ends it as it should.
-            return if shell.interrupts.seen() { Ok(Flow::Go) } else { shell.after(false) };
+            return if shell.interrupts.seen() { Ok(shell.interrupted()) } else { shell.after(false) };
         }
         if shell.interrupts.seen() || shell.interrupts.wait(Duration::from_secs_f64(seconds)) {
-            return Ok(Flow::Go);
+            return Ok(shell.interrupted());
         }
     }
 }
 
 fn edit(shell: &mut Shell, scanner: &mut Scanner, input: &mut dyn Input) -> anyhow::Result<Flow> {
     ensure!(input.is_terminal(), "\\e needs a terminal");
-    let path = std::env::temp_dir().join(format!("tuplix-edit-{}.sql", std::process::id()));
     let text = statement(shell, scanner);
     scanner.clear();
-    std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    // Nobody else's, and for nobody else to read.
+    let folder = std::env::temp_dir();
+    let file = tempfile::Builder::new().prefix("tuplix-edit-").suffix(".sql").tempfile_in(&folder);
+    let file = file.with_context(|| format!("cannot create a file in {}", folder.display()))?;
+    let path = file.path();
+    std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     let editor = ["TUPLIX_EDITOR", "VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
-    let ended = Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(&path).status();
-    let edited = std::fs::read_to_string(&path);
-    // It is gone, or it is in the system's folder for such files: as good.
-    drop(std::fs::remove_file(&path));
+    let ended = Command::new("sh").args(["-c", &format!("{editor} \"$1\""), "sh"]).arg(path).status();
+    let edited = std::fs::read_to_string(path);
     ensure!(ended.with_context(|| format!("cannot start {editor}"))?.success(), "{editor} failed");
     let edited = edited.with_context(|| format!("cannot read {}", path.display()))?;
     input.remember(edited.trim());

@@ -6,25 +6,25 @@ use crate::client::{Answer, ClientError};
 use crate::render::complaint;
 
 impl Shell {
-    /// Whether a statement may be sent. A node that has restarted is connected to again, unless a transaction was lost with it.
+    /// Whether a statement may be sent. A node that has restarted is connected to again; the first statement behind a transaction
+    /// that was lost with it is not sent, since it may be part of it.
     pub(super) fn is_connected(&mut self) -> anyhow::Result<bool> {
         if !self.interactive {
             return Ok(true);
         }
-        let block = matches!(self.link.borrow().status(), Some(b'T' | b'E'));
-        if self.listen() {
-            return Ok(true);
+        if !self.listen() {
+            eprintln!("tuplix: the node has ended the connection; looking for it (Ctrl-C stops)");
+            if !self.link.borrow_mut().restore(&self.interrupts) {
+                eprintln!("tuplix: no node answers; the next statement looks again");
+                return Ok(false);
+            }
+            eprintln!("tuplix: connected again, in a new session");
         }
-        eprintln!("tuplix: the node has ended the connection; looking for it (Ctrl-C stops)");
-        if !self.link.borrow_mut().restore(&self.interrupts) {
-            eprintln!("tuplix: no node answers; the next statement looks again");
-            return Ok(false);
-        }
-        eprintln!("tuplix: connected again, in a new session");
-        if block {
+        let lost = self.link.borrow_mut().take_lost_block();
+        if lost {
             eprintln!("tuplix: the transaction is rolled back; this statement of it was not sent");
         }
-        Ok(!block)
+        Ok(!lost)
     }
 
     /// A connection that broke while a statement ran.

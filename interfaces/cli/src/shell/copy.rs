@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail, ensure};
 
 use super::input::Input;
+use super::scan::Scanner;
 use super::{Flow, Shell};
 
 /// Bytes sent at a time.
@@ -35,12 +36,21 @@ enum End {
 ///
 /// # Errors
 /// When it is none, or its file cannot be used.
-pub(super) fn run(shell: &mut Shell, text: &str, input: &mut dyn Input) -> anyhow::Result<Flow> {
+pub(super) fn run(
+    shell: &mut Shell,
+    text: &str,
+    scanner: &mut Scanner,
+    input: &mut dyn Input,
+) -> anyhow::Result<Flow> {
     let copy = parse(text).context("\\copy TABLE [(COLUMNS)] from|to FILE [OPTIONS]")?;
     let direction = if copy.from { "FROM STDIN" } else { "TO STDOUT" };
     let sql = format!("COPY {} {direction} {}", copy.what, copy.options);
     let done = match (copy.from, copy.end) {
-        (true, End::Here) => shell.run_statement(&sql, 1, input)?.0,
+        (true, End::Here) => {
+            let (done, lines) = shell.run_statement(&sql, 1, input)?;
+            scanner.skip_lines(lines);
+            done
+        }
         (false, End::Here) => shell.run_text(&sql, 1)?,
         (true, End::File(path)) => {
             let file = File::open(&path).with_context(|| format!("cannot read {path}"))?;

@@ -15,6 +15,8 @@ const RETRIES: u32 = 50;
 pub(super) struct Link {
     target: Target,
     client: Option<Client>,
+    /// A transaction was open in a connection that is gone, and what followed it has not been refused yet.
+    lost_block: bool,
 }
 
 impl Link {
@@ -22,7 +24,7 @@ impl Link {
     /// Where nobody answers, and how to start a node.
     pub(super) fn open(target: Target) -> anyhow::Result<Link> {
         let client = Some(target.client()?);
-        Ok(Link { target, client })
+        Ok(Link { target, client, lost_block: false })
     }
 
     /// The connection.
@@ -49,6 +51,11 @@ impl Link {
     /// `I`, `T`, `E`; `None` while it is lost.
     pub(super) fn status(&self) -> Option<u8> {
         self.client.as_ref().map(Client::status)
+    }
+
+    /// Whether a transaction was lost with its connection; said once, for the statement that it refuses.
+    pub(super) fn take_lost_block(&mut self) -> bool {
+        std::mem::take(&mut self.lost_block)
     }
 
     /// Sends a text of statements.
@@ -95,6 +102,7 @@ impl Link {
 
     /// Looks for the node again for a while, or until Ctrl-C; whether there is a connection.
     pub(super) fn restore(&mut self, interrupts: &Interrupts) -> bool {
+        self.lost_block |= matches!(self.status(), Some(b'T' | b'E'));
         self.client = None;
         interrupts.forget();
         for _ in 0..RETRIES {

@@ -77,6 +77,8 @@ struct Shell {
     place: Rc<Place>,
     style: Style,
     timing: bool,
+    /// The key of `\restrict`: no other command is taken until `\unrestrict` with it.
+    restricted: Option<String>,
     interactive: bool,
     keep_going: bool,
     failed: bool,
@@ -103,6 +105,7 @@ pub(crate) fn run(settings: Settings, works: Vec<Work>) -> anyhow::Result<ExitCo
         place: Rc::default(),
         style: settings.style,
         timing: settings.timing,
+        restricted: None,
         interactive,
         keep_going: settings.keep_going || interactive,
         failed: false,
@@ -234,6 +237,12 @@ impl Shell {
                 }
             },
         }
+    }
+
+    /// What follows Ctrl-C: a script ends.
+    fn interrupted(&mut self) -> Flow {
+        self.failed |= !self.interactive;
+        if self.interactive { Flow::Go } else { Flow::Stop }
     }
 
     /// What follows a statement that went well, or did not.

@@ -41,20 +41,24 @@ impl Terminal {
             ])
             .env("USER", "ada")
             .env("TERM", "xterm")
+            .env("SHELL", "/bin/sh")
             .env("TUPLIX_DATA", data)
             .env("TUPLIX_HISTORY", history)
             .env_remove("TUPLIX_HOST")
-            .env_remove("TUPLIX_PORT");
+            .env_remove("TUPLIX_PORT")
+            .env_remove("TUPLIX_TASK_ID");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let written = Arc::new((Mutex::new(Written::default()), Condvar::new()));
         let writer = Arc::clone(&written);
         std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
+            let (mut bytes, mut all) = ([0; 4096], Vec::new());
             loop {
                 let length = screen.read(&mut bytes).unwrap_or(0);
+                all.extend_from_slice(&bytes[..length]);
                 let mut written = writer.0.lock().unwrap();
-                written.text.push_str(&plain(&bytes[..length]));
+                // All of it: a sequence may have come in two parts.
+                written.text = plain(&all);
                 written.ended = length == 0;
                 writer.1.notify_all();
                 if length == 0 {

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use tuplix::{Options, Tuplix};
-use tuplix_http::{Metrics, Monitor, State};
+use tuplix_http::{CONNECTIONS_MAX, Metrics, Monitor, State};
 use tuplix_wire::{Server, ServerOptions};
 
 /// The status and body of a GET.
@@ -70,10 +70,8 @@ async fn a_node_tells_what_the_document_says() {
 /// A log that has failed is a reason to restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_log_has_ended_is_not_healthy() {
-    let node = Tuplix::open_with(&Options::default()).unwrap();
-    let folder = std::env::temp_dir().join(format!("tuplix-http-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let logged = Tuplix::open(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let logged = Tuplix::open(folder.path()).unwrap();
     let monitor = Monitor::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     monitor.ready(Metrics::new(&logged, Arc::default(), Arc::default()));
     let address = monitor.address();
@@ -82,8 +80,16 @@ async fn a_node_whose_log_has_ended_is_not_healthy() {
     let (status, why) = tokio::task::block_in_place(|| get(address, "/healthz"));
     assert_eq!(status, 503, "{why}");
     assert_eq!(tokio::task::block_in_place(|| get(address, "/readyz")).0, 503);
-    node.close().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A client that says nothing loses its connection, and those that wait for a place get one.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_keep_nobody_out() {
+    let monitor = Monitor::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = monitor.address();
+    let silent: Vec<TcpStream> = (0..CONNECTIONS_MAX).map(|_| TcpStream::connect(address).unwrap()).collect();
+    assert_eq!(tokio::task::block_in_place(|| get(address, "/healthz")).0, 200);
+    drop(silent);
 }
 
 /// Every event that a program's source names is in the table, at its level, and every one of the table is in a source.

@@ -4,10 +4,12 @@
 
 mod copy;
 mod door;
+mod dump;
 mod harness;
 mod malformed;
 mod messages;
 mod psql;
 mod sessions;
+mod sleep;
 mod statements;
 mod tools;

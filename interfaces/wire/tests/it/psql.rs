@@ -92,7 +92,7 @@ const COMMANDS: &[&str] = &[
     r"\dp",
     r"\z account",
     r"\ddp",
-    r"\dx",
+    r"\dx plpgsql",
     r"\db pg_default",
     r"\dc",
     r"\dC uuid",

@@ -14,7 +14,7 @@ fn tool(program: &str, port: u16, user: &str, arguments: &[&str]) -> Output {
 }
 
 /// The same where it has to succeed: what it printed.
-fn said(program: &str, port: u16, user: &str, arguments: &[&str]) -> String {
+pub(crate) fn said(program: &str, port: u16, user: &str, arguments: &[&str]) -> String {
     let output = tool(program, port, user, arguments);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {complaints}");

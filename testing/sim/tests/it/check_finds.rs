@@ -85,17 +85,21 @@ fn reindex_mends_an_index() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// The disk with one number changed in its checkpoint.
-fn changed(disk: &DiskImage, from: i32, to: i32) -> DiskImage {
+/// The disk with some bytes of its checkpoint changed, where they are last in it.
+fn changed(disk: &DiskImage, from: &[u8], to: &[u8]) -> DiskImage {
+    assert_eq!(from.len(), to.len());
     let mut disk = disk.clone();
     let path = disk.paths().into_iter().rfind(|path| path.contains("/checkpoint/")).unwrap().to_owned();
     let bytes = disk.file_mut(&path).unwrap();
-    let places: Vec<usize> =
-        (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == from.to_le_bytes()).collect();
-    let last = *places.last().unwrap_or_else(|| panic!("{from} is not in the checkpoint"));
-    bytes[last..last + 4].copy_from_slice(&to.to_le_bytes());
+    let last = bytes.windows(from.len()).rposition(|found| found == from);
+    let last = last.unwrap_or_else(|| panic!("{from:?} is not in the checkpoint"));
+    bytes[last..last + to.len()].copy_from_slice(to);
     mend_checkpoint(bytes);
     disk
+}
+
+fn number_changed(disk: &DiskImage, from: i32, to: i32) -> DiskImage {
+    changed(disk, &from.to_le_bytes(), &to.to_le_bytes())
 }
 
 #[test]
@@ -107,12 +111,21 @@ fn rows_that_break_constraints_are_counted() {
         (3_333_333, 1_111_111, "public.parent: 1 keys of parent_pkey (id) are there more than once"),
         (6_666_666, 5_555_555, "public.child: 1 keys of child_pkey (id) are there more than once"),
     ] {
-        assert_eq!(findings(changed(&disk, from, to), |_| ()), [wanted], "{from} as {to}");
+        assert_eq!(findings(number_changed(&disk, from, to), |_| ()), [wanted], "{from} as {to}");
     }
     // The number of the parent: where it is last in the file is the row that refers to it.
-    let dangling = findings(changed(&disk, 1_111_111, 9_999_999), |_| ());
+    let dangling = findings(number_changed(&disk, 1_111_111, 9_999_999), |_| ());
     assert_eq!(
         dangling,
         ["public.child: 1 rows refer by child_parent_fkey to rows of public.parent that are not there"]
     );
+}
+
+#[test]
+fn nulls_that_must_not_be_are_counted() {
+    // The column of the parents' notes: no NULL, two lengths, two texts. The first text's byte goes for the bits of NULLs that come.
+    let without = b"\x00\x01\0\0\0\x01\0\0\0ab";
+    let with = b"\x01\x01\0\0\0\0\x01\0\0\0b";
+    let found = findings(changed(&image(), without, with), |_| ());
+    assert_eq!(found, ["public.parent: 1 rows have NULL in column note, which is NOT NULL"]);
 }

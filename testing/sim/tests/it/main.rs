@@ -14,4 +14,5 @@ mod fuzz;
 mod histories;
 mod migrations;
 mod real_process;
+mod removed_meanwhile;
 mod seeds;

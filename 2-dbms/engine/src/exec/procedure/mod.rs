@@ -153,7 +153,7 @@ fn compile(
     let (places, labels) = (Vec::new(), Vec::new());
     let mut body = Body { builder, procedure, places, labels, next_label: 0, result, rebinding };
     body.place(1, "statement block");
-    let steps = vec![Located { place: 0, step: body.block(&procedure.body)? }];
+    let steps = vec![Located { place: 0, step: with_settings(procedure, body.block(&procedure.body)?) }];
     let (slots, states) = body.builder.window();
     let changes_catalog = body.builder.changes_catalog;
     let compiled = CompiledProcedure {
@@ -353,9 +353,9 @@ impl CompiledProcedure {
     #[inline(never)]
     fn body_as(&self, exec: &mut Exec<'_, '_>, role: RoleId) -> Run<()> {
         let services = exec.services;
-        let caller = services.switch_role(role);
+        let caller = services.enter_definer(role);
         let result = self.run_body(exec);
-        services.switch_role(caller);
+        services.leave_definer(caller);
         result
     }
 
@@ -388,6 +388,20 @@ impl CompiledProcedure {
             Stop::Restart => Stop::Restart,
         }
     }
+}
+
+/// A body whose function has SET clauses runs with those settings.
+fn with_settings(procedure: &Procedure, body: Step) -> Step {
+    if procedure.settings.is_empty() {
+        return body;
+    }
+    let settings = procedure.settings.clone();
+    step(move |exec| {
+        let before = exec.services.settings.borrow_mut().enter_function(&settings)?;
+        let control = body(exec);
+        exec.services.settings.borrow_mut().leave_function(before);
+        control
+    })
 }
 
 /// The procedure as error contexts name it: `f(integer,text)`.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tuplix_sql::plan::{
-    CreateTableAs, Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, StatementKind, Target,
+    CreateTableAs, Ddl, Embedded, Expression, Into, OutputColumn, QueryBody, SettingStatement, StatementKind,
+    Target,
 };
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
@@ -42,6 +43,8 @@ enum SqlKind {
         create: Box<CreateTableAs>,
         query: QueryCode,
     },
+    /// SET and RESET.
+    Setting(SettingStatement),
 }
 
 /// Where the columns of a row go.
@@ -152,6 +155,7 @@ impl Sql {
             SqlKind::Call { function, arguments } => self.call(exec, *function, arguments, each),
             SqlKind::CreateTableAs { create, query } => self.create_table_as(exec, create, query),
             SqlKind::Ddl(ddl) => crate::ddl::execute(exec.tx, ddl, &[]).map(|_| ()),
+            SqlKind::Setting(setting) => exec.services.change_setting(setting).map_err(Stop::Error),
         };
         result.map_err(|stop| self.in_context(stop))
     }
@@ -316,6 +320,20 @@ impl Dynamic {
     }
 }
 
+/// The statements after a SET search_path are compiled already.
+fn refuse_setting(setting: &SettingStatement) -> Result<()> {
+    let what = match setting {
+        SettingStatement::Show(_) => "SHOW inside a function",
+        SettingStatement::Set { name, .. } | SettingStatement::Reset(Some(name)) if name == "search_path" => {
+            "SET search_path inside a function"
+        }
+        SettingStatement::Reset(None) => "RESET ALL inside a function",
+        SettingStatement::Set { .. } | SettingStatement::Reset(Some(_)) => return Ok(()),
+    };
+    let hint = "Give the function a SET clause, or call set_config() or current_setting().";
+    Err(SqlError::unsupported(what).hint(hint))
+}
+
 impl Body<'_, '_> {
     /// Compiles an embedded statement.
     pub(super) fn embedded(&mut self, embedded: &Embedded) -> Result<Sql> {
@@ -368,6 +386,11 @@ impl Body<'_, '_> {
                 sqlstate::INVALID_TRANSACTION_TERMINATION,
                 "invalid transaction termination",
             )),
+            StatementKind::Setting(setting) => {
+                refuse_setting(setting)?;
+                let code = SqlKind::Setting(setting.clone());
+                Ok(Sql { code, states: (0, 0), text, tag: Tag::Select, rights: None })
+            }
             _ => Err(SqlError::unsupported("this statement inside a function")),
         }
     }

@@ -320,8 +320,11 @@ impl TableScan {
         if !predicates(exec, &tests.codes, &mut made)? {
             return Ok(());
         }
+        let read = self.columns.iter().map(|(column, _)| *column).chain(made.iter().map(|test| test.column));
+        let columns: Vec<usize> = read.collect();
         for bucket in buckets {
-            exec.tx.visit_chunks(&self.access, bucket, &mut |chunk| visit(chunk, &chunk.select(&made)))?;
+            let visit = &mut |chunk: &ChunkView<'_>| visit(chunk, &chunk.select(&made));
+            exec.tx.visit_chunks(&self.access, bucket, &columns, visit)?;
         }
         Ok(())
     }

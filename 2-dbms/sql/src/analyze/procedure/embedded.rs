@@ -1,7 +1,7 @@
 //! SQL inside of a body: expressions, statements, and the casts between them and variables.
 
 use pg_query::protobuf::node::Node as NodeEnum;
-use pg_query::protobuf::{SelectStmt, SetOperation};
+use pg_query::protobuf::{ObjectType, SelectStmt, SetOperation};
 use tuplix_functions::CastContext;
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
@@ -9,6 +9,7 @@ use super::Binder;
 use crate::analyze::functions::null;
 use crate::analyze::scope::Clause;
 use crate::analyze::{Analyzer, Source, nodes};
+use crate::parser::ParsedStatement;
 use crate::plan::{
     Embedded, Expr, ExprKind, Expression, OutputColumn, Relation, Statement, StatementKind, SubqueryKind,
 };
@@ -96,19 +97,30 @@ impl Binder<'_> {
 
     /// A statement of SQL.
     pub(super) fn embedded(&self, query: &plpgsql::Query) -> Result<Embedded> {
-        // An error's place in the query matters only by being there (`within`). DDL would keep parts of the text.
-        let places = matches!(
-            *query.node,
-            NodeEnum::SelectStmt(_)
-                | NodeEnum::InsertStmt(_)
-                | NodeEnum::UpdateStmt(_)
-                | NodeEnum::DeleteStmt(_)
-                | NodeEnum::MergeStmt(_)
-        );
+        // An error's place in the query matters only by being there (`within`). Other DDL would keep parts of the text.
+        let places = keeps_query(&query.node)
+            || matches!(
+                *query.node,
+                NodeEnum::SelectStmt(_)
+                    | NodeEnum::InsertStmt(_)
+                    | NodeEnum::UpdateStmt(_)
+                    | NodeEnum::DeleteStmt(_)
+                    | NodeEnum::MergeStmt(_)
+            );
         let source = places.then_some(Source { text: &query.text, offset: 0 });
-        let (kind, relations) = self.analyze_text(source, |analyzer| analyzer.statement(&query.node))?;
+        self.embedded_node(&query.node, &query.text, source)
+    }
+
+    /// A statement of an SQL function.
+    pub(super) fn embedded_parsed(&self, parsed: &ParsedStatement) -> Result<Embedded> {
+        let source = Source { text: &parsed.text, offset: parsed.offset };
+        self.embedded_node(&parsed.node, &parsed.text, keeps_query(&parsed.node).then_some(source))
+    }
+
+    fn embedded_node(&self, node: &NodeEnum, text: &str, source: Option<Source<'_>>) -> Result<Embedded> {
+        let (kind, relations) = self.analyze_text(source, |analyzer| analyzer.statement(node))?;
         let statement = Statement { kind, parameters: Vec::new(), relations };
-        Ok(Embedded { statement, text: query.text.clone() })
+        Ok(Embedded { statement, text: text.to_owned() })
     }
 
     /// The cast of a column's value, seen as [`ExprKind::CaseOperand`], to a target's type; `None` when it fits.
@@ -119,6 +131,15 @@ impl Binder<'_> {
         let operand = Expr { typmod: from.typmod, ..Expr::new(ExprKind::CaseOperand, from.ty) };
         let (cast, _) = self.analyze(|analyzer| analyzer.variable_cast(operand, to, typmod))?;
         Ok(Some(cast))
+    }
+}
+
+/// Whether the catalogue will keep a statement's query as text: that of a view.
+fn keeps_query(node: &NodeEnum) -> bool {
+    match node {
+        NodeEnum::ViewStmt(_) => true,
+        NodeEnum::CreateTableAsStmt(stmt) => stmt.objtype == ObjectType::ObjectMatview as i32,
+        _ => false,
     }
 }
 

@@ -286,6 +286,7 @@ impl<'a> Binder<'a> {
             is_trigger: self.is_trigger,
             columns: self.columns,
             returns_set: self.returns_set,
+            settings: self.function.map(|function| function.settings.clone()).unwrap_or_default(),
             body,
         }
     }

@@ -53,15 +53,9 @@ impl Binder<'_> {
         Ok(self.finish(body))
     }
 
-    fn sql_statement(&self, parsed: &parser::ParsedStatement) -> Result<Embedded> {
-        let (kind, relations) = self.analyze(|analyzer| analyzer.statement(&parsed.node))?;
-        let statement = Statement { kind, parameters: Vec::new(), relations };
-        Ok(Embedded { statement, text: parsed.text.clone() })
-    }
-
     /// A statement whose rows nobody wants.
     fn plain_statement(&self, parsed: &parser::ParsedStatement) -> Result<PlStatement> {
-        let statement = self.sql_statement(parsed)?;
+        let statement = self.embedded_parsed(parsed)?;
         if matches!(statement.statement.kind, StatementKind::Transaction(_)) {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -73,7 +67,7 @@ impl Binder<'_> {
 
     /// The last statement: all of its rows, or the first one's columns.
     fn result_statement(&mut self, parsed: &parser::ParsedStatement) -> Result<Vec<PlStatement>> {
-        let mut statement = self.sql_statement(parsed)?;
+        let mut statement = self.embedded_parsed(parsed)?;
         let given = statement_columns(&statement.statement);
         if given.is_empty() {
             return Err(
