@@ -67,6 +67,10 @@ impl Work<'_, '_> {
                 FunctionSetting::Current(name) => (name, Some(current.show(name)?.to_owned())),
                 FunctionSetting::Set(name, values) => (name, Some(Settings::listed(name, values))),
             };
+            if matches!(name.to_ascii_lowercase().as_str(), "role" | "session_authorization") {
+                let what = format!("{name} in a function's SET clause");
+                return Err(SqlError::unsupported(what).hint("SECURITY DEFINER runs it as its owner."));
+            }
             let place = settings.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
             match (place, value) {
                 (Some(place), Some(value)) => settings[place].1 = value,
