@@ -28,7 +28,12 @@ pub(crate) struct Identity {
 impl Identity {
     /// Of a session that has just begun.
     pub(crate) fn new(role: RoleId) -> Identity {
-        Identity { authenticated: role, session: Cell::new(role), current: Cell::new(role), definers: Cell::new(0) }
+        Identity {
+            authenticated: role,
+            session: Cell::new(role),
+            current: Cell::new(role),
+            definers: Cell::new(0),
+        }
     }
 }
 

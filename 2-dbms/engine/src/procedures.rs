@@ -42,9 +42,8 @@ impl Procedures {
         fits: impl Fn(Option<Reader>) -> bool,
     ) -> Option<Arc<CompiledProcedure>> {
         let mut kept = self.kept.get(&id)?.iter();
-        let good = |kept: &&Kept| {
-            kept.version == version && *kept.path == *path && fits(kept.compiled.bound_to)
-        };
+        let good =
+            |kept: &&Kept| kept.version == version && *kept.path == *path && fits(kept.compiled.bound_to);
         kept.find(good).map(|kept| kept.compiled.clone())
     }
 
@@ -63,9 +62,7 @@ impl Procedures {
     ) {
         let kept = self.kept.entry(id).or_default();
         let bound_to = compiled.bound_to;
-        kept.retain(|old| {
-            old.version == version && (old.path != path || old.compiled.bound_to != bound_to)
-        });
+        kept.retain(|old| old.version == version && (old.path != path || old.compiled.bound_to != bound_to));
         if kept.len() >= KEPT_MAX {
             kept.remove(0);
         }

@@ -74,6 +74,7 @@ fn table_def(catalog: &mut Catalog, table: CreateTable) -> TableDef {
         keys_off: false,
         materialized: None,
         spooled: false,
+        row_security: Default::default(),
         dropped: Vec::new(),
     };
     for constraint in table.constraints {
