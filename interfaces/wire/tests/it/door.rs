@@ -20,7 +20,7 @@ async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
 
 /// SQLSTATE and message of a refusal.
 async fn refusal(config: &Config) -> (String, String) {
-    let error = connect(config).await.err().expect("a refusal");
+    let Err(error) = connect(config).await else { panic!("nobody refused") };
     let said = error.as_db_error().expect("what the server said");
     (said.code().code().to_owned(), said.message().to_owned())
 }
