@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tuplix_checkpoint::{Reader, Segment, SpooledTable, segment_file_name};
 use tuplix_log::{SegmentScan, scan_segment, segment_name, segments_after};
 use tuplix_machine::{Disk, DiskResult, File, Machine, OpenMode};
-use tuplix_types::{Result, SqlError};
+use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::manifest::{FileEntry, MANIFEST, Manifest, Reach};
 use crate::sink::{DirectorySink, FileStream, Sink, TarSink, put_bytes};
@@ -168,10 +168,10 @@ fn try_open(
     scope: Scope,
 ) -> Result<std::result::Result<OpenFiles, SqlError>> {
     let folder = machine.disk(&format!("{}/{CHECKPOINTS}", from.root()));
-    let mut epochs = Vec::new();
-    if from.exists(CHECKPOINTS).map_err(|error| disk_error(&error))? {
-        epochs = tuplix_checkpoint::list(&*folder).map_err(|error| disk_error(&error))?;
-    }
+    let list = || -> DiskResult<Vec<u64>> {
+        if from.exists(CHECKPOINTS)? { tuplix_checkpoint::list(&*folder) } else { Ok(Vec::new()) }
+    };
+    let mut epochs = list().map_err(|error| disk_error(&error))?;
     match scope {
         Scope::Newest => epochs.truncate(1),
         Scope::Kept if epochs.len() > 2 => {
@@ -201,14 +201,24 @@ fn try_open(
         Err(gone) => return Ok(Err(gone)),
     };
     let oldest = checkpoints.last().map_or(0, |checkpoint| checkpoint.reader.header().epoch);
+    // Looked at once: segments may go between two looks.
+    let names = from.list(LOG).map_err(|error| disk_error(&error))?;
     // A log that begins with the node's first epoch reaches further back than any checkpoint.
     let from_the_beginning = scope == Scope::Kept
-        && segments_after(from.list(LOG).map_err(|error| disk_error(&error))?, 0)
-            .first()
-            .is_some_and(|name| *name == segment_name(1));
+        && segments_after(names.clone(), 0).first().is_some_and(|name| *name == segment_name(1));
+    // A checkpoint goes before the segments that it needs: while it is there, all of these were.
+    let now = list().map_err(|error| disk_error(&error))?;
+    let stays = |checkpoint: &OpenCheckpoint| now.contains(&checkpoint.reader.header().epoch);
+    let moved_on = !checkpoints.iter().all(stays) || checkpoints.is_empty() && !now.is_empty();
+    if moved_on && !from_the_beginning {
+        return Ok(Err(SqlError::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the node makes checkpoints faster than a backup can open them",
+        )));
+    }
     let after = if from_the_beginning { 0 } else { oldest };
     let open_segments = || -> DiskResult<Vec<(String, Box<dyn File>)>> {
-        let names = segments_after(from.list(LOG)?, after);
+        let names = segments_after(names, after);
         names
             .into_iter()
             .map(|name| Ok((name.clone(), from.open(&format!("{LOG}/{name}"), OpenMode::Read)?)))

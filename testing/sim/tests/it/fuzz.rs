@@ -6,7 +6,7 @@ use tuplix_sim::fuzz::{Target, run};
 fn changed_log_and_checkpoints_do_not_panic() {
     for target in [Target::Log, Target::Checkpoint] {
         let summary = run(target, 0, |summary| summary.cases < 300).unwrap();
-        assert!(summary.accepted < summary.cases, "{target:?}: nothing was noticed in {summary:?}");
+        assert!(summary.accepted < summary.cases / 2, "{target:?}: too little was noticed in {summary:?}");
     }
 }
 
