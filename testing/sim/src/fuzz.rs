@@ -137,7 +137,7 @@ fn files(target: Target, case: u64, image: &DiskImage, random: &mut Random) -> R
             session.execute("SELECT count(*) FROM t; SELECT count(*) FROM u")?;
             node.checkpoint()?;
             node.close()?;
-            Ok(accepted)
+            Ok::<bool, tuplix::SqlError>(accepted)
         });
     match outcome.value {
         Some(Ok(accepted)) => Ok(accepted),
