@@ -148,6 +148,7 @@ impl Builder<'_> {
             self.add_relation_at(insert.relation, first, width);
             return Ok((None, Vec::new()));
         };
+        self.reads_more = true;
         let position = |id| access.table.indexes.iter().position(|index| index.id == id);
         let index = match conflict.index {
             Some(id) => Some(
