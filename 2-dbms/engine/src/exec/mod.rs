@@ -263,6 +263,11 @@ impl CompiledStatement {
         self.by_keys
     }
 
+    /// Whether it goes to one row by its key, or adds one.
+    pub(crate) fn is_one_row_by_key(&self) -> bool {
+        self.by_keys && self.single
+    }
+
     /// Whether it changes rows. A function that it calls may do so whatever this says.
     pub fn writes(&self) -> bool {
         self.writes
