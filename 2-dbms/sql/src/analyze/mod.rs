@@ -52,6 +52,7 @@ mod row_security;
 mod rows;
 mod sample;
 mod scope;
+mod search_cycle;
 mod select;
 mod sequence;
 mod set_operation;
