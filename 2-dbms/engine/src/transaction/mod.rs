@@ -14,6 +14,7 @@
 mod catalog;
 mod change;
 mod commit;
+mod cursor;
 mod generation;
 mod growth;
 mod history;
