@@ -66,6 +66,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// What `pg_locks` is made of, as the running statement has found it.
+    pub(crate) seen_locks: RefCell<Vec<crate::system::HeldLock>>,
     /// `pg_sleep` of the statement under way.
     pub(crate) sleeps: crate::sleep::Sleeps,
     /// Advisory locks until they are given back.
@@ -123,6 +125,7 @@ impl Services {
             copied: RefCell::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            seen_locks: RefCell::default(),
             sleeps: Default::default(),
             session_locks: RefCell::default(),
         }

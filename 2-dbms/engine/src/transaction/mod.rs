@@ -19,6 +19,7 @@ mod generation;
 mod growth;
 mod history;
 mod interactive;
+mod locks;
 mod read;
 
 use std::cell::Cell;
