@@ -23,6 +23,7 @@ impl Builder<'_> {
     pub(crate) fn expr_more(&mut self, node: &Expr) -> Result<Code> {
         match &node.kind {
             ExprKind::WholeRow(relation) => self.whole_row(*relation),
+            ExprKind::Place { relation, keys } => self.place(*relation, keys),
             ExprKind::UserCall { function, arguments } => {
                 self.reads_more = true;
                 self.user_call(*function, arguments)

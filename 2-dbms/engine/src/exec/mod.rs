@@ -17,12 +17,14 @@ mod access_path;
 mod aggregate;
 mod assign_part;
 mod builder;
+mod change_view;
 mod code;
 mod columnar;
 mod compare;
 mod constraint;
 mod cost;
 mod cte;
+mod current_of;
 mod deferred;
 mod domain_check;
 mod events;
@@ -64,7 +66,7 @@ mod view_check;
 mod walk;
 mod window;
 
-use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
+use tuplix_sql::plan::{CursorPlaces, Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
@@ -165,6 +167,8 @@ pub struct CompiledStatement {
     rights: Option<Box<Rights>>,
     /// What its plan was chosen for.
     pub(crate) planned: cost::Planned,
+    /// Of a cursor's query that was bound as such: what of its columns is for WHERE CURRENT OF.
+    pub(crate) places: Option<Box<CursorPlaces>>,
 }
 
 enum StatementCode {
@@ -195,6 +199,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             locked_by: None,
             rights: None,
             planned: cost::Planned::default(),
+            places: None,
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -220,6 +225,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         locked_by: builder.locked_by.get(),
         rights: Rights::of_query(context.catalog, &statement.relations, query),
         planned: builder.asked.planned(context.layout),
+        places: None,
     })
 }
 

@@ -121,6 +121,9 @@ impl SystemRows {
             return Ok(rows.clone());
         }
         let read: Vec<usize> = (0..self.slots.len()).filter(|column| self.slots[*column].is_some()).collect();
+        if self.name == "pg_locks" {
+            exec.tx.look_at_locks()?;
+        }
         let mut rows = RowSet::new(read.len());
         for mut row in exec.services.system_table(&self.schema, &self.name)? {
             rows.values.extend(read.iter().map(|column| std::mem::take(&mut row[*column])));

@@ -525,7 +525,7 @@ impl Transaction<'_> {
             Some(holder) if waits => Err(self.restart_after(holder)),
             Some(_) => Ok(false),
             None => {
-                let owner = self.node.waits.begin();
+                let owner = self.node.waits.begin(services.session_id);
                 self.held.get_mut(held).locks.acquire(key, owner, strength);
                 services.session_locks.borrow_mut().add(SessionLock {
                     domain,

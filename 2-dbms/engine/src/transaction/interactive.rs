@@ -127,6 +127,11 @@ impl Overlay {
         self.fragments.get(&key).is_some_and(|private| private.hidden.contains_key(&row))
     }
 
+    /// What this transaction has made of a committed row: `None` nothing, `Some(None)` it is deleted.
+    pub fn version_of(&self, key: FragmentKey, row: RowId) -> Option<Option<RowId>> {
+        self.fragments.get(&key)?.hidden.get(&row).copied()
+    }
+
     /// Everything, in a fixed order.
     pub fn fragments(&self) -> impl Iterator<Item = (&FragmentKey, &PrivateFragment)> {
         self.fragments.iter()

@@ -14,10 +14,12 @@
 mod catalog;
 mod change;
 mod commit;
+mod cursor;
 mod generation;
 mod growth;
 mod history;
 mod interactive;
+mod locks;
 mod read;
 
 use std::cell::Cell;
