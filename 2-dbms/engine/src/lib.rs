@@ -16,7 +16,6 @@ mod advisory;
 mod bind;
 mod checkpoint;
 mod computed_index;
-#[cfg(feature = "damage")]
 mod damage;
 mod ddl;
 mod directory;

@@ -164,7 +164,7 @@ impl Tuplix {
     }
 
     /// Damages an index of an embedded node, for tests of `check`.
-    #[cfg(feature = "damage")]
+    #[doc(hidden)]
     pub fn forget_in_index(&self, table: &str, bucket: u16, index: usize, slot: u32) -> bool {
         match &self.engine {
             Engine::Embedded { node, .. } => node.forget_in_index(table, bucket, index, slot),
