@@ -36,6 +36,7 @@ pub mod password;
 mod plans;
 mod portal;
 mod procedures;
+mod recent_writes;
 mod recovery;
 mod redo;
 mod rights;

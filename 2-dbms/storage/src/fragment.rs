@@ -202,6 +202,11 @@ impl Fragment {
         &self.directory
     }
 
+    /// Whether an index depends on the column.
+    pub fn is_indexed(&self, column: usize) -> bool {
+        self.indexes_of_column[column] != 0
+    }
+
     /// How many numbers indexes have.
     pub(crate) fn index_count(&self) -> usize {
         self.indexes.len()

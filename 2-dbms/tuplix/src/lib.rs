@@ -46,7 +46,7 @@ pub use tuplix_engine::{
     NodeEvent, Notification, RecoveryReport, Refusal, RoleDef, RoleId, SERVER_VERSION, SYNC_BOUNDS_US,
     SessionOptions, Snapshot, SyncTimes, TransactionStatus, Waker,
 };
-pub use tuplix_machine::Machine;
+pub use tuplix_machine::{HandOff, Machine, with_hand_off};
 pub use tuplix_types::{
     Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag,
     TypeId, Value, sqlstate,
