@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod backups;
+mod connecting;
 mod disk;
 mod documents;
 mod door;
