@@ -275,7 +275,7 @@ impl Protocol {
     /// Commits the implicit transaction block if one is open; what is answered next waits for it.
     fn close_implicit(&mut self, output: &mut Output) -> Result<()> {
         if std::mem::take(&mut self.implicit) {
-            let commit = self.session.end_implicit()?;
+            let commit = self.session.end_implicit().inspect_err(|_| self.tally.rollbacks += 1)?;
             self.tally.commits += 1;
             output.gate(&commit);
         }

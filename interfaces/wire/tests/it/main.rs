@@ -12,4 +12,5 @@ mod psql;
 mod sessions;
 mod sleep;
 mod statements;
+mod statistics;
 mod tools;
