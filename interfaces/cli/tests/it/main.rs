@@ -21,6 +21,7 @@ mod shell;
 mod sql;
 mod tasks;
 mod terminal;
+mod together;
 mod up;
 mod wordcount;
 mod worker;
