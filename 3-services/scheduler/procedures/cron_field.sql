@@ -11,6 +11,9 @@ BEGIN
     FOR n IN 1..cardinality(names) LOOP
         field := replace(field, names[n], (low + n - 1)::text);
     END LOOP;
+    IF field IS NULL THEN
+        RETURN NULL;
+    END IF;
     FOREACH item IN ARRAY string_to_array(field, ',') LOOP
         parts := regexp_match(item, '^(?:[*]|([0-9]{1,4})(?:-([0-9]{1,4}))?)(?:/([0-9]{1,4}))?$');
         IF parts IS NULL OR parts[3]::int = 0 OR parts[1]::int NOT BETWEEN low AND high OR parts[2]::int NOT BETWEEN parts[1]::int AND high THEN

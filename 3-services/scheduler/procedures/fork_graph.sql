@@ -41,7 +41,7 @@ BEGIN
     first_id := os.next_ids(p, 'task', cardinality(old_ids));
     INSERT INTO os.graph (p_key, graph_id, owner, name, state, first_task_id, tasks, done, options, gang)
     VALUES (p, forked, g.owner, g.name, 'running', first_id, cardinality(old_ids), cardinality(kept), options, g.gang);
-    PERFORM os.copy_tasks(p, forked, first_id, old_ids, kept, CASE WHEN options @> '{"paused": true}' THEN '{"paused": true}' ELSE '{}' END);
+    PERFORM os.copy_tasks(p, forked, first_id, old_ids, kept, CASE WHEN options @> '{"paused": true}' THEN '{"paused": true}'::jsonb ELSE '{}' END);
     PERFORM os.drain_queue(p);
     RETURN forked;
 END

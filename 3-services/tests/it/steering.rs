@@ -197,10 +197,10 @@ fn a_tree_is_cancelled_and_a_graph_forked() {
         }
         let b = TaskId(a.task.0 + 64);
         scheduler.spawn_task(session, b, 1, &Spawn { spec: &spec("of b"), needs: &[], hold: false }).unwrap();
-        assert_eq!(scheduler.cancel_tree(session, b, "enough").unwrap(), 2);
+        assert_eq!(scheduler.cancel_tree(session, b, "enough").unwrap(), 4);
         assert_eq!(
             states(session, graph),
-            ["a|done", "b|cancelling", "c|waiting", "d|done", "e|waiting", "kept|done", "of b|cancelled"]
+            ["a|done", "b|cancelling", "c|cancelled", "d|done", "e|cancelled", "kept|done", "of b|cancelled"]
         );
         scheduler.fail_task(session, b, 1, "cancelled", None, &Usage::default(), false).unwrap();
         assert_eq!(rows(session, "SELECT state, done, cancelled FROM os.graph"), ["cancelled|3|4"]);
