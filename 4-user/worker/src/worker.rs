@@ -167,7 +167,13 @@ impl Context {
 /// What a worker offers to each bucket.
 pub(crate) fn offer(options: &WorkerOptions) -> WorkerOffer {
     let lease_ms = i32::try_from(options.lease.as_millis()).unwrap_or(i32::MAX);
-    WorkerOffer { cores: options.cores, memory: options.memory, host: options.host.clone(), lease_ms }
+    WorkerOffer {
+        cores: options.cores,
+        memory: options.memory,
+        host: options.host.clone(),
+        lease_ms,
+        ..WorkerOffer::default()
+    }
 }
 
 fn view(options: &WorkerOptions) -> View {
