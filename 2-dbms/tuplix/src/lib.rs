@@ -47,6 +47,7 @@ pub use tuplix_engine::{
     SessionOptions, Snapshot, SyncTimes, TransactionStatus, Waker,
 };
 pub use tuplix_machine::{HandOff, Machine, with_hand_off};
+pub use tuplix_postgres::{Address, SslMode};
 pub use tuplix_types::{
     Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag,
     TypeId, Value, sqlstate,
@@ -139,6 +140,11 @@ impl Tuplix {
     /// 22023 for what is no address; the first session finds out whether a node answers there.
     pub fn at(url: &str) -> Result<Tuplix> {
         Ok(Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::at(url)?) })
+    }
+
+    /// The same by an address that says more than a text, as which user and how encrypted.
+    pub fn at_address(address: Address) -> Tuplix {
+        Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::of(address)) }
     }
 
     /// A new session.

@@ -99,7 +99,9 @@ fn few_files_are_open() {
     let (folder, machine, disk) = folder();
     let names: Vec<SegmentName> =
         (0..OPEN_SEGMENTS_MAX as u64 * 2).map(|epoch| SegmentName { epoch, ..NAME }).collect();
-    names.iter().for_each(|name| drop(write_as(*name, &machine, &disk, 512)));
+    for name in &names {
+        write_as(*name, &machine, &disk, 512);
+    }
     let files = SegmentFiles::new(&machine, disk.clone());
     let open = |name: &SegmentName| Segment::from_file(files.file(*name), *name, 7).unwrap();
     let segments: Vec<Segment> = names.iter().map(open).collect();
