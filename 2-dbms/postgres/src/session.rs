@@ -27,6 +27,12 @@ pub struct Session {
     row: Vec<Value>,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.goodbye();
+    }
+}
+
 /// The result of one statement, as text.
 #[derive(Clone, Debug, Default)]
 pub struct TextRows {

@@ -170,17 +170,17 @@ fn mask(address: IpAddr, bits: u8) -> IpAddr {
     }
 }
 
-/// `tuplix.refusals`: who was not let in, or not permitted something, since the node began.
+/// `tuplix.refusals`: who was not let in, or not permitted something.
 pub(crate) fn refusals(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
-    let refusals = view.services.node.refusals.lock();
-    let rows = refusals.numbered().map(|(number, refusal)| {
+    let refusals = view.services.node.refusals.all();
+    let rows = refusals.iter().map(|(number, refusal)| {
         relation.row(&[
-            ("refusal", int(number)),
+            ("refusal", int(*number)),
             ("refused_at", Value::Timestamptz(refusal.at_us)),
-            ("action", text(refusal.action)),
+            ("action", text(&refusal.action)),
             ("user_name", text(&refusal.user)),
             ("address", maybe_text(refusal.address.as_deref())),
-            ("sqlstate", text(refusal.sqlstate.as_str())),
+            ("sqlstate", text(&refusal.sqlstate)),
             ("message", text(&refusal.message)),
         ])
     });

@@ -38,7 +38,7 @@ pub(crate) struct Run {
 }
 
 pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
-    let graph = Graph::read(&run.graph, &crate::node::user())?;
+    let graph = Graph::read(&run.graph, &run.target.user())?;
     let mut out = std::io::stdout();
     if run.check {
         writeln!(out, "{}: {}", graph.name, counted(graph.tasks as u64, "task"))?;

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod backups;
+mod connecting;
 mod disk;
 mod documents;
 mod door;
@@ -20,6 +21,7 @@ mod shell;
 mod sql;
 mod tasks;
 mod terminal;
+mod together;
 mod up;
 mod wordcount;
 mod worker;

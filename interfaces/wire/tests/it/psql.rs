@@ -134,6 +134,7 @@ impl Server {
             .args(["-X", "-h", "127.0.0.1", "-U", "postgres", "-d", "test", "-p", &self.port.to_string()])
             .args(arguments)
             .env_remove("PGOPTIONS")
+            .env("LC_ALL", "C.UTF-8")
             .output()
             .expect("psql is installed: scripts/install-dependencies.sh");
         let text = [output.stdout, output.stderr].concat();
