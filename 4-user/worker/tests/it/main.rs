@@ -7,4 +7,5 @@ mod files;
 mod harness;
 mod isolation;
 mod memory;
+mod sql;
 mod worker;
