@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use postgres_protocol::message::frontend;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -92,8 +93,21 @@ impl Server {
             application_name: config.get_application_name().unwrap_or(application_name),
             options: config.get_options(),
         };
-        let id = greet(&mut connection, &greeting)?;
-        Ok(Session::new(connection, id))
+        let (id, secret) = greet(&mut connection, &greeting)?;
+        Ok(Session::new(connection, id, secret))
+    }
+
+    /// Asks the server to cancel what a session runs; it says nothing about it, whatever it does.
+    ///
+    /// # Errors
+    /// 08006 when the server cannot be reached.
+    pub fn cancel(&self, id: u32, secret: i32) -> Result<()> {
+        let mut connection = self.open()?;
+        frontend::cancel_request(id.cast_signed(), secret, &mut connection.output);
+        connection.send()?;
+        // The server hangs up when it has seen to it: what is asked of it next comes after that.
+        while connection.receive().is_ok() {}
+        Ok(())
     }
 
     /// Makes `create_distributed_table`, `create_reference_table` and `create_distributed_function` functions that check

@@ -18,10 +18,10 @@ pub(crate) struct Greeting<'a> {
     pub(crate) options: Option<&'a str>,
 }
 
-/// Greets the server and authenticates; the process id of the backend.
+/// Greets the server and authenticates; the process id of the backend and the secret that cancels what it runs.
 ///
 /// Settings that shape text are fixed to the embedded engine's defaults, so that one text means one value on both.
-pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Result<u32> {
+pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Result<(u32, i32)> {
     let mut parameters = vec![
         ("user", greeting.user),
         ("database", greeting.database),
@@ -34,7 +34,7 @@ pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Res
     parameters.extend(greeting.options.map(|options| ("options", options)));
     frontend::startup_message(parameters, &mut connection.output).map_err(zero_byte)?;
     connection.send()?;
-    let mut id = 0;
+    let (mut id, mut secret) = (0, 0);
     loop {
         match connection.receive()? {
             Message::AuthenticationOk => {}
@@ -49,8 +49,10 @@ pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Res
                 connection.send()?;
             }
             Message::AuthenticationSasl(body) => scram(connection, greeting, &body)?,
-            Message::BackendKeyData(body) => id = body.process_id().unsigned_abs(),
-            Message::ReadyForQuery(_) => return Ok(id),
+            Message::BackendKeyData(body) => {
+                (id, secret) = (body.process_id().unsigned_abs(), body.secret_key());
+            }
+            Message::ReadyForQuery(_) => return Ok((id, secret)),
             Message::ErrorResponse(body) => {
                 return Err(errors::from_fields(body.fields()).unwrap_or_else(|error| connection.fail(error)));
             }

@@ -23,6 +23,9 @@ use crate::worker::{Context, offer};
 /// Heartbeats in the time of a lease.
 const BEATS: u32 = 3;
 
+/// The longest time between two, however long the lease is: others' leases may be shorter.
+const BEAT_MAX: Duration = Duration::from_secs(20);
+
 /// The pause before something that is due at once is looked at again.
 const PAUSE_NS: u64 = 10_000_000;
 
@@ -162,6 +165,8 @@ impl Pulse {
             for bucket in self.context.options.buckets.clone() {
                 self.heartbeat(bucket)?;
                 self.look_again(bucket)?;
+                // Finds out who else was lost: who joined after the last look has another lease.
+                self.tick(bucket)?;
             }
             self.context.renewed(began);
             self.next_beat = now + self.beat_every();
@@ -327,7 +332,8 @@ impl Pulse {
     }
 
     fn beat_every(&self) -> u64 {
-        u64::try_from((self.context.options.lease / BEATS).as_nanos()).unwrap_or(u64::MAX / 2)
+        let beat = (self.context.options.lease / BEATS).min(BEAT_MAX);
+        u64::try_from(beat.as_nanos()).unwrap_or(u64::MAX / 2)
     }
 }
 

@@ -19,9 +19,6 @@ use crate::runtime::{self, Begun, Outcome, Runtime};
 use crate::stopper::Stopper;
 use crate::worker::Context;
 
-/// The pause before a runtime that was not ready is asked again.
-const PAUSE_NS: u64 = 1_000_000_000;
-
 /// A thread that runs one task at a time.
 pub(crate) struct TaskThread {
     ground: Ground,
@@ -57,13 +54,6 @@ impl TaskThread {
     fn work(&mut self) -> Result<()> {
         let context = self.ground.context.clone();
         while let Some(bucket) = context.room.next_bucket() {
-            let ground = &self.ground;
-            if !self.runtimes.iter_mut().all(|runtime| runtime.ready(ground)) {
-                context.room.claimed_nothing();
-                context.machine.sleep_until(context.machine.monotonic_ns() + PAUSE_NS);
-                context.room.assigned(bucket);
-                continue;
-            }
             let Some(claim) = self.claim(bucket)? else { continue };
             let (held, stopper) = (Held::from(&claim), Stopper::default());
             let placed = context.room.claimed(&held, &stopper);

@@ -45,6 +45,8 @@ pub struct Confinement {
     /// Whether the kernel counts and bounds the memory of a task's processes together (control groups); otherwise the helper
     /// process looks at it from time to time.
     pub memory_by_kernel: bool,
+    /// Whether the kernel bounds how many processes a task has; otherwise nobody does.
+    pub processes_by_kernel: bool,
 }
 
 /// What the threads of a worker have in common.
@@ -324,16 +326,23 @@ fn try_out(
     let folder = options.work_directory.join("probe");
     let unusable = |error| WorkerError::WorkDirectory(folder.clone(), error);
     fs::create_dir_all(folder.join("files")).map_err(unusable)?;
-    let request =
-        Request { folder: folder.clone(), memory: Some(PROBE_MEMORY), isolation, ..Request::default() };
+    let request = Request {
+        folder: folder.clone(),
+        memory: Some(PROBE_MEMORY),
+        processes_max: options.processes_max,
+        isolation,
+        ..Request::default()
+    };
     let report = ask(options, request);
     remove(&folder).map_err(unusable)?;
     let failed = |error| WorkerError::Runner(options.runner.program.clone(), error);
     let report = report.map_err(failed)?;
-    let memory_by_kernel = report.bound == Bound::Group;
+    let (memory_by_kernel, processes_by_kernel) = (report.bound == Bound::Group, report.counted);
     match report.end {
-        End::Exited(0) => Ok(Confinement { not_isolated: why_not, memory_by_kernel }),
-        End::NotStarted(why) if isolated => Ok(Confinement { not_isolated: Some(why), memory_by_kernel }),
+        End::Exited(0) => Ok(Confinement { not_isolated: why_not, memory_by_kernel, processes_by_kernel }),
+        End::NotStarted(why) if isolated => {
+            Ok(Confinement { not_isolated: Some(why), memory_by_kernel, processes_by_kernel })
+        }
         end => Err(failed(io::Error::other(format!("it cannot start a program: {end:?}")))),
     }
 }

@@ -125,6 +125,7 @@ pub(crate) fn not_started(why: String) -> Report {
         peak_memory: 0,
         out_of_memory: false,
         bound: Bound::None,
+        counted: false,
         processes_over: None,
     }
 }

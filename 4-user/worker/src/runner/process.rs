@@ -36,6 +36,8 @@ struct Limits {
     data_bytes: Option<u64>,
     /// Where the kernel does not count the processes of all groups; it counts those of the task's own namespace then.
     processes: Option<u64>,
+    /// Whether one of the two bounds their number.
+    counted: bool,
 }
 
 impl Limits {
@@ -48,6 +50,8 @@ impl Limits {
             file_bytes: request.file_bytes_max,
             data_bytes: memory.map(|bytes| bytes.saturating_mul(2).saturating_add(DATA_BYTES_MORE)),
             processes: most,
+            // The machine's user 0 is bound to no number.
+            counted: counts || (most.is_some() && !rustix::process::getuid().is_root()),
         }
     }
 }
@@ -62,6 +66,7 @@ pub(super) struct Running {
     isolated: bool,
     group: Option<Group>,
     watch: Option<Watch>,
+    counted: bool,
     said: File,
     heard: Vec<u8>,
 }
@@ -89,7 +94,8 @@ impl Running {
         }
         drop((saying, waited_for));
         let isolated = namespaces != 0;
-        let running = Running { init, isolated, group, watch, said: said.into(), heard: Vec::new() };
+        let counted = limits.counted;
+        let running = Running { init, isolated, group, watch, counted, said: said.into(), heard: Vec::new() };
         if let Err(error) = running.release(request, go) {
             running.kill();
             system::wait(init)?;
@@ -166,6 +172,7 @@ impl Running {
         let processes_over = self.group.as_ref().and_then(Group::processes_over);
         Ok(Report {
             end,
+            counted: self.counted,
             processes_over,
             user_time_us: microseconds(usage.ru_utime),
             system_time_us: microseconds(usage.ru_stime),

@@ -78,6 +78,8 @@ pub(crate) struct Report {
     pub(crate) out_of_memory: bool,
     /// How the memory was bounded.
     pub(crate) bound: Bound,
+    /// Whether the kernel bounds how many processes it has.
+    pub(crate) counted: bool,
     /// It wanted more processes and threads than this, which it may have.
     pub(crate) processes_over: Option<u64>,
 }

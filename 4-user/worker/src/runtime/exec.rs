@@ -1,5 +1,7 @@
 //! Kind `exec`: a Linux process, isolated, by the thread's helper process.
 
+use std::time::Duration;
+
 use tuplix::Result;
 use tuplix_services::errors;
 
@@ -16,6 +18,9 @@ use crate::runner::client::Runner;
 use crate::runner::end_orphans;
 use crate::runner::protocol::{End, Report, Request};
 
+/// The pause after a helper process could not be started.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Runs programs.
 #[derive(Default)]
 pub(crate) struct Exec {
@@ -28,23 +33,6 @@ impl Runtime for Exec {
         "exec"
     }
 
-    fn ready(&mut self, ground: &Ground) -> bool {
-        if self.runner.is_none() {
-            let command = &ground.context.options.runner;
-            let started = Runner::start(command, ground.context.keeps());
-            self.runner = started
-                .inspect_err(|error| {
-                    tracing::error!(
-                        event = "runner_not_started",
-                        "cannot start the helper process {}: {error}",
-                        command.program.display()
-                    )
-                })
-                .ok();
-        }
-        self.runner.is_some()
-    }
-
     fn run(&mut self, ground: &mut Ground, begun: &Begun<'_>) -> Result<Outcome> {
         let held = Held::from(begun.claim);
         let request = match prepared(ground, begun)? {
@@ -54,12 +42,25 @@ impl Runtime for Exec {
             }
         };
         let memory = request.memory;
-        let report = match self.runner.take() {
-            Some(mut runner) => runner.run(begun.stopper, Some(&held), request).map(|report| {
+        let runner = match self.runner.take() {
+            Some(runner) => Ok(runner),
+            None => Runner::start(&ground.context.options.runner, ground.context.keeps()),
+        };
+        let report = match runner {
+            Ok(mut runner) => runner.run(begun.stopper, Some(&held), request).map(|report| {
                 self.runner = Some(runner);
                 report
             }),
-            None => Err(std::io::Error::other("there is none")),
+            Err(error) => {
+                let program = ground.context.options.runner.program.display();
+                tracing::error!(
+                    event = "runner_not_started",
+                    "cannot start the helper process {program}: {error}"
+                );
+                // Not the task's fault: it goes back, and perhaps to a worker that can.
+                ground.context.room.wait_for_stop(PAUSE);
+                return Ok(Outcome::Ended(Verdict::Returned));
+            }
         };
         begun.stopper.over();
         Ok(Outcome::Ended(match report {

@@ -40,11 +40,6 @@ pub(crate) trait Runtime {
     /// The kind, as `os.task_spec` has it.
     fn kind(&self) -> &'static str;
 
-    /// Gets ready for an attempt, before one is claimed; false: it cannot now, and says why in the log.
-    fn ready(&mut self, _ground: &Ground) -> bool {
-        true
-    }
-
     /// Runs an attempt to its end.
     ///
     /// # Errors
