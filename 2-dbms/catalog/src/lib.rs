@@ -136,7 +136,7 @@ pub enum CatalogChange {
 }
 
 /// Blocks of a segment of a spooled table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ForgottenBlocks {
     /// The epoch in the segment's name.
     pub epoch: u64,
@@ -144,6 +144,20 @@ pub struct ForgottenBlocks {
     pub first: u32,
     /// How many.
     pub blocks: u32,
+    /// Where their rows were in memory, for a start that has them there. Empty in logs of earlier commits and of the first segments.
+    #[serde(default)]
+    pub chunks: Vec<ForgottenChunks>,
+}
+
+/// Full chunks of a bucket, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ForgottenChunks {
+    /// The bucket.
+    pub bucket: u16,
+    /// The first row slot.
+    pub slot: u32,
+    /// How many chunks.
+    pub chunks: u32,
 }
 
 /// What a comment is about, as `pg_description` names it.

@@ -63,6 +63,8 @@ pub enum TriggerTiming {
     Before,
     /// AFTER
     After,
+    /// INSTEAD OF, of a view.
+    Instead,
 }
 
 /// What makes a trigger fire.

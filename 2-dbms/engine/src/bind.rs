@@ -5,8 +5,8 @@ use std::cell::Cell;
 use tuplix_catalog::TableDef;
 use tuplix_machine::Machine;
 use tuplix_sql::analyze::{
-    AnalyzeContext, Reader, SystemRelations, TableExpression, analyze_statement, analyze_table_expression,
-    analyze_trigger_condition,
+    AnalyzeContext, Reader, SystemRelations, TableExpression, add_places, analyze_statement,
+    analyze_table_expression, analyze_trigger_condition,
 };
 use tuplix_sql::parser::{self, ParsedStatement};
 use tuplix_sql::plan::{Expr, Relation, Statement};
@@ -134,13 +134,16 @@ pub fn bind_statement(
     reader: Reader,
     text: &str,
     types: &[TypeId],
+    for_cursor: bool,
 ) -> Result<(CompiledStatement, Option<Reader>)> {
     let mut parsed = parser::parse(text)?;
     let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else {
         return Err(SqlError::new(sqlstate::SYNTAX_ERROR, "EXECUTE takes exactly one statement"));
     };
     let binder = Binder::new(schema, path).read_by(reader);
-    let statement = binder.analyze(&one, types)?;
-    let compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+    let mut statement = binder.analyze(&one, types)?;
+    let places = for_cursor.then(|| Box::new(add_places(&schema.catalog, &mut statement)));
+    let mut compiled = binder.with_compiler(|compiler| compile_statement(compiler, &statement))?;
+    compiled.places = places;
     Ok((compiled, binder.bound_to()))
 }

@@ -65,6 +65,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// All tables.
+    pub fn tables(&self) -> impl Iterator<Item = &TableAccess> {
+        self.tables.values()
+    }
+
     /// The layout of `catalog`; `slot_of` gives each table its slot and, for a local one, its domain. What has not changed
     /// since `before` is taken from there.
     ///

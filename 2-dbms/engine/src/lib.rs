@@ -16,7 +16,6 @@ mod advisory;
 mod bind;
 mod checkpoint;
 mod computed_index;
-#[cfg(feature = "damage")]
 mod damage;
 mod ddl;
 mod directory;
@@ -37,6 +36,7 @@ pub mod password;
 mod plans;
 mod portal;
 mod procedures;
+mod recent_writes;
 mod recovery;
 mod redo;
 mod refusals;

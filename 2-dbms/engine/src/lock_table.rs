@@ -112,6 +112,16 @@ impl LockTable {
         }
     }
 
+    /// All locks with their holders.
+    pub fn iter(&self) -> impl Iterator<Item = (LockKey, TransactionId, LockStrength)> + '_ {
+        let of = |(key, holders): (&LockKey, &Vec<Holder>)| {
+            let key = *key;
+            let holders: Vec<Holder> = holders.clone();
+            holders.into_iter().map(move |holder| (key, holder.transaction, holder.strength))
+        };
+        self.entries.iter().flat_map(of)
+    }
+
     /// Gives `key` back.
     pub fn release(&mut self, key: LockKey, me: TransactionId) {
         if let Entry::Occupied(mut entry) = self.entries.entry(key) {
@@ -137,6 +147,19 @@ pub struct WaitGraph {
 struct Live {
     next: u64,
     waits_for: HashMap<TransactionId, Option<TransactionId>, FixedState>,
+    /// Whose they are.
+    sessions: HashMap<TransactionId, u32, FixedState>,
+}
+
+/// A transaction that lives, or a lock of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Its name in the lock tables.
+    pub transaction: TransactionId,
+    /// The session.
+    pub session: u32,
+    /// For whom it waits.
+    pub waits_for: Option<TransactionId>,
 }
 
 /// Why a wait ended without the holder ending.
@@ -160,19 +183,36 @@ impl WaitGraph {
         }
     }
 
-    /// A new transaction.
-    pub fn begin(&self) -> TransactionId {
+    /// A new transaction of a session.
+    pub fn begin(&self, session: u32) -> TransactionId {
         let mut live = self.live.lock();
         live.next += 1;
         let id = TransactionId(live.next);
         live.waits_for.insert(id, None);
+        live.sessions.insert(id, session);
         id
     }
 
     /// The transaction ended and its locks are free.
     pub fn end(&self, id: TransactionId) {
-        self.live.lock().waits_for.remove(&id);
+        let mut live = self.live.lock();
+        live.waits_for.remove(&id);
+        live.sessions.remove(&id);
+        drop(live);
         self.changed.signal();
+    }
+
+    /// All that live, in order.
+    pub fn all(&self) -> Vec<Waiting> {
+        let live = self.live.lock();
+        let waiting = |(transaction, session): (&TransactionId, &u32)| Waiting {
+            transaction: *transaction,
+            session: *session,
+            waits_for: live.waits_for.get(transaction).copied().flatten(),
+        };
+        let mut all: Vec<Waiting> = live.sessions.iter().map(waiting).collect();
+        all.sort_by_key(|waiting| waiting.transaction);
+        all
     }
 
     /// Lets waiters look at their cancel flags.

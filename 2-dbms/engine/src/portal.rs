@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_sql::plan::{CursorMove, OutputColumn};
-use tuplix_types::{Result, SqlError, SqlState, sqlstate};
+use tuplix_catalog::TableId;
+use tuplix_sql::plan::{CursorMove, CursorPlaces, CursorTable, OutputColumn};
+use tuplix_types::{Result, SqlError, SqlState, Value, sqlstate};
 
 use crate::exec::RowSet;
+use crate::layout::{Layout, TableAccess};
 
 /// 42P03
 const DUPLICATE_CURSOR: SqlState = SqlState(*b"42P03");
@@ -19,6 +21,10 @@ const DUPLICATE_CURSOR: SqlState = SqlState(*b"42P03");
 pub(crate) struct Portal {
     pub columns: Arc<[OutputColumn]>,
     pub rows: Arc<RowSet>,
+    /// Which rows of tables each row was made of.
+    places: Arc<Places>,
+    /// A loop of PL/pgSQL runs over it.
+    pinned: bool,
     /// Rows before and at the cursor: 0 is before the first row, one more than there are rows after the last.
     position: usize,
     /// NO SCROLL: only forwards.
@@ -31,6 +37,44 @@ pub(crate) struct Portal {
     pub created_us: i64,
     /// Opened in the transaction under way, as the so-many-th.
     created: Option<u64>,
+}
+
+/// What WHERE CURRENT OF asks of a cursor.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    locked: bool,
+    /// The tables, each with its slot when the cursor was opened.
+    tables: Vec<(CursorTable, Option<u32>)>,
+    /// For each row a place in each table.
+    rows: RowSet,
+}
+
+/// The row of a table that a cursor stands on.
+pub(crate) struct CurrentRow {
+    /// The value of [`tuplix_sql::plan::ExprKind::Place`].
+    pub value: Value,
+    /// The columns whose values are in it.
+    pub keys: Vec<usize>,
+    /// They are a key.
+    pub unique: bool,
+}
+
+impl Places {
+    /// Takes the columns that say which rows they are away from a cursor's rows.
+    pub(crate) fn split(places: &CursorPlaces, rows: RowSet, layout: &Layout) -> (RowSet, Places) {
+        let slot = |table: TableId| layout.table(table).map(|access| access.slot);
+        let tables = places.tables.iter().map(|table| (table.clone(), slot(table.table))).collect();
+        let (mut shown, mut hidden) = (RowSet::new(places.visible), RowSet::new(places.tables.len()));
+        if places.tables.is_empty() {
+            return (rows, Places { locked: places.locked, tables, rows: hidden });
+        }
+        (shown.len, hidden.len) = (rows.len, rows.len);
+        for (number, value) in rows.values.into_iter().enumerate() {
+            let visible = number % rows.width < places.visible;
+            if visible { shown.values.push(value) } else { hidden.values.push(value) }
+        }
+        (shown, Places { locked: places.locked, tables, rows: hidden })
+    }
 }
 
 /// The cursors of a session.
@@ -46,6 +90,7 @@ pub(crate) struct Portals {
 pub(crate) struct NewPortal {
     pub columns: Arc<[OutputColumn]>,
     pub rows: RowSet,
+    pub places: Places,
     pub scroll: Option<bool>,
     pub hold: bool,
     pub text: String,
@@ -63,11 +108,13 @@ impl Portals {
     pub(crate) fn open(&mut self, name: &str, new: NewPortal) -> Result<()> {
         self.check_free(name)?;
         self.changing();
-        let NewPortal { columns, rows, scroll, hold, text, created_us } = new;
+        let NewPortal { columns, rows, places, scroll, hold, text, created_us } = new;
         self.next += 1;
         let portal = Portal {
             columns,
             rows: Arc::new(rows),
+            places: Arc::new(places),
+            pinned: false,
             position: 0,
             forward_only: scroll == Some(false),
             hold,
@@ -114,10 +161,20 @@ impl Portals {
 
     /// CLOSE
     pub(crate) fn close(&mut self, name: &str) -> Result<()> {
-        self.get(name)?;
+        if self.get(name)?.pinned {
+            let message = format!("cannot drop pinned portal \"{name}\"");
+            return Err(SqlError::new(sqlstate::INVALID_CURSOR_STATE, message));
+        }
         self.changing();
         self.open.remove(name);
         Ok(())
+    }
+
+    /// A loop runs over the cursor, which nobody may close.
+    pub(crate) fn pin(&mut self, name: &str, pinned: bool) {
+        if let Some(portal) = self.open.get_mut(name) {
+            portal.pinned = pinned;
+        }
     }
 
     /// CLOSE ALL
@@ -192,14 +249,54 @@ impl Portal {
 
     /// The row at the cursor once more, which is a step back.
     fn again(&self) -> Result<Vec<usize>> {
-        let current = self.current();
+        let current = self.at_row();
         if !current.is_empty() {
             self.check_backward()?;
         }
         Ok(current)
     }
 
-    fn current(&self) -> Vec<usize> {
+    /// The row of a table that the cursor stands on (`execCurrentOf`); `None` when an outer join has made it up.
+    ///
+    /// # Errors
+    /// 24000 when the cursor's rows are not rows of the table, or it stands on none.
+    pub(crate) fn current(&self, name: &str, access: &TableAccess) -> Result<Option<CurrentRow>> {
+        let table = &access.table.name;
+        let invalid =
+            |what: String| SqlError::new(sqlstate::INVALID_CURSOR_STATE, format!("cursor \"{name}\" {what}"));
+        if self.created.is_none() {
+            return Err(invalid("is held from a previous transaction".to_owned()));
+        }
+        let Places { locked, tables, rows } = &*self.places;
+        let mut found = tables.iter().enumerate().filter(|(_, (known, _))| known.table == access.table.id);
+        let (at, (known, slot)) = match (found.next(), found.next()) {
+            (Some(found), None) => found,
+            (Some(_), Some(_)) => {
+                return Err(invalid(format!(
+                    "has multiple FOR UPDATE/SHARE references to table \"{table}\""
+                )));
+            }
+            (None, _) if *locked => {
+                return Err(invalid(format!(
+                    "does not have a FOR UPDATE/SHARE reference to table \"{table}\""
+                )));
+            }
+            (None, _) => return Err(invalid(format!("is not a simply updatable scan of table \"{table}\""))),
+        };
+        let Some(number) = self.at_row().first().copied() else {
+            return Err(invalid("is not positioned on a row".to_owned()));
+        };
+        if *slot != Some(access.slot) {
+            let message =
+                format!("the rows of table \"{table}\" were rebuilt since cursor \"{name}\" was opened");
+            return Err(SqlError::new(sqlstate::OBJECT_IN_USE, message).hint("Open the cursor once more."));
+        }
+        let value = rows.row(number)[at].clone();
+        let row = CurrentRow { keys: known.keys.clone(), unique: known.unique, value };
+        Ok((!row.value.is_null()).then_some(row))
+    }
+
+    fn at_row(&self) -> Vec<usize> {
         (1..=self.rows.len).contains(&self.position).then(|| self.position - 1).into_iter().collect()
     }
 
@@ -208,7 +305,7 @@ impl Portal {
             self.check_backward()?;
         }
         self.position = place;
-        Ok(self.current())
+        Ok(self.at_row())
     }
 
     fn forward(&mut self, count: usize) -> Result<Vec<usize>> {
@@ -251,7 +348,10 @@ mod tests {
         let mut portals = Portals::default();
         let rows = RowSet { width: 0, values: Vec::new(), len: rows };
         let (columns, text) = (Arc::default(), String::new());
-        portals.open("c", NewPortal { columns, rows, scroll, hold: false, text, created_us: 0 }).unwrap();
+        let places = Places::default();
+        portals
+            .open("c", NewPortal { columns, rows, places, scroll, hold: false, text, created_us: 0 })
+            .unwrap();
         portals
     }
 

@@ -68,6 +68,8 @@ pub struct Services {
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
     pub(crate) portals: RefCell<crate::portal::Portals>,
+    /// What `pg_locks` is made of, as the running statement has found it.
+    pub(crate) seen_locks: RefCell<Vec<crate::system::HeldLock>>,
     /// `pg_sleep` of the statement under way.
     pub(crate) sleeps: crate::sleep::Sleeps,
     /// Advisory locks until they are given back.
@@ -91,7 +93,8 @@ pub(crate) struct PreparedInfo {
 
 /// What was compiled, under which path, and for whom alone.
 type Dynamic = (u64, Arc<[String]>, Option<Reader>, Arc<CompiledStatement>);
-type DynamicCache = BTreeMap<(String, Vec<TypeId>), Dynamic>;
+/// By text, types of parameters, and whether it is a cursor's.
+type DynamicCache = BTreeMap<(String, Vec<TypeId>, bool), Dynamic>;
 
 impl Services {
     /// The services of a new session.
@@ -125,6 +128,7 @@ impl Services {
             copy_progress: Default::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
+            seen_locks: RefCell::default(),
             sleeps: Default::default(),
             session_locks: RefCell::default(),
         }
@@ -441,13 +445,18 @@ impl Services {
         })
     }
 
-    /// A statement of EXECUTE, compiled and kept.
+    /// A statement of EXECUTE, compiled and kept; with `for_cursor` that of a cursor.
     ///
     /// # Errors
     /// What parsing, binding and compiling find.
-    pub fn prepare_dynamic(&self, text: &str, types: &[TypeId]) -> Result<Arc<CompiledStatement>> {
+    pub fn prepare_dynamic(
+        &self,
+        text: &str,
+        types: &[TypeId],
+        for_cursor: bool,
+    ) -> Result<Arc<CompiledStatement>> {
         let schema = self.schema();
-        let key = (text.to_owned(), types.to_vec());
+        let key = (text.to_owned(), types.to_vec(), for_cursor);
         let path = self.effective_path();
         if let Some((version, under, bound_to, compiled)) = self.dynamic.borrow().get(&key)
             && *version == schema.version
@@ -457,7 +466,7 @@ impl Services {
             return Ok(compiled.clone());
         }
         let all = self.search_path();
-        let (compiled, bound_to) = bind_statement(&schema, &all, self.reader(), text, types)?;
+        let (compiled, bound_to) = bind_statement(&schema, &all, self.reader(), text, types, for_cursor)?;
         let compiled = Arc::new(compiled);
         let mut cache = self.dynamic.borrow_mut();
         if cache.len() >= DYNAMIC_CACHE {

@@ -135,7 +135,7 @@ impl Work<'_, '_> {
     }
 
     fn column_values(&mut self, schema: &Schema, text: &str) -> Run<Vec<Value>> {
-        let (statement, _) = bind_statement(schema, &self.search_path, Reader::default(), text, &[])?;
+        let (statement, _) = bind_statement(schema, &self.search_path, Reader::default(), text, &[], false)?;
         let statement = statement.trusted();
         let mut frames = FrameStack::default();
         let mut exec = Exec::new(self.tx, &mut frames);

@@ -24,6 +24,7 @@ impl Work<'_, '_> {
                 .detail("This operation is not supported for materialized views.")
                 .into());
         }
+        refuse_of_kind(&old, create)?;
         self.tx.lock_for_ddl(&[old.id])?;
         let mut table = TableDef::clone(&old);
         let columns = create.columns.iter().map(|name| super::alter::column_of(&table, name));
@@ -216,6 +217,37 @@ pub(super) fn enable(table: &mut TableDef, name: Option<&str>, enable: bool) -> 
 pub(super) fn undefined_trigger(name: &str, table: &str) -> SqlError {
     let message = format!("trigger \"{name}\" for table \"{table}\" does not exist");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+}
+
+/// What tables and views cannot have.
+fn refuse_of_kind(table: &TableDef, create: &CreateTrigger) -> Result<()> {
+    let instead = create.timing == TriggerTiming::Instead;
+    let kind = if table.view.is_some() { "view" } else { "table" };
+    let wrong = |detail: &str| {
+        let message = format!("\"{}\" is a {kind}", table.name);
+        Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message).detail(detail.to_owned()))
+    };
+    if table.view.is_none() {
+        return if instead { wrong("Tables cannot have INSTEAD OF triggers.") } else { Ok(()) };
+    }
+    if !instead && create.row {
+        return wrong("Views cannot have row-level BEFORE or AFTER triggers.");
+    }
+    if create.events.contains(&TriggerEvent::Truncate) {
+        return wrong("Views cannot have TRUNCATE triggers.");
+    }
+    if create.old_table.is_some() || create.new_table.is_some() {
+        return wrong("Triggers on views cannot have transition tables.");
+    }
+    let refused = [
+        (!create.row, "INSTEAD OF triggers must be FOR EACH ROW"),
+        (create.when.is_some(), "INSTEAD OF triggers cannot have WHEN conditions"),
+        (!create.columns.is_empty(), "INSTEAD OF triggers cannot have column lists"),
+    ];
+    match refused.iter().find(|(found, _)| instead && *found) {
+        Some((_, message)) => Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, *message)),
+        None => Ok(()),
+    }
 }
 
 fn refuse_combination(create: &CreateTrigger) -> Result<()> {

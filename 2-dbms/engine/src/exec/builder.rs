@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tuplix_catalog::{Catalog, TableDef, TableId};
 use tuplix_machine::Machine;
 use tuplix_sql::analyze::TableExpression;
-use tuplix_sql::plan::{CteId, Expr, Query, Relation, RelationId};
+use tuplix_sql::plan::{CteId, CurrentOf, Expr, Query, Relation, RelationId};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::cost::{Asked, Estimate, Estimator};
@@ -100,6 +100,8 @@ pub(crate) struct Builder<'a> {
     pub user_calls: bool,
     /// Changes have consequences when the statement ends.
     pub fires: bool,
+    /// Something is read that is no row by a unique key.
+    pub reads_more: bool,
     /// Something in the code may change the catalogue.
     pub changes_catalog: bool,
     /// Relations that read a copy of their table, made before the statement changed it.
@@ -112,6 +114,8 @@ pub(crate) struct Builder<'a> {
     pub names: BTreeMap<RelationId, (String, usize)>,
     /// The tables of relations, as far as FROM has been looked at.
     pub tables: BTreeMap<RelationId, TableId>,
+    /// The cursors of relations of which the row that a cursor stands on is changed.
+    pub current_of: BTreeMap<RelationId, CurrentOf>,
     /// Rows are locked in the order in which they are joined: the rules decide about it.
     pub locks_rows: bool,
     /// What the statistics said.
@@ -140,12 +144,14 @@ impl<'a> Builder<'a> {
             changing_ctes: BTreeSet::new(),
             user_calls: false,
             fires: false,
+            reads_more: false,
             changes_catalog: false,
             kept: BTreeMap::new(),
             locked_by: Cell::new(None),
             security: BTreeMap::new(),
             names: BTreeMap::new(),
             tables: BTreeMap::new(),
+            current_of: BTreeMap::new(),
             locks_rows: false,
             estimate: Estimate::default(),
             asked: Asked::default(),

@@ -107,7 +107,9 @@ impl Builder<'_> {
                 if value.as_i64().is_some() || value.as_bool().is_some() { text } else { format!("'{text}'") }
             }
             ExprKind::Column { relation, column } => self.column_text(*relation, *column),
-            ExprKind::WholeRow(relation) => format!("{}.*", self.name(*relation)),
+            ExprKind::WholeRow(relation) | ExprKind::Place { relation, .. } => {
+                format!("{}.*", self.name(*relation))
+            }
             ExprKind::Parameter(number) => format!("${}", number + 1),
             ExprKind::Variable(number) => format!("variable {number}"),
             ExprKind::Call { function, arguments } => match &arguments[..] {

@@ -250,6 +250,7 @@ impl Builder<'_> {
         if function.returns_set {
             return Err(SqlError::unsupported("a set-returning function here").at(node.position));
         }
+        self.reads_more |= function.engine && function.symbol != "nextval";
         let codes = self.exprs(arguments)?;
         self.call_code(node, function, arguments, codes)
     }

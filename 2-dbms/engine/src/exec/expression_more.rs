@@ -23,7 +23,11 @@ impl Builder<'_> {
     pub(crate) fn expr_more(&mut self, node: &Expr) -> Result<Code> {
         match &node.kind {
             ExprKind::WholeRow(relation) => self.whole_row(*relation),
-            ExprKind::UserCall { function, arguments } => self.user_call(*function, arguments),
+            ExprKind::Place { relation, keys } => self.place(*relation, keys),
+            ExprKind::UserCall { function, arguments } => {
+                self.reads_more = true;
+                self.user_call(*function, arguments)
+            }
             ExprKind::CastViaText(inner) => {
                 let (from, to, typmod) = (inner.ty, node.ty, node.typmod);
                 let inner = self.expr(inner)?;

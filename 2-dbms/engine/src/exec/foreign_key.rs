@@ -329,7 +329,7 @@ fn comparisons(table: &TableDef, columns: &[usize], operator: &str) -> String {
 }
 
 fn any_row(exec: &mut Exec<'_, '_>, text: &str, types: &[TypeId], values: &[Value]) -> Run<bool> {
-    let statement = exec.services.prepare_dynamic(text, types)?;
+    let statement = exec.services.prepare_dynamic(text, types, false)?;
     let affected = exec.affected;
     let mut found = false;
     statement.run(exec, values, &mut |_| {
@@ -342,7 +342,7 @@ fn any_row(exec: &mut Exec<'_, '_>, text: &str, types: &[TypeId], values: &[Valu
 
 /// Runs an action; its events join the queue under way.
 fn run(exec: &mut Exec<'_, '_>, text: &str, types: &[TypeId], values: &[Value]) -> Run<()> {
-    let statement = exec.services.prepare_dynamic(text, types)?;
+    let statement = exec.services.prepare_dynamic(text, types, false)?;
     let holds = std::mem::replace(&mut exec.events().holds, true);
     let affected = exec.affected;
     let outcome = statement.run(exec, values, &mut |_| Ok(()));

@@ -215,7 +215,7 @@ fn record(row: Option<&[Value]>) -> Value {
 }
 
 #[cold]
-fn wrong_structure() -> SqlError {
+pub(super) fn wrong_structure() -> SqlError {
     let message = "returned row structure does not match the structure of the triggering table";
     SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
 }

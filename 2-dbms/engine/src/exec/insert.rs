@@ -27,7 +27,7 @@ use crate::stop::Run;
 use crate::transaction::RowRef;
 
 /// Where rows come from.
-enum Source {
+pub(super) enum Source {
     /// One row, its values in the order of the target columns.
     One(Vec<Code>),
     /// Several rows.
@@ -84,8 +84,22 @@ pub(crate) struct InsertRows {
 }
 
 impl Builder<'_> {
+    pub(super) fn insert_source(&mut self, source: &InsertSource) -> Result<Source> {
+        Ok(match source {
+            InsertSource::Values(rows) => match &rows[..] {
+                [row] => Source::One(self.exprs(row)?),
+                rows => Source::Many(rows.iter().map(|row| self.exprs(row)).collect::<Result<_>>()?),
+            },
+            InsertSource::Query(query) => Source::Query(self.query(query)?),
+            InsertSource::Defaults => Source::One(Vec::new()),
+        })
+    }
+
     /// Compiles an INSERT.
     pub(crate) fn insert(&mut self, insert: &Insert, columns: Vec<TypeId>) -> Result<QueryCode> {
+        if insert.instead {
+            return self.insert_into_view(insert, columns);
+        }
         let code = self.insert_rows(insert)?;
         let out = code.out;
         self.estimate = self.estimate.changing(columns.is_empty());
@@ -96,14 +110,7 @@ impl Builder<'_> {
     pub(crate) fn insert_rows(&mut self, insert: &Insert) -> Result<InsertRows> {
         let access = self.table(insert.table)?.clone();
         let width = access.table.columns.len();
-        let source = match &insert.source {
-            InsertSource::Values(rows) => match &rows[..] {
-                [row] => Source::One(self.exprs(row)?),
-                rows => Source::Many(rows.iter().map(|row| self.exprs(row)).collect::<Result<_>>()?),
-            },
-            InsertSource::Query(query) => Source::Query(self.query(query)?),
-            InsertSource::Defaults => Source::One(Vec::new()),
-        };
+        let source = self.insert_source(&insert.source)?;
         let is_copy = matches!(&insert.source, InsertSource::Query(query) if is_copy(query));
         let first = self.slots(width);
         let defaults = insert.defaults.iter().map(|(column, node)| Ok((first + column, self.expr(node)?)));
@@ -154,6 +161,7 @@ impl Builder<'_> {
             self.add_relation_at(insert.relation, first, width);
             return Ok((None, Vec::new()));
         };
+        self.reads_more = true;
         let position = |id| access.table.indexes.iter().position(|index| index.id == id);
         let index = match conflict.index {
             Some(id) => Some(
@@ -317,9 +325,12 @@ impl InsertRows {
         self.give(exec)?;
         Ok(true)
     }
+}
 
-    fn source_rows(&self, exec: &mut Exec<'_, '_>) -> Run<RowSet> {
-        match &self.source {
+impl Source {
+    /// All rows, of so many columns.
+    pub(super) fn rows(&self, exec: &mut Exec<'_, '_>, width: usize) -> Run<RowSet> {
+        match self {
             Source::Query(code) => code.collect(exec),
             Source::One(codes) => {
                 let mut rows = RowSet::new(codes.len());
@@ -328,13 +339,19 @@ impl InsertRows {
                 Ok(rows)
             }
             Source::Many(lists) => {
-                let mut rows = RowSet::new(self.targets.len());
+                let mut rows = RowSet::new(width);
                 for codes in lists {
                     run_all(codes, exec, &mut rows.values)?;
                     rows.len += 1;
                 }
                 Ok(rows)
             }
+        }
+    }
+
+    pub(super) fn explain(&self, out: &mut Explain) {
+        if let Source::Query(code) = self {
+            out.child(&*code.rows);
         }
     }
 }
@@ -366,7 +383,7 @@ impl InsertRows {
         if self.is_copy {
             return self.run_copy(exec);
         }
-        let rows = self.source_rows(exec)?;
+        let rows = self.source.rows(exec, self.targets.len())?;
         let mut touched = BTreeSet::new();
         let tracks = self.conflict.as_ref().is_some_and(|conflict| conflict.update.is_some());
         let mut affected = 0;
@@ -451,8 +468,6 @@ impl Rows for InsertRows {
 
     fn explain(&self, out: &mut Explain) {
         out.line(format_args!("Insert on {}", self.access.table.name));
-        if let Source::Query(code) = &self.source {
-            out.child(&*code.rows);
-        }
+        self.source.explain(out);
     }
 }

@@ -98,6 +98,7 @@ impl Builder<'_> {
         }
         let triggers = actions.iter().filter_map(|action| action.hooks()).any(Hooks::has_before_rows);
         let recheck = self.user_calls || triggers;
+        self.reads_more = true;
         let code = MergeRows { source, access, row, chosen, actions, saved, recheck };
         self.estimate = self.estimate.changing(true);
         Ok(QueryCode { rows: self.operator(code), first: chosen, width: 0, types: Vec::new() })

@@ -17,12 +17,14 @@ mod access_path;
 mod aggregate;
 mod assign_part;
 mod builder;
+mod change_view;
 mod code;
 mod columnar;
 mod compare;
 mod constraint;
 mod cost;
 mod cte;
+mod current_of;
 mod deferred;
 mod domain_check;
 mod events;
@@ -65,7 +67,7 @@ mod view_check;
 mod walk;
 mod window;
 
-use tuplix_sql::plan::{Ddl, OutputColumn, QueryBody, Statement, StatementKind};
+use tuplix_sql::plan::{CursorPlaces, Ddl, OutputColumn, QueryBody, Statement, StatementKind};
 use tuplix_types::{Result, SqlError, Value};
 
 pub use builder::{BindCondition, BindExpression, CompileContext};
@@ -158,12 +160,16 @@ pub struct CompiledStatement {
     single: bool,
     tag: Tag,
     writes: bool,
+    /// All that it reads are rows by unique keys.
+    by_keys: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
     /// What it asks of who runs it.
     rights: Option<Box<Rights>>,
     /// What its plan was chosen for.
     pub(crate) planned: cost::Planned,
+    /// Of a cursor's query that was bound as such: what of its columns is for WHERE CURRENT OF.
+    pub(crate) places: Option<Box<CursorPlaces>>,
 }
 
 enum StatementCode {
@@ -190,9 +196,11 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             single: false,
             tag: Tag::Select,
             writes: true,
+            by_keys: false,
             locked_by: None,
             rights: None,
             planned: cost::Planned::default(),
+            places: None,
         });
     }
     let StatementKind::Query(query) = &statement.kind else {
@@ -214,9 +222,11 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         states,
         tag: tag_of(&query.body),
         writes: walk::writes(query),
+        by_keys: !builder.reads_more && !builder.fires,
         locked_by: builder.locked_by.get(),
         rights: Rights::of_query(context.catalog, &statement.relations, query),
         planned: builder.asked.planned(context.layout),
+        places: None,
     })
 }
 
@@ -252,6 +262,17 @@ impl CompiledStatement {
     /// The same without asking anything of who runs it: the statement is the engine's own.
     pub(crate) fn trusted(self) -> CompiledStatement {
         CompiledStatement { rights: None, ..self }
+    }
+
+    /// Whether all that it reads are rows by unique keys.
+    #[inline]
+    pub(crate) fn is_by_keys(&self) -> bool {
+        self.by_keys
+    }
+
+    /// Whether it goes to one row by its key, or adds one.
+    pub(crate) fn is_one_row_by_key(&self) -> bool {
+        self.by_keys && self.single
     }
 
     /// Whether it changes rows. A function that it calls may do so whatever this says.

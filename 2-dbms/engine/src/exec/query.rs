@@ -291,6 +291,7 @@ impl Builder<'_> {
     }
 
     fn select(&mut self, query: &Query, select: &Select) -> Result<Body> {
+        self.note_places(&select.targets);
         let mut conditions = Vec::new();
         select.filter.iter().for_each(|filter| walk::conjuncts(filter, &mut conditions));
         let from: Vec<&tuplix_sql::plan::From> = select.from.iter().collect();

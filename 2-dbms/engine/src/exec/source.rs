@@ -70,6 +70,7 @@ impl Builder<'_> {
     pub(crate) fn set_code(&mut self, call: &Expr) -> Result<SetCode> {
         match &call.kind {
             ExprKind::Call { function, arguments } if function.returns_set => {
+                self.reads_more |= function.engine;
                 let types = CallTypes {
                     arguments: arguments.iter().map(|argument| argument.ty).collect(),
                     result: call.ty,
@@ -81,6 +82,7 @@ impl Builder<'_> {
                 Ok(SetCode::BuiltIn { function, types, arguments: self.exprs(arguments)? })
             }
             ExprKind::UserCall { function, arguments } => {
+                self.reads_more = true;
                 let definition = self.context.catalog.function(*function);
                 let strict = definition.is_some_and(|definition| definition.strict);
                 Ok(SetCode::User { function: *function, strict, arguments: self.exprs(arguments)? })
@@ -123,6 +125,9 @@ impl SystemRows {
             return Ok(rows.clone());
         }
         let read: Vec<usize> = (0..self.slots.len()).filter(|column| self.slots[*column].is_some()).collect();
+        if self.name == "pg_locks" {
+            exec.tx.look_at_locks()?;
+        }
         let mut rows = RowSet::new(read.len());
         for mut row in exec.services.system_table(&self.schema, &self.name)? {
             rows.values.extend(read.iter().map(|column| std::mem::take(&mut row[*column])));

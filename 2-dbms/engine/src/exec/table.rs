@@ -25,6 +25,9 @@ impl Builder<'_> {
         wish: &Wish,
     ) -> Result<(TableScan, bool)> {
         let access = self.table(table)?.clone();
+        if let Some(cursor) = self.current_of.remove(&relation) {
+            return Ok((self.current_row_scan(relation, access, conditions, &cursor)?, false));
+        }
         // Tested before whatever the statement asks.
         let security = self.security_of(relation);
         let mut all = Vec::new();
@@ -110,6 +113,7 @@ impl Builder<'_> {
             text,
             estimate,
         };
+        self.reads_more |= !scan.is_unique();
         Ok((scan, path.ordered))
     }
 
@@ -309,7 +313,7 @@ impl Builder<'_> {
 
 fn way_index(way: &Way) -> Option<usize> {
     match way {
-        Way::Scan(_) => None,
+        Way::Scan(_) | Way::Current(_) => None,
         Way::Unique { index, .. }
         | Way::Lookup { index, .. }
         | Way::Any { index, .. }

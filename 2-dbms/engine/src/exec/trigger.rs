@@ -95,6 +95,7 @@ impl TriggerCall {
         let when = match self.def.timing {
             TriggerTiming::Before => "BEFORE",
             TriggerTiming::After => "AFTER",
+            TriggerTiming::Instead => "INSTEAD OF",
         };
         let operation = match event {
             TriggerEvent::Insert => "INSERT",

@@ -181,11 +181,15 @@ impl Builder<'_> {
 
     /// Compiles an UPDATE.
     pub(crate) fn update(&mut self, update: &Update, columns: Vec<TypeId>) -> Result<QueryCode> {
+        if let Some(shown) = &update.instead {
+            return self.update_view(update, shown, columns);
+        }
         let access = self.table(update.table)?.clone();
         let checks = self.bound_checks(&access.table)?;
         self.need_checks(update.relation, &update.assignments, &checks);
         let row = self.slot();
         let target = From::Table { relation: update.relation, table: update.table };
+        self.current_of.extend(update.current_of.clone().map(|cursor| (update.relation, cursor)));
         let source = self.rows_to_change(&target, &update.from, update.filter.as_ref(), row)?;
         let change = self.change(update.relation, &access, &update.assignments, &checks)?;
         let mut items = vec![&target];
@@ -205,9 +209,13 @@ impl Builder<'_> {
 
     /// Compiles a DELETE.
     pub(crate) fn delete(&mut self, delete: &Delete, columns: Vec<TypeId>) -> Result<QueryCode> {
+        if let Some(shown) = &delete.instead {
+            return self.delete_from_view(delete, shown, columns);
+        }
         let access = self.table(delete.table)?.clone();
         let row = self.slot();
         let target = From::Table { relation: delete.relation, table: delete.table };
+        self.current_of.extend(delete.current_of.clone().map(|cursor| (delete.relation, cursor)));
         let source = self.rows_to_change(&target, &delete.using, delete.filter.as_ref(), row)?;
         let hooks = self.hooks(&access, TriggerEvent::Delete, None, None)?;
         let mut items = vec![&target];

@@ -37,6 +37,7 @@ pub(crate) fn children<'a>(node: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         ExprKind::Constant(_)
         | ExprKind::Column { .. }
         | ExprKind::WholeRow(_)
+        | ExprKind::Place { .. }
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
@@ -221,12 +222,14 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
         QueryBody::Update(update) => {
             update.assignments.iter().for_each(|(_, value)| expr(value, visit));
             update.from.iter().for_each(|item| from(item, visit));
+            update.instead.iter().for_each(|shown| query(shown, visit));
             update.filter.iter().for_each(|filter| expr(filter, visit));
             update.view_checks.iter().for_each(|check| expr(&check.condition, visit));
             exprs(&update.returning, visit);
         }
         QueryBody::Delete(delete) => {
             delete.using.iter().for_each(|item| from(item, visit));
+            delete.instead.iter().for_each(|shown| query(shown, visit));
             delete.filter.iter().for_each(|filter| expr(filter, visit));
             exprs(&delete.returning, visit);
         }
@@ -255,13 +258,14 @@ impl Needed {
     /// Notes what an expression reads itself.
     pub(crate) fn note(&mut self, node: &Node<'_>) {
         let Node::Expr(node) = node else { return };
-        match node.kind {
+        match &node.kind {
             ExprKind::Column { relation, column } => {
-                self.add(relation, column);
+                self.add(*relation, *column);
             }
             ExprKind::WholeRow(relation) => {
-                self.whole.insert(relation);
+                self.whole.insert(*relation);
             }
+            ExprKind::Place { relation, keys } => keys.iter().for_each(|key| self.add(*relation, *key)),
             _ => {}
         }
     }

@@ -69,7 +69,7 @@ impl Session {
         let read_only = settings.get("default_transaction_read_only") == Some("on");
         drop(settings);
         self.block = Some(Block {
-            interactive: Interactive::new(self.node.waits.begin(), isolation),
+            interactive: Interactive::new(self.node.waits.begin(self.services.session_id), isolation),
             failed: false,
             implicit,
             own: false,

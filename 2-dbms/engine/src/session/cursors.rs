@@ -5,7 +5,7 @@ use tuplix_types::{Result, Rows, SqlError, Tag, Value, sqlstate};
 
 use super::Session;
 use crate::exec::{RowSet, compile_statement};
-use crate::portal::NewPortal;
+use crate::portal::{NewPortal, Places};
 use crate::redo::Origin;
 use crate::stop::Stop;
 
@@ -43,9 +43,12 @@ impl Session {
             );
             match outcome {
                 Ok((_, committed)) => {
+                    let places = &declare.places;
+                    let (rows, places_of_rows) = Places::split(places, rows, &schema.layout);
                     let new = NewPortal {
-                        columns: compiled.columns().into(),
+                        columns: compiled.columns()[..places.visible].into(),
                         rows,
+                        places: places_of_rows,
                         scroll: declare.scroll,
                         hold: declare.hold,
                         text: declare.text.clone(),

@@ -11,6 +11,7 @@ mod cursors;
 mod explain;
 mod plan_text;
 mod run;
+mod short;
 mod temporary;
 mod utility;
 

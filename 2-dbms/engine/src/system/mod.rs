@@ -17,6 +17,7 @@ mod functions;
 mod index;
 mod information;
 mod information_routines;
+mod locks;
 pub(crate) mod names;
 mod own;
 mod privileges;
@@ -39,6 +40,7 @@ use tuplix_sql::plan::OutputColumn;
 use tuplix_types::{Result, Row, SqlError, TypeId, Value, sqlstate};
 
 pub(crate) use functions::call;
+pub(crate) use locks::HeldLock;
 pub use names::function_by_signature;
 use relations::SystemRelation;
 use view::View;
@@ -151,6 +153,7 @@ fn compute(schema: &str, name: &str) -> Option<Compute> {
         ("pg_catalog", "pg_available_extensions") => server::available_extensions,
         ("pg_catalog", "pg_stats") => statistics::columns,
         ("pg_catalog", "pg_stat_all_tables" | "pg_stat_user_tables") => statistics::tables,
+        ("pg_catalog", "pg_locks") => locks::locks,
         ("pg_catalog", "pg_cursors") => server::cursors,
         ("pg_catalog", "pg_prepared_statements") => server::prepared_statements,
         ("pg_catalog", "pg_operator") => operators,

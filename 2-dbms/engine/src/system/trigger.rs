@@ -28,7 +28,12 @@ pub(crate) fn triggers(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
     let row = |(table, trigger): (&TableDef, &TriggerDef)| {
         let events: i64 =
             EVENTS.iter().filter(|(event, ..)| trigger.events.contains(event)).map(|(.., bit)| bit).sum();
-        let kind = i64::from(trigger.row) | i64::from(trigger.timing == TriggerTiming::Before) << 1 | events;
+        let timing = match trigger.timing {
+            TriggerTiming::Before => 1 << 1,
+            TriggerTiming::Instead => 1 << 6,
+            TriggerTiming::After => 0,
+        };
+        let kind = i64::from(trigger.row) | timing | events;
         let mut arguments = Vec::new();
         for argument in &trigger.arguments {
             arguments.extend_from_slice(argument.as_bytes());
@@ -68,7 +73,7 @@ pub(crate) fn definition(view: &View<'_>, id: u32, pretty: bool) -> Option<Strin
             _ => (*word).to_owned(),
         });
     }
-    let timing = if trigger.timing == TriggerTiming::Before { "BEFORE" } else { "AFTER" };
+    let timing = timing_of(trigger);
     let name = quote_ident(&table.name);
     let on = if pretty && names::is_visible(view, table) {
         name
@@ -97,6 +102,14 @@ pub(crate) fn definition(view: &View<'_>, id: u32, pretty: bool) -> Option<Strin
     ))
 }
 
+fn timing_of(trigger: &TriggerDef) -> &'static str {
+    match trigger.timing {
+        TriggerTiming::Before => "BEFORE",
+        TriggerTiming::After => "AFTER",
+        TriggerTiming::Instead => "INSTEAD OF",
+    }
+}
+
 /// `EXECUTE FUNCTION f('a')`
 fn statement(view: &View<'_>, trigger: &TriggerDef) -> String {
     let arguments: Vec<String> =
@@ -121,7 +134,7 @@ pub(crate) fn standard(view: &View<'_>, relation: &SystemRelation) -> Vec<Row> {
             };
             let order = table.triggers.iter().filter(before).count();
             let when = trigger.when.as_deref().map(|when| deparse::condition_text(view, table, when, false));
-            let timing = if trigger.timing == TriggerTiming::Before { "BEFORE" } else { "AFTER" };
+            let timing = timing_of(trigger);
             rows.push(relation.row(&[
                 ("trigger_catalog", catalog_name(view)),
                 ("trigger_schema", text(&table.schema)),

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use tuplix_catalog::{CheckOption, Dependency, TableDef, ViewDef};
+use tuplix_catalog::{
+    CatalogChange, CheckOption, Dependency, TableDef, TriggerDef, TriggerEvent, TriggerTiming, ViewDef,
+};
 use tuplix_sql::parser::{self, quote_ident};
 use tuplix_sql::plan::{
     Distinct, Expr, ExprKind, From, JoinKind, Query, QueryBody, Relation, RelationId, Select, SortTarget,
@@ -19,6 +21,8 @@ use super::relations::SystemRelation;
 use super::view::{View, text, yes_or_no};
 use super::writer::Writer;
 use crate::bind::Binder;
+use crate::layout::Layout;
+use crate::node::Schema;
 
 fn of<'a>(view: &'a View<'_>) -> impl Iterator<Item = (&'a TableDef, &'a ViewDef)> {
     view.catalog().tables().filter_map(|table| table.view.as_ref().map(|definition| (&**table, definition)))
@@ -70,21 +74,37 @@ pub(crate) fn information_views(view: &View<'_>, relation: &SystemRelation) -> V
             ("check_option", text(check)),
             ("is_updatable", yes_or_no(updatable)),
             ("is_insertable_into", yes_or_no(updatable)),
-            ("is_trigger_updatable", yes_or_no(false)),
-            ("is_trigger_deletable", yes_or_no(false)),
-            ("is_trigger_insertable_into", yes_or_no(false)),
+            ("is_trigger_updatable", yes_or_no(has_instead(table, TriggerEvent::Update))),
+            ("is_trigger_deletable", yes_or_no(has_instead(table, TriggerEvent::Delete))),
+            ("is_trigger_insertable_into", yes_or_no(has_instead(table, TriggerEvent::Insert))),
         ])
     };
     of(view).map(row).collect()
 }
 
-/// Whether rows can be changed through a view.
+fn has_instead(table: &TableDef, event: TriggerEvent) -> bool {
+    let instead = |trigger: &TriggerDef| trigger.timing == TriggerTiming::Instead;
+    table.triggers.iter().any(|trigger| instead(trigger) && trigger.events.contains(&event))
+}
+
+/// The catalogue in which rows of a view are changed without its triggers.
+fn without_triggers(view: &View<'_>, table: &TableDef) -> Schema {
+    let mut catalog = view.catalog().clone();
+    if table.view.is_some() && !table.triggers.is_empty() {
+        let table = TableDef { triggers: Vec::new(), ..table.clone() };
+        catalog.apply(CatalogChange::PutTable(table));
+    }
+    Schema { catalog, layout: Layout::default(), version: 0 }
+}
+
+/// Whether rows can be changed through a view, whatever its triggers do.
 pub(crate) fn is_updatable(view: &View<'_>, table: &TableDef) -> bool {
     let name = format!("{}.{}", quote_ident(&table.schema), quote_ident(&table.name));
     let Some(column) = table.columns.first() else { return false };
     let text = format!("UPDATE {name} SET {} = DEFAULT", quote_ident(&column.name));
     let deletes = format!("DELETE FROM {name}");
-    let binder = Binder::new(view.schema(), &view.path);
+    let schema = without_triggers(view, table);
+    let binder = Binder::new(&schema, &view.path);
     let binds = |text: &str| {
         let parsed = parser::parse(text).ok().and_then(|mut parsed| parsed.pop());
         parsed.map(|parsed| binder.analyze(&parsed, &[]))
@@ -106,7 +126,8 @@ pub(crate) fn is_column_updatable(view: &View<'_>, table: &TableDef, column: usi
     let (schema, name) = (quote_ident(&table.schema), quote_ident(&table.name));
     let text = format!("UPDATE {schema}.{name} SET {} = DEFAULT", quote_ident(&table.columns[column].name));
     let parsed = parser::parse(&text).ok().and_then(|mut parsed| parsed.pop());
-    parsed.is_some_and(|parsed| Binder::new(view.schema(), &view.path).analyze(&parsed, &[]).is_ok())
+    let schema = without_triggers(view, table);
+    parsed.is_some_and(|parsed| Binder::new(&schema, &view.path).analyze(&parsed, &[]).is_ok())
 }
 
 /// A view's query.

@@ -107,6 +107,11 @@ enum PrivateUndo {
 }
 
 impl Overlay {
+    /// How many changes it has.
+    pub(crate) fn changes(&self) -> usize {
+        self.undo.len()
+    }
+
     /// Whether it has anything for this fragment.
     pub fn touches(&self, key: FragmentKey) -> bool {
         self.fragments.contains_key(&key)
@@ -120,6 +125,11 @@ impl Overlay {
     /// Whether a committed row is deleted or replaced.
     pub fn hides(&self, key: FragmentKey, row: RowId) -> bool {
         self.fragments.get(&key).is_some_and(|private| private.hidden.contains_key(&row))
+    }
+
+    /// What this transaction has made of a committed row: `None` nothing, `Some(None)` it is deleted.
+    pub fn version_of(&self, key: FragmentKey, row: RowId) -> Option<Option<RowId>> {
+        self.fragments.get(&key)?.hidden.get(&row).copied()
     }
 
     /// Everything, in a fixed order.

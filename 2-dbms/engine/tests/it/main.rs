@@ -9,6 +9,7 @@ mod history_faults;
 mod memory;
 mod migrations;
 mod refusals;
+mod replies;
 mod rights;
 mod sequences;
 mod session_locks;

@@ -4,6 +4,7 @@ use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{ClosePortalStmt, DeclareCursorStmt, FetchDirection, FetchStmt};
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use super::current_of::add_places;
 use super::{Analyzer, nodes};
 use crate::plan::{CursorMove, DeclareCursor, StatementKind};
 
@@ -57,13 +58,17 @@ impl Analyzer<'_> {
         }
         let text = self.source.map_or_else(String::new, |source| source.text.to_owned());
         let query = self.query(node)?;
-        let statement = self.inner_statement(query)?;
-        let scroll = if says(SCROLL) { Some(true) } else { says(NO_SCROLL).then_some(false) };
+        let mut statement = self.inner_statement(query)?;
+        let places = add_places(self.context.catalog, &mut statement);
+        // What has locked its row is not gone back to.
+        let scroll =
+            if says(SCROLL) { Some(true) } else { (says(NO_SCROLL) || places.locked).then_some(false) };
         Ok(StatementKind::DeclareCursor(Box::new(DeclareCursor {
             name: stmt.portalname.clone(),
             scroll,
             hold: says(HOLD),
             statement: Box::new(statement),
+            places,
             text,
         })))
     }

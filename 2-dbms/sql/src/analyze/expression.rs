@@ -54,7 +54,6 @@ impl Analyzer<'_> {
                     .at(self.at(argument.location)))
             }
             NodeEnum::GroupingFunc(function) => self.grouping_function(function),
-            NodeEnum::CurrentOfExpr(_) => Err(SqlError::unsupported("WHERE CURRENT OF")),
             NodeEnum::XmlExpr(_) | NodeEnum::XmlSerialize(_) => Err(SqlError::unsupported("XML")),
             NodeEnum::List(list) => {
                 let fields = self.row_fields(&list.items)?;

@@ -5,7 +5,7 @@ use pg_query::protobuf::{Alias, Node, RangeFunction, RangeSubselect, RangeVar};
 use tuplix_catalog::{ArgumentDef, PolicyCommand};
 use tuplix_types::{Result, SqlError, TypeId, sqlstate};
 
-use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen, table_columns};
+use super::scope::{Clause, Found, ScopeColumn, ScopeItem, Seen};
 use super::targets::column_name;
 use super::updatable::{Target, Verb};
 use super::{Analyzer, nodes};
@@ -424,15 +424,8 @@ impl Analyzer<'_> {
             let message = format!("cannot change materialized view \"{}\"", table.name);
             return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message));
         }
-        let alias = name.alias.as_ref();
-        let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
-        let columns = table_columns(table);
-        let relation = self.add_relation(shown, columns.clone(), Some(table.id));
-        let mut item = ScopeItem::of_relation(shown, relation, &columns);
-        item.schema = alias.is_none().then(|| table.schema.clone());
-        self.saw(shown, Some(&name.relname), Some(relation));
         let table = std::sync::Arc::clone(table);
-        Ok(Target { table, relation, item, filter: None, checks: Vec::new(), columns: None })
+        Ok(self.plain_target(&table, name))
     }
 }
 

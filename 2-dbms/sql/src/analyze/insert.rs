@@ -30,7 +30,7 @@ impl Analyzer<'_> {
 
     fn insert(&mut self, stmt: &InsertStmt) -> Result<Query> {
         let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-        let Target { table, relation, item, checks: view_checks, columns, .. } =
+        let Target { table, relation, item, checks: view_checks, columns, instead, .. } =
             self.target_table(name, Verb::Insert)?;
         self.scope().target_columns = columns.map(|columns| (Verb::Insert, columns, item.clone()));
         let plain = self.insert_of(stmt, &table, relation)?;
@@ -43,7 +43,7 @@ impl Analyzer<'_> {
         let (returning, output) = self.returning(stmt.returning_clause.as_ref())?;
         self.reads_through(relation, &mut returning.iter());
         let policies = self.insert_policies(relation, on_conflict.as_ref(), !returning.is_empty())?;
-        let insert = Insert { on_conflict, returning, view_checks, policies, ..plain };
+        let insert = Insert { on_conflict, returning, view_checks, policies, instead, ..plain };
         Ok(Query::plain(QueryBody::Insert(Box::new(insert)), output))
     }
 
@@ -83,6 +83,7 @@ impl Analyzer<'_> {
             returning: Vec::new(),
             view_checks: Vec::new(),
             policies: Vec::new(),
+            instead: false,
         })
     }
 

@@ -24,9 +24,6 @@ impl Analyzer<'_> {
         if stmt.isconstraint {
             return Err(self.unsupported("CREATE CONSTRAINT TRIGGER", table.location));
         }
-        if stmt.timing & INSTEAD != 0 {
-            return Err(self.unsupported("an INSTEAD OF trigger", table.location));
-        }
         let mut transitions = [None, None];
         for node in &stmt.transition_rels {
             let NodeEnum::TriggerTransition(relation) = nodes::inner(node)? else {
@@ -45,7 +42,11 @@ impl Analyzer<'_> {
             name: stmt.trigname.clone(),
             table: self.qualified_name(table)?,
             or_replace: stmt.replace,
-            timing: if stmt.timing & BEFORE != 0 { TriggerTiming::Before } else { TriggerTiming::After },
+            timing: match stmt.timing & (BEFORE | INSTEAD) {
+                BEFORE => TriggerTiming::Before,
+                INSTEAD => TriggerTiming::Instead,
+                _ => TriggerTiming::After,
+            },
             row: stmt.row,
             events: EVENTS
                 .iter()

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{Node, RangeVar, SelectStmt, SetOperation};
-use tuplix_catalog::{CheckOption, TableDef};
+use tuplix_catalog::{CheckOption, TableDef, TriggerEvent, TriggerTiming};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, Found, ScopeColumn, ScopeItem, table_columns};
 use super::{Analyzer, nodes};
-use crate::plan::{Expr, ExprKind, OutputColumn, RelationId, ViewCheck, ViewOver};
+use crate::plan::{Expr, ExprKind, From, OutputColumn, Query, RelationId, ViewCheck, ViewOver};
 
 /// What a statement changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,21 @@ pub(super) struct Target {
     pub checks: Vec<ViewCheck>,
     /// Of a view: for each of its columns the table's column, where it is one.
     pub columns: Option<Vec<Option<usize>>>,
+    /// It is a view whose INSTEAD OF triggers take the rows.
+    pub instead: bool,
+    /// Where such rows come from.
+    pub shown: Option<Box<Query>>,
+}
+
+/// Whether INSTEAD OF triggers of a view take the rows of a statement.
+fn has_instead(view: &TableDef, verb: Verb) -> bool {
+    let event = match verb {
+        Verb::Insert => TriggerEvent::Insert,
+        Verb::Update => TriggerEvent::Update,
+        Verb::Delete => TriggerEvent::Delete,
+    };
+    let mut triggers = view.triggers.iter();
+    triggers.any(|trigger| trigger.timing == TriggerTiming::Instead && trigger.events.contains(&event))
 }
 
 /// A view as rows of a table.
@@ -76,6 +91,9 @@ impl Analyzer<'_> {
         name: &RangeVar,
         verb: Verb,
     ) -> Result<Target> {
+        if has_instead(view, verb) {
+            return self.target_instead(view, name, verb);
+        }
         let base = self.base_of(view, view, verb)?;
         self.origins[base.relation.0 as usize].level = self.scopes.len().saturating_sub(1);
         let alias = name.alias.as_ref();
@@ -107,7 +125,36 @@ impl Analyzer<'_> {
             access.through.reverse();
         }
         let (table, columns) = (Arc::new(table), Some(places));
-        Ok(Target { table, relation: base.relation, item, filter, checks, columns })
+        let relation = base.relation;
+        Ok(Target { table, relation, item, filter, checks, columns, instead: false, shown: None })
+    }
+
+    /// A view whose INSTEAD OF triggers take the rows: they are those that it shows.
+    fn target_instead(&mut self, view: &Arc<TableDef>, name: &RangeVar, verb: Verb) -> Result<Target> {
+        if verb == Verb::Insert {
+            let target = self.plain_target(view, name);
+            return Ok(Target { instead: true, ..target });
+        }
+        let joined = self.view_in_from(view, name)?;
+        let (From::Subquery { relation, query, .. }, [item]) = (joined.from, &joined.items[..]) else {
+            return Err(nodes::missing());
+        };
+        let (table, item) = (Arc::clone(view), item.clone());
+        let (filter, checks, shown) = (None, Vec::new(), Some(query));
+        Ok(Target { table, relation, item, filter, checks, columns: None, instead: true, shown })
+    }
+
+    /// A relation whose rows are changed as they are.
+    pub(super) fn plain_target(&mut self, table: &Arc<TableDef>, name: &RangeVar) -> Target {
+        let alias = name.alias.as_ref();
+        let shown = alias.map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
+        let columns = table_columns(table);
+        let relation = self.add_relation(shown, columns.clone(), Some(table.id));
+        let mut item = ScopeItem::of_relation(shown, relation, &columns);
+        item.schema = alias.is_none().then(|| table.schema.clone());
+        self.saw(shown, Some(&name.relname), Some(relation));
+        let (filter, checks, columns, shown) = (None, Vec::new(), None, None);
+        Target { table: Arc::clone(table), relation, item, filter, checks, columns, instead: false, shown }
     }
 
     /// A view down to its table; `outer` is what the statement names.
@@ -151,6 +198,9 @@ impl Analyzer<'_> {
         let shown = name.alias.as_ref().map_or(name.relname.as_str(), |alias| alias.aliasname.as_str());
         let names = self.aliased(shown, table_columns(&below), name.alias.as_ref())?;
         let mut base = match below.view {
+            Some(_) if has_instead(&below, verb) => {
+                return Err(SqlError::unsupported("changing a view over a view with INSTEAD OF triggers"));
+            }
             Some(_) => self.base_of(&below, outer, verb)?,
             None => {
                 let relation = self.add_relation(shown, table_columns(&below), Some(below.id));

@@ -16,12 +16,14 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let Target { table, relation, item, filter: of_view, checks: view_checks, columns } =
-                analyzer.target_table(name, Verb::Update)?;
+            let target = analyzer.target_table(name, Verb::Update)?;
+            let Target { table, relation, item, filter: of_view, checks: view_checks, columns, .. } = target;
+            let (is_view, instead) = (columns.is_some() || target.instead, target.shown);
             analyzer.scope().target_columns = columns.map(|columns| (Verb::Update, columns, item.clone()));
             let from = analyzer.beside_target(&stmt.from_clause, item)?;
             let assignments = analyzer.assignments(&table, &stmt.target_list)?;
-            let written = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let (written, current_of) =
+                analyzer.condition_or_cursor(stmt.where_clause.as_deref(), is_view)?;
             let filter = all_of(of_view.into_iter().chain(written.clone()).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
             let table = table.id;
@@ -29,7 +31,17 @@ impl Analyzer<'_> {
             analyzer.reads_through(relation, &mut values.chain(&written).chain(&returning));
             let reads = written.is_some() || !returning.is_empty();
             let view_checks = analyzer.guard_update(relation, reads, view_checks)?;
-            let update = Update { table, relation, assignments, from, filter, returning, view_checks };
+            let update = Update {
+                table,
+                relation,
+                assignments,
+                from,
+                filter,
+                current_of,
+                instead,
+                returning,
+                view_checks,
+            };
             let mut query = Query::plain(QueryBody::Update(Box::new(update)), columns);
             query.ctes = ctes;
             analyzer.finish_ctes(&mut query);
@@ -42,11 +54,13 @@ impl Analyzer<'_> {
         let (query, _) = self.in_scope(|analyzer| {
             let ctes = analyzer.with_clause(stmt.with_clause.as_ref())?;
             let name = stmt.relation.as_ref().ok_or_else(nodes::missing)?;
-            let Target { table, relation, item, filter: of_view, .. } =
-                analyzer.target_table(name, Verb::Delete)?;
+            let target = analyzer.target_table(name, Verb::Delete)?;
+            let Target { table, relation, item, filter: of_view, columns, .. } = target;
+            let (is_view, instead) = (columns.is_some() || target.instead, target.shown);
             let table = table.id;
             let using = analyzer.beside_target(&stmt.using_clause, item)?;
-            let written = analyzer.condition(stmt.where_clause.as_deref(), Clause::Where)?;
+            let (written, current_of) =
+                analyzer.condition_or_cursor(stmt.where_clause.as_deref(), is_view)?;
             let filter = all_of(of_view.into_iter().chain(written.clone()).collect());
             let (returning, columns) = analyzer.returning(stmt.returning_clause.as_ref())?;
             analyzer.reads_through(relation, &mut written.iter().chain(&returning));
@@ -54,7 +68,7 @@ impl Analyzer<'_> {
             if written.is_some() || !returning.is_empty() {
                 analyzer.guard(relation, PolicyCommand::Select)?;
             }
-            let delete = Delete { table, relation, using, filter, returning };
+            let delete = Delete { table, relation, using, filter, current_of, instead, returning };
             let mut query = Query::plain(QueryBody::Delete(Box::new(delete)), columns);
             query.ctes = ctes;
             analyzer.finish_ctes(&mut query);

@@ -12,6 +12,7 @@ pub(super) fn operands(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         ExprKind::Constant(_)
         | ExprKind::Column { .. }
         | ExprKind::WholeRow(_)
+        | ExprKind::Place { .. }
         | ExprKind::Parameter(_)
         | ExprKind::Variable(_)
         | ExprKind::CaseOperand
@@ -141,11 +142,13 @@ pub(super) fn query_expressions(query: &mut Query, visit: &mut dyn FnMut(&mut Ex
         QueryBody::Update(update) => {
             update.assignments.iter_mut().for_each(|(_, value)| visit(value));
             update.from.iter_mut().for_each(|from| from_expressions(from, visit));
+            update.instead.iter_mut().for_each(|shown| query_expressions(shown, visit));
             update.view_checks.iter_mut().for_each(|check| visit(&mut check.condition));
             update.filter.iter_mut().chain(&mut update.returning).for_each(&mut *visit);
         }
         QueryBody::Delete(delete) => {
             delete.using.iter_mut().for_each(|from| from_expressions(from, visit));
+            delete.instead.iter_mut().for_each(|shown| query_expressions(shown, visit));
             delete.filter.iter_mut().chain(&mut delete.returning).for_each(&mut *visit);
         }
         QueryBody::Merge(merge) => {

@@ -24,13 +24,9 @@ impl Analyzer<'_> {
         let mut ctes: Vec<Cte> = Vec::with_capacity(clause.ctes.len());
         for node in &clause.ctes {
             let NodeEnum::CommonTableExpr(cte) = nodes::inner(node)? else { return Err(nodes::missing()) };
-            let position = self.at(cte.location);
             if ctes.iter().any(|other| other.name == cte.ctename) {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.ctename);
-                return Err(SqlError::new(sqlstate::DUPLICATE_ALIAS, message).at(position));
-            }
-            if cte.search_clause.is_some() || cte.cycle_clause.is_some() {
-                return Err(self.unsupported("a SEARCH or CYCLE clause", cte.location));
+                return Err(SqlError::new(sqlstate::DUPLICATE_ALIAS, message).at(self.at(cte.location)));
             }
             ctes.push(self.common_table(cte, clause.recursive)?);
         }
@@ -46,7 +42,7 @@ impl Analyzer<'_> {
         let id = CteId(self.next_cte);
         self.next_cte += 1;
         let materialized = cte.ctematerialized == CteMaterialize::Always as i32;
-        let (query, part) = match node {
+        let (mut query, part) = match node {
             NodeEnum::SelectStmt(select) if recursive => self.recursive_table(cte, select, id)?,
             NodeEnum::SelectStmt(_) => (self.query(node)?, None),
             _ => {
@@ -60,7 +56,9 @@ impl Analyzer<'_> {
                 (self.query(node)?, None)
             }
         };
-        let columns = self.cte_columns(cte, &query.columns)?;
+        let mut columns = self.cte_columns(cte, &query.columns)?;
+        let part = self.search_and_cycle(cte, id, &columns, &mut query, part)?;
+        columns.extend(query.columns.iter().skip(columns.len()).cloned());
         let entries = &mut self.scope().ctes;
         entries.retain(|entry| entry.id != id);
         entries.push(CteEntry { name: cte.ctename.clone(), id, columns, references: 0, forbidden: None });

@@ -37,6 +37,13 @@ pub enum ExprKind {
     },
     /// A whole row of a relation, as a record.
     WholeRow(RelationId),
+    /// Which row of a table it is, with the values of some columns, as a record; NULL for none (WHERE CURRENT OF).
+    Place {
+        /// The table as a relation.
+        relation: RelationId,
+        /// The columns.
+        keys: Vec<usize>,
+    },
     /// `$n` of the statement, from 0.
     Parameter(usize),
     /// A PL/pgSQL variable (or a function's argument), by its number in [`super::Procedure::variables`].

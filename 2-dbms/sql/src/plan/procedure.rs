@@ -201,6 +201,23 @@ pub enum PlStatement {
         /// Body.
         body: Vec<Located<PlStatement>>,
     },
+    /// FOR targets IN cursor
+    ForCursor {
+        /// Label.
+        label: Option<String>,
+        /// The variable that holds the cursor's name.
+        cursor: usize,
+        /// SCROLL or NO SCROLL.
+        scroll: Option<bool>,
+        /// Targets of each row.
+        into: Into,
+        /// Query.
+        query: Embedded,
+        /// What of its rows is for WHERE CURRENT OF.
+        places: super::CursorPlaces,
+        /// Body.
+        body: Vec<Located<PlStatement>>,
+    },
     /// FOR targets IN EXECUTE text USING arguments
     ForExecute {
         /// Label.
@@ -318,8 +335,8 @@ pub enum PlStatement {
 /// What a cursor is opened for.
 #[derive(Clone, Debug)]
 pub enum CursorSource {
-    /// A query.
-    Query(Embedded),
+    /// A query, and what of its rows is for WHERE CURRENT OF.
+    Query(Embedded, super::CursorPlaces),
     /// FOR EXECUTE text USING arguments
     Dynamic {
         /// The text.

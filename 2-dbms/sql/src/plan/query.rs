@@ -4,7 +4,7 @@ use tuplix_catalog::{IndexId, TableId};
 use tuplix_functions::Aggregate;
 use tuplix_types::TypeId;
 
-use super::{Expr, OutputColumn, RelationId, Window, WindowCall};
+use super::{CurrentOf, Expr, OutputColumn, RelationId, Window, WindowCall};
 
 /// A query: SELECT, VALUES, set operation, or a data-modifying statement.
 #[derive(Clone, Debug)]
@@ -336,6 +336,8 @@ pub struct Insert {
     pub view_checks: Vec<ViewCheck>,
     /// What policies ask of each row that is to be inserted.
     pub policies: Vec<ViewCheck>,
+    /// The table is a view, whose INSTEAD OF triggers take the rows.
+    pub instead: bool,
 }
 
 /// Where inserted rows come from.
@@ -411,6 +413,10 @@ pub struct Update {
     pub from: Vec<From>,
     /// WHERE
     pub filter: Option<Expr>,
+    /// WHERE CURRENT OF
+    pub current_of: Option<CurrentOf>,
+    /// The table is a view of this query, whose INSTEAD OF triggers take the rows.
+    pub instead: Option<Box<Query>>,
     /// RETURNING
     pub returning: Vec<Expr>,
     /// What a view that the statement names asks of each new row.
@@ -428,6 +434,10 @@ pub struct Delete {
     pub using: Vec<From>,
     /// WHERE
     pub filter: Option<Expr>,
+    /// WHERE CURRENT OF
+    pub current_of: Option<CurrentOf>,
+    /// The table is a view of this query, whose INSTEAD OF triggers take the rows.
+    pub instead: Option<Box<Query>>,
     /// RETURNING
     pub returning: Vec<Expr>,
 }

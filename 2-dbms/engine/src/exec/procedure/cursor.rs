@@ -1,18 +1,77 @@
 //! OPEN, FETCH, MOVE, CLOSE.
 
-use tuplix_sql::plan::{CursorMove, CursorSource, Expression, Into, OutputColumn, StatementKind};
+use std::sync::Arc;
+
+use tuplix_sql::plan::{
+    CursorMove, CursorPlaces, CursorSource, Embedded, Expression, Into, OutputColumn, StatementKind,
+};
 use tuplix_types::{Result, SqlError, SqlState, Value, sqlstate};
 
 use super::super::frame::Exec;
 use super::sql::{Dynamic, Sql};
 use super::{Body, Control, Step, step};
-use crate::portal::NewPortal;
+use crate::portal::{NewPortal, Places};
 use crate::stop::Run;
 
 /// What gives a cursor's rows.
 enum Source {
-    Query(Sql, Vec<OutputColumn>, String),
+    Query(Opened),
     Dynamic(Dynamic),
+}
+
+/// A cursor's query.
+pub(super) struct Opened {
+    sql: Sql,
+    /// The columns for those who fetch.
+    columns: Arc<[OutputColumn]>,
+    places: CursorPlaces,
+    text: String,
+    scroll: Option<bool>,
+}
+
+impl Opened {
+    /// Runs the query.
+    pub(super) fn open(&self, exec: &mut Exec<'_, '_>) -> Run<NewPortal> {
+        let rows = self.sql.collect(exec)?;
+        let (rows, places) = exec.services.with_layout(|layout| Places::split(&self.places, rows, layout));
+        let (columns, text) = (self.columns.clone(), self.text.clone());
+        Ok(NewPortal {
+            columns,
+            rows,
+            places,
+            scroll: self.scroll,
+            hold: false,
+            text,
+            created_us: exec.tx.now_us(),
+        })
+    }
+}
+
+impl Dynamic {
+    /// Runs the query of OPEN ... FOR EXECUTE.
+    fn open(&self, exec: &mut Exec<'_, '_>, scroll: Option<bool>) -> Run<NewPortal> {
+        let (statement, parameters) = self.prepare_as(exec, true)?;
+        let rows = self.collect(exec, &statement, &parameters)?;
+        let none = CursorPlaces { visible: statement.columns().len(), ..CursorPlaces::default() };
+        let places = statement.places.as_deref().unwrap_or(&none);
+        let columns = statement.columns()[..places.visible].into();
+        let scroll = scroll.or(places.locked.then_some(false));
+        let (rows, places) = exec.services.with_layout(|layout| Places::split(places, rows, layout));
+        let created_us = exec.tx.now_us();
+        Ok(NewPortal { columns, rows, places, scroll, hold: false, text: String::new(), created_us })
+    }
+}
+
+/// The name that a cursor gets: what its variable says, if nobody has it.
+pub(super) fn given_name(exec: &Exec<'_, '_>, slot: usize) -> Run<Option<String>> {
+    let given = exec.get(slot).as_str().map(str::to_owned);
+    if let Some(name) = &given
+        && exec.services.portals.borrow().check_free(name).is_err()
+    {
+        let message = format!("cursor \"{name}\" already in use");
+        return Err(SqlError::new(SqlState(*b"42P03"), message).into());
+    }
+    Ok(given)
 }
 
 /// The name in a cursor variable.
@@ -27,8 +86,23 @@ fn name_in(exec: &Exec<'_, '_>, slot: usize, variable: &str) -> Run<String> {
 }
 
 impl Body<'_, '_> {
-    fn cursor_slot(&self, cursor: usize) -> (usize, String) {
+    pub(super) fn cursor_slot(&self, cursor: usize) -> (usize, String) {
         (self.builder.variables[cursor], self.procedure.variables[cursor].name.clone())
+    }
+
+    /// Compiles a cursor's query.
+    pub(super) fn opened(
+        &mut self,
+        embedded: &Embedded,
+        places: &CursorPlaces,
+        scroll: Option<bool>,
+    ) -> Result<Opened> {
+        let columns = match &embedded.statement.kind {
+            StatementKind::Query(query) => query.columns[..places.visible].into(),
+            _ => Arc::default(),
+        };
+        let (text, places) = (embedded.text.clone(), places.clone());
+        Ok(Opened { sql: self.embedded(embedded)?, columns, places, text, scroll })
     }
 
     pub(super) fn open_cursor(
@@ -44,13 +118,7 @@ impl Body<'_, '_> {
             values.push((self.builder.variables[*variable], self.value(value)?));
         }
         let source = match source {
-            CursorSource::Query(embedded) => {
-                let columns = match &embedded.statement.kind {
-                    StatementKind::Query(query) => query.columns.clone(),
-                    _ => Vec::new(),
-                };
-                Source::Query(self.embedded(embedded)?, columns, embedded.text.clone())
-            }
+            CursorSource::Query(embedded, places) => Source::Query(self.opened(embedded, places, scroll)?),
             CursorSource::Dynamic { text, arguments } => Source::Dynamic(self.dynamic(text, arguments)?),
         };
         Ok(step(move |exec| {
@@ -58,29 +126,17 @@ impl Body<'_, '_> {
                 let value = value.run(exec)?;
                 exec.set(*slot, value);
             }
-            let given = exec.get(slot).as_str().map(str::to_owned);
-            if let Some(name) = &given
-                && exec.services.portals.borrow().check_free(name).is_err()
-            {
-                let message = format!("cursor \"{name}\" already in use");
-                return Err(SqlError::new(SqlState(*b"42P03"), message).into());
-            }
+            let given = given_name(exec, slot)?;
             if given.is_none() && constant {
                 let message = format!("variable \"{variable}\" is declared CONSTANT");
                 return Err(SqlError::new(SqlState(*b"22005"), message).into());
             }
-            let (rows, columns, text) = match &source {
-                Source::Query(sql, columns, text) => (sql.collect(exec)?, columns.clone(), text.clone()),
-                Source::Dynamic(dynamic) => {
-                    let (statement, parameters) = dynamic.prepare(exec)?;
-                    let rows = dynamic.collect(exec, &statement, &parameters)?;
-                    (rows, statement.columns().to_vec(), String::new())
-                }
+            let new = match &source {
+                Source::Query(query) => query.open(exec)?,
+                Source::Dynamic(dynamic) => dynamic.open(exec, scroll)?,
             };
-            let created_us = exec.tx.now_us();
             let mut portals = exec.services.portals.borrow_mut();
             let name = given.unwrap_or_else(|| portals.unnamed());
-            let new = NewPortal { columns: columns.into(), rows, scroll, hold: false, text, created_us };
             portals.open(&name, new)?;
             drop(portals);
             exec.set(slot, Value::text(name));

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use tuplix_sql::plan::{Embedded, Expr, Expression, Into, Located as PlanLocated, PlStatement, Target};
+use tuplix_sql::plan::{
+    CursorMove, Embedded, Expr, Expression, Into, Located as PlanLocated, PlStatement, Target,
+};
 use tuplix_types::{Array, ArrayDimension, Result, SqlError, SqlState, Value, sqlstate};
 
 use super::super::frame::{Exec, RowSet};
+use super::cursor::given_name;
 use super::{Body, Control, Located, Step, run_steps, step};
 use crate::stop::{Run, Stop};
 
@@ -144,6 +147,56 @@ impl Body<'_, '_> {
                 |exec, row| targets.set_row(exec, row),
                 |exec| round(&steps, exec, label),
             )
+        }))
+    }
+
+    /// FOR targets IN cursor: the cursor is open while the loop runs, so that its row can be changed.
+    pub(super) fn for_cursor(&mut self, statement: &PlStatement) -> Result<Step> {
+        let PlStatement::ForCursor { label, cursor, scroll, into, query, places, body } = statement else {
+            return Err(SqlError::internal("not a loop over a cursor"));
+        };
+        let targets = self.into(into)?;
+        let query = self.opened(query, places, *scroll)?;
+        let (label, steps) = self.loop_body(label.as_ref(), body);
+        let ((slot, _), found) = (self.cursor_slot(*cursor), self.found());
+        Ok(step(move |exec| {
+            let given = given_name(exec, slot)?;
+            let new = query.open(exec)?;
+            if new.rows.len == 0 {
+                targets.set_null(exec)?;
+            }
+            let name = given.clone().unwrap_or_else(|| exec.services.portals.borrow_mut().unnamed());
+            {
+                let mut portals = exec.services.portals.borrow_mut();
+                portals.open(&name, new)?;
+                portals.pin(&name, true);
+            }
+            if given.is_none() {
+                exec.set(slot, Value::text(name.as_str()));
+            }
+            let mut control = Control::Next;
+            let mut any = false;
+            loop {
+                let (rows, numbers) =
+                    exec.services.portals.borrow_mut().fetch(&name, CursorMove::Forward(Some(1)))?;
+                let Some(number) = numbers.first() else { break };
+                any = true;
+                targets.set_row(exec, rows.row(*number))?;
+                if let Round::End(end) = round(&steps, exec, label)? {
+                    control = end;
+                    break;
+                }
+            }
+            {
+                let mut portals = exec.services.portals.borrow_mut();
+                portals.pin(&name, false);
+                portals.close(&name)?;
+            }
+            if given.is_none() {
+                exec.set(slot, Value::Null);
+            }
+            exec.set(found, Value::Bool(any));
+            Ok(control)
         }))
     }
 

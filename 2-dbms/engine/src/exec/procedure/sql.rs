@@ -280,6 +280,15 @@ pub(super) struct Dynamic {
 impl Dynamic {
     /// The statement and its parameters.
     pub(super) fn prepare(&self, exec: &mut Exec<'_, '_>) -> Run<(Arc<CompiledStatement>, Vec<Value>)> {
+        self.prepare_as(exec, false)
+    }
+
+    /// The same for a cursor or not.
+    pub(super) fn prepare_as(
+        &self,
+        exec: &mut Exec<'_, '_>,
+        for_cursor: bool,
+    ) -> Run<(Arc<CompiledStatement>, Vec<Value>)> {
         let text = self.text.run(exec)?;
         let Some(text) = text.as_str() else {
             let message = "query string argument of EXECUTE is null";
@@ -289,7 +298,7 @@ impl Dynamic {
         for argument in &self.arguments {
             parameters.push(argument.run(exec)?);
         }
-        let statement = exec.services.prepare_dynamic(text, &self.types)?;
+        let statement = exec.services.prepare_dynamic(text, &self.types, for_cursor)?;
         Ok((statement, parameters))
     }
 

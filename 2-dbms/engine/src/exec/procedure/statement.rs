@@ -24,6 +24,7 @@ pub(super) fn name(statement: &PlStatement) -> &'static str {
         PlStatement::While { .. } => "WHILE",
         PlStatement::ForRange { .. } => "FOR with integer loop variable",
         PlStatement::ForQuery { .. } => "FOR over SELECT rows",
+        PlStatement::ForCursor { .. } => "FOR over cursor",
         PlStatement::ForExecute { .. } => "FOR over EXECUTE statement",
         PlStatement::ForEach { .. } => "FOREACH over array",
         PlStatement::OpenCursor { .. } => "OPEN",
@@ -223,6 +224,7 @@ impl Body<'_, '_> {
             PlStatement::ForQuery { label, into, query, body } => {
                 self.for_query(label.as_ref(), into, query, body)
             }
+            PlStatement::ForCursor { .. } => self.for_cursor(statement),
             PlStatement::ForExecute { label, into, text, arguments, body } => {
                 self.for_execute(label.as_ref(), into, text, arguments, body)
             }

@@ -17,6 +17,7 @@ pub(crate) use unique::are_integers;
 use super::code::{Code, TestFn};
 use super::compare::is_integer;
 use super::cost::Estimate;
+use super::current_of::CursorName;
 use super::explain::Explain;
 use super::frame::{Exec, Flow, pack_row};
 use super::rows::{Next, Rows, Yield, first};
@@ -136,6 +137,8 @@ pub(crate) enum Way {
     Lookup { index: usize, key: Vec<KeyPart> },
     /// The rows of a key of which the column number `at` is each element of an array.
     Any { index: usize, key: Vec<KeyPart>, at: usize },
+    /// The row that a cursor stands on.
+    Current(CursorName),
     /// The rows of a range of an ordered index, in its order.
     Range {
         index: usize,
@@ -331,6 +334,9 @@ impl TableScan {
 
     #[cold]
     fn all_buckets(&self, exec: &mut Exec<'_, '_>, each: &mut Each<'_>) -> Run<Flow> {
+        if let Way::Current(cursor) = &self.way {
+            return self.current(exec, cursor, each);
+        }
         exec.tx.require_all(&self.access)?;
         for bucket in 0..self.access.buckets {
             if self.one_bucket(exec, bucket, each)? == Flow::Stop {
@@ -349,6 +355,7 @@ impl TableScan {
             },
             Way::Scan(tests) => self.scan(exec, bucket, tests, each),
             Way::Lookup { index, key } => self.lookup(exec, bucket, *index, key, each),
+            Way::Current(cursor) => self.current(exec, cursor, each),
             Way::Any { index, key, at } => self.any(exec, bucket, *index, key, *at, each),
             Way::Range { .. } => self.range(exec, bucket, each),
         }

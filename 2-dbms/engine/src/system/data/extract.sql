@@ -6,7 +6,7 @@ create temp table wanted (name) as select unnest(string_to_array(
   'pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members pg_authid pg_available_extensions pg_cast pg_class pg_collation pg_constraint '
   'pg_conversion pg_database pg_db_role_setting pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension '
   'pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_hba_file_rules pg_index pg_indexes pg_inherits pg_init_privs pg_language '
-  'pg_largeobject_metadata pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl pg_partitioned_table '
+  'pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily pg_parameter_acl pg_partitioned_table '
   'pg_policies pg_policy pg_prepared_xacts pg_proc pg_publication pg_publication_namespace pg_publication_rel '
   'pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels pg_sequence pg_sequences pg_settings '
   'pg_shadow pg_shdepend pg_shdescription pg_shseclabel pg_stat_activity pg_stat_all_tables pg_stat_user_tables pg_statistic_ext pg_stats pg_subscription pg_subscription_rel '

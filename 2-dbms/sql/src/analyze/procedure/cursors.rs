@@ -7,6 +7,7 @@ use super::declarations::Resolved;
 use super::embedded::statement_columns;
 use super::loops::simple_name;
 use super::refusal::{Bound, OfTheWhole as _, Refusal};
+use crate::analyze::current_of::add_places;
 use crate::analyze::nodes;
 use crate::analyze::variables::Namespace;
 use crate::plan::{
@@ -105,6 +106,12 @@ impl Binder<'_> {
         Ok(query)
     }
 
+    /// A cursor's query with what WHERE CURRENT OF asks for.
+    fn placed(&self, scroll: Option<bool>, mut query: Embedded) -> (Option<bool>, CursorSource) {
+        let places = add_places(self.context.catalog, &mut query.statement);
+        (scroll.or(places.locked.then_some(false)), CursorSource::Query(query, places))
+    }
+
     pub(super) fn open_cursor(&mut self, name: &Name, source: &OpenSource) -> Bound<PlStatement> {
         let cursor = self.cursor_variable(name)?;
         let constant = self.constants.contains(&cursor);
@@ -114,9 +121,12 @@ impl Binder<'_> {
             OpenSource::Bound { arguments: given } => {
                 let (query, values) = self.bound_query(cursor, given)?;
                 arguments = values;
-                (declared, CursorSource::Query(query))
+                self.placed(declared, query)
             }
-            OpenSource::Query { scroll, query } => (*scroll, CursorSource::Query(self.cursor_query(query)?)),
+            OpenSource::Query { scroll, query } => {
+                let query = self.cursor_query(query)?;
+                self.placed(*scroll, query)
+            }
             OpenSource::Execute { scroll, query, using } => {
                 let (text, arguments) = (self.text(query), self.using(using));
                 (*scroll, CursorSource::Dynamic { text, arguments })
@@ -127,7 +137,11 @@ impl Binder<'_> {
             }
         };
         let columns = match &source {
-            CursorSource::Query(query) => Some(statement_columns(&query.statement)),
+            CursorSource::Query(query, places) => {
+                let mut columns = statement_columns(&query.statement);
+                columns.truncate(places.visible);
+                Some(columns)
+            }
             CursorSource::Dynamic { .. } => None,
         };
         self.cursors.entry(cursor).or_default().columns = columns;
@@ -192,8 +206,11 @@ impl Binder<'_> {
         self.variables.namespaces.push(Namespace { label: body.label.clone(), names: Vec::new() });
         self.add_variable(simple_name(variable).of_the_whole()?, TypeId::RECORD, -1);
         let result = self.into(std::slice::from_ref(variable), false, &mut query).and_then(|into| {
+            let places = add_places(self.context.catalog, &mut query.statement);
+            let scroll = self.cursors.get(&cursor).and_then(|cursor| cursor.scroll);
+            let scroll = scroll.or(places.locked.then_some(false));
             let (label, body) = self.repeated(body, |_| Ok(()), |_, ()| ())?;
-            Ok(PlStatement::ForQuery { label, into, query, body })
+            Ok(PlStatement::ForCursor { label, cursor, scroll, into, query, places, body })
         });
         self.variables.namespaces.pop();
         let line = body.statements.first().map_or(0, |statement| statement.line);

@@ -246,6 +246,7 @@ impl Show<'_> {
                 format!("{}.{}", relation.name, relation.columns[*column].name)
             }
             ExprKind::WholeRow(relation) => format!("{}.*", self.name(*relation)),
+            ExprKind::Place { relation, keys } => format!("place({}, {keys:?})", self.name(*relation)),
             ExprKind::Parameter(index) => format!("${}::{}", index + 1, expr.ty),
             ExprKind::Variable(variable) => format!("v{variable}"),
             ExprKind::Call { function, arguments } => {

@@ -113,7 +113,8 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
             line(text, depth, &format!("for v{variable} in {reverse}{}..{}{step}", value(from), value(to)));
             statements(text, body, depth + 1);
         }
-        PlStatement::ForQuery { into: targets, query, body, .. } => {
+        PlStatement::ForQuery { into: targets, query, body, .. }
+        | PlStatement::ForCursor { into: targets, query, body, .. } => {
             line(text, depth, &format!("for {} in {}", into(targets), statement(&query.statement)));
             statements(text, body, depth + 1);
         }
@@ -130,7 +131,7 @@ fn one(text: &mut String, node: &PlStatement, depth: usize) {
         }
         PlStatement::OpenCursor { cursor, arguments, source, .. } => {
             let source = match source {
-                crate::plan::CursorSource::Query(query) => query.text.clone(),
+                crate::plan::CursorSource::Query(query, _) => query.text.clone(),
                 crate::plan::CursorSource::Dynamic { text, .. } => format!("execute {}", value(text)),
             };
             line(text, depth, &format!("open {cursor} with {} arguments for {source}", arguments.len()));
