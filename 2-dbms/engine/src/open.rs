@@ -77,6 +77,7 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let disks = (checkpoints, segments);
     let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
+    node.refusals.keep_in(disk, settings.events.clone());
     let checkpointer = Arc::new(checkpointer);
     node.checkpointer = Some(checkpointer.clone());
     let node = Arc::new(node);
@@ -189,6 +190,7 @@ pub fn close(node: &Node) -> Result<()> {
         flags.cancel.store(true, Ordering::Relaxed);
     }
     node.waits.wake_all();
+    node.refusals.stop();
     let stopped = node.checkpointer.as_ref().map_or(Ok(()), |checkpointer| checkpointer.stop());
     node.log.close().and(stopped)
 }

@@ -42,6 +42,9 @@ pub(crate) async fn serve(
     let mut output = Output::default();
     output.ready = greeting;
     let end = converse(&mut reader, &mut writer, &mut protocol, &mut input, &mut output, &mut shutdown).await;
+    if let Ok(End::Refused(error)) = &end {
+        protocol.count_error(error);
+    }
     // What is open is rolled back before the client can see that its connection has ended.
     block_in_place(|| drop(protocol));
     match end {
@@ -71,10 +74,7 @@ async fn converse(
             protocol.count();
             match handled {
                 Ok(next) => step = next,
-                Err(error) => {
-                    protocol.count_error(&error);
-                    return Ok(End::Refused(error));
-                }
+                Err(error) => return Ok(End::Refused(error)),
             }
             fresh_input = false;
         }

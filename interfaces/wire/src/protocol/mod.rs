@@ -277,7 +277,8 @@ impl Protocol {
     fn close_implicit(&mut self, output: &mut Output) -> Result<()> {
         if std::mem::take(&mut self.implicit) {
             let short = self.session.has_changed_little();
-            let commit = apart(short, || self.session.end_implicit())?;
+            let ended = apart(short, || self.session.end_implicit());
+            let commit = ended.inspect_err(|_| self.tally.rollbacks += 1)?;
             self.tally.commits += 1;
             output.gate(&commit);
         }

@@ -13,4 +13,5 @@ mod sessions;
 mod sharing;
 mod sleep;
 mod statements;
+mod statistics;
 mod tools;
