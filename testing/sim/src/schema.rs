@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tuplix::{Result, Rows, Session, SqlError, Value};
 
-use crate::check::{Entry, State};
+use crate::check::{Copies, Entry, State};
 use crate::history::Id;
 
 /// Lists whose length is kept in a row of its own; they lie in a distributed table.
@@ -138,7 +138,7 @@ pub fn read_state(session: &mut Session) -> Result<State> {
 }
 
 /// The copies of each entry: its id, how many there are, and the sum of their numbers.
-fn read_past(session: &mut Session) -> Result<BTreeMap<(i32, u64, Id), (i64, i64)>> {
+fn read_past(session: &mut Session) -> Result<Copies> {
     let sql = "SELECT p_key, pos, id, count(*), sum(n)::bigint FROM past GROUP BY p_key, pos, id";
     pairs(session, sql, |rows, row| {
         let key = (int(rows, row, 0)?, id_of(rows, row, 1)?, id_of(rows, row, 2)?);

@@ -14,7 +14,7 @@ pub mod survival;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{History, Id, Outcome, Transaction, writer_of};
-pub use state::{Entry, State};
+pub use state::{Copies, Entry, State};
 
 /// A machine's time between two looks at its state.
 #[derive(Clone, Copy, Debug)]

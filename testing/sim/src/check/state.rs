@@ -22,6 +22,9 @@ pub struct Entry {
     pub amount: i64,
 }
 
+/// By list, position and id of an entry: how many copies there are of it, and the sum of their numbers.
+pub type Copies = BTreeMap<(i32, u64, Id), (i64, i64)>;
+
 /// All rows of the workload's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -29,8 +32,8 @@ pub struct State {
     pub lists: BTreeMap<i32, Vec<(u64, Id)>>,
     /// The length that a counted list's own row says.
     pub lengths: BTreeMap<i32, u64>,
-    /// Of each entry of a kept list, by list, position and id, its copies that can leave memory: how many, and the sum of their numbers.
-    pub past: BTreeMap<(i32, u64, Id), (i64, i64)>,
+    /// The copies of each entry of a kept list, which can leave memory.
+    pub past: Copies,
     /// The journal in the order of keys.
     pub journal: Vec<Entry>,
     /// Balance by account.
@@ -105,7 +108,7 @@ impl State {
     }
 
     /// What the copies of the lists' entries have to be.
-    pub fn kept(&self) -> BTreeMap<(i32, u64, Id), (i64, i64)> {
+    pub fn kept(&self) -> Copies {
         let lists = self.lists.range(..KEPT_LISTS);
         let keys =
             lists.flat_map(|(list, entries)| entries.iter().map(|(position, id)| (*list, *position, *id)));
