@@ -89,7 +89,7 @@ impl ColumnData {
             TypeId::TIME => ColumnData::Time(Vector::default()),
             TypeId::TIMESTAMP => ColumnData::Timestamp(Vector::default()),
             TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Vector::default()),
-            TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON => {
+            TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON | TypeId::JSONPATH => {
                 ColumnData::Text(Vector::default())
             }
             TypeId::BYTEA => ColumnData::Bytea(Vector::default()),
