@@ -81,6 +81,8 @@ pub struct RegexFlags {
     pub dot_all: bool,
     /// `m`
     pub multi_line: bool,
+    /// `x`, only beside `q`, which makes it mean nothing.
+    pub expanded: bool,
     /// `q`
     pub quote: bool,
 }

@@ -219,10 +219,7 @@ impl Parser {
                     's' => flags.dot_all = true,
                     'm' => flags.multi_line = true,
                     'q' => flags.quote = true,
-                    'x' => {
-                        let message = "XQuery \"x\" flag (expanded regular expressions) is not implemented";
-                        return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
-                    }
+                    'x' => flags.expanded = true,
                     other => {
                         let message = "invalid input syntax for type jsonpath";
                         let detail =
@@ -231,6 +228,10 @@ impl Parser {
                     }
                 }
             }
+        }
+        if flags.expanded && !flags.quote {
+            let message = "XQuery \"x\" flag (expanded regular expressions) is not implemented";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         Ok(Item::plain(Head::LikeRegex { of: Box::new(of), pattern, flags }))
     }

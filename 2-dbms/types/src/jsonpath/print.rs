@@ -83,8 +83,13 @@ fn head(this: &Head, brackets: bool, out: &mut String) {
             operand(of, this, out);
             out.push_str(" like_regex ");
             escape_json(pattern, out);
-            let set =
-                [(flags.ignore_case, 'i'), (flags.dot_all, 's'), (flags.multi_line, 'm'), (flags.quote, 'q')];
+            let set = [
+                (flags.ignore_case, 'i'),
+                (flags.dot_all, 's'),
+                (flags.multi_line, 'm'),
+                (flags.expanded, 'x'),
+                (flags.quote, 'q'),
+            ];
             if set.iter().any(|(on, _)| *on) {
                 out.push_str(" flag \"");
                 out.extend(set.iter().filter(|(on, _)| *on).map(|(_, letter)| *letter));

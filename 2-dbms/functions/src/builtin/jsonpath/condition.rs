@@ -37,7 +37,7 @@ impl<'a> Evaluation<'a> {
             Head::IsUnknown(of) => Ok(Some(self.truth(of)?.is_none())),
             Head::Exists(of) => {
                 let mut found = Vec::new();
-                Ok(match self.item(of, &mut found) {
+                Ok(match self.anything(of, &mut found) {
                     Ok(()) => Some(!found.is_empty()),
                     // In lax mode the first item is enough.
                     Err(Stop::Soft(_)) if self.lax && !found.is_empty() => Some(true),

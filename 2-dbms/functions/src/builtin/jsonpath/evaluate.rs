@@ -76,9 +76,21 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Puts what the path finds into `found`, also what it found before an error.
-    pub(super) fn run(&mut self, found: &mut Vec<Found<'a>>) -> Run<()> {
+    pub(super) fn run(&mut self, exists: bool, found: &mut Vec<Found<'a>>) -> Run<()> {
         let path = self.path;
-        self.item(&path.root, found)
+        if exists { self.anything(&path.root, found) } else { self.item(&path.root, found) }
+    }
+
+    /// As [`Self::item`] for somebody who asks only whether there is anything: in lax mode what has no sign is left out then.
+    pub(super) fn anything(&mut self, item: &'a Item, found: &mut Vec<Found<'a>>) -> Run<()> {
+        match &item.head {
+            Head::Sign { of, .. } if self.lax && item.steps.is_empty() => {
+                let values = self.unwrapped(of, true)?;
+                found.extend(values.into_iter().filter(|value| matches!(**value, Jsonb::Number(_))));
+                Ok(())
+            }
+            _ => self.item(item, found),
+        }
     }
 
     pub(super) fn item(&mut self, item: &'a Item, found: &mut Vec<Found<'a>>) -> Run<()> {

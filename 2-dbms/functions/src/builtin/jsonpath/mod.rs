@@ -47,14 +47,14 @@ fn parsed(text: &str) -> Result<Arc<JsonPath>> {
 /// What a path finds; errors that a path can suppress are in the second part.
 type Found<'a> = (Vec<Cow<'a, Jsonb>>, Option<SqlError>);
 
-fn find<'a>(a: &'a [Value], path: &'a JsonPath) -> Result<Found<'a>> {
+fn find<'a>(a: &'a [Value], path: &'a JsonPath, exists: bool) -> Result<Found<'a>> {
     let vars = if a.len() > 2 { jsonb(a, 2)? } else { &NO_VARIABLES };
     if !matches!(vars, Jsonb::Object(_)) {
         return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, "\"vars\" argument is not an object")
             .detail("Jsonpath parameters should be encoded as key-value pairs of \"vars\" object."));
     }
     let mut found = Vec::new();
-    let outcome = Evaluation::new(path, jsonb(a, 0)?, vars).run(&mut found);
+    let outcome = Evaluation::new(path, jsonb(a, 0)?, vars).run(exists, &mut found);
     match outcome {
         Ok(()) => Ok((found, None)),
         Err(Stop::Soft(error)) => Ok((found, Some(error))),
@@ -69,7 +69,7 @@ fn is_silent(a: &[Value]) -> bool {
 
 /// What a path finds, with its error unless the call is silent.
 fn all<'a>(a: &'a [Value], path: &'a JsonPath) -> Result<Vec<Cow<'a, Jsonb>>> {
-    match find(a, path)? {
+    match find(a, path, false)? {
         (_, Some(error)) if !is_silent(a) => Err(error),
         (found, _) => Ok(found),
     }
@@ -77,7 +77,7 @@ fn all<'a>(a: &'a [Value], path: &'a JsonPath) -> Result<Vec<Cow<'a, Jsonb>>> {
 
 fn exists(a: &[Value]) -> Result<Value> {
     let path = parsed(text(a, 1)?)?;
-    Ok(match find(a, &path)? {
+    Ok(match find(a, &path, true)? {
         // In lax mode the first item is enough.
         (found, Some(_)) if !found.is_empty() && !path.strict => Value::Bool(true),
         (_, Some(error)) if !is_silent(a) => return Err(error),
