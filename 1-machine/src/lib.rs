@@ -18,6 +18,7 @@
 //! point at which the simulation may switch to another thread.
 
 mod disk;
+mod hand_off;
 mod latch;
 mod linux;
 mod linux_disk;
@@ -30,6 +31,7 @@ mod wait;
 use std::sync::Arc;
 
 pub use disk::{DirectoryLock, Disk, DiskError, DiskResult, File, OpenMode, Operation};
+pub use hand_off::{HandOff, with_hand_off};
 pub use latch::{Latch, Mutex, MutexGuard};
 pub use region::{REGION_BYTES, map_region, unmap_region};
 pub use simulation::{CrashKind, DiskImage, Faults, Outcome, Simulation, is_crash};

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::thread::futex;
 
+use crate::hand_off::sleeping;
+
 /// Microseconds from 1970-01-01 to 2000-01-01.
 const UNIX_TO_2000_US: i64 = 946_684_800_000_000;
 
@@ -67,7 +69,7 @@ pub(crate) fn sleep_until(deadline_ns: u64) {
         if now >= deadline_ns {
             return;
         }
-        std::thread::sleep(Duration::from_nanos(deadline_ns - now));
+        sleeping(|| std::thread::sleep(Duration::from_nanos(deadline_ns - now)));
     }
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn sleep_while(word: &AtomicU32, expected: u32, deadline_ns: Option<u
             }
         };
         // Woken, interrupted, timed out or the word changed: the loop looks at the word again.
-        let _ = futex::wait(word, futex::Flags::PRIVATE, expected, timeout.as_ref());
+        let _ = sleeping(|| futex::wait(word, futex::Flags::PRIVATE, expected, timeout.as_ref()));
     }
     true
 }

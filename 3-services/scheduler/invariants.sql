@@ -23,14 +23,76 @@ UNION ALL
 
 SELECT 'lease_has_worker', format('task %s is held by worker %s, which is %s', l.task_id, l.worker_id, coalesce(w.status, 'unknown'))
   FROM os.task_lease l LEFT JOIN os.worker w ON w.p_key = l.p_key AND w.worker_id = l.worker_id
- WHERE w.status IS NULL OR w.status NOT IN ('up', 'draining')
+ WHERE w.status IS NULL OR w.status NOT IN ('up', 'draining', 'closed', 'closed_by_machine')
 
 UNION ALL
 
 SELECT 'queue_matches_task', format('task %s is %s, and %s the queue', coalesce(t.task_id, q.task_id), t.state,
                                     CASE WHEN q.task_id IS NULL THEN 'not in' ELSE 'in' END)
-  FROM os.task t FULL JOIN os.task_queue q ON q.p_key = t.p_key AND q.task_id = t.task_id
+  FROM os.task t
+  FULL JOIN (SELECT p_key, task_id FROM os.task_queue UNION ALL SELECT p_key, task_id FROM os.queue_task) q
+    ON q.p_key = t.p_key AND q.task_id = t.task_id
  WHERE coalesce(t.state = 'queued', false) <> (q.task_id IS NOT NULL)
+
+UNION ALL
+
+SELECT 'queued_once', format('task %s stands in two queues', a.task_id)
+  FROM os.task_queue a JOIN os.queue_task b ON b.p_key = a.p_key AND b.task_id = a.task_id
+
+UNION ALL
+
+SELECT 'queue_counts_tasks', format('queue %s in bucket %s says %s wait and %s run of %s; there are %s and %s', q.queue, q.p_key, q.waiting, q.running,
+                                    coalesce(q.concurrency::text, 'any number'), coalesce(w.tasks, 0), coalesce(r.tasks, 0))
+  FROM os.queue q
+  LEFT JOIN (SELECT t.p_key, t.queue, count(*) AS tasks FROM os.queue_task t GROUP BY t.p_key, t.queue) w
+    ON w.p_key = q.p_key AND w.queue = q.queue
+  LEFT JOIN (SELECT l.p_key, l.more ->> 'queue' AS queue, count(*) AS tasks FROM os.task_lease l WHERE l.more ? 'queue' GROUP BY 1, 2) r
+    ON r.p_key = q.p_key AND r.queue = q.queue
+ WHERE q.waiting <> coalesce(w.tasks, 0) OR q.running <> coalesce(r.tasks, 0)
+
+UNION ALL
+
+SELECT 'queue_exists', format('task %s waits in queue %s, which bucket %s has not', t.task_id, t.queue, t.p_key)
+  FROM os.queue_task t LEFT JOIN os.queue q ON q.p_key = t.p_key AND q.queue = t.queue
+ WHERE q.queue IS NULL
+
+UNION ALL
+
+SELECT 'resources_are_exact', format('worker %s in bucket %s: %s %s unused + %s held is not %s', r.worker_id, r.p_key, r.unused, r.resource,
+                                     coalesce(h.held, 0), r.amount)
+  FROM os.worker_resource r
+  LEFT JOIN (SELECT l.p_key, l.worker_id, n.key AS resource, sum(n.value::bigint) AS held
+               FROM os.task_lease l, jsonb_each_text(l.more -> 'resources') n GROUP BY 1, 2, 3) h
+    ON h.p_key = r.p_key AND h.worker_id = r.worker_id AND h.resource = r.resource
+ WHERE r.unused + coalesce(h.held, 0) <> r.amount
+
+UNION ALL
+
+SELECT 'resources_are_held', format('task %s runs without the resources that it asked for', l.task_id)
+  FROM os.task_lease l JOIN os.task_spec s ON s.p_key = l.p_key AND s.task_id = l.task_id
+ WHERE (s.options -> 'resources') IS DISTINCT FROM (l.more -> 'resources')
+
+UNION ALL
+
+SELECT 'gang_is_whole', format('of gang %s %s tasks have a worker and %s have not', t.graph_id, count(*) FILTER (WHERE t.worker_id IS NOT NULL),
+                               count(*) FILTER (WHERE t.worker_id IS NULL))
+  FROM os.task t JOIN os.graph g ON g.p_key = t.p_key AND g.graph_id = t.graph_id AND g.gang
+ WHERE t.state IN ('queued', 'delayed', 'assigned', 'running')
+ GROUP BY t.p_key, t.graph_id
+HAVING count(*) FILTER (WHERE t.state IN ('assigned', 'running')) > 0 AND count(*) FILTER (WHERE t.state IN ('queued', 'delayed')) > 0
+
+UNION ALL
+
+SELECT 'key_has_task', format('key %s of bucket %s stands for %s, which is not there', k.key, k.p_key, k.id)
+  FROM os.submitted_key k
+ WHERE NOT EXISTS (SELECT 1 FROM os.task t WHERE t.p_key = k.p_key AND t.task_id = k.id)
+   AND NOT EXISTS (SELECT 1 FROM os.graph g WHERE g.p_key = k.p_key AND g.graph_id = k.id)
+
+UNION ALL
+
+SELECT 'spawned_has_task', format('task %s, spawned by task %s, is not there', s.task_id, s.parent_id)
+  FROM os.spawned_task s LEFT JOIN os.task t ON t.p_key = s.p_key AND t.task_id = s.task_id
+ WHERE t.task_id IS NULL AND s.graph_id IS NOT NULL
 
 UNION ALL
 

@@ -43,6 +43,16 @@ errors! {
     WRONG_STATE = b"TXS10";
     /// There is no such graph.
     UNKNOWN_GRAPH = b"TXS11";
+    /// No worker has the room that a gang or a copy needs at once.
+    NO_ROOM = b"TXS12";
+    /// The key was used with other arguments.
+    KEY_IN_USE = b"TXS13";
+    /// There is no such queue.
+    UNKNOWN_QUEUE = b"TXS14";
+    /// The function of a task is not the one that was there at its submission.
+    CODE_CHANGED = b"TXS15";
+    /// No schedule, time zone or rule for missed times.
+    INVALID_SCHEDULE = b"TXS16";
     /// The receiver's mailbox is full.
     MAILBOX_FULL = b"TXM01";
     /// The message is too large.

@@ -75,6 +75,7 @@ fn install_services(session: &mut Session, services: &[Service]) -> Result<Insta
             for (_, text) in service.procedures {
                 session.execute(text)?;
             }
+            run(session, service.views)?;
             session.execute(service.distribute)?;
             session.query(NOTE_PROCEDURES, &[Value::text(fingerprint), Value::text(service.name)])?;
             installed.replaced.push(service.name);
@@ -119,13 +120,14 @@ fn newer(service: &Service, version: i64) -> SqlError {
         .hint("Start the newer Tuplix that wrote them; a version is never taken back.")
 }
 
-/// Makes a service's tables and notes their version.
+/// Makes a service's tables as version 1 had them, notes that, and brings them to the newest: one way for new and old databases.
 fn create(session: &mut Session, service: &Service) -> Result<()> {
     let text = format!(
-        "{}\nINSERT INTO os.version (service, version, procedures) VALUES ('{}', {}, '') ON CONFLICT DO NOTHING",
-        service.schema, service.name, service.version
+        "{}\nINSERT INTO os.version (service, version, procedures) VALUES ('{}', 1, '') ON CONFLICT DO NOTHING",
+        service.schema, service.name
     );
-    run(session, &text)
+    run(session, &text)?;
+    upgrade(session, service, 1)
 }
 
 /// Brings a service's tables from a version to the newest, step by step.
@@ -168,6 +170,7 @@ fn fingerprint(service: &Service) -> String {
         hash.update(text);
         hash.update([0]);
     }
+    hash.update(service.views);
     hash.update(service.distribute);
     let mut text = String::new();
     for byte in &hash.finalize()[..16] {

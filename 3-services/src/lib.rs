@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! os          buckets, users, settings, counters, what is installed
-//! scheduler   workers, tasks, graphs: submit, claim, finish, fail, retry, cancel
+//! scheduler   workers, tasks, graphs: submit, claim, finish, fail, retry, cancel; gangs, queues, schedules, resources, forks
 //! ipc         messages: send, receive, history
 //! fs          files: directories, blocks, rename
 //! ```

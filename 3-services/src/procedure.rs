@@ -107,6 +107,13 @@ impl Fields<'_> {
         serde_json::from_str(&text).map_err(|_| self.unexpected(column, "JSON"))
     }
 
+    pub(crate) fn json_or_null(&self, column: usize) -> Result<serde_json::Value> {
+        match self.value(column) {
+            Value::Null => Ok(serde_json::Value::Null),
+            _ => self.json(column),
+        }
+    }
+
     fn unexpected(&self, column: usize, expected: &str) -> SqlError {
         SqlError::internal(format!("column {} of a procedure's result is not {expected}", column + 1))
     }

@@ -7,12 +7,14 @@ pub struct Service {
     pub name: &'static str,
     /// The version of its tables.
     pub version: i32,
-    /// Makes its tables; may run again.
+    /// Makes its tables as they were in version 1; may run again.
     pub schema: &'static str,
-    /// What brings tables of an older version to the one named; each runs once, in this order.
+    /// What brings tables of the version before to the one named, new ones too, in this order; each may run again.
     pub upgrades: &'static [(i32, &'static str)],
     /// Its procedures in the order in which they are made: name and text.
     pub procedures: &'static [(&'static str, &'static str)],
+    /// Views over its tables, made after the procedures.
+    pub views: &'static str,
     /// Tells Citus which procedures stay in one bucket.
     pub distribute: &'static str,
     /// A query of two columns, name and detail: a row for everything that is wrong.
@@ -25,15 +27,18 @@ pub const SERVICES: &[Service] =
 
 /// A [`Service`] from its folder.
 macro_rules! service {
-    ($folder:literal, $version:literal, [$($procedure:literal),* $(,)?]) => {
+    ($folder:literal, $version:literal, $(upgrades [$($upgrade:literal),*], $views:literal,)? [$($procedure:literal),* $(,)?]) => {
         $crate::service::Service {
             name: $folder,
             version: $version,
             schema: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/schema.sql")),
-            upgrades: &[],
+            upgrades: &[
+                $($(($upgrade, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/upgrades/", $upgrade, ".sql"))),)*)?
+            ],
             procedures: &[
                 $(($procedure, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/procedures/", $procedure, ".sql"))),)*
             ],
+            views: concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/", $views)))?),
             distribute: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/distribute.sql")),
             invariants: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $folder, "/invariants.sql")),
         }
@@ -60,6 +65,18 @@ mod tests {
             files.sort();
             listed.sort_unstable();
             assert_eq!(files, listed, "{}", service.name);
+        }
+    }
+
+    /// The version of a service is that of its last upgrade, and none is left out.
+    #[test]
+    fn every_upgrade_is_installed() {
+        for service in SERVICES {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(service.name).join("upgrades");
+            let files = std::fs::read_dir(folder).map_or(0, |files| files.count());
+            let versions: Vec<i32> = service.upgrades.iter().map(|(version, _)| *version).collect();
+            assert_eq!(versions, (2..=service.version).collect::<Vec<_>>(), "{}", service.name);
+            assert_eq!(files, versions.len(), "{}", service.name);
         }
     }
 
@@ -125,7 +142,8 @@ mod tests {
     /// The portable shape: a statement on a distributed table names its bucket, a LIMIT has an order.
     #[test]
     fn procedures_keep_the_portable_shape() {
-        let schemas: String = SERVICES.iter().map(|service| service.schema).collect();
+        let mut schemas: String = SERVICES.iter().map(|service| service.schema).collect();
+        schemas.extend(SERVICES.iter().flat_map(|service| service.upgrades).map(|(_, text)| *text));
         let tables: Vec<&str> = schemas
             .split("create_distributed_table('")
             .skip(1)

@@ -9,6 +9,7 @@ mod export;
 mod host_rules;
 mod objects;
 mod policies;
+mod predefined;
 mod relationships;
 mod rights;
 mod roles;
@@ -24,6 +25,7 @@ pub use export::Export;
 pub use host_rules::*;
 pub use objects::*;
 pub use policies::*;
+pub use predefined::THE_DATABASE;
 pub use relationships::*;
 pub use rights::*;
 pub use roles::*;
@@ -134,7 +136,7 @@ pub enum CatalogChange {
 }
 
 /// Blocks of a segment of a spooled table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ForgottenBlocks {
     /// The epoch in the segment's name.
     pub epoch: u64,
@@ -142,6 +144,20 @@ pub struct ForgottenBlocks {
     pub first: u32,
     /// How many.
     pub blocks: u32,
+    /// Where their rows were in memory, for a start that has them there. Empty in logs of earlier commits and of the first segments.
+    #[serde(default)]
+    pub chunks: Vec<ForgottenChunks>,
+}
+
+/// Full chunks of a bucket, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ForgottenChunks {
+    /// The bucket.
+    pub bucket: u16,
+    /// The first row slot.
+    pub slot: u32,
+    /// How many chunks.
+    pub chunks: u32,
 }
 
 /// What a comment is about, as `pg_description` names it.
@@ -222,6 +238,7 @@ impl Catalog {
             default_rights: BTreeMap::new(),
             host_rules: HostRule::initial(),
         };
+        catalog.roles.extend(predefined::predefined().map(|role| (role.id, Arc::new(role))));
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
         }

@@ -2,6 +2,8 @@
 
 use tuplix_machine::{Disk, DiskResult};
 
+use crate::new_file::remove_ending;
+
 /// The end of a finished checkpoint's name.
 const SUFFIX: &str = ".checkpoint";
 /// The end of the name of one that is being written.
@@ -51,14 +53,7 @@ pub fn remove(disk: &dyn Disk, epochs: &[u64]) -> DiskResult<()> {
 /// # Errors
 /// When the disk fails.
 pub fn remove_unfinished(disk: &dyn Disk) -> DiskResult<usize> {
-    let names: Vec<String> = disk.list("")?.into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
-    for name in &names {
-        disk.remove(name)?;
-    }
-    if !names.is_empty() {
-        disk.sync_dir("")?;
-    }
-    Ok(names.len())
+    remove_ending(disk, UNFINISHED)
 }
 
 #[cfg(test)]

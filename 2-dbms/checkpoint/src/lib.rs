@@ -26,8 +26,8 @@ pub use folder::{file_name, list, parse_name, remove, remove_unfinished};
 pub use format::{FORMAT_VERSION, Header};
 pub use reader::{Block, FragmentBlocks, Reader};
 pub use segment::{
-    BlockInfo, Bounds, Part, SEGMENT_BLOCK_CHUNKS, Segment, SegmentBlock, SegmentHeader, SegmentName,
-    SegmentRef, SegmentWriter, SpooledFragment, SpooledTable, list_segments, remove_unfinished_segments,
-    segment_file_name,
+    BlockInfo, Bounds, OPEN_SEGMENTS_MAX, Part, SEGMENT_BLOCK_CHUNKS, Segment, SegmentBlock, SegmentFiles,
+    SegmentHeader, SegmentName, SegmentRef, SegmentWriter, SpooledFragment, SpooledTable, list_segments,
+    remove_unfinished_segments, segment_file_name,
 };
 pub use writer::{Summary, Writer};

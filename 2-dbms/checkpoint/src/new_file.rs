@@ -60,3 +60,16 @@ impl NewFile {
         Ok(self.length)
     }
 }
+
+/// Removes the files in the folder that is `disk`'s root whose names end so, and says how many.
+///
+/// # Errors
+/// When the disk fails.
+pub(crate) fn remove_ending(disk: &dyn Disk, ending: &str) -> DiskResult<usize> {
+    let names: Vec<String> = disk.list("")?.into_iter().filter(|name| name.ends_with(ending)).collect();
+    names.iter().try_for_each(|name| disk.remove(name))?;
+    if !names.is_empty() {
+        disk.sync_dir("")?;
+    }
+    Ok(names.len())
+}

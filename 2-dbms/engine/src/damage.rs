@@ -8,6 +8,7 @@ use crate::node::Node;
 impl Node {
     /// Takes a row out of an index of a table in schema `public`, by the index's number and the row's slot, and leaves the row. False when
     /// there is no such row.
+    #[doc(hidden)]
     pub fn forget_in_index(&self, table: &str, bucket: u16, index: usize, slot: u32) -> bool {
         let schema = self.schema();
         let definition = schema.catalog.table_named("public", table);

@@ -15,6 +15,7 @@ use tuplix_storage::{Fragment, FragmentSchema, IndexSchema};
 use crate::history::{ColdList, ColdPart};
 use crate::layout::Domain;
 use crate::lock_table::LockTable;
+use crate::recent_writes::RecentWrites;
 
 /// What a domain's latch guards.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct DomainState {
     pub last_commit: u64,
     /// The last epoch in which something was written here: what a read-only reply waits for.
     pub last_epoch: u64,
+    /// In which epochs which rows were written: what a reply waits for that has seen single rows.
+    pub recent: RecentWrites,
     /// Locks of interactive transactions.
     pub locks: LockTable,
 }
@@ -208,6 +211,7 @@ impl DomainCell {
             lane,
             last_commit: 0,
             last_epoch: 0,
+            recent: RecentWrites::default(),
             locks: LockTable::default(),
         };
         DomainCell { latch: Latch::new(machine), state: UnsafeCell::new(state), waiting: AtomicU64::new(0) }

@@ -1,21 +1,16 @@
-//! The door: which host rule decides about a connection, how rules are changed, and what is remembered of those who were
-//! refused.
+//! The door: which host rule decides about a connection, and how rules are changed.
 //!
 //! Whoever serves connections asks [`Node::entry`] at each one, so that a committed change of a rule or a role counts from
-//! then on. Refusals are kept outside of any transaction: the newest of them, in memory.
-
-use std::collections::VecDeque;
+//! then on. Refusals are kept outside of any transaction ([`crate::refusals`]).
 
 use tuplix_catalog::{Caller, CatalogChange, Connections, HostRule, LoginMethod, Network, RoleDef};
-use tuplix_types::{Result, SqlError, SqlState, Value, sqlstate};
+use tuplix_types::{Result, SqlError, Value, sqlstate};
 
 use crate::ddl::Work;
 use crate::node::Node;
 use crate::stop::Run;
 use crate::transaction::Transaction;
 
-/// Refusals that a node remembers; the oldest go first.
-pub const REFUSALS_KEPT: usize = 10_000;
 /// Host rules that there can be.
 pub const HOST_RULES_MAX: usize = 10_000;
 
@@ -28,45 +23,6 @@ pub struct Entry {
     pub role: Option<RoleDef>,
     /// Whether its password is no longer good.
     pub expired: bool,
-}
-
-/// Something that was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// When, `timestamptz` microseconds.
-    pub at_us: i64,
-    /// `login`, or what else was asked for.
-    pub action: &'static str,
-    /// Who asked, as he called himself.
-    pub user: String,
-    /// Where from; `None` on the local socket and in the node's own process.
-    pub address: Option<String>,
-    /// The SQLSTATE that he got.
-    pub sqlstate: SqlState,
-    /// What he was told.
-    pub message: String,
-}
-
-/// The refusals that a node remembers.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals {
-    total: u64,
-    kept: VecDeque<Refusal>,
-}
-
-impl Refusals {
-    fn push(&mut self, refusal: Refusal) {
-        if self.kept.len() == REFUSALS_KEPT {
-            self.kept.pop_front();
-        }
-        self.total += 1;
-        self.kept.push_back(refusal);
-    }
-
-    /// Those that are kept, each with its number since the node began.
-    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u64, &Refusal)> {
-        (self.total - self.kept.len() as u64 + 1..).zip(&self.kept)
-    }
 }
 
 impl Node {
@@ -82,15 +38,7 @@ impl Node {
 
     /// Remembers a refusal.
     pub fn refuse(&self, action: &'static str, user: &str, address: Option<String>, error: &SqlError) {
-        let refusal = Refusal {
-            at_us: self.machine().now_us(),
-            action,
-            user: user.to_owned(),
-            address,
-            sqlstate: error.sqlstate(),
-            message: error.message().to_owned(),
-        };
-        self.refusals.lock().push(refusal);
+        self.refusals.push(action, user, address, error);
     }
 }
 

@@ -14,12 +14,12 @@ use tuplix_types::{SqlError, sqlstate};
 
 use crate::checkpoint::Checkpointer;
 use crate::domain::DomainCell;
-use crate::door::Refusals;
 use crate::layout::{Domain, Layout};
 use crate::lock_table::{TransactionId, WaitGraph};
 use crate::notify::Listeners;
 use crate::plans::Plans;
 use crate::procedures::Procedures;
+use crate::refusals::Refusals;
 use crate::snapshots::{Snapshots, Watched};
 use crate::statistics::Live;
 
@@ -70,7 +70,7 @@ pub struct Node {
     pub(crate) procedures: Mutex<Procedures>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) sessions: Mutex<BTreeMap<u32, Arc<SessionFlags>>>,
-    pub(crate) refusals: Mutex<Refusals>,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) listeners: Listeners,
     next_session: AtomicU32,
     pub(crate) closing: AtomicBool,
@@ -89,6 +89,7 @@ pub struct Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.refusals.stop();
         if let Some(checkpointer) = &self.checkpointer {
             // Who wants to know how it ended calls `close`.
             let _ = checkpointer.stop();
@@ -202,7 +203,7 @@ impl Node {
             procedures: Mutex::new(&machine, Procedures::default()),
             plans: Arc::new(Plans::new(&machine)),
             sessions: Mutex::new(&machine, BTreeMap::new()),
-            refusals: Mutex::new(&machine, Refusals::default()),
+            refusals: Arc::new(Refusals::new(&machine)),
             listeners: Listeners::new(&machine),
             next_session: AtomicU32::new(1),
             closing: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tuplix_checkpoint::disk_error;
+use tuplix_checkpoint::{SegmentFiles, disk_error};
 use tuplix_log::{Config, Log};
 use tuplix_machine::{Disk, DiskResult, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -56,11 +56,11 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let identity = identify(machine, &*disk, shape)?;
     make_folders(&*disk).map_err(|error| disk_error(&error))?;
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
-    let segments = machine.disk(&format!("{}/{SEGMENTS}", disk.root()));
+    let segments = segment_files(machine, &*disk);
     let source = Source {
         machine,
         checkpoints: &*checkpoints,
-        segments: &*segments,
+        segments: &segments,
         log: machine.disk(&format!("{}/{LOG}", disk.root())),
         config: config(&identity, shape),
         shape,
@@ -72,17 +72,22 @@ pub fn open(machine: &Machine, disk: Arc<dyn Disk>, shape: &Shape, settings: &Du
     let epochs = tuplix_checkpoint::list(&*checkpoints).map_err(|error| disk_error(&error))?;
     let kept = crate::checkpoint::known(&*checkpoints, &epochs, &damaged, identity.node_id)?;
     let wake = log.alarm().clone();
-    tuplix_checkpoint::remove_unfinished_segments(&*segments).map_err(|error| disk_error(&error))?;
+    tuplix_checkpoint::remove_unfinished_segments(&**segments.disk()).map_err(|error| disk_error(&error))?;
     let passed_over = damaged.iter().copied().zip(report.damaged.iter().cloned()).collect();
     let disks = (checkpoints, segments);
     let checkpointer = Checkpointer::new(machine, disks, identity.node_id, settings, kept, passed_over, wake);
     let mut node = node.adopt(log, lock, last_commit);
+    node.refusals.keep_in(disk, settings.events.clone());
     let checkpointer = Arc::new(checkpointer);
     node.checkpointer = Some(checkpointer.clone());
     let node = Arc::new(node);
     node.start_log();
     checkpointer.start(&node, report.bytes);
     Ok(Opened { node, report })
+}
+
+fn segment_files(machine: &Machine, disk: &dyn Disk) -> Arc<SegmentFiles> {
+    SegmentFiles::new(machine, machine.disk(&format!("{}/{SEGMENTS}", disk.root())))
 }
 
 /// Makes the folders where they are missing. Files in them are durable only as far as the folders' own names are.
@@ -117,11 +122,11 @@ pub fn inspect(machine: &Machine, disk: Arc<dyn Disk>, events: Option<Events>) -
     let shape = Shape { partitions, buckets, log_segment_bytes: Config::default().segment_bytes };
     let identity = check_identity(identity, &*disk, &shape)?;
     let checkpoints = machine.disk(&format!("{}/{CHECKPOINTS}", disk.root()));
-    let segments = machine.disk(&format!("{}/{SEGMENTS}", disk.root()));
+    let segments = segment_files(machine, &*disk);
     let source = Source {
         machine,
         checkpoints: &*checkpoints,
-        segments: &*segments,
+        segments: &segments,
         log: machine.disk(&format!("{}/{LOG}", disk.root())),
         config: config(&identity, &shape),
         shape: &shape,
@@ -185,6 +190,7 @@ pub fn close(node: &Node) -> Result<()> {
         flags.cancel.store(true, Ordering::Relaxed);
     }
     node.waits.wake_all();
+    node.refusals.stop();
     let stopped = node.checkpointer.as_ref().map_or(Ok(()), |checkpointer| checkpointer.stop());
     node.log.close().and(stopped)
 }

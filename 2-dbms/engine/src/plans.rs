@@ -42,6 +42,11 @@ impl Counter {
         self.sampled_ns.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
+    /// The mean of the calls that were timed.
+    pub(crate) fn mean_ns(&self) -> Option<u64> {
+        self.sampled_ns.load(Ordering::Relaxed).checked_div(self.samples.load(Ordering::Relaxed))
+    }
+
     fn total(&self) -> Total {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Total { calls: get(&self.calls), samples: get(&self.samples), sampled_ns: get(&self.sampled_ns) }

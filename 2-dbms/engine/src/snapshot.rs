@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tuplix_catalog::{Distribution, TableId};
+use tuplix_catalog::TableId;
 use tuplix_machine::Mutex;
 use tuplix_storage::FragmentSnapshot;
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -135,10 +135,7 @@ impl Node {
 
     fn snapshot_of(&self, home: &Home, guards: &[Guard<'_>]) -> Fragments {
         let fragment = |bucket: u16| {
-            let domain = match home.distribution {
-                Distribution::Hash { .. } => self.domain_of_bucket(bucket),
-                Distribution::Reference | Distribution::Local => home.domain,
-            };
+            let domain = self.domain_of(home, bucket);
             let guard = guards.get(domain.0 as usize)?;
             Some((bucket, guard.fragment(home.slot, bucket)?.snapshot()))
         };

@@ -12,19 +12,25 @@
 //! A failed write or fsync stops the log for good: memory is ahead of the disk, so commits and reads are refused
 //! until the node restarts and recovers. Nothing is tried twice, as the second attempt would prove nothing.
 
+mod flush;
+mod segments;
+mod wait;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex, MutexGuard};
+use tuplix_machine::{Disk, Event, JoinHandle, Machine, Mutex};
 use tuplix_types::{Result, SqlError};
 
 use crate::context::{Context, Dictionary, SessionContext};
 use crate::error;
-use crate::format::{parse_segment_name, segment_name};
 use crate::lane::{Buffer, Lane, Shared};
 use crate::times::{SyncTimes, Times};
-use crate::writer::{Writer, Written};
+use crate::writer::Writer;
+
+pub use flush::Closing;
+pub use segments::SegmentPlace;
 
 /// How a log works.
 #[derive(Clone, Debug)]
@@ -84,19 +90,6 @@ pub struct LogStatistics {
     pub sync: SyncTimes,
 }
 
-/// A segment that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentPlace {
-    /// Its file's name.
-    pub name: String,
-    /// The epoch that it is named by: none in it is before this one.
-    pub first_epoch: u64,
-    /// None in it is after this one: the one before the next segment's first, or the last that is on disk.
-    pub last_epoch: u64,
-    /// Bytes of it that are written.
-    pub bytes: u64,
-}
-
 /// A node's log. Dropping it closes it.
 #[derive(Debug)]
 pub struct Log {
@@ -136,34 +129,6 @@ struct Inner {
     /// When this many bytes were written, `alarm` is signalled.
     alarm_at: AtomicU64,
     alarm: Arc<Event>,
-}
-
-/// An epoch that is being closed while one thread has all latches; see [`Log::at_boundary`].
-#[derive(Debug)]
-pub struct Closing<'w> {
-    shared: &'w Shared,
-    /// `None` when the log is off.
-    writer: Option<&'w mut Writer>,
-    epoch: Option<u64>,
-}
-
-impl Closing<'_> {
-    /// From here on commits join the next epoch. All latches are held.
-    pub fn close(&mut self) {
-        assert!(self.epoch.is_none(), "an epoch is closed once");
-        let epoch = self.shared.epoch.load(Ordering::SeqCst);
-        self.shared.announced.store(false, Ordering::SeqCst);
-        self.shared.epoch.store(epoch + 1, Ordering::SeqCst);
-        self.epoch = Some(epoch);
-    }
-
-    /// Takes the records of a lane, whose latch is held.
-    pub fn take(&mut self, lane: &mut Lane) {
-        let Some(epoch) = self.epoch else { panic!("the epoch is closed before lanes are taken") };
-        if let Some(writer) = &mut self.writer {
-            writer.take(lane, epoch);
-        }
-    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -363,22 +328,6 @@ impl Log {
         }
     }
 
-    /// The segments, the oldest first, as far as this log knows; no disk is asked.
-    pub fn segments(&self) -> Vec<SegmentPlace> {
-        let inner = &self.inner;
-        let all = inner.segments.lock().clone();
-        let place = |(number, (first_epoch, bytes)): (usize, &(u64, u64))| {
-            let next = all.get(number + 1);
-            SegmentPlace {
-                name: segment_name(*first_epoch),
-                first_epoch: *first_epoch,
-                last_epoch: next.map_or_else(|| self.durable_epoch(), |(next, _)| next - 1),
-                bytes: next.map_or_else(|| inner.segment_bytes.load(Ordering::Relaxed), |_| *bytes),
-            }
-        };
-        all.iter().enumerate().map(place).collect()
-    }
-
     /// Writes what is left and ends the flusher; later commits are refused. Closing twice does nothing.
     ///
     /// # Errors
@@ -430,256 +379,5 @@ impl Inner {
         self.room.signal();
         self.alarm.signal();
         self.call_back();
-    }
-
-    /// The flusher's thread.
-    fn run(&self) {
-        let mut deadline = None;
-        loop {
-            let seen = self.shared.work.sequence();
-            if self.closing.load(Ordering::SeqCst) {
-                // What is left is written by `close`.
-                break;
-            }
-            let wanted = self.wanted.load(Ordering::SeqCst) >= self.shared.epoch.load(Ordering::SeqCst);
-            let large = self.shared.buffered.load(Ordering::SeqCst) >= self.config.flush_bytes;
-            let announced = self.shared.announced.load(Ordering::SeqCst);
-            if announced && deadline.is_none() {
-                deadline = Some(self.machine.monotonic_ns() + self.config.interval_ns);
-            }
-            let due = deadline.is_some_and(|deadline| self.machine.monotonic_ns() >= deadline);
-            if wanted || large || due {
-                deadline = None;
-                if self.flush().is_err() {
-                    break;
-                }
-                continue;
-            }
-            self.shared.work.wait(seen, deadline);
-        }
-    }
-
-    fn flush(&self) -> Result<()> {
-        match &self.writer {
-            Some(writer) => self.flush_with(writer.lock()),
-            None => Ok(()),
-        }
-    }
-
-    fn flush_with(&self, mut writer: MutexGuard<'_, Writer>) -> Result<()> {
-        let Some(lanes) = self.lanes.get() else { return Ok(()) };
-        if self.shared.stopped.load(Ordering::SeqCst) {
-            return Err(self.error());
-        }
-        let guard = UnwindGuard(self);
-        let epoch = self.shared.epoch.load(Ordering::SeqCst);
-        // Both before the first visit, in this order: who appends after a visit announces itself anew.
-        self.shared.announced.store(false, Ordering::SeqCst);
-        self.shared.epoch.store(epoch + 1, Ordering::SeqCst);
-        self.machine.yield_point("epoch closes");
-        lanes.visit(&mut |lane| writer.take(lane, epoch));
-        self.write_taken(writer, epoch, guard)
-    }
-
-    fn at_boundary<T>(&self, hold: impl FnOnce(&mut Closing<'_>) -> T) -> Result<(u64, T)> {
-        let Some(writer) = &self.writer else {
-            let mut closing = Closing { shared: &self.shared, writer: None, epoch: None };
-            return Ok((0, hold(&mut closing)));
-        };
-        // Before the latches, as the flusher does: nobody waits for the disk behind them.
-        let mut writer = writer.lock();
-        if self.shared.stopped.load(Ordering::SeqCst) {
-            return Err(self.error());
-        }
-        let guard = UnwindGuard(self);
-        let mut closing = Closing { shared: &self.shared, writer: Some(&mut *writer), epoch: None };
-        let value = hold(&mut closing);
-        let Some(epoch) = closing.epoch else { panic!("the epoch was not closed") };
-        self.take_retired(&mut writer, epoch);
-        let last = if writer.has_taken() { epoch } else { writer.previous_epoch() };
-        self.write_taken(writer, epoch, guard)?;
-        Ok((last, value))
-    }
-
-    /// Writes what was taken of `epoch`, and lets everybody know.
-    fn write_taken(
-        &self,
-        mut writer: MutexGuard<'_, Writer>,
-        epoch: u64,
-        guard: UnwindGuard<'_>,
-    ) -> Result<()> {
-        self.take_retired(&mut writer, epoch);
-        if writer.has_taken() {
-            let started = self.machine.monotonic_ns();
-            match writer.write(epoch, &self.dictionary) {
-                Ok(written) => {
-                    self.times.add((self.machine.monotonic_ns() - started) / 1000);
-                    self.count_segment(&written);
-                    self.epochs.fetch_add(1, Ordering::Relaxed);
-                    self.records.fetch_add(written.records, Ordering::Relaxed);
-                    let before = self.bytes.fetch_add(written.bytes, Ordering::SeqCst);
-                    self.shared.buffered.fetch_sub(written.reported, Ordering::SeqCst);
-                    let alarm_at = self.alarm_at.load(Ordering::SeqCst);
-                    if before < alarm_at && before + written.bytes >= alarm_at {
-                        self.alarm.signal();
-                    }
-                }
-                Err(error) => {
-                    self.refuse(error::stopped(&error));
-                    std::mem::forget(guard);
-                    drop(writer);
-                    self.tell_stopped();
-                    return Err(self.error());
-                }
-            }
-        }
-        self.shared.durable.store(epoch, Ordering::SeqCst);
-        std::mem::forget(guard);
-        drop(writer);
-        self.durable_event.signal();
-        self.room.signal();
-        self.call_back();
-        Ok(())
-    }
-
-    fn count_segment(&self, written: &Written) {
-        if let Some(first) = written.started {
-            let mut segments = self.segments.lock();
-            if let Some((_, bytes)) = segments.last_mut() {
-                *bytes = self.segment_bytes.load(Ordering::Relaxed);
-            }
-            segments.push((first, 0));
-        }
-        self.segment_bytes.store(written.segment_bytes, Ordering::Relaxed);
-    }
-
-    fn take_retired(&self, writer: &mut Writer, epoch: u64) {
-        let mut retired = self.retired.lock();
-        let mut index = 0;
-        while index < retired.len() {
-            if retired[index].1.epoch <= epoch {
-                let (lane, buffer) = retired.swap_remove(index);
-                writer.take_retired(lane, buffer);
-            } else {
-                index += 1;
-            }
-        }
-    }
-
-    /// Runs the callbacks whose time has come.
-    fn call_back(&self) {
-        let mut due = Vec::new();
-        let result = {
-            let mut callbacks = self.callbacks.lock();
-            let stopped = self.shared.stopped.load(Ordering::SeqCst);
-            let durable = self.shared.durable.load(Ordering::SeqCst);
-            while let Some(first) = callbacks.first_entry() {
-                if *first.key() > durable && !stopped {
-                    break;
-                }
-                let (epoch, list) = first.remove_entry();
-                due.extend(list.into_iter().map(|callback| (epoch, callback)));
-            }
-            durable
-        };
-        for (epoch, callback) in due {
-            callback(if epoch <= result { Ok(()) } else { Err(self.error()) });
-        }
-    }
-
-    fn on_durable(&self, epoch: u64, callback: DurableCallback) {
-        {
-            let mut callbacks = self.callbacks.lock();
-            let durable = self.shared.durable.load(Ordering::SeqCst);
-            if durable < epoch && !self.shared.stopped.load(Ordering::SeqCst) {
-                callbacks.entry(epoch).or_default().push(callback);
-                drop(callbacks);
-                self.want(epoch);
-                return;
-            }
-        }
-        let is_durable = self.shared.durable.load(Ordering::SeqCst) >= epoch;
-        callback(if is_durable { Ok(()) } else { Err(self.error()) });
-    }
-
-    /// Lets the flusher know that somebody waits for `epoch`.
-    fn want(&self, epoch: u64) {
-        if self.wanted.fetch_max(epoch, Ordering::SeqCst) < epoch {
-            self.shared.work.signal();
-        }
-    }
-
-    #[cold]
-    fn wait_durable(&self, epoch: u64) -> Result<()> {
-        debug_assert!(epoch <= self.shared.epoch.load(Ordering::SeqCst), "epoch {epoch} has not begun");
-        loop {
-            let seen = self.durable_event.sequence();
-            if self.shared.durable.load(Ordering::SeqCst) >= epoch {
-                return Ok(());
-            }
-            if self.shared.stopped.load(Ordering::SeqCst) {
-                return Err(self.error());
-            }
-            // Whoever waits first writes for all, without waking another thread; the others have joined the next epoch
-            // by then, and one of them goes on.
-            match self.writer.as_ref().and_then(Mutex::try_lock) {
-                Some(writer) => self.flush_with(writer)?,
-                None => {
-                    self.durable_event.wait(seen, None);
-                }
-            }
-        }
-    }
-
-    fn wait_for_room(&self, deadline_ns: u64) -> Result<()> {
-        loop {
-            let seen = self.room.sequence();
-            if self.shared.stopped.load(Ordering::SeqCst) {
-                return Err(self.error());
-            }
-            if self.shared.buffered.load(Ordering::SeqCst) < self.config.buffer_bytes {
-                return Ok(());
-            }
-            if !self.has_flusher.load(Ordering::SeqCst) {
-                self.flush()?;
-            } else if !self.room.wait(seen, Some(deadline_ns)) {
-                return Err(error::full(self.config.buffer_bytes));
-            }
-        }
-    }
-
-    fn remove_before(&self, epoch: u64) -> Result<u64> {
-        let Some(disk) = &self.disk else { return Ok(0) };
-        // Segments that are made meanwhile are behind all of these, so nobody who commits has to wait.
-        let remove = || {
-            let mut names = disk.list("")?;
-            names.retain(|name| parse_segment_name(name).is_some());
-            let mut removed = 0;
-            // The oldest first, so that what is left has no gap. The next one's first epoch bounds a segment's last.
-            for pair in names.windows(2) {
-                if parse_segment_name(&pair[1]).is_none_or(|next| next > epoch) {
-                    break;
-                }
-                disk.remove(&pair[0])?;
-                self.segments.lock().retain(|(first, _)| parse_segment_name(&pair[0]) != Some(*first));
-                removed += 1;
-            }
-            if removed > 0 {
-                disk.sync_dir("")?;
-            }
-            Ok(removed)
-        };
-        remove().map_err(|error| error::disk(&error))
-    }
-}
-
-/// Stops the log when a panic, of the engine's latches for instance, leaves an epoch half taken: what follows must not be
-/// written as if it were whole.
-struct UnwindGuard<'a>(&'a Inner);
-
-impl Drop for UnwindGuard<'_> {
-    fn drop(&mut self) {
-        self.0.refuse(SqlError::internal("the log has stopped: writing an epoch panicked"));
-        self.0.tell_stopped();
     }
 }

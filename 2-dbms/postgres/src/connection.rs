@@ -1,10 +1,7 @@
 //! One socket to a server: messages in and out.
 
-use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -14,6 +11,7 @@ use tuplix_types::text_io::IoContext;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::errors;
+use crate::stream::Stream;
 
 /// Notices kept until somebody takes them; the oldest go first.
 const MAX_NOTICES: usize = 1000;
@@ -26,12 +24,6 @@ const READ_SIZE: usize = 32 * 1024;
 
 /// Bytes of a buffer kept from call to call.
 const KEPT_SIZE: usize = 1024 * 1024;
-
-#[derive(Debug)]
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
 
 /// What NOTIFY sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +39,8 @@ pub struct Notification {
 /// A socket to a server and what was said about the session on the way.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: Stream,
-    input: BytesMut,
+    pub(crate) stream: Stream,
+    pub(crate) input: BytesMut,
     chunk: Box<[u8]>,
     /// What is to be sent; [`Connection::send`] sends it.
     pub(crate) output: BytesMut,
@@ -58,6 +50,8 @@ pub(crate) struct Connection {
     timed_out: bool,
     notices: VecDeque<SqlError>,
     notifications: VecDeque<Notification>,
+    /// What the server told of its settings.
+    pub(crate) parameters: BTreeMap<String, String>,
     /// How the server writes and reads times in text.
     pub(crate) text: IoContext,
 }
@@ -76,37 +70,7 @@ pub(crate) fn unexpected(what: &str) -> SqlError {
 }
 
 impl Connection {
-    /// Connects over TCP.
-    pub(crate) fn tcp(host: &str, port: u16, timeout: Duration) -> Result<Connection> {
-        let failed = |why: std::io::Error| {
-            let message = format!("could not connect to the PostgreSQL server at {host}:{port}: {why}");
-            SqlError::new(sqlstate::CONNECTION_FAILURE, message)
-        };
-        let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-        for address in (host, port).to_socket_addrs().map_err(failed)? {
-            match TcpStream::connect_timeout(&address, timeout) {
-                Ok(stream) => {
-                    stream.set_nodelay(true).map_err(failed)?;
-                    return Ok(Connection::new(Stream::Tcp(stream)));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(failed(last))
-    }
-
-    /// Connects to the socket of the server with this port in a folder.
-    pub(crate) fn unix(folder: &Path, port: u16) -> Result<Connection> {
-        let path = folder.join(format!(".s.PGSQL.{port}"));
-        let stream = UnixStream::connect(&path).map_err(|error| {
-            let message =
-                format!("could not connect to the PostgreSQL server at {}: {error}", path.display());
-            SqlError::new(sqlstate::CONNECTION_FAILURE, message)
-        })?;
-        Ok(Connection::new(Stream::Unix(stream)))
-    }
-
-    fn new(stream: Stream) -> Connection {
+    pub(crate) fn new(stream: Stream) -> Connection {
         Connection {
             stream,
             input: BytesMut::new(),
@@ -117,6 +81,7 @@ impl Connection {
             timed_out: false,
             notices: VecDeque::new(),
             notifications: VecDeque::new(),
+            parameters: BTreeMap::new(),
             text: IoContext::default(),
         }
     }
@@ -127,10 +92,7 @@ impl Connection {
             self.output.clear();
             return Err(lost("an earlier call found it closed"));
         }
-        let written = match &mut self.stream {
-            Stream::Tcp(stream) => stream.write_all(&self.output),
-            Stream::Unix(stream) => stream.write_all(&self.output),
-        };
+        let written = self.stream.write_all(&self.output);
         self.output.clear();
         if self.output.capacity() > KEPT_SIZE {
             self.output = BytesMut::new();
@@ -162,9 +124,13 @@ impl Connection {
                     self.notices.push_back(notice);
                 }
                 Message::ParameterStatus(body) => {
-                    if let (Ok("TimeZone"), Ok(zone)) = (body.name(), body.value()) {
-                        self.text.zone = TimeZone::parse(zone).unwrap_or(TimeZone::UTC);
+                    let (Ok(name), Ok(value)) = (body.name(), body.value()) else {
+                        return Err(self.fail("a setting that is no UTF-8"));
+                    };
+                    if name == "TimeZone" {
+                        self.text.zone = TimeZone::parse(value).unwrap_or(TimeZone::UTC);
                     }
+                    self.parameters.insert(name.to_owned(), value.to_owned());
                 }
                 Message::NotificationResponse(body) => {
                     let (channel, payload) = (body.channel(), body.message());
@@ -216,11 +182,7 @@ impl Connection {
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> Result<()> {
-        let set = match &self.stream {
-            Stream::Tcp(stream) => stream.set_read_timeout(timeout),
-            Stream::Unix(stream) => stream.set_read_timeout(timeout),
-        };
-        set.map_err(|error| self.fail(error))
+        self.stream.set_read_timeout(timeout).map_err(|error| self.fail(error))
     }
 
     /// Takes the notices since the last call.
@@ -229,11 +191,7 @@ impl Connection {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let read = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(&mut self.chunk),
-            Stream::Unix(stream) => stream.read(&mut self.chunk),
-        };
-        match read {
+        match self.stream.read(&mut self.chunk) {
             Ok(0) => Err(self.fail("it closed it")),
             Ok(length) => {
                 self.input.extend_from_slice(&self.chunk[..length]);
@@ -264,19 +222,15 @@ impl Connection {
         self.broken = true;
         lost(why)
     }
-}
 
-impl Drop for Connection {
-    fn drop(&mut self) {
+    /// Tells the server that the session ends.
+    pub(crate) fn goodbye(&mut self) {
         if self.broken {
             return;
         }
         self.output.clear();
         postgres_protocol::message::frontend::terminate(&mut self.output);
         // A courtesy: the server sees the closed socket too.
-        let _ = match &mut self.stream {
-            Stream::Tcp(stream) => stream.write_all(&self.output),
-            Stream::Unix(stream) => stream.write_all(&self.output),
-        };
+        drop(self.stream.write_all(&self.output));
     }
 }

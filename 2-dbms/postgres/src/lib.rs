@@ -5,7 +5,8 @@
 //! as from the embedded engine.
 //!
 //! ```text
-//!   server      address, how sessions are made, Citus's functions on a plain PostgreSQL
+//!   address     where, as whom, whether encrypted            stream, tls  a socket's bytes, rustls over them
+//!   server      how sessions are made, Citus's functions on a plain PostgreSQL
 //!   session     prepare, call, execute: the contract          prepared   a statement's types and columns
 //!   connection  one socket: messages in and out, notices      startup    greeting and authentication
 //!   values      arguments and columns on the wire             errors, tags   what the server says
@@ -14,16 +15,22 @@
 //! messages of `postgres-protocol` and not `tokio-postgres`, of which only the address parser is used: that client
 //! tells neither command tags nor the column types of the simple protocol, and the contract promises both.
 
+mod address;
 mod connection;
 mod errors;
 mod prepared;
 mod server;
 mod session;
 mod startup;
+mod stream;
 mod tags;
+mod tls;
 mod values;
 
+pub use address::Address;
 pub use connection::Notification;
 pub use prepared::Prepared;
-pub use server::Server;
+pub use server::{RawSession, Server};
 pub use session::{Session, TextRows};
+pub use stream::Stream;
+pub use tls::SslMode;

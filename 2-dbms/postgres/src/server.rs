@@ -1,18 +1,17 @@
 //! A server's address, sessions on it, and Citus's functions where there is no Citus.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
-use tuplix_types::{Result, SqlError, sqlstate};
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+use tuplix_types::{Result, sqlstate};
 
+use crate::address::Address;
 use crate::connection::Connection;
 use crate::session::Session;
-use crate::startup::{Greeting, greet};
-
-/// How long connecting may take unless the address says otherwise (`connect_timeout`).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::startup::{FIXED_SETTINGS, Greeting, greet};
+use crate::stream::Stream;
 
 /// Whether the functions of Citus are missing, and Citus with them.
 const SHIMS_MISSING: &str =
@@ -37,7 +36,20 @@ const HISTORY: [&str; 3] =
 /// A PostgreSQL server, alone or a Citus coordinator. Cloning it is cheap and names the same server.
 #[derive(Clone, Debug)]
 pub struct Server {
-    config: Arc<Config>,
+    address: Arc<Address>,
+}
+
+/// A session that was let in, as bytes: for clients that show what a server says.
+#[derive(Debug)]
+pub struct RawSession {
+    /// What comes and goes.
+    pub stream: Stream,
+    /// What came behind the greeting.
+    pub received: BytesMut,
+    /// The session's number, and the secret that cancels its statements.
+    pub key: (i32, i32),
+    /// What the server told of its settings.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -62,19 +74,12 @@ impl Server {
     /// # Errors
     /// 22023 for what is no address.
     pub fn at(url: &str) -> Result<Server> {
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            let why =
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            let message = format!("invalid address of a PostgreSQL server: {why}");
-            SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
-                .hint("It looks like postgres://user:password@host:port/database.")
-        })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(
-                SqlError::unsupported("sslmode=require").hint("Connect over a local socket or a tunnel.")
-            );
-        }
-        Ok(Server { config: Arc::new(config) })
+        Ok(Server::of(url.parse()?))
+    }
+
+    /// The server at an address, untried as well.
+    pub fn of(address: Address) -> Server {
+        Server { address: Arc::new(address) }
     }
 
     /// A new session. It runs as the user that the address names, as `user` when the address names none.
@@ -82,18 +87,53 @@ impl Server {
     /// # Errors
     /// As [`Server::connect`].
     pub fn session(&self, user: &str, application_name: &str) -> Result<Session> {
-        let config = &*self.config;
+        let (connection, key) = self.enter(user, application_name, &FIXED_SETTINGS)?;
+        Ok(Session::new(connection, key.0.unsigned_abs(), key.1))
+    }
+
+    /// The same for a client that reads the server's messages by itself.
+    ///
+    /// # Errors
+    /// As [`Server::connect`].
+    pub fn raw_session(&self, user: &str, application_name: &str) -> Result<RawSession> {
+        let (connection, key) = self.enter(user, application_name, &[])?;
+        let Connection { stream, input, parameters, .. } = connection;
+        Ok(RawSession { stream, received: input, key, parameters })
+    }
+
+    fn enter(
+        &self,
+        user: &str,
+        application_name: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<(Connection, (i32, i32))> {
+        let config = &self.address.config;
         let user = config.get_user().unwrap_or(user);
-        let mut connection = self.open()?;
+        let mut connection = Connection::new(self.address.open()?);
         let greeting = Greeting {
             user,
             password: config.get_password(),
             database: config.get_dbname().unwrap_or(user),
             application_name: config.get_application_name().unwrap_or(application_name),
             options: config.get_options(),
+            binding: config.get_channel_binding(),
+            settings,
         };
-        let id = greet(&mut connection, &greeting)?;
-        Ok(Session::new(connection, id))
+        let key = greet(&mut connection, &greeting)?;
+        Ok((connection, key))
+    }
+
+    /// Asks the server to cancel what a session runs; it says nothing about it, whatever it does.
+    ///
+    /// # Errors
+    /// 08006 when the server cannot be reached.
+    pub fn cancel(&self, id: u32, secret: i32) -> Result<()> {
+        let mut connection = Connection::new(self.address.open()?);
+        frontend::cancel_request(id.cast_signed(), secret, &mut connection.output);
+        connection.send()?;
+        // The server hangs up when it has seen to it: what is asked of it next comes after that.
+        while connection.receive().is_ok() {}
+        Ok(())
     }
 
     /// Makes `create_distributed_table`, `create_reference_table` and `create_distributed_function` functions that check
@@ -112,34 +152,5 @@ impl Server {
             }
         }
         Ok(())
-    }
-
-    /// Connects to the first host that answers.
-    fn open(&self) -> Result<Connection> {
-        let config = &*self.config;
-        let timeout = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-        let mut last = None;
-        for (number, host) in config.get_hosts().iter().enumerate() {
-            let ports = config.get_ports();
-            let port = ports.get(number).or(ports.first()).copied().unwrap_or(5432);
-            let opened = match host {
-                Host::Tcp(name) => {
-                    // A number given beside the name spares looking the name up.
-                    let address = config.get_hostaddrs().get(number).map(ToString::to_string);
-                    Connection::tcp(address.as_deref().unwrap_or(name), port, timeout)
-                }
-                Host::Unix(folder) => Connection::unix(folder, port),
-            };
-            match opened {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| {
-            SqlError::new(
-                sqlstate::INVALID_PARAMETER_VALUE,
-                "the address of the PostgreSQL server names no host",
-            )
-        }))
     }
 }

@@ -4,6 +4,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
 use postgres_protocol::message::frontend;
+use tokio_postgres::config::ChannelBinding;
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::connection::{Connection, unexpected};
@@ -16,25 +17,28 @@ pub(crate) struct Greeting<'a> {
     pub(crate) database: &'a str,
     pub(crate) application_name: &'a str,
     pub(crate) options: Option<&'a str>,
+    /// Whether a password has to be bound to the server's certificate.
+    pub(crate) binding: ChannelBinding,
+    pub(crate) settings: &'a [(&'a str, &'a str)],
 }
 
-/// Greets the server and authenticates; the process id of the backend.
-///
-/// Settings that shape text are fixed to the embedded engine's defaults, so that one text means one value on both.
-pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Result<u32> {
+/// Settings that shape text, fixed to the embedded engine's defaults, so that one text means one value on both.
+pub(crate) const FIXED_SETTINGS: [(&str, &str); 3] =
+    [("DateStyle", "ISO, MDY"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC")];
+
+/// Greets the server and authenticates; the backend's process id and its secret.
+pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Result<(i32, i32)> {
     let mut parameters = vec![
         ("user", greeting.user),
         ("database", greeting.database),
         ("application_name", greeting.application_name),
         ("client_encoding", "UTF8"),
-        ("DateStyle", "ISO, MDY"),
-        ("IntervalStyle", "postgres"),
-        ("TimeZone", "UTC"),
     ];
+    parameters.extend_from_slice(greeting.settings);
     parameters.extend(greeting.options.map(|options| ("options", options)));
     frontend::startup_message(parameters, &mut connection.output).map_err(zero_byte)?;
     connection.send()?;
-    let mut id = 0;
+    let mut key = (0, 0);
     loop {
         match connection.receive()? {
             Message::AuthenticationOk => {}
@@ -49,8 +53,8 @@ pub(crate) fn greet(connection: &mut Connection, greeting: &Greeting<'_>) -> Res
                 connection.send()?;
             }
             Message::AuthenticationSasl(body) => scram(connection, greeting, &body)?,
-            Message::BackendKeyData(body) => id = body.process_id().unsigned_abs(),
-            Message::ReadyForQuery(_) => return Ok(id),
+            Message::BackendKeyData(body) => key = (body.process_id(), body.secret_key()),
+            Message::ReadyForQuery(_) => return Ok(key),
             Message::ErrorResponse(body) => {
                 return Err(errors::from_fields(body.fields()).unwrap_or_else(|error| connection.fail(error)));
             }
@@ -70,18 +74,38 @@ fn password<'a>(greeting: &Greeting<'a>) -> Result<&'a [u8]> {
     })
 }
 
-fn scram(connection: &mut Connection, greeting: &Greeting<'_>, body: &AuthenticationSaslBody) -> Result<()> {
+/// The mechanism, and what binds the password to the connection.
+fn mechanism(
+    connection: &mut Connection,
+    greeting: &Greeting<'_>,
+    body: &AuthenticationSaslBody,
+) -> Result<(&'static str, sasl::ChannelBinding)> {
+    let (mut plain, mut plus) = (false, false);
     let mut mechanisms = body.mechanisms();
-    let mut offered = false;
     while let Some(mechanism) = mechanisms.next().map_err(|error| connection.fail(error))? {
-        offered |= mechanism == sasl::SCRAM_SHA_256;
+        plain |= mechanism == sasl::SCRAM_SHA_256;
+        plus |= mechanism == sasl::SCRAM_SHA_256_PLUS;
     }
-    if !offered {
-        return Err(SqlError::unsupported("the authentication that the PostgreSQL server asks for"));
+    let end_point = connection.stream.end_point().filter(|_| greeting.binding != ChannelBinding::Disable);
+    match end_point {
+        Some(hash) if plus => {
+            Ok((sasl::SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(hash)))
+        }
+        _ if greeting.binding == ChannelBinding::Require => {
+            let message = "channel binding is required, but the connection or the server has none";
+            Err(SqlError::new(sqlstate::INVALID_AUTHORIZATION_SPECIFICATION, message))
+        }
+        Some(_) if plain => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unrequested())),
+        None if plain => Ok((sasl::SCRAM_SHA_256, sasl::ChannelBinding::unsupported())),
+        _ => Err(SqlError::unsupported("the authentication that the PostgreSQL server asks for")),
     }
-    let mut scram = sasl::ScramSha256::new(password(greeting)?, sasl::ChannelBinding::unsupported());
+}
+
+fn scram(connection: &mut Connection, greeting: &Greeting<'_>, body: &AuthenticationSaslBody) -> Result<()> {
+    let (mechanism, binding) = mechanism(connection, greeting, body)?;
+    let mut scram = sasl::ScramSha256::new(password(greeting)?, binding);
     let output = &mut connection.output;
-    frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), output).map_err(zero_byte)?;
+    frontend::sasl_initial_response(mechanism, scram.message(), output).map_err(zero_byte)?;
     connection.send()?;
     loop {
         match connection.receive()? {

@@ -3,17 +3,18 @@
 mod evict;
 mod indexes;
 mod insert;
+mod release;
+mod update;
 
 use std::sync::Arc;
 
-use tuplix_types::{TypeId, Value, equal};
+use tuplix_types::{TypeId, Value};
 
 use crate::chunk::Chunk;
 use crate::column::{Columns, value_heap_bytes};
 use crate::directory::Directory;
 use crate::free_slots::FreeSlots;
 use crate::index::Index;
-use crate::load::BadRow;
 use crate::memory::Charge;
 use crate::read::RowView;
 use crate::scan::{self, RowBatch, ScanCursor, SimplePredicate};
@@ -201,6 +202,11 @@ impl Fragment {
         &self.directory
     }
 
+    /// Whether an index depends on the column.
+    pub fn is_indexed(&self, column: usize) -> bool {
+        self.indexes_of_column[column] != 0
+    }
+
     /// How many numbers indexes have.
     pub(crate) fn index_count(&self) -> usize {
         self.indexes.len()
@@ -211,8 +217,8 @@ impl Fragment {
         self.indexes.get(number)?.as_ref()
     }
 
-    /// Damages an index, for tests: takes a row out of it and leaves the row.
-    #[cfg(any(test, feature = "damage"))]
+    /// Damages an index, for tests: takes a row out of it and leaves the row. No feature: the crates above would be built twice.
+    #[doc(hidden)]
     pub fn forget_in_index(&mut self, number: usize, row: RowId) {
         if let Some(Some(index)) = self.indexes.get_mut(number) {
             index.remove(&self.directory, row);
@@ -276,120 +282,6 @@ impl Fragment {
         Ok(())
     }
 
-    /// Changes columns of a row. Only indexes over columns whose values change are touched.
-    #[inline]
-    pub fn update(&mut self, row: RowId, changes: &[(usize, Value)]) {
-        let indexes = self.indexes_changed(row, changes);
-        self.remove_from_indexes(row, indexes);
-        let chunk = self.live_chunk_mut(row);
-        let mut heap = 0;
-        for (column, value) in changes {
-            heap += chunk.own(*column).write(row.place(), value);
-        }
-        self.written(heap);
-        self.add_to_indexes(row, indexes);
-    }
-
-    /// Changes columns of a live row that no index depends on; see [`Fragment::load_changes`].
-    #[inline]
-    pub(crate) fn change_each(
-        &mut self,
-        row: RowId,
-        columns: impl IntoIterator<Item = usize>,
-        bytes: &mut &[u8],
-    ) -> Result<(), BadRow> {
-        let width = self.types.len();
-        let chunk = self.live_chunk_mut(row);
-        let mut heap = 0;
-        for column in columns {
-            if column >= width {
-                return Err(BadRow::Type(column));
-            }
-            heap += chunk.own(column).load(row.place(), bytes)?.ok_or(BadRow::Type(column))?;
-        }
-        self.written(heap);
-        Ok(())
-    }
-
-    /// Changes columns of a row and leaves the old values in `changes`: calling it again undoes it.
-    #[inline]
-    pub fn exchange(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
-        self.exchange_then(row, changes, |_| ());
-    }
-
-    /// As [`Fragment::exchange`]; `then` gets the row as it is now, without its being looked for again.
-    #[inline(always)]
-    pub fn exchange_then(
-        &mut self,
-        row: RowId,
-        changes: &mut [(usize, Value)],
-        then: impl FnOnce(RowView<'_>),
-    ) {
-        let mut depending = 0;
-        for (column, _) in changes.iter() {
-            depending |= self.indexes_of_column[*column];
-        }
-        if depending == 0 {
-            return self.exchange_beside_indexes(row, changes, then);
-        }
-        self.exchange_with_indexes(row, changes);
-        then(RowView::new(self.live_chunk(row), row.place()));
-    }
-
-    #[inline(never)]
-    fn exchange_with_indexes(&mut self, row: RowId, changes: &mut [(usize, Value)]) {
-        let indexes = self.indexes_changed(row, changes);
-        self.remove_from_indexes(row, indexes);
-        let chunk = self.live_chunk_mut(row);
-        let mut heap = 0;
-        for (column, value) in changes {
-            heap += chunk.own(*column).exchange(row.place(), value);
-        }
-        self.written(heap);
-        self.add_to_indexes(row, indexes);
-    }
-
-    /// As [`Fragment::exchange_then`], of columns that no index depends on: the chunk is looked up once.
-    #[inline(always)]
-    fn exchange_beside_indexes(
-        &mut self,
-        row: RowId,
-        changes: &mut [(usize, Value)],
-        then: impl FnOnce(RowView<'_>),
-    ) {
-        let place = row.place();
-        let chunk = match self.directory.chunk_mut(row) {
-            Some(chunk) if chunk.is_live(place) => chunk,
-            _ => panic!("a live row has the slot"),
-        };
-        if changes.len() > 1 {
-            // One alone is checked where it is written.
-            changes.iter().for_each(|(column, value)| chunk.columns()[*column].check(value));
-        }
-        chunk.forget_bounds();
-        let mut heap = 0;
-        for (column, value) in changes {
-            heap += chunk.own(*column).exchange(place, value);
-        }
-        then(RowView::new(chunk, place));
-        self.written(heap);
-    }
-
-    /// Checks changes and returns the indexes whose keys may change by them.
-    #[inline]
-    fn indexes_changed(&self, row: RowId, changes: &[(usize, Value)]) -> u64 {
-        let chunk = self.live_chunk(row);
-        let mut indexes = 0;
-        for (column, value) in changes {
-            chunk.columns()[*column].check(value);
-            let depending = self.indexes_of_column[*column];
-            if depending & !indexes != 0 && !equal(&chunk.columns()[*column].read(row.place()), value) {
-                indexes |= depending;
-            }
-        }
-        indexes
-    }
-
     /// Removes a row. Its slot and values are kept until [`Fragment::release_deleted`].
     pub fn delete(&mut self, row: RowId) {
         self.live_chunk(row);
@@ -423,66 +315,6 @@ impl Fragment {
         self.delete(row);
         self.deleted.pop();
         self.release(row);
-    }
-
-    /// Gives back the slots and long values of deleted rows. Each transaction ends with it, committed or undone.
-    #[inline]
-    pub fn release_deleted(&mut self) {
-        if !self.deleted.is_empty() {
-            self.release_all();
-        }
-    }
-
-    fn release_all(&mut self) {
-        let mut deleted = std::mem::take(&mut self.deleted);
-        for row in &deleted {
-            // A row may have been restored or its slot filled by number since.
-            if !self.is_live(*row) {
-                self.release(*row);
-            }
-        }
-        if self.rows == 0 && self.next_slot >= CLEARED {
-            self.clear();
-        }
-        deleted.drain(..).for_each(|row| self.give_back(row));
-        self.deleted = deleted;
-    }
-
-    fn release(&mut self, row: RowId) {
-        self.free.insert(row.0);
-        let has_heap = self.directory.chunk(row).is_some_and(|chunk| chunk.heap_bytes(row.place()) > 0);
-        if has_heap && let Some(chunk) = self.directory.chunk_mut(row) {
-            for column in 0..self.types.len() {
-                let bytes = chunk.columns()[column].heap_bytes(row.place());
-                if bytes > 0 {
-                    self.heap_bytes -= bytes;
-                    chunk.own(column).drop_value(row.place());
-                }
-            }
-            self.settle();
-        }
-    }
-
-    /// Lets go of the memory of the row's chunk if it is empty, and no row in it can come back. One such memory is kept: a
-    /// queue empties and begins chunks in turn.
-    #[inline]
-    fn give_back(&mut self, row: RowId) {
-        let empty = |chunk: &Chunk| chunk.is_empty() && chunk.has_place(row.place());
-        if row.chunk() != 0
-            && self.directory.chunk(row).is_some_and(empty)
-            && self.free.len() >= 2 * CHUNK_ROWS
-        {
-            self.take_chunk(row);
-        }
-    }
-
-    #[cold]
-    fn take_chunk(&mut self, row: RowId) {
-        let Some(chunk) = self.directory.chunk_mut(row) else { return };
-        let (places, columns) = chunk.take_columns(&self.types);
-        self.chunk_bytes -= places * self.row_bytes;
-        self.spare = self.spare.take().or(columns);
-        self.settle();
     }
 
     /// Adds a column behind the others, `value` in all rows, past undoing. Every chunk is copied that a snapshot holds.

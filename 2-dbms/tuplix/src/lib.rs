@@ -46,7 +46,8 @@ pub use tuplix_engine::{
     NodeEvent, Notification, RecoveryReport, Refusal, RoleDef, RoleId, SERVER_VERSION, SYNC_BOUNDS_US,
     SessionOptions, Snapshot, SyncTimes, TransactionStatus, Waker,
 };
-pub use tuplix_machine::Machine;
+pub use tuplix_machine::{HandOff, Machine, with_hand_off};
+pub use tuplix_postgres::{Address, SslMode};
 pub use tuplix_types::{
     Array, ArrayDimension, Interval, OutputColumn, Result, Row, Rows, Severity, SqlError, SqlState, Tag,
     TypeId, Value, sqlstate,
@@ -141,6 +142,11 @@ impl Tuplix {
         Ok(Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::at(url)?) })
     }
 
+    /// The same by an address that says more than a text, as which user and how encrypted.
+    pub fn at_address(address: Address) -> Tuplix {
+        Tuplix { engine: Engine::Postgres(tuplix_postgres::Server::of(address)) }
+    }
+
     /// A new session.
     ///
     /// # Errors
@@ -164,7 +170,7 @@ impl Tuplix {
     }
 
     /// Damages an index of an embedded node, for tests of `check`.
-    #[cfg(feature = "damage")]
+    #[doc(hidden)]
     pub fn forget_in_index(&self, table: &str, bucket: u16, index: usize, slot: u32) -> bool {
         match &self.engine {
             Engine::Embedded { node, .. } => node.forget_in_index(table, bucket, index, slot),
@@ -206,11 +212,12 @@ impl Tuplix {
         }
     }
 
-    /// Cancels the running statement of a session; false when there is no such session or the secret is wrong.
+    /// Cancels the running statement of a session; false when there is no such session or the secret is wrong, on PostgreSQL, which does
+    /// not tell, when it cannot be reached.
     pub fn cancel(&self, session_id: u32, secret: i32) -> bool {
         match &self.engine {
             Engine::Embedded { node, .. } => node.cancel(session_id, secret),
-            Engine::Postgres(_) => false,
+            Engine::Postgres(server) => server.cancel(session_id, secret).is_ok(),
         }
     }
 

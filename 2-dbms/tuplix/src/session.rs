@@ -125,6 +125,23 @@ impl Session {
         }
     }
 
+    /// Whether a statement is likely to take no longer than a tenth of a millisecond, waits aside: a thread that serves others, too, may
+    /// run it itself. Never on PostgreSQL, where each statement waits for the server.
+    pub fn is_short(&self, statement: &Prepared) -> bool {
+        match (&self.engine, &statement.kind) {
+            (Engine::Embedded(session), PreparedKind::Embedded(statement)) => session.is_short(statement),
+            _ => false,
+        }
+    }
+
+    /// Whether the open transaction, if there is one, has changed so little that its end is as short.
+    pub fn has_changed_little(&self) -> bool {
+        match &self.engine {
+            Engine::Embedded(session) => session.has_changed_little(),
+            Engine::Postgres(_) => false,
+        }
+    }
+
     /// The name behind a value of `regclass` or its kin, as its text form shows it; `None` when there is no such object.
     pub fn object_name(&self, reg_type: TypeId, oid: u32) -> Option<String> {
         match &self.engine {
@@ -156,7 +173,7 @@ impl Session {
     pub fn secret(&self) -> i32 {
         match &self.engine {
             Engine::Embedded(session) => session.secret(),
-            Engine::Postgres(_) => 0,
+            Engine::Postgres(session) => session.secret(),
         }
     }
 

@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION os.set_setting(setting_name text, new_value bigint) R
 LANGUAGE plpgsql AS $$
 DECLARE
     known text[] := ARRAY['fs.block_bytes', 'fs.put_bytes_max', 'ipc.history_ms', 'ipc.mailbox_bytes_max', 'ipc.message_bytes_max',
-                          'ipc.messages_max', 'scheduler.graph_tasks_max', 'scheduler.history_ms', 'scheduler.losses_max',
-                          'scheduler.queued_max'];
+                          'ipc.messages_max', 'scheduler.ageing_ms', 'scheduler.graph_tasks_max', 'scheduler.history_ms',
+                          'scheduler.losses_max', 'scheduler.queued_max', 'scheduler.result_bytes_max'];
 BEGIN
     UPDATE os.setting SET value = new_value WHERE name = setting_name;
     IF FOUND THEN

@@ -13,12 +13,15 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no graph %', graph USING ERRCODE = 'TXS11', HINT = 'Its bucket is its low six bits.';
     END IF;
-    all_ids := ARRAY(SELECT generate_series(g.first_task_id, g.first_task_id + (g.tasks - 1) * 64::bigint, 64));
+    all_ids := os.graph_tasks(p, graph);
     -- What no worker has goes at once, so that nothing of the graph gets the room that the others leave.
     ended := ARRAY(SELECT t.task_id FROM os.task t
                     WHERE t.p_key = p AND t.task_id = ANY (all_ids) AND t.state IN ('waiting', 'queued', 'delayed'));
     IF cardinality(ended) > 0 THEN
         DELETE FROM os.task_queue q WHERE q.p_key = p AND q.task_id = ANY (ended);
+        FOR one IN SELECT q.task_id FROM os.queue_task q WHERE q.p_key = p AND q.task_id = ANY (ended) ORDER BY q.task_id LOOP
+            PERFORM os.leave_queue(p, one);
+        END LOOP;
         DELETE FROM os.task_timer t WHERE t.p_key = p AND t.task_id = ANY (ended);
         INSERT INTO os.task_result (p_key, task_id, attempt, outcome, error)
         SELECT p, id, 0, 'cancelled', why FROM unnest(ended) id ON CONFLICT DO NOTHING;
@@ -31,7 +34,11 @@ BEGIN
     live := ARRAY(SELECT t.task_id FROM os.task t
                    WHERE t.p_key = p AND t.task_id = ANY (all_ids) AND t.state IN ('assigned', 'running', 'cancelling') ORDER BY t.task_id);
     FOREACH one IN ARRAY live LOOP
-        PERFORM os.cancel_task(p, one, why);
+        -- One of a gang takes the others along.
+        PERFORM 1 FROM os.task t WHERE t.p_key = p AND t.task_id = one AND t.state IN ('assigned', 'running', 'cancelling');
+        IF FOUND THEN
+            PERFORM os.cancel_task(p, one, why);
+        END IF;
     END LOOP;
     RETURN cardinality(ended) + cardinality(live);
 END

@@ -3,12 +3,10 @@ CREATE OR REPLACE FUNCTION os.cancel_task(p int, task bigint, why text DEFAULT '
 LANGUAGE plpgsql AS $$
 DECLARE
     held os.task;
+    more jsonb;
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
-    SELECT * INTO held FROM os.task t WHERE t.p_key = p AND t.task_id = task;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no task %', task USING ERRCODE = 'TXS01', HINT = 'Its bucket is its low six bits.';
-    END IF;
+    held := os.find_task(p, task);
     IF held.state IN ('done', 'failed', 'cancelled') THEN
         RAISE EXCEPTION 'task % is % already', task, held.state USING ERRCODE = 'TXS10';
     END IF;
@@ -17,12 +15,13 @@ BEGIN
         PERFORM pg_notify('os_worker_' || held.worker_id, 'cancel ' || task);
         RETURN 'cancelling';
     END IF;
-    DELETE FROM os.task_queue q WHERE q.p_key = p AND q.task_id = task;
+    PERFORM os.leave_queue(p, task);
     DELETE FROM os.task_timer t WHERE t.p_key = p AND t.task_id = task;
-    PERFORM os.release_lease(p, task);
+    more := os.release_lease(p, task);
     INSERT INTO os.task_result (p_key, task_id, attempt, outcome, error) VALUES (p, task, 0, 'cancelled', why)
         ON CONFLICT DO NOTHING;
     PERFORM os.settle_task(p, task, 'cancelled');
+    PERFORM os.unsettle_others(p, task, held.graph_id, more);
     PERFORM os.drain_queue(p);
     RETURN 'cancelled';
 END

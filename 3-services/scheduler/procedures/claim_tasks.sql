@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION os.claim_tasks(p int, worker bigint, how_many int DEFAULT 1)
 RETURNS TABLE (task_id bigint, attempt int, lease_until timestamptz, graph_id bigint, owner text, name text, kind text,
                program text, arguments text[], environment jsonb, inputs jsonb, outputs jsonb, cores int, memory bigint,
-               timeout_ms int)
+               timeout_ms int, needs jsonb, options jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
     until timestamptz;
@@ -22,12 +22,6 @@ BEGIN
        SET lease_until = until,
            attempt = (SELECT t.attempt FROM os.task t WHERE t.p_key = p AND t.task_id = l.task_id)
      WHERE l.p_key = p AND l.task_id = ANY (claimed);
-    RETURN QUERY
-    SELECT t.task_id, t.attempt, until, t.graph_id, coalesce(s.owner, ''), coalesce(s.name, ''), coalesce(s.kind, 'exec'),
-           coalesce(s.program, ''), coalesce(s.arguments, '{}'), coalesce(s.environment, '{}'), coalesce(s.inputs, '[]'),
-           coalesce(s.outputs, '[]'), coalesce(s.cores, 1), coalesce(s.memory, 0), s.timeout_ms
-      FROM os.task t LEFT JOIN os.task_spec s ON s.p_key = p AND s.task_id = t.task_id
-     WHERE t.p_key = p AND t.task_id = ANY (claimed)
-     ORDER BY t.task_id;
+    RETURN QUERY SELECT * FROM os.describe_claims(p, claimed, until);
 END
 $$;

@@ -8,8 +8,12 @@ DECLARE
     placed int := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
+    PERFORM 1 FROM os.queue_task q WHERE q.p_key = p;
+    IF FOUND THEN
+        RETURN os.drain_queues(p);
+    END IF;
     LOOP
-        SELECT q.task_id, q.cores, q.memory, q.policy INTO head FROM os.task_queue q
+        SELECT q.task_id, q.cores, q.memory, q.policy, q.resources INTO head FROM os.task_queue q
          WHERE q.p_key = p AND q.parked = false
          ORDER BY q.priority, q.task_id
          LIMIT 1;
@@ -23,7 +27,7 @@ BEGIN
             EXIT WHEN NOT FOUND;
             PERFORM 1 FROM os.worker w
               WHERE w.p_key = p AND w.status = 'up' AND w.capacity >= head.cores AND w.memory >= head.memory;
-            EXIT WHEN FOUND;
+            EXIT WHEN FOUND AND (head.resources IS NULL OR os.fits_empty(p, head.task_id, head.cores, head.memory));
             UPDATE os.task_queue q SET parked = true WHERE q.p_key = p AND q.task_id = head.task_id;
         END IF;
     END LOOP;

@@ -6,30 +6,29 @@ RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     held record;
     spec record;
+    more jsonb;
+    graph bigint;
     new_state text;
 BEGIN
     SELECT * INTO held FROM os.check_attempt(p, task, attempt_no);
-    PERFORM os.release_lease(p, task);
+    more := os.release_lease(p, task);
     INSERT INTO os.task_result VALUES (p, task, attempt_no, CASE held.state WHEN 'cancelling' THEN 'cancelled' ELSE 'failed' END,
                                        held.worker, exit_code, error, NULL, user_time_us, system_time_us, peak_memory,
                                        held.started, now());
-    SELECT s.max_attempts, s.backoff_ms INTO spec FROM os.task_spec s WHERE s.p_key = p AND s.task_id = task;
+    SELECT s.max_attempts, s.backoff_ms, s.options INTO spec FROM os.task_spec s WHERE s.p_key = p AND s.task_id = task;
+    UPDATE os.task t SET failures = held.failures + (held.state <> 'cancelling')::int
+     WHERE t.p_key = p AND t.task_id = task RETURNING t.graph_id INTO graph;
     IF held.state = 'cancelling' THEN
         new_state := 'cancelled';
         PERFORM os.settle_task(p, task, new_state);
     ELSIF may_retry AND held.failures + 1 < coalesce(spec.max_attempts, 1) THEN
         new_state := 'delayed';
-        UPDATE os.task t SET state = new_state, worker_id = NULL, failures = held.failures + 1
-         WHERE t.p_key = p AND t.task_id = task;
-        -- Each failure doubles the pause, up to a day.
-        INSERT INTO os.task_timer
-        VALUES (p, task, now() + make_interval(secs => least(spec.backoff_ms / 1000.0 * 2 ^ least(held.failures, 30), 86400)));
-        PERFORM pg_notify('os_timer', p::text);
+        PERFORM os.delay_task(p, task, now() + os.backoff(spec.backoff_ms, held.failures, spec.options));
     ELSE
         new_state := 'failed';
-        UPDATE os.task t SET failures = held.failures + 1 WHERE t.p_key = p AND t.task_id = task;
         PERFORM os.settle_task(p, task, new_state);
     END IF;
+    PERFORM os.unsettle_others(p, task, graph, more);
     PERFORM os.drain_queue(p);
     RETURN new_state;
 END

@@ -4,21 +4,23 @@ CREATE OR REPLACE FUNCTION os.lose_attempt(p int, task bigint, why text) RETURNS
 LANGUAGE plpgsql AS $$
 DECLARE
     held os.task;
+    more jsonb;
 BEGIN
     SELECT * INTO held FROM os.task t WHERE t.p_key = p AND t.task_id = task;
-    PERFORM os.release_lease(p, task);
+    more := os.release_lease(p, task);
     IF held.state IN ('running', 'cancelling') THEN
         INSERT INTO os.task_result (p_key, task_id, attempt, outcome, worker_id, error, started_at)
         VALUES (p, task, held.attempt, CASE held.state WHEN 'cancelling' THEN 'cancelled' ELSE 'lost' END, held.worker_id, why,
                 held.started_at);
         UPDATE os.task t SET losses = held.losses + 1 WHERE t.p_key = p AND t.task_id = task;
     END IF;
-    IF held.state = 'cancelling' THEN
+    IF held.state = 'cancelling' OR more ? 'backup_of' THEN
         PERFORM os.settle_task(p, task, 'cancelled');
     ELSIF held.state = 'running' AND held.losses + 1 >= os.setting('scheduler.losses_max', 10) THEN
         PERFORM os.settle_task(p, task, 'failed');
     ELSE
         PERFORM os.make_runnable(p, task);
     END IF;
+    PERFORM os.unsettle_others(p, task, held.graph_id, more);
 END
 $$;

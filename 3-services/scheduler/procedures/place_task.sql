@@ -12,8 +12,7 @@ BEGIN
     ELSIF by_policy = 'locality' THEN
         SELECT w INTO worker FROM os.schedule_locality(p, task, need_cores, need_memory) w;
     ELSE
-        EXECUTE format('SELECT w FROM os.%I($1, $2, $3, $4) w', 'schedule_' || by_policy)
-           INTO worker USING p, task, need_cores, need_memory;
+        SELECT w INTO worker FROM os.place_by_policy(p, task, need_cores, need_memory, by_policy) w;
     END IF;
     IF worker IS NOT NULL THEN
         PERFORM pg_notify('os_worker_' || worker, p::text);

@@ -6,7 +6,7 @@ DECLARE
     lease int;
 BEGIN
     SELECT w.lease_ms INTO lease FROM os.worker w
-     WHERE w.p_key = p AND w.worker_id = worker AND w.status IN ('up', 'draining') FOR UPDATE;
+     WHERE w.p_key = p AND w.worker_id = worker AND w.status IN ('up', 'draining', 'closed', 'closed_by_machine') FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'worker % does not work in bucket %', worker, p
             USING ERRCODE = 'TXS03', DETAIL = coalesce((SELECT format('It is %s.', w.status) FROM os.worker w

@@ -9,10 +9,7 @@ DECLARE
     new_state text;
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
-    SELECT * INTO held FROM os.task t WHERE t.p_key = p AND t.task_id = task;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no task %', task USING ERRCODE = 'TXS01', HINT = 'Its bucket is its low six bits.';
-    END IF;
+    held := os.find_task(p, task);
     IF held.state NOT IN ('failed', 'cancelled') THEN
         RAISE EXCEPTION 'task % is %', task, held.state
             USING ERRCODE = 'TXS10', HINT = 'Only a failed or cancelled task can be tried again.';

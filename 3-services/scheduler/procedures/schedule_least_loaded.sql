@@ -12,8 +12,8 @@ BEGIN
     IF chosen IS NOT NULL THEN
         UPDATE os.worker SET unused_capacity = unused_capacity - need_cores, unused_memory = unused_memory - need_memory
          WHERE worker_id = chosen AND p_key = p;
-        INSERT INTO os.task (p_key, task_id, worker_id, state) VALUES (p, task, chosen, 'assigned')
-            ON CONFLICT (p_key, task_id) DO UPDATE SET worker_id = EXCLUDED.worker_id, state = EXCLUDED.state;
+        INSERT INTO os.task (p_key, task_id, worker_id, state, decided_at) VALUES (p, task, chosen, 'assigned', now())
+            ON CONFLICT (p_key, task_id) DO UPDATE SET worker_id = EXCLUDED.worker_id, state = EXCLUDED.state, decided_at = EXCLUDED.decided_at;
         INSERT INTO os.task_lease (p_key, task_id, worker_id, cores, memory) VALUES (p, task, chosen, need_cores, need_memory);
     END IF;
     RETURN chosen;

@@ -9,6 +9,7 @@ DECLARE
     g record;
     one bigint;
     attempts int;
+    old_options jsonb;
 BEGIN
     PERFORM pg_advisory_xact_lock(7301, p);
     old_tasks := ARRAY(SELECT t.task_id FROM os.task t
@@ -16,16 +17,17 @@ BEGIN
                           AND t.finished_at < before
                         ORDER BY t.task_id LIMIT how_many);
     -- A graph goes as a whole: it counts its tasks.
-    FOR g IN SELECT x.graph_id, x.first_task_id, x.tasks FROM os.graph x
+    FOR g IN SELECT x.graph_id FROM os.graph x
               WHERE x.p_key = p AND x.state <> 'running' AND x.finished_at < before
               ORDER BY x.graph_id LIMIT how_many
     LOOP
         EXIT WHEN cardinality(old_tasks) >= how_many;
         old_graphs := old_graphs || g.graph_id;
-        old_tasks := old_tasks || ARRAY(SELECT generate_series(g.first_task_id, g.first_task_id + (g.tasks - 1) * 64::bigint, 64));
+        old_tasks := old_tasks || os.graph_tasks(p, g.graph_id);
     END LOOP;
     FOREACH one IN ARRAY old_graphs LOOP
-        DELETE FROM os.graph x WHERE x.p_key = p AND x.graph_id = one;
+        DELETE FROM os.graph x WHERE x.p_key = p AND x.graph_id = one RETURNING x.options INTO old_options;
+        DELETE FROM os.submitted_key k WHERE k.p_key = p AND k.key = old_options ->> 'key';
     END LOOP;
     FOREACH one IN ARRAY old_tasks LOOP
         DELETE FROM os.task t WHERE t.p_key = p AND t.task_id = one RETURNING t.attempt INTO attempts;
@@ -34,7 +36,11 @@ BEGIN
             DELETE FROM os.task_result r WHERE r.p_key = p AND r.task_id = one AND r.attempt = n;
         END LOOP;
         DELETE FROM os.task_dependency d WHERE d.p_key = p AND d.task_id = one;
-        DELETE FROM os.task_spec s WHERE s.p_key = p AND s.task_id = one RETURNING s.owner INTO owner;
+        DELETE FROM os.task_spec s WHERE s.p_key = p AND s.task_id = one RETURNING s.owner, s.options INTO owner, old_options;
+        IF old_options IS NOT NULL THEN
+            DELETE FROM os.submitted_key k WHERE k.p_key = p AND k.key = old_options ->> 'key';
+        END IF;
+        DELETE FROM os.spawned_task c WHERE c.p_key = p AND c.parent_id = one;
         task_id := one;
         RETURN NEXT;
     END LOOP;

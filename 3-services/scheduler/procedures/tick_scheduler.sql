@@ -1,5 +1,5 @@
--- Does what is due in a bucket: delayed tasks become runnable, workers and attempts whose lease ended are lost, the queue is
--- drained. Returns when something is due next; null: nothing waits for time.
+-- Does what is due in a bucket: delayed tasks become runnable, workers and attempts whose lease ended are lost, closed workers lose what
+-- they have not begun, schedules submit, the queue is drained. Returns when something is due next; null: nothing waits for time.
 CREATE OR REPLACE FUNCTION os.tick_scheduler(p int) RETURNS timestamptz
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -12,22 +12,19 @@ BEGIN
         DELETE FROM os.task_timer t WHERE t.p_key = p AND t.task_id = one;
         PERFORM os.make_runnable(p, one);
     END LOOP;
-
-    due := ARRAY(SELECT w.worker_id FROM os.worker w
-                  WHERE w.p_key = p AND w.status IN ('up', 'draining') AND w.lease_until < now() ORDER BY w.worker_id);
-    FOREACH one IN ARRAY due LOOP
-        UPDATE os.worker w SET status = 'dead' WHERE w.p_key = p AND w.worker_id = one;
-        PERFORM os.lose_worker(p, one, 'its worker was lost');
-    END LOOP;
-
-    due := ARRAY(SELECT l.task_id FROM os.task_lease l WHERE l.p_key = p AND l.lease_until < now() ORDER BY l.task_id);
-    FOREACH one IN ARRAY due LOOP
-        PERFORM os.lose_attempt(p, one, 'its lease ended');
-    END LOOP;
-
+    PERFORM os.lose_silent(p);
+    PERFORM os.follow_machines(p);
+    PERFORM os.run_crons(p);
+    PERFORM os.age_queue(p);
     PERFORM os.drain_queue(p);
-    RETURN least((SELECT min(t.due_at) FROM os.task_timer t WHERE t.p_key = p),
-                 (SELECT min(w.lease_until) FROM os.worker w WHERE w.p_key = p AND w.status IN ('up', 'draining')),
-                 (SELECT min(l.lease_until) FROM os.task_lease l WHERE l.p_key = p));
+    RETURN least((SELECT min(c.next_at) FROM os.cron c WHERE c.p_key = p AND NOT c.paused),
+                 (SELECT min(t.due_at) FROM os.task_timer t WHERE t.p_key = p),
+                 (SELECT min(w.lease_until) FROM os.worker w WHERE w.p_key = p AND w.status IN ('up', 'draining', 'closed', 'closed_by_machine')
+                                                               AND w.lease_until <> 'infinity'),
+                 (SELECT min(l.lease_until) FROM os.task_lease l WHERE l.p_key = p),
+                 (SELECT min(q.window_from + make_interval(secs => q.rate_ms / 1000.0)) FROM os.queue q
+                   WHERE q.p_key = p AND q.waiting > 0 AND NOT q.paused AND q.window_count >= q.rate),
+                 (SELECT now() + make_interval(secs => os.setting('scheduler.ageing_ms', 60000) / 1000.0) FROM os.task_queue q
+                   WHERE q.p_key = p AND q.policy = 'ageing' ORDER BY q.task_id LIMIT 1));
 END
 $$;

@@ -7,58 +7,25 @@
 //! (payload: a task and its final state, or `cancelled`), `os_task_ID` (a task without a graph; payload: its final state) and `os_timer`
 //! (payload: a bucket whose [`Scheduler::tick`] has something due).
 
+mod control;
+mod options;
+mod sql;
 mod types;
 
 use tuplix::{Result, Session, Value};
 
 use crate::ids::{Bucket, GraphId, ReceiverId, TaskId, Timestamp, WorkerId};
 use crate::procedure::{Fields, Procedure, or_null, text, text_array};
-use crate::service::{Service, service};
+use options::resources_value;
 
+pub use control::{Cron, Pending, Queue, Spawn};
+pub use options::TaskOptions;
+pub use sql::SERVICE;
 pub use types::{Claim, Heartbeat, Policy, TaskSpec, Usage, WorkerOffer};
 
-/// The scheduler's SQL.
-pub const SERVICE: Service = service!(
-    "scheduler",
-    1,
-    [
-        "enqueue_task",
-        "schedule_fifo",
-        "schedule_locality",
-        "schedule_least_loaded",
-        "place_task",
-        "make_runnable",
-        "drain_queue",
-        "release_lease",
-        "check_attempt",
-        "count_in_graph",
-        "tell_ended",
-        "settle_task",
-        "check_spec",
-        "check_policy",
-        "check_queue",
-        "submit_task",
-        "check_graph",
-        "level_graph",
-        "submit_graph",
-        "renew_worker",
-        "claim_tasks",
-        "heartbeat_worker",
-        "heartbeat_task",
-        "finish_task",
-        "fail_task",
-        "lose_attempt",
-        "lose_worker",
-        "return_task",
-        "join_worker",
-        "leave_worker",
-        "tick_scheduler",
-        "cancel_task",
-        "cancel_graph",
-        "retry_task",
-        "sweep_tasks",
-    ]
-);
+/// The columns of a claim.
+const CLAIM: &str = "SELECT task_id, attempt, lease_until, graph_id, owner, name, kind, program, arguments, environment::text,
+       inputs::text, outputs::text, cores, memory, timeout_ms, needs::text, options::text FROM";
 
 /// The scheduler's calls, prepared in one session; every call takes that session.
 #[derive(Debug)]
@@ -72,7 +39,12 @@ pub struct Scheduler {
     claim_tasks: Procedure,
     heartbeat_worker: Procedure,
     heartbeat_task: Procedure,
+    running_tasks: Procedure,
     finish_task: Procedure,
+    finish_task_with: Procedure,
+    spawn_task: Procedure,
+    sleep_task: Procedure,
+    run_sql_task: Procedure,
     fail_task: Procedure,
     return_task: Procedure,
     retry_task: Procedure,
@@ -97,15 +69,19 @@ impl Scheduler {
             schedule_least_loaded: prepare("SELECT os.schedule_least_loaded($1, $2, $3, $4)")?,
             submit_task: prepare(
                 "SELECT os.submit_task($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb, $8::text::jsonb, $9, $10, $11, $12,
-                                       $13, $14, $15, $16, $17, $18)",
+                                       $13, $14, $15, $16, $17, $18, $19::text::jsonb)",
             )?,
             submit_graph: prepare("SELECT os.submit_graph($1, $2, $3::text::jsonb, $4)")?,
             drain_queue: prepare("SELECT os.drain_queue($1)")?,
-            claim_tasks: prepare(
-                "SELECT task_id, attempt, lease_until, graph_id, owner, name, kind, program, arguments, environment::text,
-                        inputs::text, outputs::text, cores, memory, timeout_ms
-                   FROM os.claim_tasks($1, $2, $3)",
+            claim_tasks: prepare(&format!("{CLAIM} os.claim_tasks($1, $2, $3)"))?,
+            running_tasks: prepare(&format!("{CLAIM} os.running_tasks($1, $2)"))?,
+            finish_task_with: prepare("SELECT os.finish_task($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)")?,
+            spawn_task: prepare(
+                "SELECT os.spawn_task($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::jsonb, $9::text::jsonb, $10, $11,
+                                      $12::text::jsonb, $13, $14)",
             )?,
+            sleep_task: prepare("SELECT os.sleep_task($1, $2, $3, $4, $5::text::jsonb)")?,
+            run_sql_task: prepare("SELECT os.run_sql_task($1, $2, $3)")?,
             heartbeat_worker: prepare("SELECT os.heartbeat_worker($1, $2)")?,
             heartbeat_task: prepare("SELECT until, cancelling FROM os.heartbeat_task($1, $2, $3)")?,
             finish_task: prepare("SELECT os.finish_task($1, $2, $3, $4, $5, $6, $7)")?,
@@ -114,7 +90,7 @@ impl Scheduler {
             retry_task: prepare("SELECT os.retry_task($1, $2)")?,
             cancel_task: prepare("SELECT os.cancel_task($1, $2, $3)")?,
             cancel_graph: prepare("SELECT os.cancel_graph($1, $2, $3)")?,
-            join_worker: prepare("SELECT os.join_worker($1, $2, $3, $4, $5, $6)")?,
+            join_worker: prepare("SELECT os.join_worker($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)")?,
             leave_worker: prepare("SELECT os.leave_worker($1, $2)")?,
             tick: prepare("SELECT os.tick_scheduler($1)")?,
             sweep_tasks: prepare("SELECT task_id, owner FROM os.sweep_tasks($1, $2)")?,
@@ -325,7 +301,9 @@ impl Scheduler {
     ) -> Result<Timestamp> {
         let (cores, memory) = (Value::Int4(offer.cores), Value::Int8(offer.memory));
         let (host, lease) = (text(&offer.host), Value::Int4(offer.lease_ms));
-        let arguments = [bucket.value(), worker.value(), cores, memory, host, lease];
+        let machine = or_null(offer.machine.as_deref(), text);
+        let resources = resources_value(&offer.resources);
+        let arguments = [bucket.value(), worker.value(), cores, memory, host, lease, machine, resources];
         self.join_worker.call_row(session, &arguments, |row| row.time(0))
     }
 
@@ -349,7 +327,7 @@ impl Scheduler {
 
 /// The arguments of `os.submit_task`, in its order.
 impl TaskSpec {
-    fn arguments_of_submit(&self, bucket: Bucket) -> [Value; 18] {
+    fn arguments_of_submit(&self, bucket: Bucket) -> [Value; 19] {
         let environment = serde_json::Value::Object(
             self.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
         );
@@ -372,6 +350,7 @@ impl TaskSpec {
             or_null(self.reply_to, ReceiverId::value),
             text(&self.kind),
             Value::Int4(self.delay_ms),
+            self.options.value(),
         ]
     }
 }

@@ -6,6 +6,7 @@ use tuplix::{Result, Value};
 
 use crate::ids::{GraphId, ReceiverId, TaskId, Timestamp};
 use crate::procedure::{Fields, or_null};
+use crate::scheduler::options::TaskOptions;
 
 /// Who gets a task: the paper's three schedulers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,8 @@ pub struct TaskSpec {
     pub memory: i64,
     /// Higher ones run first.
     pub priority: i32,
-    /// Who places it: `fifo`, `locality`, `least_loaded`, or NAME for a procedure `os.schedule_NAME`.
+    /// Who places it: `fifo`, `locality`, `least_loaded`, `best_fit`, `ageing`, `fair`, NAME for a procedure `os.schedule_NAME`, `@NAME` for
+    /// what the class NAME of `os.task_class` has.
     pub policy: String,
     /// Failures after which it fails for good.
     pub max_attempts: i32,
@@ -55,6 +57,8 @@ pub struct TaskSpec {
     pub reply_to: Option<ReceiverId>,
     /// How long it waits at least.
     pub delay_ms: i32,
+    /// What few tasks ask for.
+    pub options: TaskOptions,
 }
 
 impl TaskSpec {
@@ -78,6 +82,7 @@ impl TaskSpec {
             timeout_ms: None,
             reply_to: None,
             delay_ms: 0,
+            options: TaskOptions::default(),
         }
     }
 
@@ -122,6 +127,10 @@ pub struct Claim {
     pub memory: i64,
     /// How long it may take.
     pub timeout_ms: Option<i64>,
+    /// The results of the tasks that it needs, by their names.
+    pub needs: serde_json::Value,
+    /// Its options, with `saved` where it has slept; null for most.
+    pub options: serde_json::Value,
 }
 
 impl Claim {
@@ -150,6 +159,8 @@ impl Claim {
             cores: row.int4(12)?,
             memory: row.int(13)?,
             timeout_ms: row.int_or_null(14),
+            needs: row.json(15)?,
+            options: row.json_or_null(16)?,
         })
     }
 }
@@ -182,11 +193,22 @@ pub struct WorkerOffer {
     pub host: String,
     /// How long it may be silent before it counts as lost.
     pub lease_ms: i32,
+    /// Its machine, whose status it follows.
+    pub machine: Option<String>,
+    /// Named resources, as in `{"gpu": 2}`.
+    pub resources: BTreeMap<String, i64>,
 }
 
 impl Default for WorkerOffer {
     fn default() -> WorkerOffer {
-        WorkerOffer { cores: 1, memory: 1 << 30, host: String::new(), lease_ms: 30_000 }
+        WorkerOffer {
+            cores: 1,
+            memory: 1 << 30,
+            host: String::new(),
+            lease_ms: 30_000,
+            machine: None,
+            resources: BTreeMap::new(),
+        }
     }
 }
 

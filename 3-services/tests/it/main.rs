@@ -3,10 +3,16 @@
 
 mod engines;
 mod files;
+mod gangs;
 mod graphs;
 mod history;
+mod insight;
 mod installing;
 mod messages;
+mod policies;
+mod queues;
+mod steering;
 mod tasks;
 mod together;
+mod upgrades;
 mod workers;

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod graph;
 mod node;
+mod password;
 mod render;
 mod shell;
 
@@ -29,11 +30,12 @@ Examples:
   tuplix ps --all                            its tasks
   tuplix sql 'SELECT 1 + 1'                  ask it anything
   tuplix sql --json < queries.sql            ask it from a file, answers as JSON
+  tuplix sql --url postgres://ada@db:5433    the node of another machine
   psql -h \"$PWD/tuplix-data\" -p 5433         the same with PostgreSQL's client
   tuplix log dump tuplix-data                what the log holds
 
-Files, tasks and messages are those of the user in USER or LOGNAME, else of the account; `tuplix` where that is no name
-of a user (a to z, 0 to 9, _ . -).
+Files, tasks and messages are those of the role that a command logs in as: --user, else the user in USER or LOGNAME, else the
+account; `tuplix` where that is no name of a user (a to z, 0 to 9, _ . -).
 
 Exit status: 0 done, 1 failed, 2 wrong arguments, 130 ended by Ctrl-C."
 )]

@@ -1,31 +1,56 @@
 //! Sessions on a node: what every command but `up` begins with.
 //!
-//! A node is named by its data directory, where its socket is, or by host and port. The session is the same
+//! A node is named by its data directory, where its socket is, by host and port, or by a URL. The session is the same
 //! [`Session`] that programs use in process, so the services' typed calls work on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use clap::Args;
-use tuplix::{Session, SessionOptions, SqlError, Tuplix, sqlstate};
+use tuplix::{Address, Session, SessionOptions, SqlError, SslMode, Tuplix, sqlstate};
 use tuplix_services::Bucket;
 use tuplix_services::fs::Fs;
 
-use crate::client::{Client, ClientError, Place};
+use crate::client::{Client, socket_address};
 use crate::commands::DataDirectory;
+use crate::password;
 
-/// Which node a command talks to.
+/// The one database of a node.
+const DATABASE: &str = "tuplix";
+
+/// Which node a command talks to, as whom and how.
 #[derive(Args, Clone)]
 pub(crate) struct Target {
     #[command(flatten)]
     data: DataDirectory,
     /// Connect by TCP to this host instead of the data directory's socket.
-    #[arg(long, value_name = "NAME", env = "TUPLIX_HOST")]
+    #[arg(long, value_name = "NAME", env = "TUPLIX_HOST", help_heading = CONNECTION)]
     host: Option<String>,
     /// Connect by TCP to this port, on 127.0.0.1 unless --host names another machine.
-    #[arg(long, value_name = "N", env = "TUPLIX_PORT")]
+    #[arg(long, value_name = "N", env = "TUPLIX_PORT", help_heading = CONNECTION)]
     port: Option<u16>,
+    /// Connect to this address, as postgres://USER@HOST:PORT or host=... port=..., in place of --host and --port.
+    #[arg(long, value_name = "URL", env = "TUPLIX_URL", hide_env_values = true, conflicts_with_all = ["host", "port"],
+          help_heading = CONNECTION)]
+    url: Option<Address>,
+    /// The role to log in as, whose files, tasks and messages are meant. By default the user in USER or LOGNAME, else the account.
+    #[arg(short = 'U', long, value_name = "NAME", env = "TUPLIX_USER", help_heading = CONNECTION)]
+    user: Option<String>,
+    /// Encryption by TCP: disable, prefer (the default), require, verify-ca or verify-full.
+    #[arg(long, value_name = "MODE", env = "PGSSLMODE", help_heading = CONNECTION)]
+    sslmode: Option<SslMode>,
+    /// The root certificates for verify-ca and verify-full, in PEM. By default ~/.postgresql/root.crt.
+    #[arg(long, value_name = "FILE", env = "PGSSLROOTCERT", help_heading = CONNECTION)]
+    sslrootcert: Option<PathBuf>,
+    /// What somebody typed, so that nobody is asked twice.
+    #[arg(skip)]
+    typed: Arc<Mutex<Option<String>>>,
 }
+
+/// Where help lists what says how to connect.
+const CONNECTION: &str =
+    "Connection (the password is that of PGPASSWORD, PGPASSFILE or ~/.pgpass, or asked for)";
 
 /// A session, and who it belongs to.
 pub(crate) struct Node {
@@ -34,58 +59,72 @@ pub(crate) struct Node {
 }
 
 impl Target {
+    /// The role that the command logs in as.
+    pub(crate) fn user(&self) -> String {
+        let of_url = || self.url.as_ref().and_then(|url| url.user().map(str::to_owned));
+        self.user.clone().or_else(of_url).unwrap_or_else(user)
+    }
+
+    /// Whether the node is named by something else than its data directory.
+    fn is_elsewhere(&self) -> bool {
+        self.host.is_some() || self.port.is_some() || self.url.is_some()
+    }
+
     /// Where the node listens. A directory without a socket is never another node's: whoever listens on the usual port may be
     /// anybody's.
     ///
     /// # Errors
-    /// There is no socket in the data directory, and neither host nor port are given.
-    pub(crate) fn place(&self) -> anyhow::Result<Place> {
-        if self.host.is_some() || self.port.is_some() {
-            let host = self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
-            return Ok(Place::Tcp(host, self.port.unwrap_or(tuplix_wire::DEFAULT_PORT)));
+    /// There is no socket in the data directory, and neither host, port nor URL are given.
+    fn address(&self) -> anyhow::Result<Address> {
+        let mut address = match &self.url {
+            Some(url) => url.clone(),
+            None if self.is_elsewhere() => {
+                let host = self.host.as_deref().unwrap_or("127.0.0.1");
+                Address::tcp(host, self.port.unwrap_or(tuplix_wire::DEFAULT_PORT))
+            }
+            None => {
+                let directory = self.data.path();
+                let socket = crate::client::find_socket(directory);
+                let address = socket.and_then(|socket| socket_address(&socket));
+                address.with_context(|| {
+                    format!(
+                        "no node runs on {0}: it has no socket\n  Start one: tuplix up --data {0}\n  \
+                         Or name the node's directory with --data or TUPLIX_DATA, or its port with --port.",
+                        directory.display()
+                    )
+                })?
+            }
+        };
+        address.set_user(&self.user());
+        if address.database().is_none() {
+            address.set_database(DATABASE);
         }
-        let directory = self.data.path();
-        let socket = crate::client::find_socket(directory).map(Place::Socket);
-        socket.with_context(|| {
-            format!(
-                "no node runs on {0}: it has no socket\n  Start one: tuplix up --data {0}\n  \
-                 Or name the node's directory with --data or TUPLIX_DATA, or its port with --port.",
-                directory.display()
-            )
-        })
+        if let Some(mode) = self.sslmode {
+            address.set_ssl_mode(mode);
+        }
+        if let Some(file) = &self.sslrootcert {
+            address.set_root_certificates(file);
+        }
+        Ok(address)
     }
 
-    /// The data directory, unless the node is named by host or port.
-    pub(crate) fn directory(&self) -> Option<&std::path::Path> {
+    /// The data directory, unless the node is named otherwise.
+    pub(crate) fn directory(&self) -> Option<&Path> {
         let path = self.data.path();
-        (self.host.is_none() && self.port.is_none() && path.is_dir()).then_some(path)
+        (!self.is_elsewhere() && path.is_dir()).then_some(path)
     }
 
     /// Opens a session.
     ///
     /// # Errors
-    /// Where nobody answers, and how to start a node.
+    /// Where nobody answers, and how to start a node; why nobody is let in.
     pub(crate) fn connect(&self) -> anyhow::Result<Node> {
-        let place = self.place()?;
-        let user = user();
-        let url = url(&place, &user)?;
-        let reached = Tuplix::at(&url).and_then(|node| {
-            let options = SessionOptions {
-                user: user.clone(),
-                application_name: "tuplix".to_owned(),
-                ..SessionOptions::default()
-            };
-            node.session(&options)
-        });
-        match reached {
-            Ok(session) => Ok(Node { session, user }),
-            Err(error) if error.sqlstate() == sqlstate::CONNECTION_FAILURE => {
-                let said = &error.fields().message;
-                let why = said.rsplit_once(": ").map_or(said.as_str(), |(_, why)| why);
-                Err(self.unreachable(&place, why))
-            }
-            Err(error) => Err(explain(error)),
-        }
+        let session = self.enter(|address| {
+            let options =
+                SessionOptions { application_name: "tuplix".to_owned(), ..SessionOptions::default() };
+            Tuplix::at_address(address).session(&options)
+        })?;
+        Ok(Node { session, user: self.user() })
     }
 
     /// Opens a connection that gives answers as text, for showing them.
@@ -93,20 +132,50 @@ impl Target {
     /// # Errors
     /// As [`Target::connect`].
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let place = self.place()?;
-        Client::connect(&place).map_err(|error| match error {
-            ClientError::Unreachable(why) => self.unreachable(&place, &why.to_string()),
-            other => other.into(),
-        })
+        self.enter(Client::connect)
     }
 
-    fn unreachable(&self, place: &Place, why: &str) -> anyhow::Error {
+    /// Goes in with the password that is known, and with one that is asked for when the node wants one.
+    fn enter<T>(&self, open: impl Fn(Address) -> Result<T, SqlError>) -> anyhow::Result<T> {
+        let mut address = self.address()?;
+        if !address.has_password() {
+            let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(password) = typed.or_else(|| password::known(&address)) {
+                address.set_password(&password);
+            }
+        }
+        match open(address.clone()) {
+            Err(error) if error.sqlstate() == sqlstate::INVALID_PASSWORD && !address.has_password() => {
+                let user = self.user();
+                let password = password::ask(&user)?.with_context(|| {
+                    format!(
+                        "the node asks for a password of user \"{user}\"\n  \
+                         Put it into PGPASSWORD or ~/.pgpass, or connect by the socket of the data directory."
+                    )
+                })?;
+                address.set_password(&password);
+                let opened = open(address.clone()).map_err(|error| self.refused(&address, error))?;
+                *self.typed.lock().unwrap_or_else(PoisonError::into_inner) = Some(password);
+                Ok(opened)
+            }
+            opened => opened.map_err(|error| self.refused(&address, error)),
+        }
+    }
+
+    /// Why there is no session.
+    fn refused(&self, address: &Address, error: SqlError) -> anyhow::Error {
+        if error.sqlstate() != sqlstate::CONNECTION_FAILURE {
+            return explain(error);
+        }
+        let said = &error.fields().message;
+        let why = said.rsplit_once(": ").map_or(said.as_str(), |(_, why)| why);
         let start = match (&self.host, self.port) {
+            _ if self.url.is_some() => "there: tuplix up".to_owned(),
             (Some(host), _) => format!("on {host}: tuplix up"),
             (None, Some(port)) => format!("tuplix up --port {port}"),
             (None, None) => format!("tuplix up --data {}", self.data.path().display()),
         };
-        anyhow::anyhow!("no node answers at {place}: {why}\n  Start one: {start}")
+        anyhow::anyhow!("no node answers at {address}: {why}\n  Start one: {start}")
     }
 }
 
@@ -124,13 +193,13 @@ impl Node {
 }
 
 /// The address of the node that runs on a data directory; `None` when none does.
-pub(crate) fn running(directory: &std::path::Path) -> anyhow::Result<Option<String>> {
-    match crate::client::find_socket(directory) {
-        Some(socket) if std::os::unix::net::UnixStream::connect(&socket).is_ok() => {
-            url(&Place::Socket(socket), &user()).map(Some)
-        }
-        _ => Ok(None),
-    }
+pub(crate) fn running(directory: &Path) -> Option<Address> {
+    let socket = crate::client::find_socket(directory)?;
+    std::os::unix::net::UnixStream::connect(&socket).ok()?;
+    let mut address = socket_address(&socket)?;
+    address.set_user(&user());
+    address.set_database(DATABASE);
+    Some(address)
 }
 
 /// Who runs the command, as a name that a user of Tuplix can have.
@@ -157,25 +226,6 @@ fn account_of(list: &str, number: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
     })
-}
-
-/// libpq's form, which takes any path.
-fn url(place: &Place, user: &str) -> anyhow::Result<String> {
-    let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
-    let (host, port) = match place {
-        Place::Tcp(host, port) => (host.clone(), *port),
-        Place::Socket(path) => {
-            let port = path.extension().and_then(|port| port.to_str()?.parse().ok());
-            let folder = path.parent().map_or_else(PathBuf::new, PathBuf::from);
-            let folder =
-                folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
-            let folder = folder.to_str().with_context(|| format!("{} is not UTF-8", folder.display()))?;
-            (folder.to_owned(), port.context("the node's socket has no port in its name")?)
-        }
-    };
-    let password = crate::client::password().map(|password| format!(" password={}", quote(&password)));
-    let password = password.unwrap_or_default();
-    Ok(format!("host={} port={port} user={} dbname=tuplix{password}", quote(&host), quote(user)))
 }
 
 /// An SQL error as `anyhow` carries it: message, detail, hint and SQLSTATE, a line each.

@@ -8,10 +8,11 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 use tokio::task::block_in_place;
+use tuplix::with_hand_off;
 use tuplix_types::{Result, Severity, SqlError, sqlstate};
 
 use crate::backend;
-use crate::limits::READ_BYTES;
+use crate::limits::{READ_BYTES, SHORT_BYTES};
 use crate::output::Output;
 use crate::protocol::{Protocol, Step};
 use crate::startup::error_message;
@@ -41,6 +42,9 @@ pub(crate) async fn serve(
     let mut output = Output::default();
     output.ready = greeting;
     let end = converse(&mut reader, &mut writer, &mut protocol, &mut input, &mut output, &mut shutdown).await;
+    if let Ok(End::Refused(error)) = &end {
+        protocol.count_error(error);
+    }
     // What is open is rolled back before the client can see that its connection has ended.
     block_in_place(|| drop(protocol));
     match end {
@@ -66,14 +70,11 @@ async fn converse(
     let mut client_left = false;
     loop {
         if fresh_input || (step == Step::OutputFull && !output.is_full()) {
-            let handled = block_in_place(|| protocol.handle(input, output));
+            let handled = handle(protocol, input, output);
             protocol.count();
             match handled {
                 Ok(next) => step = next,
-                Err(error) => {
-                    protocol.count_error(&error);
-                    return Ok(End::Refused(error));
-                }
+                Err(error) => return Ok(End::Refused(error)),
             }
             fresh_input = false;
         }
@@ -129,6 +130,19 @@ async fn converse(
             }
         }
     }
+}
+
+/// Answers what has come. Short statements run here, on a thread that many connections share; one that waits after all gives the
+/// others to another thread first.
+fn handle(protocol: &mut Protocol, input: &mut BytesMut, output: &mut Output) -> Result<Step> {
+    apart(input.len() <= SHORT_BYTES, || {
+        with_hand_off(|wait| block_in_place(|| wait()), || protocol.handle(input, output))
+    })
+}
+
+/// Runs what is not short where no other connection waits for it.
+pub(crate) fn apart<T>(short: bool, work: impl FnOnce() -> T) -> T {
+    if short { work() } else { block_in_place(work) }
 }
 
 /// Sends what may still be sent, and why the connection ends.

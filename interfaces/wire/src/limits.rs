@@ -29,6 +29,12 @@ pub const PENDING_COMMITS_MAX: usize = 4_096;
 /// How much is read from a connection at a time.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// What has come of a pipeline is looked at by a thread that other connections wait for, up to so many bytes.
+pub(crate) const SHORT_BYTES: usize = 16 << 10;
+
+/// A text of statements is parsed and planned by such a thread, up to so many bytes.
+pub(crate) const SHORT_TEXT_BYTES: usize = 1 << 10;
+
 /// Most data of one COPY FROM STDIN, which are kept until they are complete: 54000.
 pub const COPY_BYTES_MAX: usize = 1 << 30;
 

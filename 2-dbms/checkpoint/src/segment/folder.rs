@@ -2,6 +2,8 @@
 
 use tuplix_machine::{Disk, DiskResult};
 
+use crate::new_file::remove_ending;
+
 /// The end of a finished segment's name.
 const SUFFIX: &str = ".segment";
 /// The end of the name of one that is being written.
@@ -48,9 +50,7 @@ pub fn list_segments(disk: &dyn Disk) -> DiskResult<Vec<SegmentName>> {
 /// # Errors
 /// When the disk fails.
 pub fn remove_unfinished_segments(disk: &dyn Disk) -> DiskResult<()> {
-    let names: Vec<String> = disk.list("")?.into_iter().filter(|name| name.ends_with(UNFINISHED)).collect();
-    names.iter().try_for_each(|name| disk.remove(name))?;
-    if names.is_empty() { Ok(()) } else { disk.sync_dir("") }
+    remove_ending(disk, UNFINISHED).map(drop)
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! The bytes around a segment's columns: header, block headers, footer. `docs/formats/segment.md` has every field.
 
+use tuplix_storage::CHUNK_ROWS;
 use tuplix_types::{SqlError, sqlstate};
 
+use super::writer::SEGMENT_BLOCK_CHUNKS;
 use crate::format::{u32_at, u64_at};
 
-/// The format this program writes, and reads.
-const VERSION: u32 = 1;
+/// The format this program writes.
+pub(super) const VERSION: u32 = 2;
+/// The first one, which it reads too: footers do not say yet which row slots a block's chunks had.
+const VERSION_WITHOUT_SLOTS: u32 = 1;
 const MAGIC: [u8; 8] = *b"TUPLXSEG";
 pub(super) const HEADER: usize = 64;
 const BLOCK_MAGIC: [u8; 4] = *b"SEGB";
@@ -44,6 +48,8 @@ pub struct BlockInfo {
     pub rows: u32,
     /// Length of its payload.
     pub length: u32,
+    /// The first row slot that each of its chunks had; empty in segments that did not say yet.
+    pub slots: Box<[u32]>,
     /// Of each column; `None` too where a column is of no such type.
     pub bounds: Box<[Bounds]>,
     /// Of each column, whether it is known that none of its values is NULL; false too in segments that did not say yet.
@@ -88,11 +94,11 @@ impl SegmentHeader {
         bytes
     }
 
-    /// The header and its salt.
+    /// The header, its salt and the format's version.
     ///
     /// # Errors
     /// XX001 when the bytes are no intact header, 0A000 when they are one of another format version.
-    pub(super) fn decode(bytes: &[u8], path: &str) -> Result<(SegmentHeader, u32), SqlError> {
+    pub(super) fn decode(bytes: &[u8], path: &str) -> Result<(SegmentHeader, u32, u32), SqlError> {
         let damaged = || damaged(path, 0, "its header is missing or damaged");
         let header = bytes.get(..HEADER).ok_or_else(damaged)?;
         let checksum = crc32c::crc32c(&header[..HEADER - 4]);
@@ -101,16 +107,16 @@ impl SegmentHeader {
         }
         let number = |at| u32_at(header, at).unwrap_or(0);
         let version = number(8);
-        if version != VERSION {
+        if !(VERSION_WITHOUT_SLOTS..=VERSION).contains(&version) {
             let message = format!(
-                "segment \"{path}\" has format version {version}, this program reads version {VERSION}"
+                "segment \"{path}\" has format version {version}, this program reads versions {VERSION_WITHOUT_SLOTS} to {VERSION}"
             );
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
         let word = |at| u64_at(header, at).unwrap_or(0);
         let header =
             SegmentHeader { node_id: word(16), epoch: word(24), table: number(32), columns: number(36) };
-        Ok((header, number(12)))
+        Ok((header, number(12), version))
     }
 }
 
@@ -136,6 +142,7 @@ impl Footer {
             bytes.extend(block.length.to_le_bytes());
             bytes.extend(block.rows.to_le_bytes());
             bytes.extend(u32::from(block.bucket).to_le_bytes());
+            block.slots.iter().for_each(|first| bytes.extend(first.to_le_bytes()));
             for (bounds, complete) in block.bounds.iter().zip(&block.complete) {
                 let (low, high) = bounds.unwrap_or_default();
                 let flag = |set: bool, flag: u8| if set { flag } else { 0 };
@@ -159,32 +166,34 @@ impl Footer {
     }
 
     /// The blocks that the bytes name, `None` when they are no footer.
-    pub(super) fn decode(mut bytes: &[u8], columns: u32, trailer: &Trailer) -> Option<Footer> {
-        let width = 20 + 17 * columns as usize;
-        if !bytes.len().is_multiple_of(width) {
-            return None;
-        }
+    pub(super) fn decode(mut bytes: &[u8], version: u32, columns: u32, trailer: &Trailer) -> Option<Footer> {
+        let width = 17 * columns as usize;
         let mut footer = Footer { rows: trailer.rows, checksum: trailer.checksum, ..Footer::default() };
         let mut rows = 0;
         let mut end = HEADER as u64;
-        while let Some((entry, rest)) = bytes.split_at_checked(width) {
-            bytes = rest;
+        while !bytes.is_empty() {
+            let (entry, rest) = bytes.split_at_checked(20)?;
             let (offset, length) = (u64_at(entry, 0)?, u32_at(entry, 8)?);
+            let chunks = if version == VERSION_WITHOUT_SLOTS { 0 } else { chunks(u32_at(entry, 12)?)? };
+            let (slots, rest) = rest.split_at_checked(4 * chunks)?;
+            let (of_columns, rest) = rest.split_at_checked(width)?;
+            bytes = rest;
             // They lie one behind the other.
             if offset != end + BLOCK_HEADER as u64 {
                 return None;
             }
             end = offset.checked_add(u64::from(length)).filter(|end| *end <= trailer.offset)?;
             rows += u64::from(u32_at(entry, 12)?);
-            let bounds = entry[20..].chunks_exact(17).map(|bounds| {
+            let bounds = of_columns.chunks_exact(17).map(|bounds| {
                 let (low, high) = (u64_at(bounds, 1)?.cast_signed(), u64_at(bounds, 9)?.cast_signed());
                 Some((bounds[0] & HAS_BOUNDS != 0).then_some((low, high)))
             });
-            let complete = entry[20..].chunks_exact(17).map(|column| column[0] & COMPLETE != 0);
+            let complete = of_columns.chunks_exact(17).map(|column| column[0] & COMPLETE != 0);
             footer.blocks.push(BlockInfo {
                 bucket: u16::try_from(u32_at(entry, 16)?).ok()?,
                 rows: u32_at(entry, 12)?,
                 length,
+                slots: (0..chunks).map(|number| u32_at(slots, 4 * number)).collect::<Option<_>>()?,
                 bounds: bounds.collect::<Option<_>>()?,
                 complete: complete.collect(),
                 offset,
@@ -192,6 +201,12 @@ impl Footer {
         }
         (rows == trailer.rows && end == trailer.offset).then_some(footer)
     }
+}
+
+/// How many full chunks so many rows are, `None` when they are no such number.
+fn chunks(rows: u32) -> Option<usize> {
+    let chunks = rows as usize / CHUNK_ROWS;
+    (rows as usize == chunks * CHUNK_ROWS && chunks <= SEGMENT_BLOCK_CHUNKS).then_some(chunks)
 }
 
 impl Trailer {

@@ -9,15 +9,18 @@
 //! reader   the footer, then blocks by number, by any thread; every checksum is checked
 //! column   512 values as few bytes     format   header, block header, footer
 //! references   which segments a checkpoint has
+//! files    those that are open, few of many
 //! ```
 
 mod column;
+mod files;
 mod folder;
 mod format;
 mod reader;
 pub(crate) mod references;
 mod writer;
 
+pub use files::{OPEN_SEGMENTS_MAX, SegmentFiles};
 pub use folder::{SegmentName, list_segments, remove_unfinished_segments, segment_file_name};
 pub use format::{BlockInfo, Bounds, SegmentHeader};
 pub use reader::{Segment, SegmentBlock};

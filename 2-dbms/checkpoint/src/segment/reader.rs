@@ -16,7 +16,7 @@ use super::references::SegmentRef;
 use crate::error;
 use crate::format::u32_at;
 
-/// A segment that is open. Its file is read whether it still has its name or not.
+/// A segment that is open.
 #[derive(Debug)]
 pub struct Segment {
     file: Box<dyn File>,
@@ -51,7 +51,8 @@ impl Segment {
         Segment::from_file(file.map_err(|error| error::disk_error(&error))?, name, node_id)
     }
 
-    /// A segment in a file that is open.
+    /// A segment in a file: one that is open, or one of [`SegmentFiles`](super::SegmentFiles), which is opened again for each read that
+    /// comes after others took its place.
     ///
     /// # Errors
     /// As [`Segment::open`].
@@ -61,7 +62,7 @@ impl Segment {
         let length = file.len().map_err(disk_error)?;
         let mut bytes = [0; HEADER];
         let count = file.read_at(0, &mut bytes).map_err(disk_error)?;
-        let (header, salt) = SegmentHeader::decode(&bytes[..count], &path)?;
+        let (header, salt, version) = SegmentHeader::decode(&bytes[..count], &path)?;
         if (header.node_id, header.table, header.epoch) != (node_id, name.table, name.epoch) {
             return Err(damaged(&path, 16, "it is another node's, or another table's or epoch's"));
         }
@@ -78,7 +79,7 @@ impl Segment {
         let mut bytes = vec![0; trailer.length as usize];
         file.read_exact_at(trailer.offset, &mut bytes).map_err(disk_error)?;
         let footer = (crc32c::crc32c_append(salt, &bytes) == trailer.checksum)
-            .then(|| Footer::decode(&bytes, header.columns, &trailer))
+            .then(|| Footer::decode(&bytes, version, header.columns, &trailer))
             .flatten();
         let Some(footer) = footer else {
             return Err(damaged(&path, trailer.offset, "the footer does not fit its checksum or the blocks"));

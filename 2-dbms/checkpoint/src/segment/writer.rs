@@ -84,6 +84,7 @@ impl SegmentWriter {
             bucket,
             rows: rows as u32,
             length: payload.len() as u32,
+            slots: chunks.iter().map(|chunk| chunk.view().first_row().0).collect(),
             bounds: bounds.into(),
             complete: (0..columns).map(has_no_null).collect(),
             offset: self.file.length() + BLOCK_HEADER as u64,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tuplix_checkpoint::{
-    Header, Part, Reader, SEGMENT_BLOCK_CHUNKS, Segment, SegmentHeader, SegmentName, SegmentRef,
-    SegmentWriter, SpooledFragment, SpooledTable, Writer, list_segments, remove_unfinished_segments,
-    segment_file_name,
+    Header, OPEN_SEGMENTS_MAX, Part, Reader, SEGMENT_BLOCK_CHUNKS, Segment, SegmentFiles, SegmentHeader,
+    SegmentName, SegmentRef, SegmentWriter, SpooledFragment, SpooledTable, Writer, list_segments,
+    remove_unfinished_segments, segment_file_name,
 };
 use tuplix_machine::{Disk, Machine};
 use tuplix_storage::SharedChunk;
@@ -17,7 +17,11 @@ const NAME: SegmentName = SegmentName { table: 16_384, epoch: 42 };
 const TYPES: [TypeId; 2] = [TypeId::INT4, TypeId::TEXT];
 
 fn write(machine: &Machine, disk: &Arc<dyn Disk>, rows: i32) -> SegmentRef {
-    let header = SegmentHeader { node_id: 7, table: NAME.table, columns: 2, epoch: NAME.epoch };
+    write_as(NAME, machine, disk, rows)
+}
+
+fn write_as(name: SegmentName, machine: &Machine, disk: &Arc<dyn Disk>, rows: i32) -> SegmentRef {
+    let header = SegmentHeader { node_id: 7, table: name.table, columns: 2, epoch: name.epoch };
     let mut writer = SegmentWriter::create(machine, disk.clone(), header).unwrap();
     for bucket in [0, 3] {
         let full: Vec<SharedChunk> = fragment(rows).snapshot().full_chunks().collect();
@@ -42,6 +46,8 @@ fn what_was_written_comes_back() {
     assert_eq!(reference.rows, 2 * (20_000 / 512 * 512));
     assert!(segment.blocks().len() == 6 && segment.blocks()[5].bucket == 3);
     let block = segment.read(4).unwrap();
+    let slots: Vec<u32> = (0..16).map(|chunk| 8192 + 512 * chunk).collect();
+    assert_eq!(*segment.blocks()[4].slots, *slots);
     assert_eq!(segment.blocks()[4].bounds, [Some((8192, 16_383)), None].into());
     let chunks = segment.chunks(4, &block, &TYPES, &[true, true]).unwrap();
     let rows: Vec<_> = chunks.iter().flat_map(|chunk| chunk.view().rows().collect::<Vec<_>>()).collect();
@@ -76,6 +82,53 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
         std::fs::write(&path, &intact[..end]).unwrap();
         assert!(verify(&*disk).is_err(), "cut at {end}");
     }
+}
+
+/// Files of the folder that this process has open.
+fn open_files(folder: &std::path::Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter(|entry| {
+        std::fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|to| to.starts_with(folder))
+    })
+    .count()
+}
+
+/// More segments than may be open at once, by several threads, all of them read again and again.
+#[test]
+fn few_files_are_open() {
+    let (folder, machine, disk) = folder();
+    let names: Vec<SegmentName> =
+        (0..OPEN_SEGMENTS_MAX as u64 * 2).map(|epoch| SegmentName { epoch, ..NAME }).collect();
+    for name in &names {
+        write_as(*name, &machine, &disk, 512);
+    }
+    let files = SegmentFiles::new(&machine, disk.clone());
+    let open = |name: &SegmentName| Segment::from_file(files.file(*name), *name, 7).unwrap();
+    let segments: Vec<Segment> = names.iter().map(open).collect();
+    assert!(open_files(folder.path()) <= OPEN_SEGMENTS_MAX);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope
+                .spawn(|| (0..4).for_each(|_| segments.iter().for_each(|segment| segment.verify().unwrap())));
+        }
+    });
+    assert!(open_files(folder.path()) <= OPEN_SEGMENTS_MAX);
+    // One that cannot be read is asked for again, and one that is taken away does not stay open.
+    let last = names[names.len() - 1];
+    assert!(files.is_in_use(last));
+    let path = folder.path().join(segment_file_name(last));
+    let intact = std::fs::read(&path).unwrap();
+    std::fs::write(&path, b"").unwrap();
+    assert!(segments[names.len() - 1].verify().is_err());
+    files.close(last);
+    std::fs::remove_file(&path).unwrap();
+    assert!(segments[names.len() - 1].verify().is_err());
+    std::fs::write(&path, intact).unwrap();
+    segments[names.len() - 1].verify().unwrap();
+    drop(segments);
+    assert!(!files.is_in_use(last));
+    names.iter().for_each(|name| files.remove(*name).unwrap());
+    assert_eq!((open_files(folder.path()), list_segments(&*disk).unwrap()), (0, vec![]));
 }
 
 #[test]

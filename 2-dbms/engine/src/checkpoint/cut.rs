@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use tuplix_catalog::{Catalog, CatalogChange, Distribution, Export, TableId};
+use tuplix_catalog::{Catalog, CatalogChange, Export, TableId};
 use tuplix_storage::FragmentSnapshot;
 use tuplix_types::{Result, SqlError};
 
@@ -100,10 +100,7 @@ impl Node {
         let of = |table: TableId| -> BTreeMap<u16, ColdList> {
             let Some(home) = homes.get(&table) else { return BTreeMap::new() };
             let lists = (0..self.fragments_of(&home.distribution) as u16).filter_map(|bucket| {
-                let domain = match home.distribution {
-                    Distribution::Hash { .. } => self.domain_of_bucket(bucket),
-                    Distribution::Reference | Distribution::Local => home.domain,
-                };
+                let domain = self.domain_of(home, bucket);
                 let data = guards.get(domain.0 as usize)?.table(home.slot)?;
                 Some((bucket, data.cold(bucket)?.clone()))
             });

@@ -91,6 +91,8 @@ pub enum NodeEvent {
     /// What a checkpoint makes superfluous, or what one that failed has left, could not all be removed; it is tried again with the next
     /// one.
     NotRemoved(SqlError),
+    /// Refusals are remembered in memory alone from now on, or some of those before cannot be read.
+    RefusalsNotKept(SqlError),
 }
 
 /// A checkpoint that was made.

@@ -11,7 +11,7 @@ use tuplix_types::{Result, SqlError};
 use super::keep::{self, Kept, Segments};
 use super::status::{Cause, CheckpointStatus, Failed, History, Made, SegmentStatus, Writing};
 use super::write::{Pace, Target, Written, ending, write};
-use tuplix_checkpoint::{SegmentName, disk_error};
+use tuplix_checkpoint::{SegmentFiles, SegmentName, disk_error};
 
 use super::{CheckpointDone, Durability, NodeEvent};
 use crate::history;
@@ -26,7 +26,7 @@ thread_local! {
 pub(crate) struct Checkpointer {
     machine: Machine,
     disk: Arc<dyn Disk>,
-    segments: Arc<dyn Disk>,
+    segments: Arc<SegmentFiles>,
     node_id: u64,
     settings: Durability,
     state: Mutex<State>,
@@ -62,7 +62,7 @@ struct State {
 impl Checkpointer {
     pub(crate) fn new(
         machine: &Machine,
-        (disk, segments): (Arc<dyn Disk>, Arc<dyn Disk>),
+        (disk, segments): (Arc<dyn Disk>, Arc<SegmentFiles>),
         node_id: u64,
         settings: &Durability,
         (kept, referred): (Vec<Kept>, BTreeMap<u64, Segments>),
@@ -294,7 +294,7 @@ impl Checkpointer {
         self.state.lock().referred.last_key_value().map(|(_, segments)| segments.clone()).unwrap_or_default()
     }
 
-    /// Removes segments that no checkpoint refers to any more. Who still reads one has it open.
+    /// Removes segments that no checkpoint refers to any more. One that somebody still reads goes after a later checkpoint.
     fn remove_segments(&self, stay: &[Kept]) -> DiskResult<()> {
         let mut state = self.state.lock();
         state.referred.retain(|epoch, _| stay.iter().any(|kept| kept.epoch == *epoch));
@@ -302,13 +302,13 @@ impl Checkpointer {
             state.referred.values().flat_map(Segments::keys).copied().collect();
         drop(state);
         let mut removed = false;
-        for name in tuplix_checkpoint::list_segments(&*self.segments)? {
-            if !needed.contains(&name) {
-                self.segments.remove(&tuplix_checkpoint::segment_file_name(name))?;
+        for name in tuplix_checkpoint::list_segments(&**self.segments.disk())? {
+            if !needed.contains(&name) && !self.segments.is_in_use(name) {
+                self.segments.remove(name)?;
                 removed = true;
             }
         }
-        if removed { self.segments.sync_dir("") } else { Ok(()) }
+        if removed { self.segments.disk().sync_dir("") } else { Ok(()) }
     }
 
     fn answer(&self, node: &Weak<Node>, serving: u64, outcome: Result<CheckpointDone>) {

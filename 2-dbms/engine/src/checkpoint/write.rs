@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tuplix_checkpoint::disk_error;
-use tuplix_checkpoint::{Header, SegmentName, SpooledTable, Summary, Writer};
+use tuplix_checkpoint::{Header, SegmentFiles, SegmentName, SpooledTable, Summary, Writer};
 use tuplix_machine::{Disk, DiskResult, Event, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
 
@@ -62,7 +62,7 @@ pub(super) fn ending() -> SqlError {
 /// Where a checkpoint is written to.
 pub(super) struct Target<'a> {
     pub(super) checkpoints: &'a Arc<dyn Disk>,
-    pub(super) segments: &'a Arc<dyn Disk>,
+    pub(super) segments: &'a Arc<SegmentFiles>,
     pub(super) node_id: u64,
     /// Full chunks of a table below which no segment is begun.
     pub(super) least_chunks: usize,
@@ -80,14 +80,10 @@ impl Target<'_> {
 
     /// Removes segments that no checkpoint refers to, and the one that was begun.
     fn remove_segments(&self, names: impl Iterator<Item = SegmentName>) {
-        self.tell(tuplix_checkpoint::remove_unfinished_segments(&**self.segments));
+        self.tell(tuplix_checkpoint::remove_unfinished_segments(&**self.segments.disk()));
         for name in names {
-            self.tell(self.remove_segment(&tuplix_checkpoint::segment_file_name(name)));
+            self.tell(self.segments.remove(name));
         }
-    }
-
-    fn remove_segment(&self, file: &str) -> DiskResult<()> {
-        if self.segments.exists(file)? { self.segments.remove(file) } else { Ok(()) }
     }
 
     /// Makes sure that there is no checkpoint of this epoch, durably: a failed one may have got its name and refer to segments.

@@ -100,6 +100,8 @@ pub(crate) struct Builder<'a> {
     pub user_calls: bool,
     /// Changes have consequences when the statement ends.
     pub fires: bool,
+    /// Something is read that is no row by a unique key.
+    pub reads_more: bool,
     /// Something in the code may change the catalogue.
     pub changes_catalog: bool,
     /// Relations that read a copy of their table, made before the statement changed it.
@@ -142,6 +144,7 @@ impl<'a> Builder<'a> {
             changing_ctes: BTreeSet::new(),
             user_calls: false,
             fires: false,
+            reads_more: false,
             changes_catalog: false,
             kept: BTreeMap::new(),
             locked_by: Cell::new(None),

@@ -99,6 +99,12 @@ impl Builder<'_> {
                     }
                 }
             }
+            ExprKind::AnyAll { left, array, function, all: false } => {
+                match self.membership(left, array, function)? {
+                    Some(test) => Ok(test),
+                    None => Ok(value_test(self.expr(node)?)),
+                }
+            }
             ExprKind::And(parts) => self.all(parts),
             ExprKind::Or(parts) => {
                 let parts = parts.iter().map(|part| self.test(part)).collect::<Result<Vec<_>>>()?;
@@ -244,6 +250,7 @@ impl Builder<'_> {
         if function.returns_set {
             return Err(SqlError::unsupported("a set-returning function here").at(node.position));
         }
+        self.reads_more |= function.engine && function.symbol != "nextval";
         let codes = self.exprs(arguments)?;
         self.call_code(node, function, arguments, codes)
     }

@@ -24,7 +24,10 @@ impl Builder<'_> {
         match &node.kind {
             ExprKind::WholeRow(relation) => self.whole_row(*relation),
             ExprKind::Place { relation, keys } => self.place(*relation, keys),
-            ExprKind::UserCall { function, arguments } => self.user_call(*function, arguments),
+            ExprKind::UserCall { function, arguments } => {
+                self.reads_more = true;
+                self.user_call(*function, arguments)
+            }
             ExprKind::CastViaText(inner) => {
                 let (from, to, typmod) = (inner.ty, node.ty, node.typmod);
                 let inner = self.expr(inner)?;

@@ -169,7 +169,10 @@ impl Builder<'_> {
             From::RowsFrom { relations, calls, ordinality } => {
                 self.rows_from(relations, calls, *ordinality)?
             }
-            From::System { relation, schema, name } => self.system_rows(*relation, schema, name)?,
+            From::System { relation, schema, name } => {
+                self.reads_more = true;
+                self.system_rows(*relation, schema, name)?
+            }
             From::Table { .. } | From::Join { .. } => {
                 return self.first_item(from, here, &RelationWish::default()).map(|(rows, _)| rows);
             }

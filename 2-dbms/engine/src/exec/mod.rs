@@ -43,6 +43,7 @@ mod join;
 mod join_order;
 mod kept;
 mod measured;
+mod membership;
 mod merge;
 mod numbers;
 mod ordered_set;
@@ -159,6 +160,8 @@ pub struct CompiledStatement {
     single: bool,
     tag: Tag,
     writes: bool,
+    /// All that it reads are rows by unique keys.
+    by_keys: bool,
     /// Who was changing one of its tables when it was compiled.
     locked_by: Option<TransactionId>,
     /// What it asks of who runs it.
@@ -193,6 +196,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
             single: false,
             tag: Tag::Select,
             writes: true,
+            by_keys: false,
             locked_by: None,
             rights: None,
             planned: cost::Planned::default(),
@@ -218,6 +222,7 @@ pub fn compile_statement(context: &CompileContext<'_>, statement: &Statement) ->
         states,
         tag: tag_of(&query.body),
         writes: walk::writes(query),
+        by_keys: !builder.reads_more && !builder.fires,
         locked_by: builder.locked_by.get(),
         rights: Rights::of_query(context.catalog, &statement.relations, query),
         planned: builder.asked.planned(context.layout),
@@ -257,6 +262,17 @@ impl CompiledStatement {
     /// The same without asking anything of who runs it: the statement is the engine's own.
     pub(crate) fn trusted(self) -> CompiledStatement {
         CompiledStatement { rights: None, ..self }
+    }
+
+    /// Whether all that it reads are rows by unique keys.
+    #[inline]
+    pub(crate) fn is_by_keys(&self) -> bool {
+        self.by_keys
+    }
+
+    /// Whether it goes to one row by its key, or adds one.
+    pub(crate) fn is_one_row_by_key(&self) -> bool {
+        self.by_keys && self.single
     }
 
     /// Whether it changes rows. A function that it calls may do so whatever this says.

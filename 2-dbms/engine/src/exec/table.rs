@@ -113,6 +113,7 @@ impl Builder<'_> {
             text,
             estimate,
         };
+        self.reads_more |= !scan.is_unique();
         Ok((scan, path.ordered))
     }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tuplix_catalog::TableId;
-use tuplix_checkpoint::{SegmentName, SpooledTable};
-use tuplix_machine::Disk;
+use tuplix_checkpoint::{SegmentFiles, SegmentName, SpooledTable};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::{ColdPart, ColdSegment};
@@ -15,10 +14,13 @@ use crate::node::Node;
 ///
 /// # Errors
 /// XX001 when the lists do not fit the catalogue.
-pub(crate) fn load(node: &Node, disk: &dyn Disk, node_id: u64, tables: &[SpooledTable]) -> Result<()> {
+pub(crate) fn load(
+    node: &Node,
+    files: &Arc<SegmentFiles>,
+    node_id: u64,
+    tables: &[SpooledTable],
+) -> Result<()> {
     let schema = node.schema();
-    // Segments are read as long as the node lives.
-    let disk = node.machine().disk(disk.root());
     for table in tables {
         let misfit = |what: &str| {
             let message = format!(
@@ -35,7 +37,7 @@ pub(crate) fn load(node: &Node, disk: &dyn Disk, node_id: u64, tables: &[Spooled
             .iter()
             .map(|reference| {
                 let name = SegmentName { table: table.table, epoch: reference.epoch };
-                (reference.epoch, Arc::new(ColdSegment::open(&disk, name, node_id, *reference)))
+                (reference.epoch, Arc::new(ColdSegment::open(files, name, node_id, *reference)))
             })
             .collect();
         for fragment in &table.fragments {

@@ -19,8 +19,7 @@ mod spool;
 
 use std::sync::{Arc, OnceLock};
 
-use tuplix_checkpoint::{BlockInfo, Segment, SegmentBlock, SegmentName, SegmentRef};
-use tuplix_machine::Disk;
+use tuplix_checkpoint::{BlockInfo, Segment, SegmentBlock, SegmentFiles, SegmentName, SegmentRef};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 pub(crate) use declare::{check_spooled, refuse_change, spool_table};
@@ -37,7 +36,7 @@ pub(crate) const SEGMENTS: &str = "history";
 pub(crate) struct ColdSegment {
     /// As checkpoints name it.
     pub(crate) reference: SegmentRef,
-    disk: Arc<dyn Disk>,
+    files: Arc<SegmentFiles>,
     name: SegmentName,
     node_id: u64,
     /// A damaged one says so to whoever reads it; everything else goes on. Nothing yet where the disk failed: the next reader asks it again.
@@ -47,19 +46,19 @@ pub(crate) struct ColdSegment {
 impl ColdSegment {
     /// Opens the segment that a checkpoint refers to.
     pub(crate) fn open(
-        disk: &Arc<dyn Disk>,
+        files: &Arc<SegmentFiles>,
         name: SegmentName,
         node_id: u64,
         reference: SegmentRef,
     ) -> ColdSegment {
-        let segment = ColdSegment { reference, disk: disk.clone(), name, node_id, opened: OnceLock::new() };
+        let segment = ColdSegment { reference, files: files.clone(), name, node_id, opened: OnceLock::new() };
         // What is wrong is said to whoever needs it.
         let _ = segment.segment();
         segment
     }
 
     fn try_open(&self) -> Result<Segment> {
-        let segment = Segment::open(&*self.disk, self.name, self.node_id)?;
+        let segment = Segment::from_file(self.files.file(self.name), self.name, self.node_id)?;
         if segment.reference() == self.reference {
             return Ok(segment);
         }
@@ -133,7 +132,12 @@ impl BlockId {
     /// # Errors
     /// XX001 when it is damaged, 58030 when the disk fails.
     pub(crate) fn read(&self) -> Result<SegmentBlock> {
-        self.segment.segment()?.read(self.number)
+        let block = self.segment.segment()?.read(self.number);
+        if block.is_err() {
+            // There may be an intact file in its place when it is read the next time.
+            self.segment.files.close(self.segment.name);
+        }
+        block
     }
 
     pub(crate) fn is(&self, other: &BlockId) -> bool {

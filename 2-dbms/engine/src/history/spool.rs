@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 
 use tuplix_catalog::TableId;
 use tuplix_checkpoint::{
-    Part, SEGMENT_BLOCK_CHUNKS, SegmentHeader, SegmentName, SegmentRef, SegmentWriter, SpooledFragment,
-    SpooledTable, disk_error,
+    Part, SEGMENT_BLOCK_CHUNKS, SegmentFiles, SegmentHeader, SegmentName, SegmentRef, SegmentWriter,
+    SpooledFragment, SpooledTable, disk_error,
 };
-use tuplix_machine::{Disk, Machine};
+use tuplix_machine::Machine;
 use tuplix_storage::{FragmentSnapshot, SharedChunk};
 use tuplix_types::Result;
 
@@ -65,7 +65,7 @@ impl Plan {
     /// When the disk fails or is full, and when what was just written cannot be read: no checkpoint may refer to it then.
     pub(crate) fn write(
         &self,
-        (machine, disk, node_id): (&Machine, &Arc<dyn Disk>, u64),
+        (machine, files, node_id): (&Machine, &Arc<SegmentFiles>, u64),
         epoch: u64,
         fragments: &[(u16, FragmentSnapshot)],
         least: usize,
@@ -77,7 +77,7 @@ impl Plan {
             return Ok(None);
         }
         let header = SegmentHeader { node_id, table: self.table, columns: self.columns as u32, epoch };
-        let writer = SegmentWriter::create(machine, disk.clone(), header);
+        let writer = SegmentWriter::create(machine, files.disk().clone(), header);
         let mut writer = writer.map_err(|error| disk_error(&error))?;
         let mut blocks = Vec::new();
         let mut all = || -> Result<()> {
@@ -95,7 +95,7 @@ impl Plan {
         all()?;
         let segment = writer.finish().map_err(|error| disk_error(&error))?;
         let name = SegmentName { table: self.table, epoch };
-        let opened = Arc::new(ColdSegment::open(disk, name, node_id, segment));
+        let opened = Arc::new(ColdSegment::open(files, name, node_id, segment));
         opened.segment()?;
         Ok(Some(Spooled { table: self.table, segment, opened, blocks }))
     }
@@ -138,10 +138,7 @@ pub(crate) fn adopt(node: &Weak<Node>, spooled: Vec<Spooled>) {
         for block in blocks {
             let Some(node) = node.upgrade() else { return };
             let Some(home) = node.homes().get(&TableId(table)).cloned() else { break };
-            let domain = match home.distribution {
-                tuplix_catalog::Distribution::Hash { .. } => node.domain_of_bucket(block.bucket),
-                _ => home.domain,
-            };
+            let domain = node.domain_of(&home, block.bucket);
             let mut state = node.domain(domain).lock(domain);
             evict(&mut state, home.slot, &block, &opened);
             drop(state);

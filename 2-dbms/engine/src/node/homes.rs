@@ -168,6 +168,14 @@ impl Node {
         }
     }
 
+    /// The domain of a bucket of a home.
+    pub(crate) fn domain_of(&self, home: &Home, bucket: u16) -> Domain {
+        match home.distribution {
+            Distribution::Hash { .. } => self.domain_of_bucket(bucket),
+            Distribution::Reference | Distribution::Local => home.domain,
+        }
+    }
+
     /// A home for rows, besides the one that the table may have.
     ///
     /// # Errors

@@ -18,8 +18,7 @@ pub(crate) use apply::home;
 
 use std::sync::Arc;
 
-use tuplix_checkpoint::Reader;
-use tuplix_checkpoint::disk_error;
+use tuplix_checkpoint::{Reader, SegmentFiles, disk_error};
 use tuplix_log::{Config, CutTail, Log, Recovery};
 use tuplix_machine::{Disk, Machine};
 use tuplix_types::{Result, SqlError, sqlstate};
@@ -74,7 +73,7 @@ pub(crate) struct Recovered {
 pub(crate) struct Source<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) checkpoints: &'a dyn Disk,
-    pub(crate) segments: &'a dyn Disk,
+    pub(crate) segments: &'a Arc<SegmentFiles>,
     pub(crate) log: Arc<dyn Disk>,
     pub(crate) config: Config,
     pub(crate) shape: &'a Shape,

@@ -11,6 +11,7 @@ mod cursors;
 mod explain;
 mod plan_text;
 mod run;
+mod short;
 mod temporary;
 mod utility;
 
@@ -30,7 +31,7 @@ use crate::notify::{Notification, Waker};
 use crate::services::Services;
 use crate::statement::{Bound, Commit, Parsed, Prepared};
 use crate::transaction::{Interactive, Scratch};
-pub(crate) use copy::{CopyCode, no_data as no_copy_data};
+pub(crate) use copy::{CopyCode, CopyProgress, no_data as no_copy_data};
 
 /// Who connects, and as what.
 #[derive(Clone, Debug)]

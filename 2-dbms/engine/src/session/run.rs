@@ -411,6 +411,9 @@ fn execute_code(code: &Code, exec: &mut Exec<'_, '_>, arguments: &[Value], out: 
             Ok(Tag { command: "SELECT", rows: Some(1) })
         }
         Code::Query(query) => {
+            if query.is_by_keys() {
+                exec.tx.read_by_keys();
+            }
             let outcome = query.run(exec, arguments, &mut |row| {
                 out.push(row);
                 Ok(())

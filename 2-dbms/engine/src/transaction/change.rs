@@ -192,6 +192,7 @@ impl Transaction<'_> {
         values: &[Value],
         except: Option<RowRef>,
     ) -> Run<Option<RowRef>> {
+        self.saw_key(held, None);
         if let Some(Some(keys)) = access.computed.get(number) {
             return match keys.key_of(values)?.filter(|key| !key.iter().any(Value::is_null)) {
                 Some(key) => self.conflicting_key(held, access, bucket, number, &key, except),
@@ -290,6 +291,7 @@ impl Transaction<'_> {
         }
         if effects.keys {
             self.check_unique_after(access, row, changes)?;
+            self.takes_keys = true;
         }
         if self.is_interactive() {
             return self.update_private(access, row, changes, effects.strength());

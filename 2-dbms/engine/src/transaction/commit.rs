@@ -6,7 +6,7 @@ use tuplix_storage::RowId;
 use tuplix_types::Value;
 
 use super::interactive::PrivateFragment;
-use super::{FragmentKey, Interactive, RestartCause, RowRef, Transaction, Undo};
+use super::{FragmentKey, Interactive, RestartCause, RowRef, SHARED_REFERENCE, Transaction, Undo};
 use crate::domain::Guard;
 use crate::exec::discard;
 use crate::layout::{Domain, TableAccess};
@@ -67,7 +67,37 @@ impl Transaction<'_> {
 
     /// The newest epoch whose effects this run can have seen.
     pub(super) fn seen_epoch(&self) -> u64 {
-        self.domain_epoch().max(self.sequence_epoch)
+        self.rows_epoch.unwrap_or_else(|| self.domain_epoch()).max(self.sequence_epoch)
+    }
+
+    /// Says that all the statement reads are rows by unique keys: its reply waits for their epochs alone.
+    #[inline]
+    pub(crate) fn read_by_keys(&mut self) {
+        self.rows_epoch = Some(0);
+    }
+
+    /// Notes what a search for a unique key has found.
+    #[inline]
+    pub(super) fn saw_key(&mut self, held: u16, found: Option<RowRef>) {
+        if self.rows_epoch.is_some() {
+            self.note_key(held, found);
+        }
+    }
+
+    #[inline(never)]
+    fn note_key(&mut self, held: u16, found: Option<RowRef>) {
+        if held == SHARED_REFERENCE {
+            // The reference domain's writes are everybody's.
+            self.rows_epoch = None;
+            return;
+        }
+        let epoch = match found {
+            // Its own version: what it was made of, it has seen before.
+            Some(row) if row.private => 0,
+            Some(row) => self.held.get(held).recent.of_row(row.slot, row.bucket, row.row),
+            None => self.held.get(held).recent.of_absence(),
+        };
+        self.rows_epoch = self.rows_epoch.map(|seen| seen.max(epoch));
     }
 
     fn domain_epoch(&self) -> u64 {
@@ -129,7 +159,30 @@ impl Transaction<'_> {
             guard.last_commit = timestamp;
             guard.last_epoch = epoch;
         });
+        self.note_writes(epoch);
         Ok(Committed { epoch })
+    }
+
+    /// Notes for later readers by key which rows this commit has written.
+    #[inline(always)]
+    fn note_writes(&mut self, epoch: u64) {
+        let Transaction { held, scratch, .. } = self;
+        for undo in &scratch.undo {
+            match undo {
+                Undo::Inserted(row) | Undo::Updated { row, .. } => {
+                    held.get_mut(row.held).recent.wrote(row.slot, row.bucket, row.row, epoch);
+                }
+                Undo::Deleted(row) => held.get_mut(row.held).recent.took_keys(epoch),
+                Undo::Deferred => {}
+            }
+        }
+        if self.takes_keys {
+            self.held.for_each_mut(|guard| guard.recent.took_keys(epoch));
+        }
+        // Rows that came and went with the catalogue are not in the list.
+        if self.logs_catalog || self.scratch.undo.is_empty() {
+            self.held.for_each_mut(|guard| guard.recent.wrote_all(epoch));
+        }
     }
 
     #[inline]
@@ -202,6 +255,7 @@ impl Transaction<'_> {
             }
         }
         let changes = self.scratch.undo_values[first..].to_vec();
+        self.takes_keys |= changes.iter().any(|(column, _)| fragment.is_indexed(*column));
         let logged = redo::update_columns(&private.access, changes.iter().map(|(column, _)| *column));
         let super::Scratch { undo_values, redo, .. } = &mut *self.scratch;
         fragment.exchange_then(row.row, &mut undo_values[first..], |view| {

@@ -107,6 +107,11 @@ enum PrivateUndo {
 }
 
 impl Overlay {
+    /// How many changes it has.
+    pub(crate) fn changes(&self) -> usize {
+        self.undo.len()
+    }
+
     /// Whether it has anything for this fragment.
     pub fn touches(&self, key: FragmentKey) -> bool {
         self.fragments.contains_key(&key)

@@ -174,6 +174,10 @@ pub struct Transaction<'n> {
     sequence_epoch: u64,
     /// The run's record changes the catalogue.
     logs_catalog: bool,
+    /// The statement reads rows by unique keys alone, and which epoch those that it has seen are of: what its reply waits for.
+    rows_epoch: Option<u64>,
+    /// A change in place has taken a key away from a row.
+    takes_keys: bool,
 }
 
 /// Latched domains. The first one, mostly the only one, is a pointer away.
@@ -302,6 +306,8 @@ impl<'n> Transaction<'n> {
             logs: start.node.log.is_on(),
             sequence_epoch: 0,
             logs_catalog: false,
+            rows_epoch: None,
+            takes_keys: false,
             scratch: start.scratch,
         }
     }

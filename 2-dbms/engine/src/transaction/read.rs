@@ -198,13 +198,16 @@ impl Transaction<'_> {
         key: &[Value],
     ) -> Run<Option<RowRef>> {
         let held = self.place(access, bucket)?;
-        if self.is_interactive() {
+        let found = if self.is_interactive() {
             self.track_read(held, access, bucket)?;
-            return Ok(self.find_key(held, access, bucket, index, key));
-        }
-        let fragment = self.domain_state(held).fragment(access.slot, bucket);
-        let found = fragment.and_then(|fragment| fragment.lookup(index, key));
-        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
+            self.find_key(held, access, bucket, index, key)
+        } else {
+            let fragment = self.domain_state(held).fragment(access.slot, bucket);
+            let found = fragment.and_then(|fragment| fragment.lookup(index, key));
+            found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row })
+        };
+        self.saw_key(held, found);
+        Ok(found)
     }
 
     /// As [`Transaction::lookup_unique`], for a one-shot, in a hash index over so many columns of integers.
@@ -218,9 +221,11 @@ impl Transaction<'_> {
     ) -> Run<Option<RowRef>> {
         debug_assert!(!self.is_interactive(), "an interactive transaction looks into its overlay too");
         let held = self.place(access, bucket)?;
-        let Some(fragment) = self.domain_state(held).fragment(access.slot, bucket) else { return Ok(None) };
-        let found = fragment.lookup_integers(index, key);
-        Ok(found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row }))
+        let fragment = self.domain_state(held).fragment(access.slot, bucket);
+        let found = fragment.and_then(|fragment| fragment.lookup_integers(index, key));
+        let found = found.map(|row| RowRef { slot: access.slot, bucket, held, private: false, row });
+        self.saw_key(held, found);
+        Ok(found)
     }
 
     /// As [`Transaction::lookup_unique`], in a place already latched.

@@ -258,3 +258,78 @@ fn a_disk_that_fails_for_a_moment_makes_no_segment_unreadable() {
         }
     }
 }
+
+/// Forgotten rows stay forgotten whichever checkpoint a start has to begin with, the log alone included: what is named as blocks is named as
+/// rows too.
+#[test]
+fn what_is_forgotten_does_not_come_back_by_older_checkpoints() {
+    let retention = i64::MAX / 2;
+    let before = Simulation::new(1, Faults::none()).run(move |machine| {
+        let node = try_open(&machine, retention).unwrap();
+        let mut session = session(&node);
+        session.execute(TABLE).unwrap();
+        session
+            .execute(
+                "CREATE TABLE spread (p_key int NOT NULL, id bigint, at timestamptz);
+                 SELECT create_distributed_table('spread', 'p_key'); SELECT spool_table('spread')",
+            )
+            .unwrap();
+        for batch in 0..5 {
+            insert(&mut session, batch).unwrap();
+            session.execute("INSERT INTO spread SELECT id % 4, id, at FROM past").unwrap();
+            if batch == 3 {
+                for table in ["past", "spread"] {
+                    let forget = format!(
+                        "SELECT forget_spooled('{table}', 'at', '2026-01-01'::timestamptz + 1600 * interval '1 second')"
+                    );
+                    session.execute(&forget).unwrap();
+                }
+            }
+            node.checkpoint().unwrap();
+        }
+        let answers = look(&mut session);
+        drop(session);
+        tuplix_engine::close(&node).unwrap();
+        answers
+    });
+    let expected = before.value.unwrap();
+    assert_eq!(expected[..2], [5 * BATCH - 3 * 512, 3 * 512 + 1], "three blocks have gone");
+    let paths = before.disk.paths().into_iter().filter(|path| path.ends_with(".checkpoint"));
+    let mut checkpoints: Vec<String> = paths.map(str::to_owned).collect();
+    assert_eq!(checkpoints.len(), 3);
+    let mut disk = before.disk.clone();
+    loop {
+        let left = checkpoints.len();
+        let wanted = expected.clone();
+        let after = Simulation::new(2, Faults::none()).with_disk(disk.clone()).run(move |machine| {
+            let node = try_open(&machine, retention).unwrap();
+            let mut session = session(&node);
+            assert_eq!(look(&mut session), wanted, "{left} checkpoints");
+            // And where they were goes on as it would have.
+            for batch in 5..7 {
+                insert(&mut session, batch).unwrap();
+                node.checkpoint().unwrap();
+            }
+            machine.kill();
+        });
+        let wanted = expected.clone();
+        Simulation::new(3, Faults::none()).with_disk(after.disk).run(move |machine| {
+            let node = try_open(&machine, retention).unwrap();
+            let seen = look(&mut session(&node));
+            assert_eq!(seen[0], wanted[0] + 2 * BATCH, "{left} checkpoints");
+            assert_eq!(seen[3..], wanted[3..], "{left} checkpoints");
+        });
+        let Some(newest) = checkpoints.pop() else { break };
+        disk.remove(&newest);
+    }
+}
+
+/// Count, smallest and sum of both tables.
+fn look(session: &mut Session) -> Vec<i64> {
+    let of = |session: &mut Session, table: &str| -> Vec<i64> {
+        let sql = format!("SELECT count(*), min(id), sum(id)::bigint FROM {table}");
+        let rows = session.query(&sql, &[]).unwrap();
+        rows.row(0).iter().map(|value| value.as_i64().unwrap()).collect()
+    };
+    [of(session, "past"), of(session, "spread")].concat()
+}

@@ -8,6 +8,8 @@ mod history;
 mod history_faults;
 mod memory;
 mod migrations;
+mod refusals;
+mod replies;
 mod rights;
 mod sequences;
 mod session_locks;

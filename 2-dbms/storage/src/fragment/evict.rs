@@ -79,6 +79,16 @@ impl Fragment {
         self.settle();
     }
 
+    /// Forgets the rows of a chunk in which every place holds one, as if they had left before; nothing when there is no such chunk. For
+    /// who replays what became of rows that had left memory, and has them in memory.
+    pub fn forget_full(&mut self, first: RowId) {
+        let Some(own) = self.directory.shared_at(first.chunk()) else { return };
+        let chunk = SharedChunk { chunk: Arc::clone(own), first };
+        if chunk.view().is_full() {
+            self.evict(&chunk, chunk.heap_bytes());
+        }
+    }
+
     /// How many rows lie elsewhere: what its owner said last.
     pub fn rows_elsewhere(&self) -> u64 {
         self.rows_elsewhere

@@ -4,7 +4,7 @@
 //! printed here; so this speaks through postgres-protocol, the library below it, over a blocking socket.
 
 mod answer;
-mod place;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -12,14 +12,14 @@ use std::io::{self, Read as _, Write as _};
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
-use postgres_protocol::authentication::sasl;
-use postgres_protocol::message::backend::{AuthenticationSaslBody, Message};
+use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tuplix::{Address, SqlError};
+use tuplix_postgres::{RawSession, Server, Stream};
 
 pub(crate) use answer::{Answer, Column, Complaint};
-use place::Stream;
-pub(crate) use place::{Place, find_socket};
+pub(crate) use socket::{find_socket, socket_address};
 
 /// Most bytes in one message of COPY's data.
 const COPY_MESSAGE_BYTES: usize = 64 << 10;
@@ -27,16 +27,6 @@ const COPY_MESSAGE_BYTES: usize = 64 << 10;
 /// Why there is no conversation.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    #[error("no node answers: {0}")]
-    Unreachable(io::Error),
-    #[error("the node refused the connection: {0}")]
-    Refused(String),
-    #[error(
-        "the node asks for a password of user \"{0}\"\n  Put it into PGPASSWORD, or connect by the socket of the data directory."
-    )]
-    Password(String),
-    #[error("the node asks for an authentication that tuplix does not know")]
-    Authentication,
     #[error("the node ended the connection: {0}")]
     Ended(String),
     #[error("the connection was lost: {0}")]
@@ -52,7 +42,7 @@ pub(crate) type Each<'a> = &'a mut dyn FnMut(Answer) -> io::Result<()>;
 /// What it takes to cancel a statement from another connection.
 #[derive(Clone, Debug)]
 pub(crate) struct CancelKey {
-    place: Place,
+    address: Address,
     id: i32,
     secret: i32,
 }
@@ -65,13 +55,9 @@ impl CancelKey {
     pub(crate) fn cancel(&self) -> io::Result<()> {
         let mut message = BytesMut::new();
         frontend::cancel_request(self.id, self.secret, &mut message);
-        self.place.reach()?.write_all(&message)
+        let mut stream = self.address.open().map_err(io::Error::other)?;
+        stream.write_all(&message)
     }
-}
-
-/// The password for nodes that ask for one.
-pub(crate) fn password() -> Option<String> {
-    std::env::var("PGPASSWORD").ok()
 }
 
 /// A connection to a node.
@@ -88,76 +74,11 @@ impl Client {
     /// Connects to a node.
     ///
     /// # Errors
-    /// [`ClientError`] says where nobody answers, or what the node said.
-    pub(crate) fn connect(place: &Place) -> Result<Client, ClientError> {
-        let stream = place.reach().map_err(ClientError::Unreachable)?;
-        let mut client = Client {
-            stream,
-            received: BytesMut::new(),
-            key: CancelKey { place: place.clone(), id: 0, secret: 0 },
-            status: b'I',
-            parameters: BTreeMap::new(),
-        };
-        client.start()?;
-        Ok(client)
-    }
-
-    fn start(&mut self) -> Result<(), ClientError> {
-        let user = crate::node::user();
-        let parameters = [
-            ("user", user.as_str()),
-            ("database", "tuplix"),
-            ("application_name", "tuplix"),
-            ("client_encoding", "UTF8"),
-        ];
-        let mut message = BytesMut::new();
-        frontend::startup_message(parameters, &mut message)?;
-        self.stream.write_all(&message)?;
-        loop {
-            match self.receive()? {
-                Message::ReadyForQuery(body) => {
-                    self.status = body.status();
-                    return Ok(());
-                }
-                Message::ErrorResponse(body) => {
-                    return Err(ClientError::Refused(Complaint::read(body.fields())?.message));
-                }
-                Message::BackendKeyData(body) => {
-                    (self.key.id, self.key.secret) = (body.process_id(), body.secret_key());
-                }
-                Message::ParameterStatus(body) => self.set_parameter(body.name()?, body.value()?),
-                Message::AuthenticationSasl(body) => self.prove(&user, &body)?,
-                Message::AuthenticationOk | Message::NoticeResponse(_) => {}
-                _ => return Err(ClientError::Authentication),
-            }
-        }
-    }
-
-    /// Proves by SCRAM that the password is known.
-    fn prove(&mut self, user: &str, offered: &AuthenticationSaslBody) -> Result<(), ClientError> {
-        if offered.mechanisms().all(|mechanism| Ok(mechanism != sasl::SCRAM_SHA_256))? {
-            return Err(ClientError::Authentication);
-        }
-        let password = password().ok_or_else(|| ClientError::Password(user.to_owned()))?;
-        let mut scram = sasl::ScramSha256::new(password.as_bytes(), sasl::ChannelBinding::unsupported());
-        let mut message = BytesMut::new();
-        frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut message)?;
-        self.stream.write_all(&message)?;
-        loop {
-            match self.receive()? {
-                Message::AuthenticationSaslContinue(body) => {
-                    scram.update(body.data())?;
-                    message.clear();
-                    frontend::sasl_response(scram.message(), &mut message)?;
-                    self.stream.write_all(&message)?;
-                }
-                Message::AuthenticationSaslFinal(body) => return Ok(scram.finish(body.data())?),
-                Message::ErrorResponse(body) => {
-                    return Err(ClientError::Refused(Complaint::read(body.fields())?.message));
-                }
-                _ => return Err(ClientError::Authentication),
-            }
-        }
+    /// 08006 where nobody answers, 08001 without the TLS that the address wants, and what the node says.
+    pub(crate) fn connect(address: Address) -> Result<Client, SqlError> {
+        let session = Server::of(address.clone()).raw_session("", "tuplix")?;
+        let RawSession { stream, received, key: (id, secret), parameters } = session;
+        Ok(Client { stream, received, key: CancelKey { address, id, secret }, status: b'I', parameters })
     }
 
     fn set_parameter(&mut self, name: &str, value: &str) {
@@ -184,9 +105,14 @@ impl Client {
         self.key.id
     }
 
-    /// Where the node listens.
-    pub(crate) fn place(&self) -> &Place {
-        &self.key.place
+    /// Where the node listens, and as whom the session was made.
+    pub(crate) fn address(&self) -> &Address {
+        &self.key.address
+    }
+
+    /// The version of TLS, on an encrypted connection.
+    pub(crate) fn encryption(&self) -> Option<String> {
+        self.stream.encryption()
     }
 
     /// Sends a text of statements and hands each part of the answer to `each`; a COPY FROM STDIN gets its rows from `source`.
@@ -327,8 +253,8 @@ impl Client {
         Ok(())
     }
 
-    fn has_input(&self) -> io::Result<bool> {
-        if !self.received.is_empty() {
+    fn has_input(&mut self) -> io::Result<bool> {
+        if !self.received.is_empty() || self.stream.has_received()? {
             return Ok(true);
         }
         let mut sockets = [PollFd::new(&self.stream, PollFlags::IN)];

@@ -72,9 +72,9 @@ pub(super) fn disk(machine: &Machine, folder: &Path) -> anyhow::Result<Arc<dyn D
 
 /// Asks the node of the directory, if it runs, for a checkpoint.
 fn checkpoint(directory: &Path) -> anyhow::Result<()> {
-    let Some(url) = crate::node::running(directory)? else { return Ok(()) };
-    let asked = Tuplix::at(&url)
-        .and_then(|node| node.session(&SessionOptions::default()))
+    let Some(address) = crate::node::running(directory) else { return Ok(()) };
+    let asked = Tuplix::at_address(address)
+        .session(&SessionOptions::default())
         .and_then(|mut session| session.execute("CHECKPOINT"));
     asked
         .map(|_| ())

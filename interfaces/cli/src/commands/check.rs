@@ -61,7 +61,7 @@ pub(super) fn run(check: &Check) -> anyhow::Result<ExitCode> {
 }
 
 fn is_running(directory: &Path) -> bool {
-    crate::node::running(directory).is_ok_and(|url| url.is_some())
+    crate::node::running(directory).is_some()
 }
 
 /// Indexes, constraints and services.

@@ -32,6 +32,9 @@ pub(super) fn reporter() -> Events {
             NodeEvent::CheckpointFailed(error) => {
                 writeln!(err, "tuplix: a checkpoint failed, the ones before are as they were: {error}")
             }
+            NodeEvent::RefusalsNotKept(error) => {
+                writeln!(err, "tuplix: not all refusals are kept: {error}")
+            }
             NodeEvent::NotRemoved(error) => {
                 writeln!(err, "tuplix: old checkpoints or log could not be removed: {error}")
             }

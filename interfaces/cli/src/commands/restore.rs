@@ -47,7 +47,7 @@ pub(super) fn run(restore: &Restore) -> anyhow::Result<ExitCode> {
         (None, Some(epoch)) => Until::Epoch(epoch),
         (None, None) => Until::End,
     };
-    if let Some(url) = crate::node::running(&restore.to)? {
+    if let Some(url) = crate::node::running(&restore.to) {
         anyhow::bail!(
             "a node runs on {} ({url})\n  Stop it and name another directory: a restore makes a new one",
             restore.to.display()

@@ -88,10 +88,11 @@ impl Shell {
     pub(super) fn connection(&mut self) -> anyhow::Result<String> {
         let mut link = self.link.borrow_mut();
         let client = link.client()?;
+        let encryption = client.encryption().unwrap_or_else(|| "no encryption".to_owned());
         Ok(format!(
-            "Connected to {} as \"{}\", session {}, server {}.",
-            client.place(),
-            crate::node::user(),
+            "Connected to {} as \"{}\", {encryption}, session {}, server {}.",
+            client.address(),
+            client.address().user().unwrap_or_default(),
             client.session(),
             client.parameter("server_version").unwrap_or("unknown")
         ))

@@ -164,7 +164,7 @@ impl Shell {
 
     fn greeting(&self) -> anyhow::Result<String> {
         let mut link = self.link.borrow_mut();
-        let place = link.client()?.place().to_string();
+        let place = link.client()?.address().to_string();
         Ok(format!("tuplix {} on {place}. \\? lists commands, \\q leaves.\n", env!("CARGO_PKG_VERSION")))
     }
 

@@ -6,14 +6,33 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// What would have a command talk to another node, or as somebody else.
+const VARIABLES: [&str; 9] = [
+    "TUPLIX_DATA",
+    "TUPLIX_HOST",
+    "TUPLIX_PORT",
+    "TUPLIX_URL",
+    "TUPLIX_USER",
+    "TUPLIX_TASK_ID",
+    "PGPASSWORD",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+];
+
 /// The command, not yet run.
 pub fn tuplix(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tuplix"));
-    command.args(arguments).env("USER", "ada");
-    for variable in ["TUPLIX_DATA", "TUPLIX_HOST", "TUPLIX_PORT", "TUPLIX_TASK_ID", "PGPASSWORD"] {
+    command.args(arguments);
+    as_ada(&mut command);
+    command
+}
+
+/// In ada's environment, who has no passwords in a file.
+pub fn as_ada(command: &mut Command) {
+    for variable in VARIABLES {
         command.env_remove(variable);
     }
-    command
+    command.env("USER", "ada").env("PGPASSFILE", "/nonexistent/pgpass");
 }
 
 /// A running node; killed when dropped.

@@ -5,9 +5,11 @@
 #![allow(clippy::disallowed_methods)]
 
 mod backups;
+mod connecting;
 mod disk;
 mod documents;
 mod door;
+mod faults;
 mod files;
 mod full_disk;
 mod harness;
@@ -20,6 +22,8 @@ mod shell;
 mod sql;
 mod tasks;
 mod terminal;
+mod together;
 mod up;
 mod wordcount;
 mod worker;
+mod workers;

@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::harness::as_ada;
+
 /// How long something expected may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,6 +31,7 @@ impl Terminal {
     /// Runs `tuplix` with these arguments, as ada, with its history in this file.
     pub fn tuplix(arguments: &str, data: &Path, history: &Path) -> Terminal {
         let mut command = Command::new("script");
+        as_ada(&mut command);
         command
             .args([
                 "-q",
@@ -39,14 +42,10 @@ impl Terminal {
                 &format!("exec {} {arguments}", env!("CARGO_BIN_EXE_tuplix")),
                 "/dev/null",
             ])
-            .env("USER", "ada")
             .env("TERM", "xterm")
             .env("SHELL", "/bin/sh")
             .env("TUPLIX_DATA", data)
-            .env("TUPLIX_HISTORY", history)
-            .env_remove("TUPLIX_HOST")
-            .env_remove("TUPLIX_PORT")
-            .env_remove("TUPLIX_TASK_ID");
+            .env("TUPLIX_HISTORY", history);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let written = Arc::new((Mutex::new(Written::default()), Condvar::new()));

@@ -10,6 +10,7 @@ use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::Protocol;
 use crate::backend;
+use crate::connection::apart;
 use crate::frontend::{Frame, Message};
 use crate::limits::COPY_BYTES_MAX;
 use crate::output::Output;
@@ -72,7 +73,7 @@ impl Protocol {
         let Some(copy) = self.copy_in.take() else { return Ok(()) };
         let in_text = copy.text.is_some();
         let outcome = match error {
-            None => self.load(copy, output),
+            None => apart(false, || self.load(copy, output)),
             Some(error) => {
                 // The session has not seen the statement begin; this fails its transaction block.
                 self.session.fail_transaction();

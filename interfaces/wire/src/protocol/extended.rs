@@ -12,7 +12,9 @@ use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::Protocol;
 use crate::backend;
+use crate::connection::apart;
 use crate::frontend::{Bind, Target};
+use crate::limits::SHORT_TEXT_BYTES;
 use crate::output::Output;
 use crate::values::{Format, argument};
 
@@ -53,8 +55,14 @@ impl Protocol {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
+        let statement = apart(query.len() <= SHORT_TEXT_BYTES, || self.prepare(query, types))?;
+        self.statements.insert(name.to_owned(), statement);
+        backend::put(output.buffer(), &ParseComplete::new())
+    }
+
+    fn prepare(&mut self, query: &str, types: &[TypeId]) -> Result<Statement> {
         let parsed = self.session.parse(query)?;
-        let statement = match parsed.as_slice() {
+        Ok(match parsed.as_slice() {
             [] => None,
             [one] => Some(self.session.prepare_parsed(one, types)?),
             _ => {
@@ -63,9 +71,7 @@ impl Protocol {
                     "cannot insert multiple commands into a prepared statement",
                 ));
             }
-        };
-        self.statements.insert(name.to_owned(), statement);
-        backend::put(output.buffer(), &ParseComplete::new())
+        })
     }
 
     pub(super) fn bind(&mut self, bind: &Bind<'_>, output: &mut Output) -> Result<()> {
@@ -161,7 +167,11 @@ impl Protocol {
         }
         let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
         let rows_max = usize::try_from(rows_max).ok().filter(|max| *max > 0).unwrap_or(usize::MAX);
-        let result = self.run(name, &mut portal, rows_max, output);
+        let short = match &portal.statement {
+            Some(statement) => self.session.is_short(statement),
+            None => true,
+        };
+        let result = apart(short, || self.run(name, &mut portal, rows_max, output));
         self.portals.insert(name.to_owned(), portal);
         result
     }

@@ -16,6 +16,7 @@ use tuplix::{Prepared, Rows, Session, TransactionStatus, Waker};
 use tuplix_types::{Result, Severity, SqlError, Tag, Value, sqlstate};
 
 use crate::backend;
+use crate::connection::apart;
 use crate::frontend::{Frame, Message, first_frame};
 use crate::output::Output;
 use crate::statistics::{Statistics, Tally};
@@ -275,7 +276,9 @@ impl Protocol {
     /// Commits the implicit transaction block if one is open; what is answered next waits for it.
     fn close_implicit(&mut self, output: &mut Output) -> Result<()> {
         if std::mem::take(&mut self.implicit) {
-            let commit = self.session.end_implicit()?;
+            let short = self.session.has_changed_little();
+            let ended = apart(short, || self.session.end_implicit());
+            let commit = ended.inspect_err(|_| self.tally.rollbacks += 1)?;
             self.tally.commits += 1;
             output.gate(&commit);
         }

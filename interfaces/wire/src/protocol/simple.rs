@@ -6,6 +6,8 @@ use tuplix_types::{Result, SqlError, Tag, sqlstate};
 
 use super::Protocol;
 use crate::backend;
+use crate::connection::apart;
+use crate::limits::SHORT_TEXT_BYTES;
 use crate::output::Output;
 use crate::values::Format;
 
@@ -28,7 +30,7 @@ impl Protocol {
     }
 
     fn statements_of(&mut self, text: &str, output: &mut Output) -> Result<()> {
-        let parsed = self.session.parse(text)?;
+        let parsed = apart(text.len() <= SHORT_TEXT_BYTES, || self.session.parse(text))?;
         if parsed.is_empty() {
             return backend::empty_query(output.buffer());
         }
@@ -48,11 +50,13 @@ impl Protocol {
             if several {
                 self.open_implicit();
             }
-            let prepared = self.session.prepare_parsed(&statement, &[])?;
+            let short = statement.text().len() <= SHORT_TEXT_BYTES;
+            let prepared = apart(short, || self.session.prepare_parsed(&statement, &[]))?;
             if let Some(copy) = prepared.copy().filter(|copy| copy.direction == CopyDirection::From) {
                 return self.begin_copy_in(&prepared, copy, Some(rest.collect()), output);
             }
-            self.statement(&prepared, rest.len() == 0, output)?;
+            let short = self.session.is_short(&prepared);
+            apart(short, || self.statement(&prepared, rest.len() == 0, output))?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ fn psql(port: u16) -> String {
         .args(["-X", "-q", "-h", "127.0.0.1", "-U", "postgres", "-d", "postgres", "-p", &port.to_string()])
         .args(["-f", "copy.sql"])
         .env_remove("PGOPTIONS")
+        .env("LC_ALL", "C.UTF-8")
         .env("PGTZ", "UTC")
         .current_dir(folder.path())
         .output()

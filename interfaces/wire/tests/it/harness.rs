@@ -1,13 +1,14 @@
 //! A node in memory behind a server of the test's own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tuplix::{Options, Tuplix};
-use tuplix_wire::{Server, ServerOptions};
+use tuplix_wire::{Server, ServerOptions, Statistics};
 
 /// The roles of tests, whom the server trusts on this machine.
 const ROLES: &str = "CREATE ROLE ada SUPERUSER LOGIN; CREATE ROLE postgres SUPERUSER LOGIN;
@@ -17,6 +18,7 @@ const ROLES: &str = "CREATE ROLE ada SUPERUSER LOGIN; CREATE ROLE postgres SUPER
 pub struct TestServer {
     pub node: Tuplix,
     pub address: SocketAddr,
+    pub statistics: Arc<Statistics>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -38,9 +40,10 @@ impl TestServer {
         change(&mut options);
         let server = Server::bind(options).await.unwrap();
         let address = server.tcp_address().unwrap();
+        let statistics = server.statistics();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.serve(node.clone(), async move { drop(stopped.await) }));
-        TestServer { node, address, stop: Some(stop), task }
+        TestServer { node, address, statistics, stop: Some(stop), task }
     }
 
     /// Executes statements as the bootstrap superuser, in process.

@@ -10,6 +10,8 @@ mod malformed;
 mod messages;
 mod psql;
 mod sessions;
+mod sharing;
 mod sleep;
 mod statements;
+mod statistics;
 mod tools;
