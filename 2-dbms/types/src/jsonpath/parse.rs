@@ -9,7 +9,7 @@ use crate::numeric::Numeric;
 use crate::sqlstate;
 
 /// How deep items may stand in each other.
-const MAX_DEPTH: usize = 256;
+const MAX_DEPTH: usize = 100;
 
 pub(super) fn parse(text: &str) -> Result<JsonPath> {
     let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, filters: 0, subscripts: 0 };
