@@ -73,7 +73,7 @@ soak: ## The simulator's seeds, killed processes and concurrent histories, MINUT
 	cargo run --release --locked -p tuplix-sim -- kill --seed $(SEED) --rounds 100
 	cargo run --release --locked -p tuplix-sim -- histories --minutes $(MINUTES) --seed $(SEED)
 
-fuzz: ## cargo-fuzz of log, checkpoints, SQL and protocol, then the simulator's (FUZZ_SECONDS=60 for each, SEED=0)
+fuzz: ## cargo-fuzz of log, checkpoints, history, SQL and protocol, then the simulator's (FUZZ_SECONDS=60 for each, SEED=0)
 	@scripts/install-dependencies.sh
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 	cargo run --release --locked -p tuplix-sim -- fuzz --seconds $(FUZZ_SECONDS) --seed $(SEED)

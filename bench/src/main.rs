@@ -3,6 +3,7 @@
 //! Each result is a row of fixed fields ([`report::Figure`]); `--json` prints one JSON object a line. Every case runs
 //! several times after a warm-up and prints the minimum, median and maximum of the runs.
 
+mod decisions;
 mod fifo;
 mod growth;
 mod history;
@@ -62,6 +63,8 @@ const CLIENTS_MAX: usize = 64;
 enum Suite {
     /// The papers' FIFO scheduler (VLDB 2022, figure 2), beside SQLite in memory and PostgreSQL.
     Fifo,
+    /// The papers' policies on the real task table, closed loop and by the clock, with finite workers and completion, beside PostgreSQL.
+    Decisions,
     /// An empty call, a point read, an update and an insert, in process.
     Procedure,
     /// YCSB's workloads A, B, C and F beside SQLite in memory and PostgreSQL; transactions over two partitions.
@@ -79,7 +82,7 @@ enum Suite {
     /// Random updates with a snapshot every 100 ms, beside the same without.
     Snapshot,
     /// A point select, the FIFO scheduler and a transaction of three statements over the PostgreSQL protocol, beside PostgreSQL
-    /// through the same driver, 1 to 64 connections.
+    /// through the same driver, 1 to 64 connections; the select under 0 to 100 row-level security policies.
     Wire,
     /// Ten times the calls that the node can take.
     Overload,
@@ -179,6 +182,7 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report::new(arguments.json);
     match arguments.suite {
         Suite::Fifo => fifo::run(&plan, &mut report)?,
+        Suite::Decisions => decisions::run(&plan, &mut report)?,
         Suite::Procedure => procedure::run(&plan, &mut report)?,
         Suite::Ycsb { records } => ycsb::run(&plan, &mut report, records)?,
         Suite::Scan { rows } => scan::run(&plan, &mut report, rows)?,

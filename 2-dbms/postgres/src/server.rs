@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use postgres_protocol::message::frontend;
 use tuplix_types::{Result, sqlstate};
 
 use crate::address::Address;
@@ -87,7 +88,7 @@ impl Server {
     /// As [`Server::connect`].
     pub fn session(&self, user: &str, application_name: &str) -> Result<Session> {
         let (connection, key) = self.enter(user, application_name, &FIXED_SETTINGS)?;
-        Ok(Session::new(connection, key.0.unsigned_abs()))
+        Ok(Session::new(connection, key.0.unsigned_abs(), key.1))
     }
 
     /// The same for a client that reads the server's messages by itself.
@@ -120,6 +121,19 @@ impl Server {
         };
         let key = greet(&mut connection, &greeting)?;
         Ok((connection, key))
+    }
+
+    /// Asks the server to cancel what a session runs; it says nothing about it, whatever it does.
+    ///
+    /// # Errors
+    /// 08006 when the server cannot be reached.
+    pub fn cancel(&self, id: u32, secret: i32) -> Result<()> {
+        let mut connection = Connection::new(self.address.open()?);
+        frontend::cancel_request(id.cast_signed(), secret, &mut connection.output);
+        connection.send()?;
+        // The server hangs up when it has seen to it: what is asked of it next comes after that.
+        while connection.receive().is_ok() {}
+        Ok(())
     }
 
     /// Makes `create_distributed_table`, `create_reference_table` and `create_distributed_function` functions that check

@@ -20,6 +20,7 @@ use crate::{errors, tags, values};
 pub struct Session {
     connection: Connection,
     id: u32,
+    secret: i32,
     next_statement: u64,
     dropped: Dropped,
     /// Arguments on their way out and a row on its way in, kept from call to call.
@@ -45,10 +46,11 @@ pub struct TextRows {
 }
 
 impl Session {
-    pub(crate) fn new(connection: Connection, id: u32) -> Session {
+    pub(crate) fn new(connection: Connection, id: u32, secret: i32) -> Session {
         Session {
             connection,
             id,
+            secret,
             next_statement: 0,
             dropped: Dropped::default(),
             arguments: Vec::new(),
@@ -59,6 +61,11 @@ impl Session {
     /// The process id of the server's backend.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// What [`Server::cancel`](crate::Server::cancel) has to know to cancel what it runs.
+    pub fn secret(&self) -> i32 {
+        self.secret
     }
 
     /// Takes the notices since the last call.

@@ -212,11 +212,12 @@ impl Tuplix {
         }
     }
 
-    /// Cancels the running statement of a session; false when there is no such session or the secret is wrong.
+    /// Cancels the running statement of a session; false when there is no such session or the secret is wrong, on PostgreSQL, which does
+    /// not tell, when it cannot be reached.
     pub fn cancel(&self, session_id: u32, secret: i32) -> bool {
         match &self.engine {
             Engine::Embedded { node, .. } => node.cancel(session_id, secret),
-            Engine::Postgres(_) => false,
+            Engine::Postgres(server) => server.cancel(session_id, secret).is_ok(),
         }
     }
 

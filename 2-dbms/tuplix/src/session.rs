@@ -173,7 +173,7 @@ impl Session {
     pub fn secret(&self) -> i32 {
         match &self.engine {
             Engine::Embedded(session) => session.secret(),
-            Engine::Postgres(_) => 0,
+            Engine::Postgres(session) => session.secret(),
         }
     }
 

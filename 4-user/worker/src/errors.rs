@@ -20,6 +20,9 @@ pub enum WorkerError {
     /// A process of an earlier start does not end.
     #[error("a task of an earlier start still runs and cannot be ended; its folder is {}", .0.display())]
     Orphan(PathBuf),
+    /// Another worker has its working directory.
+    #[error("another worker works in {}: give each its own", .0.display())]
+    InUse(PathBuf),
     /// It offers nothing.
     #[error("a worker needs a core and a bucket at least")]
     Nothing,
@@ -34,7 +37,13 @@ pub(crate) fn is_lost(error: &SqlError) -> bool {
 
 /// Whether the transaction is to be tried again as it is.
 pub(crate) fn is_transient(error: &SqlError) -> bool {
-    matches!(error.sqlstate().as_str(), "40001" | "40P01" | "55P03")
+    // 57014: a cancel that came late, for the attempt before.
+    is_conflict(error) || matches!(error.sqlstate().as_str(), "55P03" | "57014")
+}
+
+/// Whether a transaction met another one.
+pub(crate) fn is_conflict(error: &SqlError) -> bool {
+    matches!(error.sqlstate().as_str(), "40001" | "40P01")
 }
 
 /// Message, detail and hint in one text.

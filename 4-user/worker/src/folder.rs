@@ -4,6 +4,7 @@
 //! files/             the working directory
 //! stdout, stderr     what the program writes
 //! process            its first process, for a start after a crash
+//! attempt, report    of a worker that adopts what it left: what runs, and how it went
 //! root/              where an isolated task's root is mounted, for that task alone
 //! tmp/, tools/       without isolation: TMPDIR, and links to the tools
 //! ```
@@ -35,6 +36,9 @@ pub(crate) fn make(folder: &Path, tools: &[PathBuf], isolated: bool) -> io::Resu
 
 /// Removes what a task wrote.
 pub(crate) fn empty(folder: &Path) -> io::Result<()> {
+    for name in [crate::adopt::ATTEMPT, crate::runner::REPORT] {
+        remove(&folder.join(name))?;
+    }
     for name in ["stdout", "stderr"] {
         match fs::OpenOptions::new().write(true).truncate(true).open(folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

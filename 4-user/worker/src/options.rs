@@ -7,6 +7,10 @@ use tuplix_machine::Machine;
 use tuplix_services::{Bucket, WorkerId};
 
 use crate::runner::client::RunnerCommand;
+use crate::runner::system::own_processors;
+
+/// Processes and threads that a task may have at a time, unless it is said otherwise.
+pub const PROCESSES_MAX: u64 = 4096;
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]
@@ -30,6 +34,11 @@ pub struct WorkerOptions {
     /// In what time it looks through all its buckets for received messages and tasks that are old enough to be forgotten (the
     /// settings `ipc.history_ms` and `scheduler.history_ms`). An hour unless changed.
     pub sweep_every: Duration,
+    /// Processors that tasks get for themselves, as many as they have cores; none: tasks run on all that the worker runs on. No more
+    /// are pinned than there are, and no two workers of a machine should have the same.
+    pub processors: Vec<usize>,
+    /// Processes and threads that a task may have at a time; 0: as many as there can be.
+    pub processes_max: u64,
     /// Where its tasks have their working directories, which are removed afterwards.
     pub work_directory: PathBuf,
     /// What starts its helper processes.
@@ -59,6 +68,11 @@ pub enum Isolation {
 }
 
 impl WorkerOptions {
+    /// The processors that this process may run on: what [`WorkerOptions::processors`] can be.
+    pub fn own_processors() -> Vec<usize> {
+        own_processors()
+    }
+
     /// A worker that serves all buckets with all of this machine.
     pub fn new(id: WorkerId, work_directory: impl AsRef<Path>) -> WorkerOptions {
         WorkerOptions {
@@ -70,6 +84,8 @@ impl WorkerOptions {
             lease: Duration::from_secs(60),
             dies_with_node: false,
             sweep_every: Duration::from_secs(3600),
+            processors: Vec::new(),
+            processes_max: PROCESSES_MAX,
             work_directory: work_directory.as_ref().to_owned(),
             runner: RunnerCommand::default(),
             isolation: Isolation::Auto,

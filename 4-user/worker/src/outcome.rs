@@ -1,6 +1,7 @@
 //! How an attempt ended, in the words that its owner reads.
 
-use tuplix_services::scheduler::{Claim, Usage};
+use crate::room::Ending;
+use tuplix_services::scheduler::Usage;
 
 use crate::runner::protocol::{Bound, End, Report};
 
@@ -45,9 +46,10 @@ pub(crate) fn usage(report: &Report) -> Usage {
     }
 }
 
-/// What a program's end means; `memory`: the bytes that it was bound to, `last_line`: the last that it wrote to stderr.
+/// What a program's end means; `timeout_ms`: how long it might take, `memory`: the bytes that it was bound to, `last_line`: the
+/// last that it wrote to stderr.
 pub(crate) fn verdict(
-    claim: &Claim,
+    timeout_ms: Option<i64>,
     report: &Report,
     memory: Option<u64>,
     last_line: impl FnOnce() -> Option<String>,
@@ -58,6 +60,15 @@ pub(crate) fn verdict(
     let over_memory =
         memory.filter(|_| report.out_of_memory && report.bound != Bound::None).map(too_much_memory);
     match (&report.end, over_memory) {
+        (End::Exited(1..) | End::Signalled(_), None) if report.processes_over.is_some() => {
+            let most = report.processes_over.unwrap_or_default();
+            let code = match report.end {
+                End::Signalled(signal) => 128 + signal,
+                End::Exited(code) => code,
+                _ => 1,
+            };
+            fail(format!("it had its {most} processes and threads, and started one more"), Some(code))
+        }
         (End::Exited(0), None) => Verdict::Done(usage),
         // Also with status 0: the shell of `a | b` does not tell that `a` was ended, and what it wrote is cut.
         (End::Exited(code), Some(error)) => fail(error, Some(*code)),
@@ -68,7 +79,7 @@ pub(crate) fn verdict(
         }
         (End::Signalled(signal), None) => fail(signalled(*signal), Some(128 + signal)),
         (End::TimedOut, _) => {
-            let limit = claim.timeout_ms.unwrap_or_default();
+            let limit = timeout_ms.unwrap_or_default();
             fail(format!("it ran longer than its {limit} ms: raise `timeout`"), None)
         }
         (End::NotStarted(why), _) => {
@@ -76,6 +87,8 @@ pub(crate) fn verdict(
         }
         // Whoever killed it says why.
         (End::Killed, _) => Verdict::Stale,
+        // Where nobody else has taken the task yet it goes back to the queue.
+        (End::LeaseEnded, _) => Verdict::Returned,
     }
 }
 
@@ -112,4 +125,15 @@ fn signalled(signal: i32) -> String {
         _ => return format!("it was ended by signal {signal}"),
     };
     format!("it was ended by signal {signal} ({name})")
+}
+
+impl Ending {
+    /// What is said of an attempt that was ended.
+    pub(crate) fn verdict(self, usage: Usage) -> Verdict {
+        match self {
+            Ending::Cancelled => Verdict::Cancelled(usage),
+            Ending::Lost => Verdict::Stale,
+            Ending::Stopping => Verdict::Returned,
+        }
+    }
 }

@@ -4,12 +4,17 @@
 //! it: else small tasks would pass a large one for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tuplix_machine::{Condvar, Machine, Mutex, MutexGuard};
-use tuplix_services::scheduler::Claim;
 use tuplix_services::{Bucket, TaskId};
 
-use crate::runner::client::Killer;
+use crate::held::Held;
+use crate::options::WorkerOptions;
+use crate::stopper::Stopper;
+
+/// Nanoseconds after which what does not end is told once more: a cancel can meet the moment between two statements.
+pub(crate) const AGAIN_NS: u64 = 100_000_000;
 
 /// Why an attempt is ended before its program ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +30,13 @@ pub(crate) enum Ending {
 /// An attempt that is claimed.
 struct Running {
     attempt: i32,
-    killer: Killer,
+    stopper: Stopper,
     ending: Option<Ending>,
     cores: i32,
     memory: i64,
-    /// Whether its room is taken.
+    /// Whether its room is taken, and which processors are its own.
     placed: bool,
+    processors: Vec<usize>,
 }
 
 struct State {
@@ -44,29 +50,37 @@ struct State {
     /// Cancelled tasks that nobody here runs, since the claim that is under way began: it may bring one of them.
     early: BTreeSet<TaskId>,
     running: BTreeMap<TaskId, Running>,
+    /// Processors that tasks get for themselves; none where tasks are not pinned.
+    processors: Vec<usize>,
+    /// Nothing is claimed any more; what runs goes on.
+    draining: bool,
     stopping: bool,
 }
 
 /// The room of a worker.
 pub(crate) struct Room {
+    machine: Machine,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Room {
     /// All room is left, nothing runs.
-    pub(crate) fn new(machine: &Machine, cores: i32, memory: i64) -> Room {
+    pub(crate) fn new(machine: &Machine, options: &WorkerOptions) -> Room {
         let state = State {
-            cores,
-            memory,
+            cores: options.cores,
+            memory: options.memory,
             buckets: BTreeSet::new(),
             last: Bucket(-1),
             claiming: false,
             early: BTreeSet::new(),
             running: BTreeMap::new(),
+            processors: options.processors.clone(),
+            draining: false,
             stopping: false,
         };
-        Room { state: Mutex::new(machine, state), changed: Condvar::new(machine) }
+        let (state, changed) = (Mutex::new(machine, state), Condvar::new(machine));
+        Room { machine: machine.clone(), state, changed }
     }
 
     /// A bucket has, or may have, tasks for this worker.
@@ -75,12 +89,12 @@ impl Room {
         self.changed.notify_all();
     }
 
-    /// Waits until there is room and a bucket to claim from, which the caller does next; `None` when the worker stops.
+    /// Waits until there is room and a bucket to claim from, which the caller does next; `None` when the worker stops or drains.
     /// [`Room::claimed`] or [`Room::claimed_nothing`] follows.
     pub(crate) fn next_bucket(&self) -> Option<Bucket> {
         let mut state = self.state.lock();
         loop {
-            if state.stopping {
+            if state.stopping || state.draining {
                 return None;
             }
             if !state.claiming && state.cores > 0 {
@@ -106,34 +120,41 @@ impl Room {
         self.changed.notify_all();
     }
 
-    /// The claim brought a task. Waits until it has its room; a reason when it is not to run at all. [`Room::over`] follows.
-    pub(crate) fn claimed(&self, claim: &Claim, killer: &Killer) -> Option<Ending> {
-        let task = claim.task;
+    /// The claim brought a task. Waits until it has its room, and gives the processors that are its own; a reason when it is not
+    /// to run at all. [`Room::over`] follows.
+    pub(crate) fn claimed(&self, held: &Held, stopper: &Stopper) -> Result<Vec<usize>, Ending> {
+        let task = held.task();
         let mut state = self.state.lock();
         let ending = match (state.stopping, state.early.contains(&task)) {
             (true, _) => Some(Ending::Stopping),
             (_, true) => Some(Ending::Cancelled),
             _ => None,
         };
-        let (attempt, killer) = (claim.attempt, killer.clone());
-        let (cores, memory) = (claim.cores, claim.memory);
-        state.running.insert(task, Running { attempt, killer, ending, cores, memory, placed: false });
+        state.running.insert(task, Running::new(held, stopper, ending));
         state.early.clear();
         state.buckets.insert(task.bucket());
         let ending = loop {
             let ending = state.running.get(&task).and_then(|running| running.ending);
-            if ending.is_some() || (state.cores >= cores && state.memory >= memory) {
+            if ending.is_some() || (state.cores >= held.cores && state.memory >= held.memory) {
                 break ending;
             }
             self.changed.wait(&mut state);
         };
-        if ending.is_none() {
-            state.take(task, cores, memory);
-        }
+        let placed = match ending {
+            None => Ok(state.take(held, &[])),
+            Some(ending) => Err(ending),
+        };
         state.claiming = false;
         drop(state);
         self.changed.notify_all();
-        ending
+        placed
+    }
+
+    /// An attempt goes on that an earlier start of this worker began.
+    pub(crate) fn adopted(&self, held: &Held, stopper: &Stopper, processors: &[usize]) {
+        let mut state = self.state.lock();
+        state.running.insert(held.task(), Running::new(held, stopper, None));
+        state.take(held, processors);
     }
 
     /// Tasks of a bucket that run, with their attempts.
@@ -156,6 +177,7 @@ impl Room {
         {
             state.cores += running.cores;
             state.memory += running.memory;
+            state.processors.extend(running.processors);
         }
         drop(state);
         self.changed.notify_all();
@@ -179,11 +201,7 @@ impl Room {
 
     /// Ends all that runs for a bucket, and waits for it.
     pub(crate) fn end_bucket(&self, bucket: Bucket, ending: Ending) {
-        self.end(self.state.lock(), ending, |task, _| task.bucket() == bucket);
-        let mut state = self.state.lock();
-        while state.running.keys().any(|task| task.bucket() == bucket) {
-            self.changed.wait(&mut state);
-        }
+        self.end_and_wait(ending, |task| task.bucket() == bucket);
     }
 
     /// Ends everything; nothing begins any more.
@@ -193,39 +211,142 @@ impl Room {
         self.end(state, Ending::Stopping, |_, _| true);
     }
 
+    /// The same, and waits until everything has ended.
+    pub(crate) fn stop_and_wait(&self) {
+        self.stop();
+        self.end_and_wait(Ending::Stopping, |_| true);
+    }
+
+    /// Nothing is claimed any more; what runs goes on.
+    pub(crate) fn drain(&self) {
+        self.state.lock().draining = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until nothing runs and nothing is claimed any more, or a time is over; whether that is so.
+    pub(crate) fn wait_until_idle(&self, limit: Option<Duration>) -> bool {
+        let limit = limit.map(|limit| self.deadline(limit));
+        let mut state = self.state.lock();
+        loop {
+            let over = state.stopping || state.draining;
+            if over && !state.claiming && state.running.is_empty() {
+                return true;
+            }
+            match limit {
+                None => self.changed.wait(&mut state),
+                Some(limit) => {
+                    if !self.changed.wait_until(&mut state, limit) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for so long, or until the worker stops.
+    pub(crate) fn wait_for_stop(&self, pause: Duration) {
+        let deadline = self.deadline(pause);
+        let mut state = self.state.lock();
+        while !state.stopping && self.changed.wait_until(&mut state, deadline) {}
+    }
+
     /// Whether the worker stops.
     pub(crate) fn is_stopping(&self) -> bool {
         self.state.lock().stopping
     }
 
+    /// Whether nothing is claimed any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        let state = self.state.lock();
+        state.draining || state.stopping
+    }
+
+    /// Tells what was told to end, and has not, once more; whether there is any.
+    pub(crate) fn end_again(&self) -> bool {
+        let state = self.state.lock();
+        let ending = state.running.values().filter(|running| running.ending.is_some());
+        let stoppers: Vec<Stopper> = ending.map(|running| running.stopper.clone()).collect();
+        drop(state);
+        stoppers.iter().for_each(Stopper::stop);
+        !stoppers.is_empty()
+    }
+
+    fn end_and_wait(&self, ending: Ending, which: impl Fn(TaskId) -> bool) {
+        loop {
+            self.end(self.state.lock(), ending, |task, _| which(task));
+            let again = self.machine.monotonic_ns().saturating_add(AGAIN_NS);
+            let mut state = self.state.lock();
+            loop {
+                if !state.running.keys().any(|task| which(*task)) {
+                    return;
+                }
+                if !self.changed.wait_until(&mut state, again) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn deadline(&self, pause: Duration) -> u64 {
+        let pause = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+        self.machine.monotonic_ns().saturating_add(pause)
+    }
+
+    /// Ends some of what runs; what was ended before is told once more.
     fn end(
         &self,
         mut state: MutexGuard<'_, State>,
         ending: Ending,
         which: impl Fn(TaskId, &Running) -> bool,
     ) {
-        let mut killers = Vec::new();
+        let mut stoppers = Vec::new();
         for (task, running) in &mut state.running {
-            if running.ending.is_none() && which(*task, running) {
-                running.ending = Some(ending);
-                killers.push(running.killer.clone());
+            if which(*task, running) {
+                running.ending.get_or_insert(ending);
+                stoppers.push(running.stopper.clone());
             }
         }
         // Telling a helper may wait for it.
         drop(state);
         self.changed.notify_all();
-        for killer in killers {
-            killer.kill();
+        for stopper in stoppers {
+            stopper.stop();
+        }
+    }
+}
+
+impl Running {
+    fn new(held: &Held, stopper: &Stopper, ending: Option<Ending>) -> Running {
+        Running {
+            attempt: held.attempt,
+            stopper: stopper.clone(),
+            ending,
+            cores: held.cores,
+            memory: held.memory,
+            placed: false,
+            processors: Vec::new(),
         }
     }
 }
 
 impl State {
-    fn take(&mut self, task: TaskId, cores: i32, memory: i64) {
-        self.cores -= cores;
-        self.memory -= memory;
-        if let Some(running) = self.running.get_mut(&task) {
+    /// Takes a task's room: its cores, its memory, as many processors as it has cores, or those that it has already.
+    fn take(&mut self, held: &Held, had: &[usize]) -> Vec<usize> {
+        self.cores -= held.cores;
+        self.memory -= held.memory;
+        let cores = usize::try_from(held.cores).unwrap_or_default();
+        let processors = if had.is_empty() {
+            // More cores may be offered than there are processors; who gets none of his own may use all.
+            let first = self.processors.len().saturating_sub(cores);
+            self.processors.split_off(first)
+        } else {
+            self.processors.retain(|processor| !had.contains(processor));
+            had.to_vec()
+        };
+        if let Some(running) = self.running.get_mut(&held.task()) {
             running.placed = true;
+            running.processors.clone_from(&processors);
         }
+        processors
     }
 }

@@ -1,111 +1,165 @@
 //! A thread that runs one task at a time.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tuplix::{Result, Session};
-use tuplix_services::errors;
-use tuplix_services::fs::Fs;
-use tuplix_services::scheduler::Scheduler;
+use tuplix::{Result, SqlError};
+use tuplix_services::scheduler::Claim;
+use tuplix_services::{Bucket, errors};
 
-use crate::errors::is_transient;
+use crate::adopt::Adopted;
+use crate::errors::{is_lost, is_transient};
 use crate::folder;
-use crate::runner::client::Runner;
+use crate::ground::Ground;
+use crate::held::Held;
+use crate::link::Link;
+use crate::outcome::{Failure, Verdict};
+use crate::room::Ending;
+use crate::runtime::{self, Begun, Outcome, Runtime};
+use crate::stopper::Stopper;
 use crate::worker::Context;
-
-/// The pause before a helper process that could not be started is tried again.
-const PAUSE_NS: u64 = 1_000_000_000;
 
 /// A thread that runs one task at a time.
 pub(crate) struct TaskThread {
-    pub(crate) context: Arc<Context>,
-    pub(crate) session: Session,
-    pub(crate) scheduler: Scheduler,
-    pub(crate) fs: Fs,
-    /// Its helper process; `None` before the first task, and after one that did not survive.
-    pub(crate) runner: Option<Runner>,
-    /// The private folder of the task that it runs; the next one gets it emptied.
-    pub(crate) folder: PathBuf,
-    /// Owners whose home directory is there.
-    pub(crate) homes: BTreeSet<String>,
+    ground: Ground,
+    runtimes: Vec<Box<dyn Runtime>>,
 }
 
 impl TaskThread {
     /// Until the worker stops.
-    pub(crate) fn run(context: &Arc<Context>, number: i32) {
-        let worked = TaskThread::new(context.clone(), number).and_then(|mut thread| thread.work());
+    pub(crate) fn run(context: &Arc<Context>, number: i32, adopted: Option<Adopted>) {
+        let worked = TaskThread::new(context.clone(), number).and_then(|mut thread| {
+            if let Some(adopted) = adopted {
+                thread.ground.go_on(adopted)?;
+            }
+            thread.work()
+        });
         if let Err(error) = worked {
             context.give_up(&error);
         }
     }
 
     fn new(context: Arc<Context>, number: i32) -> Result<TaskThread> {
-        let mut session = context.session()?;
-        if context.options.dies_with_node {
-            session.set("synchronous_commit", "off")?;
-        }
-        let (scheduler, fs) = (Scheduler::new(&mut session)?, Fs::new(&mut session)?);
+        let link = match Link::open(&context, 0) {
+            Err(error) if is_lost(&error) && context.keeps() => {
+                context.insist(|| Link::open(&context, 0)).ok_or(error)?
+            }
+            link => link?,
+        };
         let folder = context.options.work_directory.join(number.to_string());
-        Ok(TaskThread { context, session, scheduler, fs, runner: None, folder, homes: BTreeSet::new() })
+        let ground = Ground { context, link, folder, homes: BTreeSet::new() };
+        Ok(TaskThread { ground, runtimes: runtime::all() })
     }
 
     fn work(&mut self) -> Result<()> {
-        let context = self.context.clone();
+        let context = self.ground.context.clone();
         while let Some(bucket) = context.room.next_bucket() {
-            let Some(mut runner) = self.runner() else {
-                context.room.claimed_nothing();
-                context.machine.sleep_until(context.machine.monotonic_ns() + PAUSE_NS);
-                context.room.assigned(bucket);
-                continue;
-            };
-            let killer = runner.next_killer();
-            let claims = match self.scheduler.claim_tasks(&mut self.session, bucket, context.options.id, 1) {
-                Ok(claims) => claims,
-                Err(error) => {
-                    context.room.claimed_nothing();
-                    if is_transient(&error) {
-                        context.room.assigned(bucket);
-                    } else if error.sqlstate() == errors::UNKNOWN_WORKER {
-                        let id = context.options.id;
-                        self.session.execute(&format!("NOTIFY os_worker_{id}, 'rejoin {bucket}'"))?;
-                    } else {
-                        return Err(error);
-                    }
-                    self.runner = Some(runner);
-                    continue;
-                }
-            };
-            let Some(claim) = claims.into_iter().next() else {
-                context.room.claimed_nothing();
-                self.runner = Some(runner);
-                continue;
-            };
-            let ending = context.room.claimed(&claim, &killer);
-            let done = self.attempt(&claim, ending, runner, &killer);
+            let Some(claim) = self.claim(bucket)? else { continue };
+            let (held, stopper) = (Held::from(&claim), Stopper::default());
+            let placed = context.room.claimed(&held, &stopper);
+            let done = self.attempt(&claim, &held, placed, &stopper);
             context.room.over(claim.task);
             done?;
         }
-        if let Err(error) = folder::remove(&self.folder) {
-            tracing::warn!(event = "folder_not_removed", "cannot remove {}: {error}", self.folder.display());
+        if let Err(error) = folder::remove(&self.ground.folder) {
+            let folder = self.ground.folder.display();
+            tracing::warn!(event = "folder_not_removed", "cannot remove {folder}: {error}");
         }
         Ok(())
     }
 
-    /// Its helper process, started where there is none.
-    fn runner(&mut self) -> Option<Runner> {
-        if let Some(runner) = self.runner.take() {
-            return Some(runner);
+    /// A task of a bucket; none where there is none, and where claiming it has to wait.
+    fn claim(&mut self, bucket: Bucket) -> Result<Option<Claim>> {
+        let context = self.ground.context.clone();
+        let (room, id) = (&context.room, context.options.id);
+        let Link { session, scheduler, .. } = &mut self.ground.link;
+        let error = match scheduler.claim_tasks(session, bucket, id, 1) {
+            Ok(claims) => {
+                let claim = claims.into_iter().next();
+                if claim.is_none() {
+                    room.claimed_nothing();
+                }
+                return Ok(claim);
+            }
+            Err(error) => error,
+        };
+        if is_lost(&error) && context.keeps() {
+            // Before anybody else claims: what this claim brought, if it was committed, nobody here knows of.
+            let found = self.connect(|ground| ground.give_back_unknown(bucket), error);
+            room.claimed_nothing();
+            room.assigned(bucket);
+            return found.map(|()| None);
         }
-        let command = &self.context.options.runner;
-        Runner::start(command)
-            .inspect_err(|error| {
-                tracing::error!(
-                    event = "runner_not_started",
-                    "cannot start the helper process {}: {error}",
-                    command.program.display()
-                )
-            })
-            .ok()
+        room.claimed_nothing();
+        if is_transient(&error) {
+            room.assigned(bucket);
+        } else if error.sqlstate() == errors::UNKNOWN_WORKER {
+            session.execute(&format!("NOTIFY os_worker_{id}, 'rejoin {bucket}'"))?;
+        } else {
+            return Err(error);
+        }
+        Ok(None)
+    }
+
+    /// Connects anew, and does something then, as often as the connection is lost again.
+    fn connect(
+        &mut self,
+        mut then: impl FnMut(&mut Ground) -> Result<()>,
+        mut error: SqlError,
+    ) -> Result<()> {
+        let context = self.ground.context.clone();
+        while is_lost(&error) && self.ground.link.again(&context) {
+            match then(&mut self.ground) {
+                Ok(()) => return Ok(()),
+                Err(again) if is_transient(&again) => self.ground.pause(),
+                Err(again) => error = again,
+            }
+        }
+        if context.room.is_stopping() { Ok(()) } else { Err(error) }
+    }
+
+    /// Runs an attempt to its end.
+    fn attempt(
+        &mut self,
+        claim: &Claim,
+        held: &Held,
+        placed: std::result::Result<Vec<usize>, Ending>,
+        stopper: &Stopper,
+    ) -> Result<()> {
+        let outcome = match placed {
+            Err(ending) => Outcome::Ended(ending.verdict(Default::default())),
+            Ok(processors) => self.run_claim(&Begun { claim, processors: &processors, stopper })?,
+        };
+        let settled = match outcome {
+            Outcome::Ended(verdict) => self.ground.settle(held, verdict),
+            Outcome::Settled => Ok(()),
+        };
+        self.ground.clear();
+        settled
+    }
+
+    fn run_claim(&mut self, begun: &Begun<'_>) -> Result<Outcome> {
+        let kind = begun.claim.kind.as_str();
+        let Some(place) = self.runtimes.iter().position(|runtime| runtime.kind() == kind) else {
+            let error = runtime::unknown(kind, &self.runtimes);
+            let failure = Failure { may_retry: false, ..Failure::of(error, Default::default()) };
+            return Ok(Outcome::Ended(Verdict::Failed(failure)));
+        };
+        loop {
+            let error = match self.runtimes[place].run(&mut self.ground, begun) {
+                Err(error) if is_lost(&error) && self.ground.context.keeps() => error,
+                outcome => return outcome,
+            };
+            let (task, attempt) = (begun.claim.task, begun.claim.attempt);
+            let mut is_held = false;
+            let look = |ground: &mut Ground| {
+                is_held = ground.holds(task, attempt)?;
+                Ok(())
+            };
+            self.connect(look, error)?;
+            if !is_held {
+                return Ok(Outcome::Settled);
+            }
+        }
     }
 }

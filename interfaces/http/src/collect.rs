@@ -44,7 +44,10 @@ impl Checkpoints {
             NodeEvent::CheckpointFailed(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
-            NodeEvent::Recovering { .. } | NodeEvent::BuildingIndexes(_) | NodeEvent::NotRemoved(_) | NodeEvent::RefusalsNotKept(_) => {}
+            NodeEvent::Recovering { .. }
+            | NodeEvent::BuildingIndexes(_)
+            | NodeEvent::NotRemoved(_)
+            | NodeEvent::RefusalsNotKept(_) => {}
         }
     }
 }

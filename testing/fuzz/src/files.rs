@@ -1,19 +1,19 @@
-//! Segments of the log and checkpoints.
+//! Segments of the log, checkpoints and segments of history.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-use tuplix_checkpoint::Reader;
+use tuplix_checkpoint::{Reader, Segment, SegmentName};
 use tuplix_log::{dump, scan_segment, segment_name};
 use tuplix_machine::{DiskImage, Faults, Machine, Simulation};
 use tuplix_sim::fixture::{self, Fixture};
-use tuplix_sim::fuzz::{mend_checkpoint, mend_log};
+use tuplix_sim::fuzz::{mend_checkpoint, mend_log, mend_segment, paths_in, refer};
 
 use crate::expected;
 
 /// A data directory to put the changed file into.
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/1");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/2");
     fixture::read(&folder).expect("the fixture")
 });
 
@@ -28,7 +28,7 @@ pub fn log(bytes: &[u8]) {
     let Some(first) = u64_at(&mended, 24) else { return };
     // Without checkpoints all of the log is replayed.
     let mut disk = FIXTURE.disk.clone();
-    let checkpoints = paths(&disk, "/checkpoint/");
+    let checkpoints = paths_in(&disk, "/checkpoint/");
     checkpoints.iter().for_each(|path| drop(disk.remove(path)));
     disk.insert(&format!("{}/log/{}", fixture::DATA, segment_name(first)), mended);
     open(disk);
@@ -59,7 +59,7 @@ pub fn checkpoint(bytes: &[u8]) {
     if mended != bytes && !read_checkpoint(&mended) {
         return;
     }
-    let Some(newest) = paths(&FIXTURE.disk, "/checkpoint/").pop() else { return };
+    let Some(newest) = paths_in(&FIXTURE.disk, "/checkpoint/").pop() else { return };
     let mut disk = FIXTURE.disk.clone();
     disk.insert(&newest, mended);
     open(disk);
@@ -94,13 +94,55 @@ fn read_checkpoint(bytes: &[u8]) -> bool {
     })
 }
 
+/// A segment of history.
+pub fn segment(bytes: &[u8]) {
+    read_segment(bytes);
+    let mut mended = bytes.to_vec();
+    mend_segment(&mut mended);
+    if mended != bytes && !read_segment(&mended) {
+        return;
+    }
+    // In place of the one of its table, to which the checkpoints then refer.
+    let Some(table) = u32_at(&mended, 32) else { return };
+    let of_table = format!("/history/{table:010}-");
+    for path in paths_in(&FIXTURE.disk, &of_table) {
+        let Some(epoch) = FIXTURE.disk.file(&path).and_then(|was| was.get(16..32)) else { continue };
+        let mut renamed = mended.clone();
+        renamed[16..32].copy_from_slice(epoch);
+        mend_segment(&mut renamed);
+        let mut disk = FIXTURE.disk.clone();
+        disk.insert(&path, renamed);
+        refer(&mut disk, &FIXTURE.disk, &path);
+        open(disk);
+    }
+}
+
+/// Reads a segment as checks do; whether all of it was read.
+fn read_segment(bytes: &[u8]) -> bool {
+    let (Some(node), Some(epoch), Some(table)) = (u64_at(bytes, 16), u64_at(bytes, 24), u32_at(bytes, 32))
+    else {
+        return false;
+    };
+    let name = SegmentName { table, epoch };
+    let mut disk = DiskImage::default();
+    disk.insert(&format!("history/{}", tuplix_checkpoint::segment_file_name(name)), bytes.to_vec());
+    run(disk, move |machine| {
+        let read = Segment::open(&*machine.disk("history"), name, node).and_then(|segment| segment.verify());
+        if let Err(error) = &read {
+            expected("segment", error);
+        }
+        read.is_ok()
+    })
+}
+
 /// Starts a node on the disk, looks at all rows and closes it.
 fn open(disk: DiskImage) {
     run(disk, |machine| {
         let work = || {
             let node = fixture::open(&machine)?;
             let mut session = node.session(&Default::default())?;
-            for sql in FIXTURE.look.iter().take(9) {
+            let history = FIXTURE.look.iter().filter(|sql| sql.contains(" past") || sql.contains("visit"));
+            for sql in FIXTURE.look.iter().take(9).chain(history) {
                 if let Err(error) = session.execute(sql) {
                     expected(sql, &error);
                 }
@@ -121,8 +163,8 @@ fn run<R: Send>(disk: DiskImage, body: impl FnOnce(Machine) -> R + Send) -> R {
     outcome.value.expect("the machine did not end")
 }
 
-fn paths(disk: &DiskImage, folder: &str) -> Vec<String> {
-    disk.paths().into_iter().filter(|path| path.contains(folder)).map(str::to_owned).collect()
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use tuplix::{Options, Session, SqlError, TransactionStatus, Tuplix, sqlstate};
 use tuplix_sim::fuzz::{ROWS, SCHEMA};
 
-pub use files::{checkpoint, log};
+pub use files::{checkpoint, log, segment};
 pub use wire::wire;
 
 /// The longest text of statements: beyond it nothing new happens, only later.

@@ -277,6 +277,8 @@ impl Client {
         let statements = [
             "CREATE INDEX item_by_id ON item (id)",
             "DROP INDEX item_by_id",
+            "CREATE INDEX past_by_id ON past (id)",
+            "DROP INDEX past_by_id",
             "CREATE INDEX local_item_by_pos ON local_item (pos, id)",
             "DROP INDEX local_item_by_pos",
         ];

@@ -41,6 +41,7 @@ pub fn options(machine: Option<Machine>, directory: &Path) -> Options {
         durability: Durability {
             checkpoint_log_bytes: 0,
             log_retention_us: i64::MAX / 2,
+            spool_chunks: 1,
             ..Durability::default()
         },
         machine,

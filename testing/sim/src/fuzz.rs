@@ -1,4 +1,4 @@
-//! Bytes that nobody wrote: segments of the log and checkpoints changed at random, their checksums put right so that what lies behind these is
+//! Bytes that nobody wrote: segments of the log, checkpoints and segments of history changed at random, their checksums put right so that what lies behind these is
 //! reached, and SQL texts cut and mixed. Whatever comes of it, nothing panics, hangs or answers with an internal error.
 //!
 //! A seed is a run: the same changes each time. `make fuzz` runs each target for a while, the tests a few hundred cases.
@@ -16,12 +16,14 @@ pub enum Target {
     Log,
     /// Checkpoints.
     Checkpoint,
+    /// Segments of history.
+    Segment,
     /// SQL texts.
     Sql,
 }
 
 /// All of them.
-pub const TARGETS: [Target; 3] = [Target::Log, Target::Checkpoint, Target::Sql];
+pub const TARGETS: [Target; 4] = [Target::Log, Target::Checkpoint, Target::Segment, Target::Sql];
 
 /// What cases came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,7 @@ fn open(machine: &Machine) -> tuplix::Result<Tuplix> {
         partitions: 2,
         buckets: 4,
         log_segment_bytes: 16 << 10,
-        durability: Durability { checkpoint_log_bytes: 0, ..Durability::default() },
+        durability: Durability { checkpoint_log_bytes: 0, spool_chunks: 1, ..Durability::default() },
         machine: Some(machine.clone()),
         ..Options::default()
     })
@@ -60,6 +62,13 @@ pub const ROWS: &str = "
     INSERT INTO u (c, d, e, f) VALUES ('\\x00ff', 1.5, '00000000-0000-0000-0000-000000000001', '1 day 2 hours');
     UPDATE t SET b = 'changed' WHERE a % 3 = 0; DELETE FROM t WHERE a % 7 = 0";
 
+/// A table whose rows leave memory.
+const HISTORY: &str = "
+    CREATE TABLE h (a bigint, b text, c boolean NOT NULL, d double precision, e bytea, f numeric);
+    SELECT spool_table('h');
+    INSERT INTO h SELECT i, CASE WHEN i % 3 > 0 THEN 'b' || i % 300 END, i % 2 = 0, i / 7.0, decode(lpad(to_hex(i), 6, '0'), 'hex'), i * 1.5
+        FROM generate_series(1, 1100) i";
+
 /// A disk with a checkpoint and log behind it.
 fn image() -> Result<DiskImage> {
     let outcome = Simulation::new(1, Faults::none()).run(|machine| {
@@ -67,6 +76,7 @@ fn image() -> Result<DiskImage> {
         let mut session = node.session(&Default::default())?;
         session.execute(SCHEMA)?;
         session.execute(ROWS)?;
+        session.execute(HISTORY)?;
         node.checkpoint()?;
         session.execute(ROWS)?;
         session.execute("ALTER TABLE u ADD COLUMN g int DEFAULT 3")?;
@@ -91,7 +101,7 @@ pub fn run(target: Target, first: u64, mut more: impl FnMut(&Summary) -> bool) -
         let mut random = Random::new(case, 77);
         let accepted = match target {
             Target::Sql => sql(case, &mut random)?,
-            Target::Log | Target::Checkpoint => files(target, case, &image, &mut random)?,
+            Target::Log | Target::Checkpoint | Target::Segment => files(target, case, &image, &mut random)?,
         };
         summary.cases += 1;
         summary.accepted += u64::from(accepted);
@@ -100,32 +110,34 @@ pub fn run(target: Target, first: u64, mut more: impl FnMut(&Summary) -> bool) -
 }
 
 fn files(target: Target, case: u64, image: &DiskImage, random: &mut Random) -> Result<bool> {
-    let folder = if target == Target::Log { "/log/" } else { "/checkpoint/" };
+    let folder = match target {
+        Target::Log => "/log/",
+        Target::Segment => "/history/",
+        _ => "/checkpoint/",
+    };
     let mut disk = image.clone();
-    let paths: Vec<String> =
-        disk.paths().into_iter().filter(|path| path.contains(folder)).map(str::to_owned).collect();
+    let paths = paths_in(&disk, folder);
     if target == Target::Log && random.chance(1, 2) {
         // Without the checkpoint all of the log is replayed.
-        let checkpoints: Vec<String> = disk
-            .paths()
-            .into_iter()
-            .filter(|path| path.contains("/checkpoint/"))
-            .map(str::to_owned)
-            .collect();
-        checkpoints.iter().for_each(|path| drop(disk.remove(path)));
+        paths_in(&disk, "/checkpoint/").iter().for_each(|path| drop(disk.remove(path)));
     }
     let path = &paths[random.below(paths.len() as u64) as usize];
+    let mut mended = false;
     if let Some(bytes) = disk.file_mut(path) {
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         for _ in 0..1 + random.below(4) {
             change(bytes, used, random);
         }
-        if random.chance(7, 8) {
-            match target {
-                Target::Log => mend_log(bytes),
-                _ => mend_checkpoint(bytes),
-            }
+        mended = random.chance(7, 8);
+        match target {
+            _ if !mended => {}
+            Target::Log => mend_log(bytes),
+            Target::Segment => mend_segment(bytes),
+            _ => mend_checkpoint(bytes),
         }
+    }
+    if mended && target == Target::Segment {
+        refer(&mut disk, image, path);
     }
     let outcome = Simulation::new(case, Faults { max_steps: 3_000_000, ..Faults::none() })
         .with_disk(disk)
@@ -134,10 +146,12 @@ fn files(target: Target, case: u64, image: &DiskImage, random: &mut Random) -> R
             let report = node.recovery_report();
             let accepted = report.damaged.is_empty() && report.cut.is_none();
             let mut session = node.session(&Default::default())?;
+            // A damaged segment fails who reads it, and nothing else.
+            let read = session.execute("SELECT count(*), max(h::text) FROM h WHERE a < 2000");
             session.execute("SELECT count(*) FROM t; SELECT count(*) FROM u")?;
             node.checkpoint()?;
             node.close()?;
-            Ok::<bool, tuplix::SqlError>(accepted)
+            read.map(|_| accepted)
         });
     match outcome.value {
         Some(Ok(accepted)) => Ok(accepted),
@@ -218,6 +232,54 @@ pub fn mend_checkpoint(bytes: &mut [u8]) {
         total = crc32c::crc32c_append(total, &bytes[at + 36..at + 40]);
         at = end;
     }
+}
+
+/// Puts right the checksums of a segment of history as far as its blocks can be followed (docs/formats/segment.md).
+pub fn mend_segment(bytes: &mut [u8]) {
+    let Some(salt) = u32_at(bytes, 12).filter(|_| bytes.len() >= 64 + SEGMENT_TRAILER) else { return };
+    put(bytes, 60, crc32c::crc32c(&bytes[..60]));
+    let trailer = bytes.len() - SEGMENT_TRAILER;
+    let mut at = 64;
+    while bytes.len() >= at + 24 && bytes[at..].starts_with(b"SEGB") {
+        let Some(length) = u32_at(bytes, at + 8) else { break };
+        let Some(end) = (at + 24).checked_add(length as usize).filter(|end| *end <= trailer) else { break };
+        put(bytes, at + 16, crc32c::crc32c_append(salt, &bytes[at + 24..end]));
+        put(bytes, at + 20, crc32c::crc32c_append(salt, &bytes[at..at + 20]));
+        at = end;
+    }
+    if let Some(footer) = u64_at(bytes, trailer + 8).filter(|footer| *footer <= trailer) {
+        put(bytes, trailer + 32, crc32c::crc32c_append(salt, &bytes[footer..trailer]));
+    }
+    put(bytes, trailer + 36, crc32c::crc32c_append(salt, &bytes[trailer..trailer + 36]));
+}
+
+/// The last bytes of a segment of history.
+const SEGMENT_TRAILER: usize = 40;
+
+/// What a checkpoint says of a segment of history: epoch, length, rows, checksum of the footer.
+fn reference(segment: &[u8]) -> Option<[u8; 28]> {
+    let trailer = segment.len().checked_sub(SEGMENT_TRAILER)?;
+    let epoch = segment.get(24..32)?;
+    let length = (segment.len() as u64).to_le_bytes();
+    [epoch, &length, &segment[trailer + 24..trailer + 36]].concat().try_into().ok()
+}
+
+/// Lets the checkpoints of `disk` refer to the segment at `path` as it is there, where they refer to it as it is in `before`.
+pub fn refer(disk: &mut DiskImage, before: &DiskImage, path: &str) {
+    let was = before.file(path).and_then(reference);
+    let (Some(was), Some(is)) = (was, disk.file(path).and_then(reference)) else { return };
+    for checkpoint in paths_in(disk, "/checkpoint/") {
+        let Some(bytes) = disk.file_mut(&checkpoint) else { continue };
+        if let Some(at) = bytes.windows(was.len()).position(|window| window == was) {
+            bytes[at..at + is.len()].copy_from_slice(&is);
+            mend_checkpoint(bytes);
+        }
+    }
+}
+
+/// Files of a disk whose path has this in it, in order.
+pub fn paths_in(disk: &DiskImage, folder: &str) -> Vec<String> {
+    disk.paths().into_iter().filter(|path| path.contains(folder)).map(str::to_owned).collect()
 }
 
 /// What SQL texts are mixed of.

@@ -177,9 +177,12 @@ fn create(machine: &Machine, plan: &Plan, shared: &Shared) -> Result<()> {
 fn look_for(machine: &Machine, plan: &Plan, count: usize) -> Result<()> {
     let node = open(machine, plan)?;
     let mut session = node.session(&Default::default())?;
-    for (kind, name) in schema::objects().into_iter().take(count) {
+    // The last ones first: a trigger needs its function.
+    let objects: Vec<_> = schema::objects().into_iter().take(count).collect();
+    for (kind, name) in objects.into_iter().rev() {
         let sql = match kind {
             "TABLE" => format!("SELECT * FROM {name}"),
+            "TRIGGER" => format!("DROP TRIGGER {name} ON item"),
             _ => format!("DROP FUNCTION {name}"),
         };
         session.execute(&sql)?;

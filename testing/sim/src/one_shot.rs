@@ -5,7 +5,8 @@ use tuplix::{Rows, Value};
 use crate::client::{Client, Failure, Running, Step, Stop, big, id_value, int};
 use crate::history::{Event, Id, Level, Outcome, Seen};
 use crate::schema::{
-    ACCOUNTS, BALANCE, CAPACITY, COUNTED_LISTS, LISTS, PARTITION_KEYS, WORKERS, id_of, integer, table_of,
+    ACCOUNTS, BALANCE, CAPACITY, COPIES, COUNTED_LISTS, KEPT_LISTS, LISTS, PARTITION_KEYS, WORKERS, id_of,
+    integer, table_of,
 };
 
 impl Client {
@@ -98,7 +99,14 @@ impl Client {
     }
 
     pub(crate) fn read_one(&mut self, running: &Running, list: i32) -> Step<usize> {
-        let sql = format!("SELECT id FROM {} WHERE p_key = $1 ORDER BY pos", table_of(list));
+        let sql = if list < KEPT_LISTS && self.random.chance(1, 2) {
+            // The same by the copies, those in memory and those that have left it.
+            format!(
+                "SELECT id FROM past WHERE p_key = $1 GROUP BY pos, id HAVING count(*) = {COPIES} ORDER BY pos"
+            )
+        } else {
+            format!("SELECT id FROM {} WHERE p_key = $1 ORDER BY pos", table_of(list))
+        };
         let rows = self.ask(&sql, &[int(list)])?;
         let ids: Result<Vec<Id>, _> = (0..rows.len()).map(|row| id_of(&rows, row, 0)).collect();
         self.saw(running, list, Seen::All(ids?));
@@ -107,7 +115,11 @@ impl Client {
 
     /// All lists of all partitions in one statement.
     pub(crate) fn read_all(&mut self, running: &Running) -> Step {
-        let rows = self.ask("SELECT p_key, id FROM item ORDER BY p_key, pos", &[])?;
+        let sql = self.random.pick(&[
+            "SELECT p_key, id FROM item ORDER BY p_key, pos",
+            "SELECT p_key, id FROM past WHERE n = 17 ORDER BY p_key, pos",
+        ]);
+        let rows = self.ask(sql, &[])?;
         let mut lists = vec![Vec::new(); COUNTED_LISTS as usize + 2];
         for row in 0..rows.len() {
             let list = integer(&rows, row, 0)?;

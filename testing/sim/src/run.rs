@@ -33,6 +33,8 @@ pub struct Report {
     pub cuts: u64,
     /// Recoveries that began with a checkpoint.
     pub checkpoints: u64,
+    /// Segments of history that machines left on the disk, counted after each round.
+    pub segments: u64,
     /// Transactions that were acknowledged.
     pub committed: u64,
     /// Transactions that were rolled back.
@@ -52,6 +54,7 @@ impl Report {
             faults,
             cuts,
             checkpoints,
+            segments,
             committed,
             aborted,
             unknown,
@@ -59,7 +62,7 @@ impl Report {
         } = self;
         format!(
             "seed {seed}: {hash:016x}, {machines} machines, {crashes} crashes, {faults} disk faults, {cuts} torn tails, \
-             {checkpoints} checkpoints read, {committed} committed, {aborted} rolled back, {unknown} unknown"
+             {checkpoints} checkpoints read, {segments} segments of history, {committed} committed, {aborted} rolled back, {unknown} unknown"
         )
     }
 }
@@ -119,6 +122,7 @@ pub fn run_seed(seed: u64, rounds: u64, story_lines: usize) -> Result<Report, Bo
         faults: 0,
         cuts: 0,
         checkpoints: 0,
+        segments: 0,
         committed: 0,
         aborted: 0,
         unknown: 0,
@@ -201,6 +205,8 @@ impl Run {
         let Some(state) = left.known.recovered else { return Ok(()) };
         self.report.cuts += u64::from(left.known.cut);
         self.report.checkpoints += u64::from(left.known.checkpoint > 0);
+        self.report.segments +=
+            self.report.disk.paths().into_iter().filter(|path| path.ends_with(".segment")).count() as u64;
         self.judge(round, plan, state)?;
         for transaction in left.known.history.transactions.values() {
             match transaction.outcome {

@@ -13,6 +13,10 @@ pub const COUNTED_LISTS: i32 = 5;
 pub const LISTS: i32 = 9;
 /// Bank accounts, each in a bucket of its own.
 pub const ACCOUNTS: i32 = 6;
+/// Lists before this one lie in a table of which a trigger writes each row [`COPIES`] times into a spooled table, whose rows leave memory.
+pub const KEPT_LISTS: i32 = 7;
+/// See [`KEPT_LISTS`]: the copies are numbered from 1.
+pub const COPIES: i64 = 100;
 /// Money on each account at first.
 pub const BALANCE: i64 = 100;
 /// Partition keys that have workers and queues.
@@ -99,7 +103,7 @@ fn int(rows: &Rows, row: usize, column: usize) -> Result<i32> {
 /// # Errors
 /// The engine's.
 pub fn read_state(session: &mut Session) -> Result<State> {
-    let mut state = State { lists: read_lists(session)?, ..State::default() };
+    let mut state = State { lists: read_lists(session)?, past: read_past(session)?, ..State::default() };
     let rows = session.query("SELECT p_key, len FROM list ORDER BY p_key", &[])?;
     for row in 0..rows.len() {
         state.lengths.insert(int(&rows, row, 0)?, id_of(&rows, row, 1)?);
@@ -131,6 +135,15 @@ pub fn read_state(session: &mut Session) -> Result<State> {
         (0..rows.len()).map(|row| Ok((int(&rows, row, 0)?, integer(&rows, row, 1)?))).collect();
     state.queue = queue?;
     Ok(state)
+}
+
+/// The copies of each entry: its id, how many there are, and the sum of their numbers.
+fn read_past(session: &mut Session) -> Result<BTreeMap<(i32, u64, Id), (i64, i64)>> {
+    let sql = "SELECT p_key, pos, id, count(*), sum(n)::bigint FROM past GROUP BY p_key, pos, id";
+    pairs(session, sql, |rows, row| {
+        let key = (int(rows, row, 0)?, id_of(rows, row, 1)?, id_of(rows, row, 2)?);
+        Ok((key, (integer(rows, row, 3)?, integer(rows, row, 4)?)))
+    })
 }
 
 fn pairs<K: Ord, V>(

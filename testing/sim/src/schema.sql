@@ -1,6 +1,9 @@
 -- What the workload runs on: lists kept as rows, a bank, workers with capacity, queues, and a journal of what was done.
 CREATE TABLE item (p_key int NOT NULL, pos bigint NOT NULL, id bigint NOT NULL, PRIMARY KEY (p_key, pos));
 SELECT create_distributed_table('item', 'p_key');
+CREATE TABLE past (p_key int NOT NULL, pos bigint NOT NULL, id bigint NOT NULL, n int NOT NULL, note text);
+SELECT create_distributed_table('past', 'p_key');
+SELECT spool_table('past');
 CREATE TABLE local_item (p_key int NOT NULL, pos bigint NOT NULL, id bigint NOT NULL UNIQUE, PRIMARY KEY (p_key, pos));
 CREATE TABLE reference_item (p_key int NOT NULL, pos bigint NOT NULL, id bigint NOT NULL, PRIMARY KEY (p_key, pos));
 SELECT create_reference_table('reference_item');
@@ -85,3 +88,10 @@ BEGIN
   INSERT INTO journal VALUES (p, v, 'take', 0, m);
   RETURN m;
 END $$;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO past SELECT NEW.p_key, NEW.pos, NEW.id, n, CASE WHEN n % 3 > 0 THEN 'a note of more than fifteen bytes' END
+    FROM generate_series(1, 100) n;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER item_kept AFTER INSERT ON item FOR EACH ROW EXECUTE FUNCTION keep();

@@ -70,8 +70,8 @@ impl SegmentFiles {
         if self.disk.exists(&file)? { self.disk.remove(&file) } else { Ok(()) }
     }
 
-    /// Lets go of a file that is open.
-    fn close(&self, name: SegmentName) {
+    /// Lets go of a file that is open: who reads it next finds what has the name then.
+    pub fn close(&self, name: SegmentName) {
         let closed = self.state.lock().open.remove(&name);
         // With no lock held, as everything that goes to the disk.
         drop(closed);

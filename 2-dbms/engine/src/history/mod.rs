@@ -132,7 +132,12 @@ impl BlockId {
     /// # Errors
     /// XX001 when it is damaged, 58030 when the disk fails.
     pub(crate) fn read(&self) -> Result<SegmentBlock> {
-        self.segment.segment()?.read(self.number)
+        let block = self.segment.segment()?.read(self.number);
+        if block.is_err() {
+            // There may be an intact file in its place when it is read the next time.
+            self.segment.files.close(self.segment.name);
+        }
+        block
     }
 
     pub(crate) fn is(&self, other: &BlockId) -> bool {

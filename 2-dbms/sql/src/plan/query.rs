@@ -396,6 +396,8 @@ pub struct PolicyCheck {
     pub name: Option<String>,
     /// Its USING, of a row that is there.
     pub using: bool,
+    /// Of a row that a MERGE has matched.
+    pub matched: bool,
 }
 
 /// UPDATE
@@ -464,6 +466,17 @@ pub struct MergeAction {
     pub condition: Option<Expr>,
     /// THEN
     pub change: MergeChange,
+    /// What policies ask of the row that is there, before it is changed.
+    pub old_checks: Vec<ViewCheck>,
+    /// What policies ask of what an UPDATE makes of it.
+    pub new_checks: Vec<ViewCheck>,
+}
+
+impl MergeAction {
+    /// All that policies ask.
+    pub fn checks(&self) -> impl Iterator<Item = &ViewCheck> {
+        self.old_checks.iter().chain(&self.new_checks)
+    }
 }
 
 /// What a WHEN clause does.

@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::PARENT;
+use super::orphans::name_of;
 use super::protocol::{self, Report, Request};
+use super::{OUTLIVES, PARENT};
+use crate::adopt::note;
+use crate::held::Held;
+use crate::stopper::Stopper;
 
 /// How to start a helper: a program that calls [`run_task_runner`](crate::run_task_runner).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,27 +33,13 @@ impl Default for RunnerCommand {
 #[derive(Debug)]
 pub(crate) struct Runner {
     process: Child,
+    /// Its number and start.
+    name: String,
+    /// It goes on without its worker.
+    outlives: bool,
     input: Arc<Mutex<ChildStdin>>,
     output: ChildStdout,
     requests: u64,
-}
-
-/// Ends one request, from any thread: before it is sent, while it runs; later it does nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Killer {
-    input: Arc<Mutex<ChildStdin>>,
-    number: u64,
-    killed: Arc<AtomicBool>,
-}
-
-impl Killer {
-    /// Ends the request.
-    pub(crate) fn kill(&self) {
-        let mut input = lock(&self.input);
-        self.killed.store(true, Ordering::Relaxed);
-        // A helper that is gone has taken its task along.
-        let _ = protocol::send(&mut *input, &protocol::Command::Kill(self.number));
-    }
 }
 
 fn lock(input: &Mutex<ChildStdin>) -> MutexGuard<'_, ChildStdin> {
@@ -58,10 +47,11 @@ fn lock(input: &Mutex<ChildStdin>) -> MutexGuard<'_, ChildStdin> {
 }
 
 impl Runner {
-    /// Starts a helper.
-    pub(crate) fn start(command: &RunnerCommand) -> io::Result<Runner> {
+    /// Starts a helper; one that `outlives` its worker ends what it runs in peace when the worker is killed.
+    pub(crate) fn start(command: &RunnerCommand, outlives: bool) -> io::Result<Runner> {
         let mut process = Command::new(&command.program)
             .args(&command.arguments)
+            .args(outlives.then_some(OUTLIVES))
             .arg(PARENT)
             .arg(std::process::id().to_string())
             .env_clear()
@@ -72,24 +62,32 @@ impl Runner {
         let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(io::Error::other("a helper process without pipes"));
         };
-        Ok(Runner { process, input: Arc::new(Mutex::new(input)), output, requests: 0 })
+        let name = name_of(process.id().cast_signed())?;
+        let input = Arc::new(Mutex::new(input));
+        Ok(Runner { process, name, outlives, input, output, requests: 0 })
     }
 
-    /// What ends the next request.
-    pub(crate) fn next_killer(&mut self) -> Killer {
+    /// Runs a request to its end, or to that of its stopper; `None` when it was stopped before it began.
+    pub(crate) fn run(
+        &mut self,
+        stopper: &Stopper,
+        held: Option<&Held>,
+        mut request: Request,
+    ) -> io::Result<Option<Report>> {
         self.requests += 1;
-        Killer { input: self.input.clone(), number: self.requests, killed: Arc::default() }
-    }
-
-    /// Runs the request of a killer to its end; `None` when it was killed before it began.
-    pub(crate) fn run(&mut self, killer: &Killer, mut request: Request) -> io::Result<Option<Report>> {
-        request.number = killer.number;
-        {
-            let mut input = lock(&self.input);
-            if killer.killed.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            protocol::send(&mut *input, &protocol::Command::Run(Box::new(request)))?;
+        request.number = self.requests;
+        if let Some(held) = held.filter(|_| self.outlives) {
+            note(&request.folder, held, self.name.clone(), &request.processors, request.memory)?;
+        }
+        let (number, input) = (request.number, self.input.clone());
+        let kill = move || {
+            // A helper that is gone has taken its task along.
+            let _ = protocol::send(&mut *lock(&input), &protocol::Command::Kill(number));
+        };
+        let run = protocol::Command::Run(Box::new(request));
+        match stopper.begin(kill, || protocol::send(&mut *lock(&self.input), &run)) {
+            None => return Ok(None),
+            Some(sent) => sent?,
         }
         let report = protocol::receive(&mut self.output)?;
         report.map(Some).ok_or_else(|| io::Error::other("the helper process ended"))

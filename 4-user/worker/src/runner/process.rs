@@ -25,6 +25,37 @@ use super::watch::{self, Watch};
 /// How much more likely than others a task is ended where memory runs out, of 1000.
 const OUT_OF_MEMORY_FIRST: &str = "500";
 
+/// How much more than its memory a process may ask for where the helper looks at it from time to time: twice, and so many bytes.
+const DATA_BYTES_MORE: u64 = 32 << 20;
+
+/// What setrlimit(2) bounds.
+#[derive(Clone, Copy)]
+struct Limits {
+    file_bytes: u64,
+    /// What a process may ask for, where the kernel does not bound the memory of all together: nobody outruns the looks.
+    data_bytes: Option<u64>,
+    /// Where the kernel does not count the processes of all groups; it counts those of the task's own namespace then.
+    processes: Option<u64>,
+    /// Whether one of the two bounds their number.
+    counted: bool,
+}
+
+impl Limits {
+    fn of(request: &Request, group: Option<&Group>) -> Limits {
+        let memory = request.memory.filter(|_| group.is_none());
+        let counts = group.is_some_and(Group::counts);
+        let most =
+            Some(request.processes_max).filter(|most| *most > 0 && !counts && request.isolation.is_some());
+        Limits {
+            file_bytes: request.file_bytes_max,
+            data_bytes: memory.map(|bytes| bytes.saturating_mul(2).saturating_add(DATA_BYTES_MORE)),
+            processes: most,
+            // The machine's user 0 is bound to no number.
+            counted: counts || (most.is_some() && !rustix::process::getuid().is_root()),
+        }
+    }
+}
+
 /// What init says at the end: a wait status, or why nothing ran.
 const ENDED: u8 = b'E';
 const NOT_STARTED: u8 = b'N';
@@ -35,6 +66,7 @@ pub(super) struct Running {
     isolated: bool,
     group: Option<Group>,
     watch: Option<Watch>,
+    counted: bool,
     said: File,
     heard: Vec<u8>,
 }
@@ -46,7 +78,9 @@ impl Running {
         let output = File::create(request.folder.join("stdout"))?;
         let errors = File::create(request.folder.join("stderr"))?;
         fs::create_dir_all(request.folder.join("root"))?;
-        let group = groups.map(|groups| groups.make(request.memory)).transpose()?;
+        let most = request.processes_max;
+        let group = groups.map(|groups| groups.make(request.memory, most)).transpose()?;
+        let limits = Limits::of(request, group.as_ref());
         let watch = request.memory.filter(|_| group.is_none()).map(Watch::new);
         let (said, saying) = system::pipe()?;
         let (waited_for, go) = system::pipe()?;
@@ -56,11 +90,12 @@ impl Running {
         })?;
         if init == 0 {
             drop((said, go));
-            run_init(request, waited_for.into(), saying.into(), output, errors);
+            run_init(request, limits, waited_for.into(), saying.into(), output, errors);
         }
         drop((saying, waited_for));
         let isolated = namespaces != 0;
-        let running = Running { init, isolated, group, watch, said: said.into(), heard: Vec::new() };
+        let counted = limits.counted;
+        let running = Running { init, isolated, group, watch, counted, said: said.into(), heard: Vec::new() };
         if let Err(error) = running.release(request, go) {
             running.kill();
             system::wait(init)?;
@@ -134,8 +169,11 @@ impl Running {
             }
             (None, None) => (Bound::None, largest, false),
         };
+        let processes_over = self.group.as_ref().and_then(Group::processes_over);
         Ok(Report {
             end,
+            counted: self.counted,
+            processes_over,
             user_time_us: microseconds(usage.ru_utime),
             system_time_us: microseconds(usage.ru_stime),
             peak_memory: peak,
@@ -177,8 +215,15 @@ fn said(heard: &[u8]) -> Option<End> {
 }
 
 /// The first process of the task; never returns.
-fn run_init(request: &Request, mut wait: File, mut say: File, output: File, errors: File) -> ! {
-    let message = match be_init(request, &mut wait, output, errors) {
+fn run_init(
+    request: &Request,
+    limits: Limits,
+    mut wait: File,
+    mut say: File,
+    output: File,
+    errors: File,
+) -> ! {
+    let message = match be_init(request, limits, &mut wait, output, errors) {
         Ok(Some(status)) => [&[ENDED][..], &status.to_le_bytes()].concat(),
         // The helper is gone, nobody listens.
         Ok(None) => Vec::new(),
@@ -190,7 +235,13 @@ fn run_init(request: &Request, mut wait: File, mut say: File, output: File, erro
 }
 
 /// The program's wait status; `None` when the helper ended first.
-fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io::Result<Option<i32>> {
+fn be_init(
+    request: &Request,
+    limits: Limits,
+    wait: &mut File,
+    output: File,
+    errors: File,
+) -> io::Result<Option<i32>> {
     system::die_with_parent()?;
     // Read only after the line above, so that a helper that ended before it is noticed too.
     if wait.read(&mut [0])? == 0 {
@@ -200,6 +251,9 @@ fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io
     system::check(unsafe { libc::setsid() }.into())?;
     // When the machine runs out of memory, the kernel ends tasks before the node. Not there on every kernel.
     let _ = fs::write("/proc/self/oom_score_adj", OUT_OF_MEMORY_FIRST);
+    if !request.processors.is_empty() {
+        system::run_on(&request.processors)?;
+    }
     let folder = match &request.isolation {
         Some(view) => {
             isolation::enter(request, view)?;
@@ -216,9 +270,9 @@ fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io
     let mut command = Command::new(&path);
     command.arg0(&request.program).args(&request.arguments).env_clear().envs(&request.environment);
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    let (isolated, file_bytes_max) = (request.isolation.is_some(), request.file_bytes_max);
+    let isolated = request.isolation.is_some();
     // SAFETY: this process has one thread, so its child may do anything.
-    unsafe { command.pre_exec(move || restrict(isolated, file_bytes_max)) };
+    unsafe { command.pre_exec(move || restrict(isolated, limits)) };
     let program = command.spawn().map_err(|error| not_executed(&path, &error))?;
     let program = i32::try_from(program.id()).map_err(io::Error::other)?;
     // In a namespace of its own it inherits orphans.
@@ -231,9 +285,16 @@ fn be_init(request: &Request, wait: &mut File, output: File, errors: File) -> io
 }
 
 /// In the program's process, before it becomes the program.
-fn restrict(isolated: bool, file_bytes_max: u64) -> io::Result<()> {
+fn restrict(isolated: bool, limits: Limits) -> io::Result<()> {
+    system::unblock_signals()?;
     system::limit(libc::RLIMIT_CORE, 0)?;
-    system::limit(libc::RLIMIT_FSIZE, file_bytes_max)?;
+    system::limit(libc::RLIMIT_FSIZE, limits.file_bytes)?;
+    if let Some(most) = limits.data_bytes {
+        system::limit(libc::RLIMIT_DATA, most)?;
+    }
+    if let Some(most) = limits.processes {
+        system::limit(libc::RLIMIT_NPROC, most)?;
+    }
     if isolated {
         return system::drop_capabilities();
     }

@@ -36,10 +36,16 @@ pub(crate) struct Request {
     pub(crate) memory: Option<u64>,
     /// Bytes of the largest file it may write.
     pub(crate) file_bytes_max: u64,
+    /// Processes and threads that it may have at a time; 0: as many as there can be.
+    pub(crate) processes_max: u64,
+    /// The processors that it may run on; none: all.
+    pub(crate) processors: Vec<usize>,
     /// How long it may take.
     pub(crate) timeout_ms: Option<u64>,
     /// What it sees of the machine; `None`: everything.
     pub(crate) isolation: Option<View>,
+    /// The file that says until when the worker's leases hold; the attempt ends when they do not any more.
+    pub(crate) lease: Option<PathBuf>,
 }
 
 /// What an isolated program sees beside the system's programs and its own folder.
@@ -72,6 +78,10 @@ pub(crate) struct Report {
     pub(crate) out_of_memory: bool,
     /// How the memory was bounded.
     pub(crate) bound: Bound,
+    /// Whether the kernel bounds how many processes it has.
+    pub(crate) counted: bool,
+    /// It wanted more processes and threads than this, which it may have.
+    pub(crate) processes_over: Option<u64>,
 }
 
 /// How a program ended.
@@ -85,6 +95,8 @@ pub(crate) enum End {
     Killed,
     /// By its time limit.
     TimedOut,
+    /// Its worker was silent until its leases ended.
+    LeaseEnded,
     /// It never ran.
     NotStarted(String),
 }

@@ -54,6 +54,74 @@ pub(super) fn adopt_orphans() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }.into()).map(drop)
 }
 
+/// Milliseconds since the machine was started, the same for all processes.
+pub(crate) fn boot_ms() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` outlives the call. Linux has had this clock since 2.6.39.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// Until when a worker's leases hold, in [`boot_ms`], as its file says.
+pub(super) fn lease(file: &Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Bytes of a signal that [`terminations`] gives.
+pub(super) const SIGNAL_BYTES: usize = size_of::<libc::signalfd_siginfo>();
+
+/// SIGTERM as something to read, in place of an end.
+pub(super) fn terminations() -> io::Result<OwnedFd> {
+    // SAFETY: all zeros is a value of this plain struct.
+    let mut signals: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set outlives the calls, and this process has one thread.
+    let descriptor = unsafe {
+        libc::sigemptyset(&raw mut signals);
+        libc::sigaddset(&raw mut signals, libc::SIGTERM);
+        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const signals, std::ptr::null_mut()).into())?;
+        check(libc::signalfd(-1, &raw const signals, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?
+    };
+    let descriptor = i32::try_from(descriptor).map_err(io::Error::other)?;
+    // SAFETY: it was just made and belongs to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Blocks no signal, as programs expect it.
+pub(super) fn unblock_signals() -> io::Result<()> {
+    // SAFETY: all zeros is a value of this plain struct.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set outlives the calls, and this process has one thread.
+    let done = unsafe {
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())
+    };
+    check(done.into()).map(drop)
+}
+
+/// Has this process and its descendants run on these processors alone.
+pub(super) fn run_on(processors: &[usize]) -> io::Result<()> {
+    // SAFETY: all zeros is a value of this plain struct, the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for processor in processors {
+        // SAFETY: the macro checks the number against the set's size.
+        unsafe { libc::CPU_SET(*processor, &mut set) };
+    }
+    // SAFETY: the set of the given size outlives the call.
+    let done = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    tried(check(done.into()).map(drop), || format!("cannot run on the processors {processors:?}"))
+}
+
+/// The processors that this process may run on.
+pub(crate) fn own_processors() -> Vec<usize> {
+    // SAFETY: all zeros is a value of this plain struct.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set of the given size outlives the call; a call that fails leaves it empty.
+    let _ = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) };
+    let most = usize::try_from(libc::CPU_SETSIZE).unwrap_or_default();
+    // SAFETY: the numbers are below the set's size.
+    (0..most).filter(|processor| unsafe { libc::CPU_ISSET(*processor, &set) }).collect()
+}
+
 /// Sends SIGKILL; a process that is gone is as good.
 pub(super) fn kill(process: i32) {
     // SAFETY: takes numbers only.

@@ -120,7 +120,9 @@ fn other_kinds_of_tasks_are_refused() {
     let mut node = Node::start();
     let mut spec = shell("true");
     spec.kind = "wasm".to_owned();
-    node.run(&spec).failed("it is of kind \"wasm\"");
+    spec.max_attempts = 3;
+    let ended = node.run(&spec).failed("no runtime of kind \"wasm\" here; this worker has exec, sql");
+    assert_eq!(ended.attempt, 1);
 }
 
 #[test]

@@ -6,5 +6,7 @@ mod endings;
 mod files;
 mod harness;
 mod isolation;
+mod limits;
 mod memory;
+mod sql;
 mod worker;

@@ -1,12 +1,13 @@
 //! `tuplix cancel`: ends a task or a graph.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use tuplix_services::scheduler::Scheduler;
 use tuplix_services::{GraphId, TaskId};
 
+use super::said::Said;
 use super::{counted, follow};
 use crate::node::{Target, explain};
 
@@ -29,23 +30,29 @@ pub(crate) struct Cancel {
     #[arg(long, value_name = "TEXT", default_value = "cancelled by its user")]
     why: String,
     #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
     target: Target,
 }
 
 pub(super) fn run(cancel: &Cancel) -> anyhow::Result<ExitCode> {
     let mut node = cancel.target.connect()?;
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
-    let mut out = std::io::stdout().lock();
     if cancel.graph {
         let count = scheduler
             .cancel_graph(&mut node.session, GraphId(cancel.id), &cancel.why)
             .map_err(follow::unknown_explained)?;
-        writeln!(out, "cancelled {} of graph {}", counted(count.unsigned_abs().into(), "task"), cancel.id)?;
+        let line =
+            format!("cancelled {} of graph {}", counted(count.unsigned_abs().into(), "task"), cancel.id);
+        cancel.said.print(line, &json!({"graph": cancel.id, "cancelled": count}))?;
     } else {
         let state = scheduler
             .cancel_task(&mut node.session, TaskId(cancel.id), &cancel.why)
             .map_err(follow::unknown_explained)?;
-        writeln!(out, "task {} is {state}", cancel.id)?;
+        cancel.said.print(
+            format_args!("task {} is {state}", cancel.id),
+            &json!({"task": cancel.id, "state": state}),
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

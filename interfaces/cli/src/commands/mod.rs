@@ -9,6 +9,7 @@ mod follow;
 mod interrupt;
 mod log;
 mod logs;
+mod offer;
 mod parked;
 mod progress;
 mod ps;
@@ -17,12 +18,14 @@ mod recv;
 mod restore;
 mod retry;
 mod run;
+mod said;
 mod send;
 mod sql;
 mod submit;
 mod task_runner;
 mod up;
 mod wait;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -79,6 +82,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Make a data directory of a backup.
     Restore(restore::Restore),
+    /// Run tasks of a node that runs elsewhere; list, drain and admit such workers.
+    Worker(worker::Worker),
     /// Send SQL to a node and print its answers.
     Sql(sql::Sql),
     /// The helper process of a worker.
@@ -114,6 +119,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Checkpoint(checkpoint) => checkpoint::run(&checkpoint),
         Command::Backup(backup) => backup::run(&backup),
         Command::Restore(restore) => restore::run(&restore),
+        Command::Worker(worker) => worker::run(&worker),
         Command::Sql(sql) => sql::run(&sql),
         Command::TaskRunner(runner) => task_runner::run(&runner),
         Command::Log(log) => log::run(&log),

@@ -1,12 +1,13 @@
 //! `tuplix retry`: lets a task that failed or was cancelled live again.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use tuplix_services::TaskId;
 use tuplix_services::scheduler::Scheduler;
 
+use super::said::Said;
 use crate::node::{Target, explain};
 
 /// Arguments of `retry`.
@@ -21,6 +22,8 @@ pub(crate) struct Retry {
     #[arg(value_name = "TASK")]
     task: i64,
     #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -30,6 +33,7 @@ pub(super) fn run(retry: &Retry) -> anyhow::Result<ExitCode> {
     let state = scheduler
         .retry_task(&mut node.session, TaskId(retry.task))
         .map_err(super::follow::unknown_explained)?;
-    writeln!(std::io::stdout(), "task {} is {state}", retry.task)?;
+    let line = format!("task {} is {state}", retry.task);
+    retry.said.print(line, &json!({"task": retry.task, "state": state}))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::Scheduler;
 
 use super::interrupt::Interrupts;
+use super::said::Said;
 use super::{counted, follow};
 use crate::graph::Graph;
 use crate::node::{Target, explain};
@@ -34,6 +36,8 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "detach")]
     check: bool,
     #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -41,7 +45,8 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
     let graph = Graph::read(&run.graph, &run.target.user())?;
     let mut out = std::io::stdout();
     if run.check {
-        writeln!(out, "{}: {}", graph.name, counted(graph.tasks as u64, "task"))?;
+        let line = format!("{}: {}", graph.name, counted(graph.tasks as u64, "task"));
+        run.said.print(line, &json!({"name": graph.name, "tasks": graph.tasks}))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut node = run.target.connect()?;
@@ -53,7 +58,7 @@ pub(super) fn run(run: &Run) -> anyhow::Result<ExitCode> {
         .submit_graph(&mut node.session, home, &node.user, &graph.description, reply_to)
         .map_err(explain)?;
     if run.detach {
-        writeln!(out, "{id}")?;
+        run.said.print(id, &json!({"graph": id.0, "name": graph.name, "tasks": graph.tasks}))?;
         return Ok(ExitCode::SUCCESS);
     }
     writeln!(out, "graph {id} {}: {}", graph.name, counted(graph.tasks as u64, "task"))?;

@@ -1,18 +1,18 @@
 //! `tuplix submit`: one task.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use serde_json::json;
 use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::{Scheduler, TaskSpec};
 
 use super::files::{absolute, base_name};
 use super::parked::Parked;
-use crate::graph::{INPUT_NAME, OUTPUT_NAME, units};
+use super::said::Said;
+use crate::graph::{INPUT_NAME, KINDS, OUTPUT_NAME, units};
 use crate::node::{Target, explain};
 
 /// Arguments of `submit`.
@@ -24,7 +24,9 @@ directory under their last names.
 Examples:
   tuplix submit /bin/echo hello
   tuplix submit --input notes.txt --output count.txt -- /bin/sh -c 'wc -w < notes.txt > count.txt'
-  tuplix submit --memory 256MB --timeout 30s --max-attempts 3 /usr/bin/make")]
+  tuplix submit --memory 256MB --timeout 30s --max-attempts 3 /usr/bin/make
+  tuplix submit --kind sql -- app.close_month 2026 11     a function in the database, exactly once
+  tuplix submit --delay 1h --json /usr/bin/backup")]
 pub(crate) struct Submit {
     /// The program.
     #[arg(value_name = "PROGRAM")]
@@ -32,6 +34,12 @@ pub(crate) struct Submit {
     /// Its arguments.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
+    /// What runs it: exec, a Linux process; sql, a function or procedure in the database, by its name.
+    #[arg(long, value_name = "KIND", default_value = KINDS[0], value_parser = PossibleValuesParser::new(KINDS))]
+    kind: String,
+    /// Not before so long from now.
+    #[arg(long, value_name = "TIME", value_parser = units::time, default_value = "0s")]
+    delay: i64,
     /// A name for people; the program's if left out.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -63,6 +71,8 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     reply_to: Option<String>,
     #[command(flatten)]
+    said: Said,
+    #[command(flatten)]
     target: Target,
 }
 
@@ -85,11 +95,13 @@ pub(super) fn run(submit: &Submit) -> anyhow::Result<ExitCode> {
     (spec.inputs, spec.outputs) = (paths(&submit.inputs, INPUT_NAME), paths(&submit.outputs, OUTPUT_NAME));
     (spec.memory, spec.cores, spec.priority) = (submit.memory, submit.cores, submit.priority);
     spec.max_attempts = submit.max_attempts;
+    spec.kind.clone_from(&submit.kind);
+    spec.delay_ms = i32::try_from(submit.delay)?;
     spec.timeout_ms = submit.timeout.map(i32::try_from).transpose()?;
     spec.reply_to = submit.reply_to.as_deref().map(ReceiverId::of_name);
     let scheduler = Scheduler::new(&mut node.session).map_err(explain)?;
     let task = scheduler.submit_task(&mut node.session, home, &spec).map_err(explain)?;
-    writeln!(std::io::stdout(), "{task}")?;
+    submit.said.print(task, &json!({"task": task.0}))?;
     for line in Parked::default().look(&mut node, task, task).map_err(explain)? {
         eprintln!("{line}");
     }

@@ -7,6 +7,9 @@ use clap::Args;
 pub(crate) struct TaskRunner {
     #[arg(long, hide = true)]
     parent: Option<u32>,
+    /// It goes on without its worker.
+    #[arg(long, hide = true)]
+    outlives: bool,
 }
 
 pub(super) fn run(runner: &TaskRunner) -> anyhow::Result<std::process::ExitCode> {

@@ -27,8 +27,8 @@ const CORES_MAX: i64 = 4096;
 const ATTEMPTS_MAX: i64 = 1000;
 const DAY_MS: i64 = 86_400_000;
 
-/// What workers run.
-const KIND: &str = "exec";
+/// What workers run: Linux processes, and functions in the database.
+pub(crate) const KINDS: [&str; 2] = ["exec", "sql"];
 
 /// A graph as its file has it.
 #[derive(Debug, Deserialize)]
@@ -154,9 +154,8 @@ fn outside(task: &Task) -> Option<(usize, String)> {
         (!bounds.contains(&value)).then(|| (byte, must.to_owned()))
     });
     found.or_else(|| {
-        let kind = task.kind.as_ref().filter(|kind| kind.get_ref() != KIND)?;
-        let said =
-            format!("there is no kind \"{}\"; workers run \"{KIND}\", Linux processes", kind.get_ref());
+        let kind = task.kind.as_ref().filter(|kind| !KINDS.contains(&kind.get_ref().as_str()))?;
+        let said = format!("there is no kind \"{}\"; workers run {}", kind.get_ref(), KINDS.join(", "));
         Some((kind.span().start, said))
     })
 }

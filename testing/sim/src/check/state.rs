@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::Id;
-use crate::schema::{ACCOUNTS, BALANCE, CAPACITY, COUNTED_LISTS, PARTITION_KEYS, WORKERS};
+use crate::schema::{
+    ACCOUNTS, BALANCE, CAPACITY, COPIES, COUNTED_LISTS, KEPT_LISTS, PARTITION_KEYS, WORKERS,
+};
 
 /// A row of the journal: what an operation on accounts, tasks or queues did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct State {
     pub lists: BTreeMap<i32, Vec<(u64, Id)>>,
     /// The length that a counted list's own row says.
     pub lengths: BTreeMap<i32, u64>,
+    /// Of each entry of a kept list, by list, position and id, its copies that can leave memory: how many, and the sum of their numbers.
+    pub past: BTreeMap<(i32, u64, Id), (i64, i64)>,
     /// The journal in the order of keys.
     pub journal: Vec<Entry>,
     /// Balance by account.
@@ -44,6 +48,7 @@ impl State {
     pub fn initial() -> State {
         State {
             lists: BTreeMap::new(),
+            past: BTreeMap::new(),
             lengths: (0..COUNTED_LISTS).map(|list| (list, 0)).collect(),
             journal: Vec::new(),
             accounts: (0..ACCOUNTS).map(|account| (account, BALANCE)).collect(),
@@ -67,6 +72,7 @@ impl State {
     /// What does not hold.
     pub fn check(&self) -> Result<(), String> {
         self.check_lists()?;
+        self.check_past()?;
         self.check_bank()?;
         self.check_tasks()?;
         self.check_queue()
@@ -96,6 +102,28 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// What the copies of the lists' entries have to be.
+    pub fn kept(&self) -> BTreeMap<(i32, u64, Id), (i64, i64)> {
+        let lists = self.lists.range(..KEPT_LISTS);
+        let keys =
+            lists.flat_map(|(list, entries)| entries.iter().map(|(position, id)| (*list, *position, *id)));
+        keys.map(|key| (key, (COPIES, COPIES * (COPIES + 1) / 2))).collect()
+    }
+
+    /// In memory or on disk, each row is there once.
+    fn check_past(&self) -> Result<(), String> {
+        let expected = self.kept();
+        let keys = expected.keys().chain(self.past.keys());
+        match keys.into_iter().find(|key| expected.get(key) != self.past.get(key)) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "the copies of {key:?} are {:?}, not {:?}",
+                self.past.get(key),
+                expected.get(key)
+            )),
+        }
     }
 
     fn of<'a>(&'a self, what: &'a str) -> impl Iterator<Item = &'a Entry> + 'a {

@@ -55,6 +55,7 @@ impl Story {
                 state.lists.insert(*list, (1..).zip(ids.iter().copied()).collect());
                 state.lengths.insert(*list, ids.len() as u64);
             }
+            state.past = state.kept();
             state
         };
         let (before, after) = (state(&self.before), state(&self.lists));
@@ -234,6 +235,19 @@ fn invariants_of_the_rows() {
     assert!(check(&|state| state.queue.extend([(0, 5)])).unwrap_err().contains("queues hold"));
     assert!(check(&|state| state.lengths.extend([(0, 5)])).unwrap_err().contains("its row says 5"));
     assert!(check(&|state| state.lists.extend([(5, vec![(2, 1)])])).unwrap_err().contains("position 2"));
+    let listed = |state: &mut State| {
+        state.lists.insert(5, vec![(1, 9)]);
+        state.past = state.kept();
+    };
+    assert_eq!(check(&listed), Ok(()));
+    for copies in [(99, 5050 - 7), (100, 5050 - 6), (101, 5051)] {
+        let wrong = |state: &mut State| {
+            listed(state);
+            state.past.insert((5, 1, 9), copies);
+        };
+        assert!(check(&wrong).unwrap_err().contains("the copies of (5, 1, 9)"));
+    }
+    assert!(check(&|state| state.past.extend([((5, 1, 9), (1, 1))])).unwrap_err().contains("the copies of"));
     let scheduled = |state: &mut State| {
         state.journal.push(entry(0, 1, "schedule", 1, 1));
         state.tasks.insert((0, 1), 1);

@@ -22,6 +22,8 @@ struct Known {
     drawn: Vec<i64>,
     /// A checkpoint failed, and all the rest went well.
     went_on: bool,
+    /// The machine ends at the first checkpoint that fails, before another one can make good what that one left.
+    ends_there: bool,
     /// The first error, and the first thing that is wrong.
     error: Option<String>,
     wrong: Option<String>,
@@ -90,6 +92,9 @@ fn load(machine: &Machine, known: &Shared) -> Result<()> {
             // One that fails is no reason to stop.
             if let Err(error) = session.execute("CHECKPOINT") {
                 known.lock().unwrap().error.get_or_insert(error.to_string());
+                if known.lock().unwrap().ends_there {
+                    machine.kill();
+                }
             }
         }
     }
@@ -183,9 +188,14 @@ fn look(machine: &Machine, known: &Shared) -> Result<()> {
 
 /// How many operations were hit, how many loads had an error, and how many of these went on behind a failed checkpoint.
 fn sweep(what: &str, faults: impl Fn(u64) -> Faults) -> (u64, u64, u64) {
+    sweep_of(what, false, faults)
+}
+
+fn sweep_of(what: &str, ends_there: bool, faults: impl Fn(u64) -> Faults) -> (u64, u64, u64) {
     let (mut hit, mut errors, mut went_on) = (0, 0, 0);
     for io in 1.. {
         let known = Shared::default();
+        known.lock().unwrap().ends_there = ends_there;
         let outcome = simulate(io, faults(io), &known);
         let went_through = !outcome.crashed() && outcome.faults_fired == 0;
         errors += u64::from(known.lock().unwrap().error.is_some());
@@ -212,6 +222,13 @@ fn the_power_fails_at_every_disk_operation() {
             sweep(what, |io| Faults { crash_at_io: Some(io), reorder, flip_bits, ..Faults::none() });
         assert!(hit > 150, "{what}: only {hit} operations");
     }
+}
+
+/// What a failed checkpoint leaves must do by itself: the next one would hide what it does not.
+#[test]
+fn every_disk_operation_fails_once_and_a_failed_checkpoint_is_the_end() {
+    let (hit, errors, _) = sweep_of("the end", true, |io| Faults { fail_io: Some(io), ..Faults::none() });
+    assert!(hit > 150 && errors > 50, "{hit} operations, {errors} errors");
 }
 
 #[test]

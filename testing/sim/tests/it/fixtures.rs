@@ -282,6 +282,78 @@ fn damage_of_checkpoints_is_named_and_passed_over() {
     of_others_is_refused(&disk, newer);
 }
 
+/// Tables of which rows lie in segments of history.
+const SPOOLED: [&str; 3] = ["past", "shop.visit", "left_over"];
+
+/// What is said to who counts the rows of each of these, and of a table that has no such rows.
+fn counts(disk: &DiskImage) -> (Vec<Result<i64, SqlError>>, i64) {
+    let outcome = Simulation::new(4, Faults::none()).with_disk(disk.clone()).run(|machine| {
+        let node = open(&machine)?;
+        let mut session = node.session(&Default::default())?;
+        let mut count = |table: &str| {
+            let rows = session
+                .query(&format!("SELECT count(*) FROM {table} t WHERE t IS NOT NULL OR t IS NULL"), &[])?;
+            Ok(rows.get(0, 0).and_then(tuplix::Value::as_i64).unwrap_or(-1))
+        };
+        let spooled = SPOOLED.iter().map(|table| count(table)).collect();
+        let other = count("every_type")?;
+        node.checkpoint()?;
+        node.close()?;
+        Ok::<_, SqlError>((spooled, other))
+    });
+    outcome.value.unwrap().unwrap()
+}
+
+/// A segment of history that is damaged, gone, or not this node's fails those who read its rows, with its name and what is wrong; all others
+/// are served, and checkpoints are made.
+#[test]
+fn damage_of_history_is_named() {
+    let Fixture { disk, .. } = newest();
+    let (intact, other) = counts(&disk);
+    let intact: Vec<i64> = intact.into_iter().map(Result::unwrap).collect();
+    let mut read = 0;
+    for path in files(&disk, "history") {
+        let with = |at: usize, value: u8| {
+            change(&disk, &path, |bytes| {
+                bytes[at] = value;
+                mend_header(bytes);
+            })
+        };
+        let byte = |at: usize| disk.file(&path).unwrap()[at];
+        let cases = [
+            (change(&disk, &path, |bytes| bytes[64 + 24 + 10] ^= 4), sqlstate::DATA_CORRUPTED, "at byte 64"),
+            (change(&disk, &path, |bytes| bytes[30] ^= 1), sqlstate::DATA_CORRUPTED, "at byte 0"),
+            (
+                change(&disk, &path, |bytes| bytes.truncate(bytes.len() - 1)),
+                sqlstate::DATA_CORRUPTED,
+                "its end",
+            ),
+            (moved(&disk, &path, None), sqlstate::IO_ERROR, "could not open file"),
+            (with(16, !byte(16)), sqlstate::DATA_CORRUPTED, "another node's"),
+            (with(8, 99), sqlstate::FEATURE_NOT_SUPPORTED, "format version 99"),
+        ];
+        for (damaged, state, part) in cases {
+            let (said, served) = counts(&damaged);
+            assert_eq!(served, other, "{path}: {part}");
+            for (said, count) in said.into_iter().zip(&intact) {
+                match said {
+                    Ok(rows) => assert_eq!(rows, *count, "{path}: {part}"),
+                    Err(error) => {
+                        assert_eq!(error.sqlstate(), state, "{error:?}");
+                        assert!(
+                            error.message().contains(name(&path)) && error.message().contains(part),
+                            "{error}"
+                        );
+                        read += 1;
+                    }
+                }
+            }
+        }
+    }
+    // Segments that only the older checkpoint refers to are nobody's.
+    assert!(read >= 6 * 4, "{read} damaged segments were noticed");
+}
+
 #[test]
 fn a_directory_of_another_format_or_without_its_name_is_refused() {
     let Fixture { disk, .. } = newest();

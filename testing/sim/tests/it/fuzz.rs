@@ -3,8 +3,8 @@
 use tuplix_sim::fuzz::{Target, run};
 
 #[test]
-fn changed_log_and_checkpoints_do_not_panic() {
-    for target in [Target::Log, Target::Checkpoint] {
+fn changed_files_do_not_panic() {
+    for target in [Target::Log, Target::Checkpoint, Target::Segment] {
         let summary = run(target, 0, |summary| summary.cases < 300).unwrap();
         assert!(summary.accepted < summary.cases / 2, "{target:?}: too little was noticed in {summary:?}");
     }

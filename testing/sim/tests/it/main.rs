@@ -12,6 +12,7 @@ mod ddl_waits;
 mod fixtures;
 mod fuzz;
 mod histories;
+mod many_segments;
 mod migrations;
 mod real_process;
 mod removed_meanwhile;

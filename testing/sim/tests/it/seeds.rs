@@ -18,11 +18,18 @@ fn forty_seeds_twice() {
     let (crashes, faults, cuts) =
         (sum(|report| report.crashes), sum(|report| report.faults), sum(|report| report.cuts));
     let checkpoints = sum(|report| report.checkpoints);
+    let segments = sum(|report| report.segments);
     // A suite in which nothing goes wrong on the disk shows nothing.
     assert!(
-        committed > 4000 && crashes > 80 && faults > 10 && cuts > 0 && unknown > 80 && checkpoints > 80,
+        committed > 4000
+            && crashes > 80
+            && faults > 10
+            && cuts > 0
+            && unknown > 80
+            && checkpoints > 80
+            && segments > 80,
         "{committed} committed, {crashes} crashes, {faults} faults, {cuts} torn tails, {unknown} unknown, \
-         {checkpoints} checkpoints read"
+         {checkpoints} checkpoints read, {segments} segments of history"
     );
 }
 

@@ -127,7 +127,10 @@ fn installed(services: &Installed) -> String {
 }
 
 /// Says what the worker offers, and how tasks are kept apart.
-fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::Result<()> {
+pub(in crate::commands) fn announce_worker(
+    out: &mut impl std::io::Write,
+    worker: &Worker,
+) -> std::io::Result<()> {
     let (options, confinement) = (worker.options(), worker.confinement());
     let memory = options.memory >> 20;
     let cores = counted(options.cores.unsigned_abs().into(), "core");
@@ -142,6 +145,9 @@ fn announce_worker(out: &mut impl std::io::Write, worker: &Worker) -> std::io::R
             out,
             "            no control groups here: a task's memory is looked at every few milliseconds"
         )?;
+    }
+    if options.processes_max > 0 && !confinement.processes_by_kernel {
+        writeln!(out, "            nothing here bounds how many processes a task has")?;
     }
     Ok(())
 }

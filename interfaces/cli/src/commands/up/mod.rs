@@ -19,10 +19,12 @@ use tuplix_http::{Checkpoints, Metrics, Monitor, State};
 use tuplix_services::{Installed, WorkerId};
 use tuplix_wire::limits::CONNECTIONS_RESERVED;
 use tuplix_wire::{BindError, Server, ServerOptions, Tls};
-use tuplix_worker::{Isolation, Worker, WorkerOptions};
+use tuplix_worker::{Worker, WorkerOptions};
 
+pub(super) use self::announce::announce_worker;
 use self::announce::{Started, announce};
 use self::door::{Door, first_user};
+use super::offer::Offer;
 use super::{DataDirectory, explain};
 use crate::graph::units::{size, time};
 
@@ -92,32 +94,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "N", default_value_t = Options::default().waiting_max)]
     waiting_calls: u64,
     /// Run no tasks.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = Offer::NAMES)]
     no_worker: bool,
-    /// Cores that the worker offers to tasks; all if left out.
-    #[arg(long, value_name = "N", conflicts_with = "no_worker", value_parser = clap::value_parser!(i32).range(1..=4096))]
-    cores: Option<i32>,
-    /// Memory that the worker offers to tasks, as 2GiB; all if left out.
-    #[arg(long, value_name = "SIZE", conflicts_with = "no_worker", value_parser = size)]
-    task_memory: Option<i64>,
-    /// Whether tasks run in namespaces of their own.
-    #[arg(long, value_enum, default_value_t = Isolated::Auto, conflicts_with = "no_worker")]
-    isolation: Isolated,
-    /// Isolated tasks reach the network.
-    #[arg(long, conflicts_with = "no_worker")]
-    network: bool,
-    /// A folder or file of this machine that isolated tasks may read, beside the system's; as often as needed.
-    #[arg(long, value_name = "PATH", conflicts_with = "no_worker")]
-    readable: Vec<PathBuf>,
-}
-
-/// `--isolation`
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Isolated {
-    /// Where this machine permits it.
-    Auto,
-    /// Never.
-    Off,
+    #[command(flatten)]
+    offer: Offer,
 }
 
 /// `--log`
@@ -205,24 +185,11 @@ fn start_worker(up: &Up, directory: &Path, node: &Tuplix, server: &Server) -> an
         Worker::retire(node, &options)?;
         return Ok(None);
     }
-    options.cores = up.cores.unwrap_or(options.cores);
-    options.memory = up.task_memory.unwrap_or(options.memory);
+    up.offer.apply(&mut options)?;
     options.lease = LEASE;
     options.dies_with_node = true;
-    options.isolation = match up.isolation {
-        Isolated::Auto => Isolation::Auto,
-        Isolated::Off => Isolation::Off,
-    };
-    options.network = up.network;
     options.hidden = vec![directory.to_owned()];
     options.socket = server.socket_path().map(Path::to_owned);
-    // Gone when it was replaced since; then tasks do without.
-    options.tools = std::env::current_exe().ok().filter(|program| program.exists()).into_iter().collect();
-    for path in &up.readable {
-        let found =
-            path.canonicalize().with_context(|| format!("--readable {} cannot be used", path.display()))?;
-        options.readable.push(found);
-    }
     match Worker::start(node, options) {
         Ok(worker) => Ok(Some(worker)),
         // Somebody has to come in and delete.
