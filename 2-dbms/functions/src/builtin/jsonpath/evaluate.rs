@@ -16,6 +16,9 @@ const OBJECT_NOT_FOUND: SqlState = SqlState(*b"2203C");
 /// 22033
 const INVALID_SUBSCRIPT: SqlState = SqlState(*b"22033");
 
+/// The most steps of one evaluation, which nobody can interrupt: some `.**` in a row take ever so many.
+const STEPS_MAX: u32 = 10_000_000;
+
 /// Why an evaluation ended.
 pub(super) enum Stop {
     /// What `silent` and conditions suppress.
@@ -45,6 +48,7 @@ pub(super) struct Evaluation<'a> {
     pub(super) lax: bool,
     /// Members and elements that are not there are no error.
     forgiving: bool,
+    steps_left: u32,
 }
 
 /// Takes one child after the other.
@@ -72,7 +76,16 @@ fn member<'a>(of: &Found<'a>, key: &str) -> Option<Found<'a>> {
 impl<'a> Evaluation<'a> {
     pub(super) fn new(path: &'a JsonPath, document: &'a Jsonb, variables: &'a Jsonb) -> Evaluation<'a> {
         let (current, lax) = (Cow::Borrowed(document), !path.strict);
-        Evaluation { path, document, variables, current, array: None, lax, forgiving: lax }
+        Evaluation {
+            path,
+            document,
+            variables,
+            current,
+            array: None,
+            lax,
+            forgiving: lax,
+            steps_left: STEPS_MAX,
+        }
     }
 
     /// Puts what the path finds into `found`, also what it found before an error.
@@ -171,6 +184,11 @@ impl<'a> Evaluation<'a> {
         unwrap: bool,
         found: &mut Vec<Found<'a>>,
     ) -> Run<()> {
+        let Some(left) = self.steps_left.checked_sub(1) else {
+            let message = format!("a jsonpath takes more than {STEPS_MAX} steps");
+            return Err(Stop::Hard(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message)));
+        };
+        self.steps_left = left;
         let Some((step, rest)) = steps.split_first() else {
             found.push(value);
             return Ok(());
@@ -396,4 +414,19 @@ enum Answer<'a> {
 
 fn number(value: i64) -> Jsonb {
     Jsonb::Number(Numeric::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn steps_are_bounded() {
+        let document = Jsonb::parse(&format!("{}1{}", "[".repeat(100), "]".repeat(100))).unwrap();
+        let none = Jsonb::Object(Vec::new());
+        let path = JsonPath::parse("$.**.**.**.**.**.**.** ? (@ == 2)").unwrap();
+        let outcome = Evaluation::new(&path, &document, &none).run(false, &mut Vec::new());
+        assert!(matches!(outcome, Err(Stop::Hard(error)) if error.sqlstate().as_str() == "54000"));
+    }
 }
