@@ -2,5 +2,5 @@
 CREATE OR REPLACE FUNCTION os.function_name(written text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN strpos(written, '.') > 0 THEN format('%I.%I', split_part(written, '.', 1), split_part(written, '.', 2))
-                ELSE format('public.%I', written) END
+                ELSE format('%I', written) END
 $$;

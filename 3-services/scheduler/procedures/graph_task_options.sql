@@ -13,7 +13,7 @@ BEGIN
         options := options || jsonb_build_object('class', substr(described ->> 'policy', 2));
     END IF;
     IF described ->> 'kind' = 'sql' AND NOT options ? 'code' THEN
-        options := options || jsonb_build_object('code', os.code_version(described ->> 'program'));
+        options := options || jsonb_strip_nulls(jsonb_build_object('code', os.code_version(described ->> 'program')));
     END IF;
     RETURN options;
 END

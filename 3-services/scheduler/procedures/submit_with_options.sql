@@ -22,7 +22,7 @@ BEGIN
         INSERT INTO os.submitted_key VALUES (p, options ->> 'key', task, fingerprint);
     END IF;
     IF kind = 'sql' AND NOT options ? 'code' THEN
-        options := options || jsonb_build_object('code', os.code_version(program));
+        options := options || jsonb_strip_nulls(jsonb_build_object('code', os.code_version(program)));
     END IF;
     INSERT INTO os.task_spec VALUES (p, task, owner, name, kind, program, arguments, environment, inputs, outputs, cores,
                                      memory, priority, policy, max_attempts, backoff_ms, timeout_ms, reply_to, 0, options);

@@ -131,9 +131,11 @@ fn a_function_is_a_task_that_runs_once() {
         assert_eq!(results[..2], ["done|42|NULL", "failed|NULL|22012: division by zero"]);
         assert!(results[2].starts_with("failed|NULL|TXS15: "), "{results:?}");
         assert_eq!(rows(session, "SELECT n FROM ran"), ["21"]);
-        let unknown =
-            TaskSpec { kind: "sql".to_owned(), ..TaskSpec::new("alice", "f", "nosuch(); DROP TABLE ran") };
-        refused(scheduler.submit_task(session, HOME, &unknown), errors::INVALID_TASK);
+        let unknown = TaskSpec { program: "nosuch(); DROP TABLE ran".to_owned(), ..call("1", "a") };
+        let unknown = put(session, &scheduler, &unknown);
+        claim(session, &scheduler);
+        assert_eq!(scheduler.run_sql_task(session, unknown, 1).unwrap(), "failed");
+        assert_eq!(rows(session, "SELECT count(*) FROM ran"), ["1"]);
         let plain = submit(session, &scheduler, "plain");
         claim(session, &scheduler);
         refused(scheduler.run_sql_task(session, plain, 1), errors::WRONG_STATE);
