@@ -54,6 +54,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) recovery --bytes $(BYTES)
 	$(BENCH) wire
 	$(BENCH) overload
+	$(BENCH) decisions
 	$(BENCH) growth --rows $(ROWS)
 
 growth: ## A row's cost up to 10^8 rows; needs 16 GB (SECONDS=30 RUNS=3)

@@ -82,7 +82,7 @@ enum Suite {
     /// Random updates with a snapshot every 100 ms, beside the same without.
     Snapshot,
     /// A point select, the FIFO scheduler and a transaction of three statements over the PostgreSQL protocol, beside PostgreSQL
-    /// through the same driver, 1 to 64 connections.
+    /// through the same driver, 1 to 64 connections; the select under 0 to 100 row-level security policies.
     Wire,
     /// Ten times the calls that the node can take.
     Overload,

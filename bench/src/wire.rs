@@ -1,5 +1,6 @@
 //! `wire`: Tuplix and PostgreSQL through the same driver (tokio-postgres), over local sockets, with the same fsync setting, in
-//! the same run: a point select, the FIFO scheduler as one call, and a transaction of three statements, for 1 to 64 connections.
+//! the same run: a point select, the FIFO scheduler as one call, and a transaction of three statements, for 1 to 64 connections; and the
+//! select of a role that 0 to 100 row-level security policies bind, for one connection.
 //!
 //! A client is a thread with a connection and a runtime of its own. Unpipelined, it waits for each answer. Pipelined, it sends
 //! [`DEPTH`] selects or calls at a time and waits for all of them, so its latency is that of the batch; of a transaction it sends
@@ -37,14 +38,20 @@ enum Load {
     Select,
     Fifo,
     Transaction,
+    /// The select of a role that so many row-level security policies bind.
+    Policies(u32),
 }
 
+/// Each a case of its own, the same statement.
+const POLICIES: [u32; 4] = [0, 1, 10, 100];
+
 impl Load {
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Load::Select => "select",
-            Load::Fifo => "fifo",
-            Load::Transaction => "transaction",
+            Load::Select => "select".to_owned(),
+            Load::Fifo => "fifo".to_owned(),
+            Load::Transaction => "transaction".to_owned(),
+            Load::Policies(count) => format!("policies_{count}"),
         }
     }
 }
@@ -68,9 +75,13 @@ pub fn run(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         prepare(system, address)?;
     }
     let mut run = 0;
-    for load in [Load::Select, Load::Fifo, Load::Transaction] {
+    let plain = [Load::Select, Load::Fifo, Load::Transaction];
+    let guarded = POLICIES.map(Load::Policies);
+    for load in plain.into_iter().chain(guarded) {
         for pipelined in [false, true] {
-            for connections in CONNECTIONS {
+            let connections: &[usize] =
+                if guarded.contains(&load) { &CONNECTIONS[..1] } else { &CONNECTIONS };
+            for &connections in connections {
                 // One after the other in the same minute: both see the same machine.
                 for (system, address) in &addresses {
                     let suffix = if pipelined { "_pipelined" } else { "" };
@@ -157,7 +168,31 @@ fn prepare(system: &str, address: &str) -> anyhow::Result<()> {
     for text in [SCHEMA, &workers, RECORDS] {
         session.execute(text)?;
     }
+    for count in POLICIES {
+        session.execute(&guarded(count))?;
+    }
     Ok(())
+}
+
+/// A copy of the records with so many policies for everybody, each for one kind of them; all records pass.
+fn guarded(count: u32) -> String {
+    let table = format!("record_{count}");
+    let mut text = format!(
+        "CREATE TABLE {table} (LIKE record INCLUDING ALL);
+         SELECT create_distributed_table('{table}', 'p_key');
+         INSERT INTO {table} SELECT * FROM record;
+         DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         GRANT SELECT ON {table} TO reader;"
+    );
+    if count > 0 {
+        text.push_str(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;"));
+    }
+    // All rows have the balance 0, which the last policy by name lets through.
+    for number in 0..count {
+        let balance = count - 1 - number;
+        text.push_str(&format!("CREATE POLICY p{number:02} ON {table} USING (balance = {balance});"));
+    }
+    text
 }
 
 /// A connection, and what it runs.
@@ -180,7 +215,16 @@ fn client(
     let (driver, connection) = runtime.block_on(tokio_postgres::connect(address, NoTls))?;
     // Its end is seen by the next request.
     runtime.spawn(async { drop(connection.await) });
+    let guarded_select;
+    if let Load::Policies(_) = load {
+        runtime.block_on(driver.batch_execute("SET ROLE reader"))?;
+    }
     let texts: &[&str] = match load {
+        Load::Policies(count) => {
+            guarded_select =
+                [format!("SELECT name, balance FROM record_{count} WHERE p_key = $1 AND id = $2")];
+            &guarded_select.each_ref().map(String::as_str)
+        }
         Load::Select => &["SELECT name, balance FROM record WHERE p_key = $1 AND id = $2"],
         Load::Fifo => &["SELECT schedule_simple($1, $2)"],
         Load::Transaction => &[
@@ -231,7 +275,7 @@ async fn ask(
 ) -> anyhow::Result<()> {
     let bucket = (record % i64::from(BUCKETS)) as i32;
     match load {
-        (Load::Select, _) => {
+        (Load::Select | Load::Policies(_), _) => {
             let row = driver.query_one(&statements[0], &[&bucket, &record]).await?;
             anyhow::ensure!(!row.get::<_, &str>(0).is_empty(), "record {record} has no name");
         }

@@ -9,6 +9,7 @@ mod export;
 mod host_rules;
 mod objects;
 mod policies;
+mod predefined;
 mod relationships;
 mod rights;
 mod roles;
@@ -24,6 +25,7 @@ pub use export::Export;
 pub use host_rules::*;
 pub use objects::*;
 pub use policies::*;
+pub use predefined::THE_DATABASE;
 pub use relationships::*;
 pub use rights::*;
 pub use roles::*;
@@ -236,6 +238,7 @@ impl Catalog {
             default_rights: BTreeMap::new(),
             host_rules: HostRule::initial(),
         };
+        catalog.roles.extend(predefined::predefined().map(|role| (role.id, Arc::new(role))));
         for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
             catalog.schemas.insert(name.to_owned(), SchemaDef { oid, name: name.to_owned() });
         }

@@ -1,7 +1,7 @@
 //! Rights: who owns an object, and what others may do with it (PostgreSQL's `acl.c`).
 //!
 //! The catalogue keeps [`Rights`] beside the objects, by the system table that lists them and their id. An object without an
-//! entry belongs to [`RoleId::BOOTSTRAP`] and has the rights that its kind has from the start: what a log wrote before there
+//! entry belongs to [`RoleId::BOOTSTRAP`], the schema `public` to `pg_database_owner`, and has the rights that its kind has from the start: what a log wrote before there
 //! were rights means the same as ever, and a node that has one role keeps nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tuplix_types::{Result, SqlError, sqlstate};
 
+use crate::predefined::{first_owner, privileges_of_all};
 use crate::{
     CLASS_DATABASE, CLASS_FUNCTION, CLASS_RELATION, CLASS_SCHEMA, CLASS_TYPE, Catalog, RoleId, SequenceId,
 };
@@ -287,7 +288,9 @@ impl Holder {
         if self.superuser {
             return kind.privileges();
         }
-        self.privileges_in(&catalog.acl(kind, on))
+        let of = |role| self.roles.contains(&role);
+        let of_all = privileges_of_all(kind, of(RoleId::READ_ALL_DATA), of(RoleId::WRITE_ALL_DATA));
+        self.privileges_in(&catalog.acl(kind, on)) | of_all
     }
 
     /// What it may do with a column of a table, beside what it may do with the table.
@@ -413,12 +416,12 @@ impl Catalog {
 
     /// Who owns an object.
     pub fn owner(&self, on: Owned) -> RoleId {
-        self.rights(on).map_or(RoleId::BOOTSTRAP, |rights| rights.owner)
+        self.rights(on).map_or_else(|| first_owner(on), |rights| rights.owner)
     }
 
     /// An object's rights, made up where none are kept.
     pub fn rights_or_default(&self, on: Owned) -> Rights {
-        let made_up = || Rights { on, owner: RoleId::BOOTSTRAP, acl: None, columns: BTreeMap::new() };
+        let made_up = || Rights { on, owner: first_owner(on), acl: None, columns: BTreeMap::new() };
         self.rights(on).map_or_else(made_up, |rights| Rights::clone(rights))
     }
 
@@ -427,7 +430,7 @@ impl Catalog {
         let rights = self.rights(on);
         match rights.and_then(|rights| rights.acl.as_ref()) {
             Some(acl) => acl.clone(),
-            None => self.first_acl(kind, on, rights.map_or(RoleId::BOOTSTRAP, |rights| rights.owner)),
+            None => self.first_acl(kind, on, self.owner(on)),
         }
     }
 
@@ -476,7 +479,8 @@ impl Catalog {
     }
 
     pub(crate) fn put_rights(&mut self, rights: Rights) {
-        let plain = rights.owner == RoleId::BOOTSTRAP && rights.acl.is_none() && rights.columns.is_empty();
+        let plain =
+            rights.owner == first_owner(rights.on) && rights.acl.is_none() && rights.columns.is_empty();
         match plain {
             true => self.rights.remove(&rights.on),
             false => self.rights.insert(rights.on, Arc::new(rights)),

@@ -1,7 +1,7 @@
 //! Roles: who may connect, who is a member of whom, and the settings that their sessions begin with.
 //!
 //! A role is a user, a group, or both. Its memberships are its own: they say of which roles it is a member. A new
-//! catalogue has one role, [`RoleId::BOOTSTRAP`], which may do everything and cannot be dropped.
+//! catalogue has [`RoleId::BOOTSTRAP`], which may do everything and cannot be dropped, and the predefined roles.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -194,7 +194,8 @@ impl Catalog {
         let mut waiting = vec![role];
         while let Some(next) = waiting.pop() {
             let Some(def) = self.role(next).filter(|def| through(def)) else { continue };
-            let fresh = def.memberships.iter().map(|membership| membership.of);
+            let fresh =
+                def.memberships.iter().map(|membership| membership.of).chain(self.implicit_role(next));
             waiting.extend(fresh.filter(|of| found.insert(*of)));
         }
         found

@@ -1,17 +1,13 @@
 //! What the current role may do, asked by code that is no compiled statement: DDL, sequences, functions of the system.
 
+pub(crate) use tuplix_catalog::THE_DATABASE;
 use tuplix_catalog::{
-    CLASS_DATABASE, CLASS_RELATION, CLASS_SCHEMA, Catalog, Holder, Owned, Privileges, RightsKind, RoleId,
-    SequenceDef,
+    CLASS_RELATION, CLASS_SCHEMA, Catalog, Holder, Owned, Privileges, RightsKind, RoleId, SequenceDef,
 };
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use crate::exec::Refused;
 use crate::services::Services;
-use crate::system::DATABASE;
-
-/// The database.
-pub(crate) const THE_DATABASE: Owned = Owned { class: CLASS_DATABASE, object: DATABASE };
 
 /// A schema, as something that is owned.
 pub(crate) fn schema(oid: u32) -> Owned {
@@ -81,18 +77,17 @@ impl Services {
         Holder::new(catalog, self.current_role())
     }
 
-    /// Refuses who is not a superuser.
+    /// Refuses who has not the rights of a role.
     ///
     /// # Errors
-    /// 42501
-    pub(crate) fn require_superuser(&self, what: &str) -> Result<()> {
-        let role = self.current_role();
-        if self.with_catalog(|catalog| catalog.is_superuser(role)) {
+    /// 42501 with this message
+    pub(crate) fn require_rights_of(&self, role: RoleId, message: &str) -> Result<()> {
+        let current = self.current_role();
+        if self.with_catalog(|catalog| catalog.has_rights_of(current, role)) {
             return Ok(());
         }
-        let message = format!("must be superuser to {what}");
         let error = SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message);
-        Err(self.note_refusal(error, "SUPERUSER"))
+        Err(self.note_refusal(error, "MEMBER"))
     }
 
     /// Refuses who has none of some privileges on a sequence.

@@ -62,6 +62,8 @@ pub struct Services {
     pub(crate) firing: RefCell<Vec<tuplix_catalog::TableId>>,
     /// The client's rows, for the COPY FROM under way.
     pub(crate) copied: RefCell<Option<Vec<Vec<tuplix_types::Value>>>>,
+    /// How far it has come.
+    pub(crate) copy_progress: crate::session::CopyProgress,
     /// SET CONSTRAINTS of the block under way.
     pub(crate) constraint_modes: RefCell<crate::exec::ConstraintModes>,
     /// Cursors.
@@ -123,6 +125,7 @@ impl Services {
             transitions: RefCell::default(),
             firing: RefCell::default(),
             copied: RefCell::default(),
+            copy_progress: Default::default(),
             constraint_modes: RefCell::default(),
             portals: RefCell::default(),
             seen_locks: RefCell::default(),

@@ -124,6 +124,8 @@ fn offer(mut stream: TcpStream, host: &str, place: &str, tls: &Tls) -> Result<St
         b'N' if tls.mode == SslMode::Prefer => Ok(Stream(Kind::Tcp(stream))),
         b'N' => Err(tls::refused(format!("the server at {place} offers no TLS, and sslmode asks for it"))
             .hint("Start the node with --tls, or connect by its local socket or with sslmode=prefer.")),
+        // An error in the place of the answer.
+        b'E' => Err(unreachable(place, "it takes no connections now")),
         _ => Err(unreachable(place, "it does not speak PostgreSQL's protocol")),
     }
 }

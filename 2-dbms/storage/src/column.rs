@@ -89,9 +89,12 @@ impl ColumnData {
             TypeId::TIME => ColumnData::Time(Vector::default()),
             TypeId::TIMESTAMP => ColumnData::Timestamp(Vector::default()),
             TypeId::TIMESTAMPTZ => ColumnData::Timestamptz(Vector::default()),
-            TypeId::TEXT | TypeId::VARCHAR | TypeId::BPCHAR | TypeId::NAME | TypeId::JSON => {
-                ColumnData::Text(Vector::default())
-            }
+            TypeId::TEXT
+            | TypeId::VARCHAR
+            | TypeId::BPCHAR
+            | TypeId::NAME
+            | TypeId::JSON
+            | TypeId::JSONPATH => ColumnData::Text(Vector::default()),
             TypeId::BYTEA => ColumnData::Bytea(Vector::default()),
             _ => ColumnData::Other(Vector::default()),
         }

@@ -7,6 +7,7 @@ use ecow::EcoString;
 
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
+use crate::jsonpath::JsonPath;
 use crate::numeric::Numeric;
 use crate::{
     Array, ArrayDimension, Interval, MAX_DIMENSIONS, TypeId, Value, datetime, sqlstate, text_io, typmod,
@@ -98,7 +99,11 @@ pub fn send(ty: TypeId, value: &Value, out: &mut Vec<u8>) {
         Value::Float8(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Oid(v) => out.extend_from_slice(&v.to_be_bytes()),
         Value::Text(v) if ty == TypeId::CHAR => out.push(text_io::char_byte(v)),
-        Value::Text(v) => out.extend_from_slice(v.as_bytes()),
+        Value::Text(v) => {
+            // The version.
+            out.extend_from_slice(if ty == TypeId::JSONPATH { &[1] } else { &[] });
+            out.extend_from_slice(v.as_bytes());
+        }
         Value::Bytea(v) => out.extend_from_slice(v),
         Value::Uuid(v) => out.extend_from_slice(v.as_slice()),
         Value::Interval(v) => {
@@ -262,6 +267,14 @@ fn receive_variable(ty: TypeId, typmod: i32, bytes: &[u8], depth: usize) -> Resu
             Jsonb::validate(text)?;
             Value::text(text)
         }
+        TypeId::JSONPATH => match bytes.split_first() {
+            Some((1, text)) => Value::text(JsonPath::parse(utf8(text)?)?.text()),
+            Some((version, _)) => {
+                let message = format!("unsupported jsonpath version number: {version}");
+                return Err(SqlError::new(sqlstate::INTERNAL_ERROR, message));
+            }
+            None => return Err(insufficient()),
+        },
         TypeId::JSONB => match bytes.split_first() {
             Some((1, text)) => Value::Jsonb(Arc::new(Jsonb::parse(utf8(text)?)?)),
             Some((version, _)) => {

@@ -16,6 +16,7 @@ pub mod datetime;
 pub mod encoding;
 mod error;
 pub mod jsonb;
+pub mod jsonpath;
 pub mod key;
 pub mod numeric;
 mod rows;

@@ -120,6 +120,7 @@ built_in_types! {
     UUID = 2950, "uuid", "uuid", 2951;
     ANYENUM = 3500, "anyenum", "anyenum", 0;
     JSONB = 3802, "jsonb", "jsonb", 3807;
+    JSONPATH = 4072, "jsonpath", "jsonpath", 4073;
     REGNAMESPACE = 4089, "regnamespace", "regnamespace", 4090;
     REGROLE = 4096, "regrole", "regrole", 4097;
     ANYCOMPATIBLE = 5077, "anycompatible", "anycompatible", 0;

@@ -17,6 +17,12 @@ BEGIN
     INSERT INTO os.task_dependency (p_key, task_id, needs_id)
     SELECT p, a.new_id, b.new_id FROM os.task_dependency d
       JOIN mapped a ON a.old_id = d.task_id JOIN mapped b ON b.old_id = d.needs_id WHERE d.p_key = p;
+    WITH mapped AS (
+        SELECT x.id AS old_id, first_id + (x.n - 1) * 64 AS new_id FROM unnest(old_ids) WITH ORDINALITY x (id, n)
+    )
+    INSERT INTO os.spawned_task (p_key, parent_id, name, task_id, graph_id)
+    SELECT p, a.new_id, s.name, b.new_id, graph FROM os.spawned_task s
+      JOIN mapped a ON a.old_id = s.parent_id JOIN mapped b ON b.old_id = s.task_id WHERE s.p_key = p;
     INSERT INTO os.task (p_key, task_id, worker_id, graph_id, state, attempt, failures, losses, submitted_at, started_at, finished_at)
     SELECT p, first_id + (x.n - 1) * 64, t.worker_id, graph, 'done', t.attempt, t.failures, t.losses, now(), t.started_at, t.finished_at
       FROM unnest(old_ids) WITH ORDINALITY x (id, n) JOIN os.task t ON t.p_key = p AND t.task_id = x.id WHERE x.id = ANY (kept);

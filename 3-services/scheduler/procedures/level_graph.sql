@@ -19,11 +19,11 @@ BEGIN
         -- Those that need one of these and nothing without a level.
         current_ids := ARRAY(
             SELECT candidate.id
-              FROM (SELECT DISTINCT d.task_id AS id FROM os.task_dependency d
-                     WHERE d.p_key = p AND d.needs_id = ANY (current_ids)) candidate
-             WHERE NOT EXISTS (SELECT 1 FROM os.task_dependency n
-                                WHERE n.p_key = p AND n.task_id = candidate.id
-                                  AND (SELECT s.level FROM os.task_spec s WHERE s.p_key = p AND s.task_id = n.needs_id) IS NULL));
+              FROM (SELECT DISTINCT y.id FROM unnest(current_ids) c
+                     CROSS JOIN LATERAL (SELECT d.task_id AS id FROM os.task_dependency d WHERE d.p_key = p AND d.needs_id = c) y) candidate
+             WHERE (SELECT count(*) FROM os.task_dependency n
+                     WHERE n.p_key = p AND n.task_id = candidate.id
+                       AND (SELECT s.level FROM os.task_spec s WHERE s.p_key = p AND s.task_id = n.needs_id) IS NULL) = 0);
         current_level := current_level + 1;
     END LOOP;
     IF levelled = how_many THEN

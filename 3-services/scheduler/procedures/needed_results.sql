@@ -1,6 +1,6 @@
 -- The results of the tasks that a task needs, by their names. Internal.
 CREATE OR REPLACE FUNCTION os.needed_results(p int, task bigint) RETURNS jsonb
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
     results jsonb;
 BEGIN

@@ -69,7 +69,6 @@ pub const SERVICE: Service = service!(
         "submit_gang_anywhere",
         "renew_worker",
         "needed_results",
-        "describe_claims",
         "claim_tasks",
         "running_tasks",
         "heartbeat_worker",

@@ -136,7 +136,7 @@ async fn converse(
 /// others to another thread first.
 fn handle(protocol: &mut Protocol, input: &mut BytesMut, output: &mut Output) -> Result<Step> {
     apart(input.len() <= SHORT_BYTES, || {
-        with_hand_off(|wait| block_in_place(|| wait()), || protocol.handle(input, output))
+        with_hand_off(|wait| block_in_place(wait), || protocol.handle(input, output))
     })
 }
 

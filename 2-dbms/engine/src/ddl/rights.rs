@@ -2,7 +2,7 @@
 
 use tuplix_catalog::{
     CLASS_DATABASE, CLASS_RELATION, CLASS_TYPE, CatalogChange, Described, Holder, Owned, Privileges, Rights,
-    RightsKind, RoleId, TableDef,
+    RightsKind, TableDef,
 };
 use tuplix_sql::plan::{
     AlterRoutine, AlterTable, Constraint, ConstraintKind, Ddl, DropKind, ObjectName, QualifiedName,
@@ -420,7 +420,7 @@ impl Work<'_, '_> {
     pub(super) fn own(&mut self, on: Owned, kind: RightsKind, schema: Option<u32>) {
         let owner = self.services.current_role();
         let acl = self.catalog.acl_of_new(owner, schema, kind);
-        if owner != RoleId::BOOTSTRAP || acl.is_some() {
+        if owner != self.catalog.owner(on) || acl.is_some() {
             self.change(CatalogChange::PutRights(Rights { on, owner, acl, columns: Default::default() }));
         }
     }

@@ -185,6 +185,7 @@ impl Work<'_, '_> {
     }
 
     fn alter_role(&mut self, role: &Role, options: &RoleOptions) -> Result<()> {
+        refuse_altering(role)?;
         let old = self.role(role)?;
         if !self.is_superuser() {
             if old.superuser || options.superuser.is_some() {
@@ -222,6 +223,7 @@ impl Work<'_, '_> {
         if old.id == self.services.current_role() {
             return unsupported("current user cannot be renamed");
         }
+        refuse_reserved(from)?;
         refuse_reserved(to)?;
         if self.catalog.role_named(to).is_some() {
             return Err(already_there(to));
@@ -259,7 +261,7 @@ impl Work<'_, '_> {
             return denied("must be superuser to drop superusers");
         }
         self.refuse_owner(&role)?;
-        if role.id == RoleId::BOOTSTRAP {
+        if role.id == RoleId::BOOTSTRAP || role.id.is_predefined() {
             let message = format!("cannot drop role {name} because it is required by the database system");
             return Err(SqlError::new(sqlstate::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
@@ -303,6 +305,13 @@ impl Work<'_, '_> {
 
     fn add_member(&mut self, of: &RoleDef, member: &RoleDef, admin: bool) -> Result<()> {
         self.check_admin(of)?;
+        for (role, is, cannot) in
+            [(of, of.id, "have explicit members"), (member, member.id, "be a member of any role")]
+        {
+            if is == RoleId::DATABASE_OWNER {
+                return Err(SqlError::internal(format!("role \"{}\" cannot {cannot}", role.name)));
+            }
+        }
         if self.catalog.is_plain_member_of(of.id, member.id) {
             let message = format!("role \"{}\" is a member of role \"{}\"", of.name, member.name);
             return Err(SqlError::new(sqlstate::INVALID_GRANT_OPERATION, message));
@@ -345,6 +354,7 @@ impl Work<'_, '_> {
         database: Option<&str>,
         change: &SettingStatement,
     ) -> Result<()> {
+        role.map_or(Ok(()), refuse_altering)?;
         let role = role.map(|role| self.role(role)).transpose()?;
         if let Some(role) = &role {
             if role.superuser && !self.is_superuser() {
@@ -388,11 +398,21 @@ impl Work<'_, '_> {
 }
 
 fn refuse_reserved(name: &str) -> Result<()> {
-    if name.starts_with("pg_") {
-        let error = SqlError::new(sqlstate::RESERVED_NAME, format!("role name \"{name}\" is reserved"));
-        return Err(error.detail("Role names starting with \"pg_\" are reserved."));
+    refuse_prefix(name, "Role names starting with \"pg_\" are reserved.")
+}
+
+fn refuse_altering(role: &Role) -> Result<()> {
+    match role {
+        Role::Named(name) => refuse_prefix(name, "Cannot alter reserved roles."),
+        Role::Current | Role::Session => Ok(()),
     }
-    Ok(())
+}
+
+fn refuse_prefix(name: &str, why: &str) -> Result<()> {
+    if !name.starts_with("pg_") {
+        return Ok(());
+    }
+    Err(SqlError::new(sqlstate::RESERVED_NAME, format!("role name \"{name}\" is reserved")).detail(why))
 }
 
 fn already_there(name: &str) -> SqlError {

@@ -99,6 +99,12 @@ impl Builder<'_> {
                     }
                 }
             }
+            ExprKind::AnyAll { left, array, function, all: false } => {
+                match self.membership(left, array, function)? {
+                    Some(test) => Ok(test),
+                    None => Ok(value_test(self.expr(node)?)),
+                }
+            }
             ExprKind::And(parts) => self.all(parts),
             ExprKind::Or(parts) => {
                 let parts = parts.iter().map(|part| self.test(part)).collect::<Result<Vec<_>>>()?;

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use tuplix_catalog::TriggerEvent;
-use tuplix_sql::plan::{ConflictAction, Insert, InsertSource, ViewCheck};
+use tuplix_sql::plan::{
+    COPY_SOURCE, ConflictAction, From, Insert, InsertSource, Query, QueryBody, ViewCheck,
+};
 use tuplix_types::{Result, SqlError, TypeId, Value, sqlstate};
 
 use super::builder::Builder;
@@ -69,6 +71,8 @@ pub(crate) struct InsertRows {
     constraints: Constraints,
     /// Triggers, generated columns, foreign keys.
     hooks: Option<Hooks>,
+    /// The rows are those of COPY FROM.
+    is_copy: bool,
     conflict: Option<Conflict>,
     /// Slots that RETURNING reads the row from, when they are not the new row's own.
     copies: Copies,
@@ -107,6 +111,7 @@ impl Builder<'_> {
         let access = self.table(insert.table)?.clone();
         let width = access.table.columns.len();
         let source = self.insert_source(&insert.source)?;
+        let is_copy = matches!(&insert.source, InsertSource::Query(query) if is_copy(query));
         let first = self.slots(width);
         let defaults = insert.defaults.iter().map(|(column, node)| Ok((first + column, self.expr(node)?)));
         let defaults = defaults.collect::<Result<Vec<_>>>()?;
@@ -133,6 +138,7 @@ impl Builder<'_> {
             unset,
             constraints,
             hooks,
+            is_copy,
             conflict,
             copies,
             policies,
@@ -374,6 +380,9 @@ impl InsertRows {
         if let Source::One(codes) = &self.source {
             return if self.insert_one(exec, codes)? { next(exec) } else { Ok(Flow::Continue) };
         }
+        if self.is_copy {
+            return self.run_copy(exec);
+        }
         let rows = self.source.rows(exec, self.targets.len())?;
         let mut touched = BTreeSet::new();
         let tracks = self.conflict.as_ref().is_some_and(|conflict| conflict.update.is_some());
@@ -396,6 +405,43 @@ impl InsertRows {
         exec.affected = affected;
         Ok(flow)
     }
+}
+
+impl InsertRows {
+    /// COPY FROM, which notes whose error it is.
+    fn run_copy(&self, exec: &mut Exec<'_, '_>) -> Run<Flow> {
+        let Source::Query(code) = &self.source else { return Ok(Flow::Continue) };
+        let (mut rows, mut numbers) = (RowSet::new(code.width), Vec::new());
+        code.rows.run(exec, &mut |exec| {
+            rows.values.extend_from_slice(exec.slots(code.first, code.width));
+            rows.len += 1;
+            numbers.push(exec.services.copy_progress.read.get());
+            Ok(Flow::Continue)
+        })?;
+        let mut affected = 0;
+        for (number, row) in numbers.into_iter().zip(rows.rows()) {
+            exec.scatter(&self.targets, row);
+            match self.insert(exec, None) {
+                Ok(inserted) => affected += u64::from(inserted),
+                Err(stop) => {
+                    let triggered = self.hooks.as_ref().is_some_and(Hooks::has_before_rows);
+                    exec.services.copy_progress.failed.set(Some((number, triggered)));
+                    return Err(stop);
+                }
+            }
+            if number % 64 == 63 {
+                exec.check_interrupts()?;
+            }
+        }
+        exec.affected = affected;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Whether a query reads what a client sends.
+fn is_copy(query: &Query) -> bool {
+    let QueryBody::Select(select) = &query.body else { return false };
+    matches!(&select.from[..], [From::System { schema, name, .. }] if schema.is_empty() && name == COPY_SOURCE)
 }
 
 impl Rows for InsertRows {

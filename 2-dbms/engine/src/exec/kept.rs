@@ -154,6 +154,7 @@ fn late_in_change(query: &Query, late: &mut Late) {
         QueryBody::Delete(delete) => note(&mut delete.returning.iter()),
         QueryBody::Merge(merge) => {
             for action in &merge.actions {
+                note(&mut action.checks().map(|check| &check.condition));
                 if let MergeChange::Insert(insert) = &action.change {
                     note(&mut insert.defaults.iter().map(|(_, default)| default));
                 }

@@ -16,6 +16,7 @@ use super::insert::InsertRows;
 use super::query::QueryCode;
 use super::rows::{Next, Rows, RowsBox, Yield};
 use super::update::Change;
+use super::view_check::{self, ViewChecks};
 use crate::layout::TableAccess;
 use crate::stop::Run;
 use crate::transaction::RowRef;
@@ -31,6 +32,9 @@ struct Action {
     matched: bool,
     condition: Option<TestFn>,
     step: Step,
+    /// What policies ask of the row that is there, and of what becomes of it.
+    old: ViewChecks,
+    new: ViewChecks,
 }
 
 struct MergeRows {
@@ -89,7 +93,8 @@ impl Builder<'_> {
                     Step::Insert(Box::new(insert))
                 }
             };
-            actions.push(Action { matched: action.matched, condition, step });
+            let (old, new) = (self.view_checks(&action.old_checks)?, self.view_checks(&action.new_checks)?);
+            actions.push(Action { matched: action.matched, condition, step, old, new });
         }
         let triggers = actions.iter().filter_map(|action| action.hooks()).any(Hooks::has_before_rows);
         let recheck = self.user_calls || triggers;
@@ -123,6 +128,9 @@ impl MergeRows {
             {
                 continue;
             }
+            if let Some(check) = action.old.broken(exec)? {
+                return Err(view_check::broken(exec, &self.access, check, &[]));
+            }
             match &action.step {
                 Step::Nothing => return Ok(false),
                 Step::Update(change) => change.compute(exec)?,
@@ -153,7 +161,13 @@ impl MergeRows {
             return Ok(false);
         }
         match step {
-            Step::Update(change) => Ok(change.apply(exec, row)?.is_some()),
+            Step::Update(change) => {
+                let changed = change.apply(exec, row)?.is_some();
+                if changed && let Some(check) = self.actions[number].new.broken(exec)? {
+                    return Err(view_check::broken(exec, &self.access, check, &[]));
+                }
+                Ok(changed)
+            }
             Step::Delete(None) => exec.tx.delete(&self.access, row).map(|()| true),
             Step::Delete(Some(hooks)) => hooks.delete(exec, row),
             Step::Insert(_) | Step::Nothing => Ok(false),

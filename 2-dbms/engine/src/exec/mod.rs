@@ -43,6 +43,7 @@ mod join;
 mod join_order;
 mod kept;
 mod measured;
+mod membership;
 mod merge;
 mod numbers;
 mod ordered_set;

@@ -173,10 +173,7 @@ fn holds(catalog: &Catalog, holder: &Holder, requirement: &Requirement) -> std::
                 false => Err(Refused::new(holder, "sequence", &sequence.name, "SELECT")),
             }
         }
-        Requirement::System(name) if holder.superuser => {
-            debug_assert!(!name.is_empty(), "a system table has a name");
-            Ok(())
-        }
+        Requirement::System(_) if holder.has_rights_of(RoleId::READ_ALL_STATS) => Ok(()),
         Requirement::System(name) => Err(Refused::new(holder, "table", name, "SELECT")),
     }
 }
@@ -446,6 +443,10 @@ fn has_checks(query: &Query) -> bool {
             insert.view_checks.len() + insert.policies.len() + policies > 0
         }
         QueryBody::Update(update) => !update.view_checks.is_empty(),
+        QueryBody::Merge(merge) => merge.actions.iter().any(|action| match &action.change {
+            MergeChange::Insert(insert) => !insert.policies.is_empty(),
+            _ => action.checks().next().is_some(),
+        }),
         _ => false,
     };
     own || query.ctes.iter().any(|cte| has_checks(&cte.query))
@@ -469,6 +470,18 @@ fn strip(query: &mut Query, checks: &mut Vec<(Expr, Vec<RelationId>)>) {
         QueryBody::Update(update) => {
             let all = std::mem::take(&mut update.view_checks).into_iter();
             checks.extend(all.map(|check| (check.condition, vec![update.relation])));
+        }
+        QueryBody::Merge(merge) => {
+            for action in &mut merge.actions {
+                let mut all = std::mem::take(&mut action.old_checks);
+                all.append(&mut action.new_checks);
+                let mut relation = merge.relation;
+                if let MergeChange::Insert(insert) = &mut action.change {
+                    relation = insert.relation;
+                    all.append(&mut insert.policies);
+                }
+                checks.extend(all.into_iter().map(|check| (check.condition, vec![relation])));
+            }
         }
         _ => {}
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tuplix_catalog::FunctionId;
 use tuplix_functions::Function;
-use tuplix_sql::plan::{Expr, ExprKind, Query, RelationId};
+use tuplix_sql::plan::{COPY_SOURCE, Expr, ExprKind, Query, RelationId};
 use tuplix_types::{Result, Row, SqlError, Value};
 
 use super::builder::Builder;
@@ -29,7 +29,9 @@ impl Builder<'_> {
         let width = self.width(relation);
         let slots = self.add_relation(relation, width).columns.clone();
         let state = self.state();
-        Ok(self.operator(SystemRows { schema: schema.to_owned(), name: name.to_owned(), slots, state }))
+        let is_copy = schema.is_empty() && name == COPY_SOURCE;
+        let (schema, name) = (schema.to_owned(), name.to_owned());
+        Ok(self.operator(SystemRows { schema, name, is_copy, slots, state }))
     }
 
     /// A function in FROM.
@@ -109,6 +111,8 @@ impl Rows for SubqueryRows {
 struct SystemRows {
     schema: String,
     name: String,
+    /// What a client sends, row by row.
+    is_copy: bool,
     slots: Vec<Option<usize>>,
     /// Where its rows stay until the statement ends: a join or subquery may read them many times.
     state: usize,
@@ -147,9 +151,12 @@ fn put_row(exec: &mut Exec<'_, '_>, slots: &[Option<usize>], row: &[Value]) {
 impl Rows for SystemRows {
     fn run(&self, exec: &mut Exec<'_, '_>, next: &mut Next<'_>) -> Run<Flow> {
         let rows = self.rows(exec)?;
-        for row in rows.rows() {
+        for (number, row) in rows.rows().enumerate() {
             for (slot, value) in self.slots.iter().flatten().zip(row) {
                 exec.set(*slot, value.clone());
+            }
+            if self.is_copy {
+                exec.services.copy_progress.read.set(number);
             }
             if next(exec)? == Flow::Stop {
                 return Ok(Flow::Stop);

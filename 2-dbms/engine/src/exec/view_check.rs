@@ -55,8 +55,9 @@ impl RowCheck {
     fn refused(&self, policy: &PolicyCheck) -> SqlError {
         let named = policy.name.as_ref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
         let using = if policy.using { " (USING expression)" } else { "" };
+        let row = if policy.matched { "target" } else { "new" };
         let message =
-            format!("new row violates row-level security policy{named}{using} for table \"{}\"", self.name);
+            format!("{row} row violates row-level security policy{named}{using} for table \"{}\"", self.name);
         SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message)
     }
 }

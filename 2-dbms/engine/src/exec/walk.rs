@@ -236,6 +236,12 @@ pub(crate) fn query_without_ctes<'a>(node: &'a Query, visit: Visit<'_, 'a>) {
         QueryBody::Merge(merge) => {
             from(&merge.source, visit);
             merge.expressions().into_iter().for_each(|value| expr(value, visit));
+            for action in &merge.actions {
+                action.checks().for_each(|check| expr(&check.condition, visit));
+                if let MergeChange::Insert(insert) = &action.change {
+                    insert.policies.iter().for_each(|check| expr(&check.condition, visit));
+                }
+            }
         }
     }
 }

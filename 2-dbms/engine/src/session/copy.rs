@@ -3,11 +3,12 @@
 //! COPY TO runs like any query; who sends the rows writes them in [`CopyRows::format`]. COPY FROM takes all of the client's data at
 //! once: its rows are one statement of one transaction, and a run that has to start over reads them again.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use tuplix_sql::plan::Copy;
 use tuplix_types::copy::{CopyDirection, CopyReader, CopyRows, Field, Fields};
-use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, binary_io};
+use tuplix_types::{Result, Rows, SqlError, Tag, TypeId, Value, binary_io, sqlstate};
 
 use super::Session;
 use super::bind::in_failed_block;
@@ -15,6 +16,15 @@ use crate::exec::{CompiledStatement, Exec, from_text};
 use crate::redo::Origin;
 use crate::statement::{Bound, Code, Commit, Prepared};
 use crate::stop::{Run, Stop};
+
+/// How far a COPY FROM has come, for the place of an error.
+#[derive(Debug, Default)]
+pub(crate) struct CopyProgress {
+    /// The client's row that is being read, from 0.
+    pub read: Cell<usize>,
+    /// The one that could not be inserted, and whether a trigger saw it before.
+    pub failed: Cell<Option<(usize, bool)>>,
+}
 
 /// A compiled COPY.
 #[derive(Debug)]
@@ -41,15 +51,40 @@ impl CopyCode {
     fn load(&self, exec: &mut Exec<'_, '_>, data: &[u8]) -> Run<u64> {
         let rows = self.rows(exec, data)?;
         *exec.services.copied.borrow_mut() = Some(rows);
+        exec.services.copy_progress.failed.set(None);
         let outcome = self.statement.run(exec, &[], &mut |_| Ok(()));
         exec.services.copied.borrow_mut().take();
-        Ok(outcome?.rows)
+        match (outcome, exec.services.copy_progress.failed.take()) {
+            (Ok(outcome), _) => Ok(outcome.rows),
+            (Err(Stop::Error(error)), Some(failed)) => Err(self.placed(error, failed, data).into()),
+            (Err(stop), _) => Err(stop),
+        }
+    }
+
+    /// An error with the line that it is about. As PostgreSQL, which puts rows into indexes when it has several, a unique key's tells the number
+    /// alone unless a trigger had to see each row first.
+    fn placed(&self, error: SqlError, (row, triggered): (usize, bool), data: &[u8]) -> SqlError {
+        let mut reader = self.reader(data);
+        let mut fields = Fields::default();
+        for _ in 0..=row {
+            // They have been read before.
+            if !matches!(reader.next(&mut fields), Ok(true)) {
+                return error;
+            }
+        }
+        let with_text = triggered || error.sqlstate() != sqlstate::UNIQUE_VIOLATION;
+        error.context(reader.place_of_row(with_text))
+    }
+
+    fn reader<'d>(&'d self, data: &'d [u8]) -> CopyReader<'d> {
+        let CopyRows { format, columns, .. } = &self.copy.rows;
+        let names = columns.iter().map(|column| column.name.as_str()).collect();
+        CopyReader::new(format, &self.copy.table, names, data)
     }
 
     fn rows(&self, exec: &mut Exec<'_, '_>, data: &[u8]) -> Run<Vec<Vec<Value>>> {
-        let CopyRows { format, columns, .. } = &self.copy.rows;
-        let names = columns.iter().map(|column| column.name.as_str()).collect();
-        let mut reader = CopyReader::new(format, &self.copy.table, names, data);
+        let columns = &self.copy.rows.columns;
+        let mut reader = self.reader(data);
         let (mut fields, mut rows) = (Fields::default(), Vec::new());
         while reader.next(&mut fields)? {
             exec.check_interrupts()?;

@@ -31,7 +31,7 @@ use crate::notify::{Notification, Waker};
 use crate::services::Services;
 use crate::statement::{Bound, Commit, Parsed, Prepared};
 use crate::transaction::{Interactive, Scratch};
-pub(crate) use copy::{CopyCode, no_data as no_copy_data};
+pub(crate) use copy::{CopyCode, CopyProgress, no_data as no_copy_data};
 
 /// Who connects, and as what.
 #[derive(Clone, Debug)]

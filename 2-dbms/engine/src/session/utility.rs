@@ -1,6 +1,6 @@
 //! Statements that are interpreted: transaction control, settings, DDL, EXPLAIN, PREPARE, LISTEN, CALL, DO.
 
-use tuplix_catalog::TriggerTiming;
+use tuplix_catalog::{RoleId, TriggerTiming};
 use tuplix_sql::plan::{
     Ddl, Expr, ExprKind, OutputColumn, Query, QueryBody, SettingStatement, Statement, StatementKind,
 };
@@ -94,7 +94,8 @@ impl Session {
             }
             StatementKind::Do { body } => return self.run_do(body, out),
             StatementKind::Checkpoint => {
-                self.services.require_superuser("do CHECKPOINT")?;
+                let what = "must be superuser or have privileges of pg_checkpoint to do CHECKPOINT";
+                self.services.require_rights_of(RoleId::CHECKPOINT, what)?;
                 self.node.checkpoint()?;
                 out.tag = tag("CHECKPOINT");
             }

@@ -48,7 +48,7 @@ pub(super) fn compute(column: usize, ty: TypeId, values: Vec<Value>, sampled: &S
     let count = present.len();
     statistics.width = width as f64 / count as f64;
     // json has no equality.
-    if ty == TypeId::JSON {
+    if matches!(ty, TypeId::JSON | TypeId::JSONPATH) {
         return statistics;
     }
     let mut sorted: Vec<(Value, usize)> =

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn every_computed_table_is_listed_with_its_columns() {
         let named = |relation: &&SystemRelation| compute(relation.schema, relation.name).is_some();
-        assert_eq!(relations::all().filter(named).count(), 72);
+        assert_eq!(relations::all().filter(named).count(), 73);
     }
 
     #[test]

@@ -262,7 +262,11 @@ fn one(view: &View<'_>, holder: &Holder, question: &Question<'_>, wanted: Privil
     if class == CLASS_RELATION && super::relations::with_oid(question.object).is_some() {
         return wanted == Privileges::SELECT && !option;
     }
-    if of(&catalog.acl(kind, on)).contains(wanted) {
+    let whole = match option {
+        true => of(&catalog.acl(kind, on)),
+        false => holder.privileges_on(catalog, kind, on),
+    };
+    if whole.contains(wanted) {
         return true;
     }
     let rights = catalog.rights(on);

@@ -19,12 +19,19 @@ const SECRET: &[(&str, &str)] =
 /// 42501
 pub(crate) fn check_secret(view: &View<'_>, name: &str) -> Result<()> {
     match SECRET.iter().find(|(secret, _)| *secret == name) {
-        Some((_, kind)) if !view.catalog().is_superuser(view.services.current_role()) => {
+        Some((_, kind)) if !may_read(view, name) => {
             let message = format!("permission denied for {kind} {name}");
             Err(SqlError::new(sqlstate::INSUFFICIENT_PRIVILEGE, message))
         }
         _ => Ok(()),
     }
+}
+
+/// Superusers may read all of them, who reads all data the verifiers too, as in PostgreSQL.
+fn may_read(view: &View<'_>, name: &str) -> bool {
+    let (catalog, role) = (view.catalog(), view.services.current_role());
+    let verifiers = matches!(name, "pg_authid" | "pg_shadow");
+    catalog.is_superuser(role) || (verifiers && catalog.has_rights_of(role, RoleId::READ_ALL_DATA))
 }
 
 fn valid_until(role: &RoleDef) -> Value {

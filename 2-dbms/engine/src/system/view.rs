@@ -13,7 +13,7 @@ use crate::services::Services;
 /// The object id of the role that owns everything: PostgreSQL's bootstrap superuser.
 pub(crate) const OWNER: u32 = 10;
 /// The object id of the one database: PostgreSQL's `postgres`.
-pub(crate) const DATABASE: u32 = 5;
+pub(crate) const DATABASE: u32 = tuplix_catalog::THE_DATABASE.object;
 /// `pg_am.oid` of `heap`, the access method of tables.
 pub(crate) const HEAP: u32 = 2;
 const BTREE: u32 = 403;

@@ -128,6 +128,29 @@ fn policies_of_others_cost_nothing() {
     });
 }
 
+/// A hundred policies for everybody that differ in a constant are one condition, in which the value is looked for.
+#[test]
+fn policies_that_are_alike_cost_what_one_does() {
+    Simulation::new(7, Faults::none()).run(|machine| {
+        let node = open_node(&machine);
+        let mut session = session(&node);
+        session.execute("CREATE TABLE t (id int PRIMARY KEY, tenant int, v int); CREATE ROLE ann").unwrap();
+        session.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO ann").unwrap();
+        session.execute("INSERT INTO t SELECT i, i % 200, i FROM generate_series(1, 1000) i").unwrap();
+        for number in 0..100 {
+            let made = format!("CREATE POLICY p{number} ON t USING (tenant = {number})");
+            session.execute(&made).unwrap();
+        }
+        session.execute("SET ROLE ann").unwrap();
+        let rows = session.query("EXPLAIN SELECT v FROM t WHERE id = 7", &[]).unwrap();
+        let filters: Vec<&str> =
+            rows.iter().map(|row| row[0].as_str().unwrap()).filter(|line| line.contains("Filter:")).collect();
+        assert!(matches!(filters[..], [only] if only.matches("tenant").count() == 1), "{filters:?}");
+        assert_eq!(integers(&mut session, "SELECT count(*) FROM t"), [500]);
+        assert_eq!(integers(&mut session, "SELECT v FROM t WHERE id IN (7, 107, 207) ORDER BY v"), [7, 207]);
+    });
+}
+
 /// A statement prepared as one role asks anew, and shows other rows, as another.
 #[test]
 fn prepared_statements_follow_the_role() {

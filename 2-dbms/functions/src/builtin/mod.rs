@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tuplix_types::jsonb::Jsonb;
 use tuplix_types::{Result, SqlError, Value};
 
 use crate::CallContext;
@@ -22,6 +23,7 @@ mod in_range;
 mod integer;
 pub(crate) mod json;
 pub(crate) mod jsonb;
+mod jsonpath;
 mod like;
 pub(crate) mod numeric;
 mod quote;
@@ -53,6 +55,7 @@ const SCALARS: &[&[Scalars]] = &[
     &[hash::FUNCTIONS, hash::PAIRS.as_flattened(), in_range::FUNCTIONS, integer::FUNCTIONS, json::FUNCTIONS],
     &jsonb::FUNCTIONS,
     &[
+        jsonpath::FUNCTIONS,
         like::FUNCTIONS,
         numeric::FUNCTIONS,
         quote::FUNCTIONS,
@@ -68,6 +71,7 @@ const SETS: &[Sets] = &[
     generate::SETS,
     json::SETS,
     jsonb::SETS,
+    jsonpath::SETS,
     numeric::SETS,
     quote::SETS,
     regex::SETS,
@@ -96,6 +100,8 @@ pub(crate) fn default_value(symbol: &str, argument: usize) -> Value {
         ("pg_terminate_backend", _) => Value::Int8(0),
         ("parse_ident" | "jsonb_set" | "jsonb_set_lax", 1 | 3) => Value::Bool(true),
         ("jsonb_insert", _) => Value::Bool(false),
+        (path, 2) if path.starts_with("jsonb_path_") => args::from_jsonb(Jsonb::Object(Vec::new())),
+        (path, 3) if path.starts_with("jsonb_path_") => Value::Bool(false),
         ("jsonb_set_lax", _) => Value::text("use_json_null"),
         ("unicode_normalize_func" | "unicode_is_normalized", _) => Value::text("NFC"),
         _ => Value::Null,

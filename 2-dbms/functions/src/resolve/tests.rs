@@ -55,7 +55,7 @@ fn functions_of_missing_types_are_not_supported() {
         ("int4range", &[T::INT4, T::INT4][..]),
         ("point", &[T::INT4, T::INT4]),
         ("to_tsvector", &[T::UNKNOWN]),
-        ("jsonb_path_query", &[T::JSONB, T::UNKNOWN]),
+        ("jsonb_to_tsvector", &[T::JSONB, T::UNKNOWN]),
     ] {
         let error = resolve_function(name, args, &[]).unwrap_err();
         assert_eq!(error.message(), format!("function {name} is not supported"));

@@ -4,7 +4,7 @@ use pg_query::protobuf::node::Node as NodeEnum;
 use pg_query::protobuf::{
     CmdType, InsertStmt, List, MergeMatchKind, MergeStmt, MergeWhenClause, Node, SelectStmt,
 };
-use tuplix_catalog::TableDef;
+use tuplix_catalog::{PolicyCommand, TableDef};
 use tuplix_types::{Result, SqlError, sqlstate};
 
 use super::scope::{Clause, Found, ScopeItem, table_columns};
@@ -51,10 +51,7 @@ impl Analyzer<'_> {
                 .detail(format!("This operation is not supported for {kind}.")));
         }
         let Target { table, relation, item, .. } = self.target_table(name, Verb::Update)?;
-        if self.is_guarded(relation)? {
-            let what = "MERGE into a table with row-level security";
-            return Err(self.unsupported(what, name.location));
-        }
+        self.guard(relation, PolicyCommand::Select)?;
         let source = self.joined_item(stmt.source_relation.as_deref().ok_or_else(nodes::missing)?)?;
         let same = |other: &ScopeItem| {
             other.named && other.name == item.name && (other.schema.is_none() || other.schema == item.schema)
@@ -81,7 +78,8 @@ impl Analyzer<'_> {
                 Ok(CmdType::CmdInsert) => self.merge_insert(&table, clause)?,
                 _ => return Err(nodes::missing()),
             };
-            actions.push(MergeAction { matched, condition, change });
+            let [old_checks, new_checks] = self.merge_policies(relation, &change)?;
+            actions.push(MergeAction { matched, condition, change, old_checks, new_checks });
         }
         Ok(Merge { table: table.id, relation, source: source.from, on, actions })
     }
@@ -102,7 +100,9 @@ impl Analyzer<'_> {
             ..InsertStmt::default()
         };
         let relation = self.add_relation(&table.name, table_columns(table), Some(table.id));
-        Ok(MergeChange::Insert(Box::new(self.insert_of(&stmt, table, relation)?)))
+        let mut insert = self.insert_of(&stmt, table, relation)?;
+        insert.policies = self.insert_policies(relation, None, false)?;
+        Ok(MergeChange::Insert(Box::new(insert)))
     }
 }
 

@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use pg_query::protobuf::AlterTableType;
 use tuplix_catalog::{Holder, PolicyCommand, PolicyDef, RoleId, TableDef};
-use tuplix_types::{Result, SqlError, SqlState, TypeId, Value, sqlstate};
+use tuplix_functions::{Function, operators_named};
+use tuplix_types::{Array, Result, SqlError, SqlState, TypeId, Value, sqlstate};
 
 use super::Analyzer;
+use super::equal::same;
 use super::parameters::Parameters;
 use super::scope::{Clause, Scope, ScopeItem, table_columns};
 use super::updatable::all_of;
 use crate::plan::{
-    ConflictAction, Expr, ExprKind, OnConflict, PolicyCheck, RelationId, RowSecurityChange, ViewCheck,
+    ConflictAction, Expr, ExprKind, MergeChange, OnConflict, PolicyCheck, RelationId, RowSecurityChange,
+    ViewCheck,
 };
 
 /// The change that an ALTER TABLE action makes.
@@ -44,6 +47,8 @@ pub(super) enum CheckOf {
     Old,
     /// USING of SELECT, of rows to be.
     Seen,
+    /// USING where a row that a MERGE has matched must pass.
+    Matched,
 }
 
 impl Analyzer<'_> {
@@ -148,13 +153,17 @@ impl Analyzer<'_> {
         let check = |name: Option<&str>, condition| ViewCheck {
             view: bound.table.name.clone(),
             condition,
-            policy: Some(PolicyCheck { name: name.map(str::to_owned), using: of == CheckOf::Old }),
+            policy: Some(PolicyCheck {
+                name: name.map(str::to_owned),
+                using: matches!(of, CheckOf::Old | CheckOf::Matched),
+                matched: of == CheckOf::Matched,
+            }),
         };
         let (mut all, mut any) = (Vec::new(), Vec::new());
         for policy in policies(bound, command) {
             let text = match of {
                 CheckOf::New => policy.check.as_ref().or(policy.using.as_ref()),
-                CheckOf::Old | CheckOf::Seen => policy.using.as_ref(),
+                CheckOf::Old | CheckOf::Seen | CheckOf::Matched => policy.using.as_ref(),
             };
             let condition = match text {
                 Some(text) => self.policy_condition(bound, over, text)?,
@@ -230,13 +239,63 @@ fn constant(value: bool) -> Expr {
     Expr::constant(Value::Bool(value), TypeId::BOOL)
 }
 
-/// OR of conditions; none of them lets nothing through.
-fn any_of(mut conditions: Vec<Expr>) -> Expr {
+/// OR of conditions; none of them lets nothing through. Conditions that are the same are one, and so are those that compare the same value with
+/// constants: a hundred policies cost what one does.
+fn any_of(given: Vec<Expr>) -> Expr {
+    let mut conditions: Vec<Expr> = Vec::new();
+    for condition in given {
+        match &condition.kind {
+            ExprKind::Constant(Value::Bool(true)) => return condition,
+            ExprKind::Constant(Value::Bool(false) | Value::Null) => {}
+            _ if conditions.iter().any(|known| same(known, &condition)) => {}
+            _ => {
+                if !conditions.iter_mut().any(|known| joined(known, &condition)) {
+                    conditions.push(condition);
+                }
+            }
+        }
+    }
     match conditions.len() {
         0 => constant(false),
         1 => conditions.remove(0),
         _ => Expr::new(ExprKind::Or(conditions), TypeId::BOOL),
     }
+}
+
+/// `value = constant`, with its parts.
+fn equality(condition: &Expr) -> Option<(&'static Function, &Expr, &Value, TypeId)> {
+    let ExprKind::Call { function, arguments } = &condition.kind else { return None };
+    let [left, Expr { kind: ExprKind::Constant(value), ty, .. }] = &arguments[..] else { return None };
+    let is_equal = operators_named("=").iter().any(|operator| operator.function.oid == function.oid);
+    (is_equal && !ty.is_user() && !value.is_null()).then_some((*function, left, value, *ty))
+}
+
+/// Makes `value = 1` and `value = 2` into `value = ANY ('{1,2}')`, whose constant grows with each further one; false when they are
+/// not alike.
+fn joined(known: &mut Expr, condition: &Expr) -> bool {
+    let Some((function, left, value, ty)) = equality(condition) else { return false };
+    let Some(array_type) = ty.array_of() else { return false };
+    if let ExprKind::AnyAll { left: known, array, function: of, all: false } = &mut known.kind {
+        let fits = of.oid == function.oid && array.ty == array_type && same(known, left);
+        if let (true, ExprKind::Constant(Value::Array(array))) = (fits, &mut array.kind) {
+            let mut elements = array.elements.clone();
+            elements.push(value.clone());
+            *array = Arc::new(Array::from_elements(ty, elements));
+            return true;
+        }
+        return false;
+    }
+    let Some((of, other, first, of_type)) = equality(known) else { return false };
+    if of.oid != function.oid || of_type != ty || !same(other, left) {
+        return false;
+    }
+    let array = Value::Array(Arc::new(Array::from_elements(ty, vec![first.clone(), value.clone()])));
+    let array = Box::new(Expr::constant(array, array_type));
+    *known = Expr::new(
+        ExprKind::AnyAll { left: Box::new(left.clone()), array, function, all: false },
+        TypeId::BOOL,
+    );
+    true
 }
 
 /// What the kinds of changes ask.
@@ -296,6 +355,27 @@ impl Analyzer<'_> {
         let mut checks = Vec::new();
         for (command, of) in asked {
             checks.extend(self.policy_checks(relation, relation, command, of)?);
+        }
+        Ok(checks)
+    }
+
+    /// WHEN MATCHED of a MERGE: what the row that is there has to pass, and what an UPDATE makes of it. A row that fails is an error:
+    /// which rows there are to be matched is what SELECT lets through.
+    pub(super) fn merge_policies(
+        &mut self,
+        relation: RelationId,
+        change: &MergeChange,
+    ) -> Result<[Vec<ViewCheck>; 2]> {
+        let mut checks = [Vec::new(), Vec::new()];
+        let command = match change {
+            MergeChange::Update(_) => PolicyCommand::Update,
+            MergeChange::Delete => PolicyCommand::Delete,
+            MergeChange::Nothing | MergeChange::Insert(_) => return Ok(checks),
+        };
+        checks[0] = self.policy_checks(relation, relation, command, CheckOf::Matched)?;
+        if command == PolicyCommand::Update {
+            checks[1] = self.policy_checks(relation, relation, command, CheckOf::New)?;
+            checks[1].extend(self.policy_checks(relation, relation, PolicyCommand::Select, CheckOf::Seen)?);
         }
         Ok(checks)
     }

@@ -11,7 +11,7 @@ use super::{Analyzer, nodes};
 const MISSING: &[&str] = &[
     "anycompatiblemultirange", "anycompatiblerange", "anymultirange", "anyrange",
     "bit", "box", "cidr", "circle", "cid", "datemultirange", "daterange", "event_trigger", "inet",
-    "int4multirange", "int4range", "int8multirange", "int8range", "internal", "jsonpath", "line", "lseg", "macaddr",
+    "int4multirange", "int4range", "int8multirange", "int8range", "internal", "line", "lseg", "macaddr",
     "macaddr8", "money", "nummultirange", "numrange", "path", "pg_lsn", "pg_snapshot", "point",
     "polygon", "regcollation", "regconfig", "regdictionary", "regoper", "regoperator",
     "tid", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector",

@@ -6,9 +6,11 @@
 //! A column is named by a [`RelationId`] that is unique in the whole statement, so a reference from a
 //! subquery to an outer query needs no nesting level: a relation that the subquery does not list is an outer one.
 
+mod change;
 mod copy;
 mod cursor;
 mod ddl;
+mod ddl_create;
 mod expression;
 mod procedure;
 mod query;
@@ -18,9 +20,11 @@ mod rows;
 mod types;
 mod window;
 
+pub use change::*;
 pub use copy::*;
 pub use cursor::*;
 pub use ddl::*;
+pub use ddl_create::*;
 pub use expression::*;
 pub use procedure::*;
 pub use query::*;

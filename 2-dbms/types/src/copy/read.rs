@@ -173,6 +173,13 @@ impl<'a> CopyReader<'a> {
         }
     }
 
+    /// Where the row that was read stands, for an error's context; `with_text`: and what stands there.
+    #[must_use]
+    pub fn place_of_row(&self, with_text: bool) -> String {
+        let has_text = with_text && self.format.kind != CopyKind::Binary;
+        if has_text { self.place_with_line() } else { self.place() }
+    }
+
     fn place(&self) -> String {
         format!("COPY {}, line {}", self.table, self.line)
     }

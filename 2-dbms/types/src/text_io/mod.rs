@@ -12,6 +12,7 @@ use ecow::EcoString;
 use crate::datetime::{self, DateStyle, IntervalStyle, TimeZone};
 use crate::error::{Result, SqlError};
 use crate::jsonb::Jsonb;
+use crate::jsonpath::JsonPath;
 use crate::numeric::Numeric;
 use crate::{Array, EnumLabels, TypeId, Value, sqlstate};
 
@@ -128,6 +129,7 @@ pub fn parse_text(ty: TypeId, typmod: i32, text: &str, ctx: &IoContext) -> Resul
             Value::text(text)
         }
         TypeId::JSONB => Value::Jsonb(Arc::new(Jsonb::parse(text)?)),
+        TypeId::JSONPATH => Value::text(JsonPath::parse(text)?.text()),
         TypeId::INT2VECTOR | TypeId::OIDVECTOR => parse_vector(ty, text)?,
         _ if ty.is_object_name() => parse_reg(ty, text)?,
         TypeId::VOID => Value::text(""),

@@ -16,6 +16,8 @@ const COMMANDS: &[&str] = &[
     r"\l test",
     r"\dn shop",
     r"\dn+ shop",
+    r"\dn+ public",
+    r"\duS",
     r"\dt",
     r"\dt acc*",
     r"\dt shop.*",
@@ -239,7 +241,7 @@ async fn system_tables_describe_themselves() {
         "tuplix|buckets|view|postgres\ntuplix|checkpoints|view|postgres\ntuplix|history|view|postgres\ntuplix|log|view|postgres\ntuplix|log_segments|view|postgres\ntuplix|memory|view|postgres\ntuplix|plans|view|postgres\ntuplix|refusals|view|postgres\ntuplix|tables|view|postgres\n"
     );
     let schemas = server.psql(&["-At", "-c", r"\dn"]);
-    assert_eq!(schemas, "public|postgres\ntuplix|postgres\n");
+    assert_eq!(schemas, "public|pg_database_owner\ntuplix|postgres\n");
 }
 
 /// `regclass` columns travel as names in text and as object ids in binary.

@@ -328,7 +328,7 @@ fn damage_of_history_is_named() {
                 sqlstate::DATA_CORRUPTED,
                 "its end",
             ),
-            (moved(&disk, &path, None), sqlstate::IO_ERROR, "could not open file"),
+            (moved(&disk, &path, None), sqlstate::IO_ERROR, "could not open"),
             (with(16, !byte(16)), sqlstate::DATA_CORRUPTED, "another node's"),
             (with(8, 99), sqlstate::FEATURE_NOT_SUPPORTED, "format version 99"),
         ];

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tuplix::{Durability, Options, Session, Tuplix};
 
-/// More than twice as many as are open at once.
-const SEGMENTS: i64 = 150;
+/// Half as many again as are open at once.
+const SEGMENTS: i64 = 96;
 /// A full chunk.
 const ROWS: i64 = 512;
 

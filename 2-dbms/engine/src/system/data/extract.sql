@@ -20,7 +20,7 @@ create temp table known as
 select t.oid from pg_type t where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any (array['trigger',
   'bool','bytea','char','name','int8','int2','int4','regproc','text','oid','json','float4','float8','unknown','bpchar','varchar',
   'date','time','timestamp','timestamptz','interval','numeric','regclass','regtype','record','any','anyarray','void','anyelement',
-  'anynonarray','uuid','anyenum','jsonb','regnamespace','anycompatible','anycompatiblearray',
+  'anynonarray','uuid','anyenum','jsonb','jsonpath','regnamespace','anycompatible','anycompatiblearray',
   'int2vector','oidvector','xid','cstring','pg_node_tree','aclitem','regrole','regprocedure']);
 insert into known select typarray from known k join pg_type t using (oid) where typarray <> 0;
 -- Columns have this type, but nothing can be done with it.

@@ -19,7 +19,8 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 use tuplix_types::{Array, Result, SqlError, TypeId, Value, sqlstate};
 
-use self::translate::{Flags, invalid, translate};
+pub(super) use self::translate::Flags;
+use self::translate::{invalid, translate};
 use super::args::{from_array, int4, text};
 use super::generate::single_column;
 use super::{Scalars, Sets};
@@ -122,6 +123,11 @@ impl Compiled {
         }
         Ok(found)
     }
+}
+
+/// Whether a text has a match.
+pub(super) fn is_match(subject: &str, pattern: &str, flags: Flags) -> Result<bool> {
+    Ok(compile(pattern, flags)?.is_match(subject))
 }
 
 /// The offset after the character at an offset; past the end there is one more place.

@@ -73,7 +73,8 @@ pub(super) fn first_user(node: &Tuplix) -> anyhow::Result<()> {
     let user = crate::node::user();
     let make = || {
         let mut session = node.session(&Default::default())?;
-        let alone = "SELECT count(*) = 1 AND max(rolname) <> $1 FROM pg_roles";
+        let alone =
+            "SELECT count(*) = 1 AND max(rolname) <> $1 FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'";
         let alone = session.query(alone, &[Value::text(user.as_str())])?;
         if alone.get(0, 0) == Some(&Value::Bool(true)) {
             let quoted = user.replace('"', "\"\"");

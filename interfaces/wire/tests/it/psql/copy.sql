@@ -171,3 +171,52 @@ COPY delivery FROM STDIN;
 \.
 SELECT id FROM delivery ORDER BY id;
 SELECT count(*) FROM delivery_of_3;
+
+-- Whose error it is: the line, and what stands in it unless only an index has seen it.
+CREATE TABLE owner (id integer PRIMARY KEY);
+INSERT INTO owner VALUES (1);
+CREATE TABLE guarded (id integer PRIMARY KEY, price integer NOT NULL CHECK (price > 0), owner integer REFERENCES owner);
+COPY guarded FROM STDIN;
+1	10	1
+2	0	1
+\.
+COPY guarded FROM STDIN;
+1	10	1
+2	\N	1
+\.
+COPY guarded FROM STDIN;
+1	10	1
+2	20	1
+1	30	1
+\.
+COPY guarded FROM STDIN;
+1	10	1
+2	20	7
+\.
+COPY guarded (id, price) FROM STDIN WHERE id <> 2;
+1	10
+2	0
+3	-1
+\.
+COPY guarded (id, price) FROM STDIN (FORMAT csv, HEADER);
+id,price
+1,10
+2,"-20"
+\.
+CREATE FUNCTION careful() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.price = 13 THEN
+        RAISE EXCEPTION 'not %', new.price;
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER careful BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION careful();
+COPY guarded FROM STDIN;
+1	10	1
+2	13	1
+\.
+COPY guarded FROM STDIN;
+1	10	1
+1	20	1
+\.
+SELECT count(*) FROM guarded;
