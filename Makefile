@@ -30,7 +30,7 @@ demo: ## Build, count words as a graph of programs, kill -9 in the middle, expla
 
 test: ## All tests
 	@scripts/install-dependencies.sh
-	cargo test --release --workspace --locked
+	TUPLIX_FAULT_SECONDS=60 cargo test --release --workspace --locked
 
 clients: ## Python, Node and Java clients against a node; downloads what they need
 	@scripts/install-dependencies.sh

@@ -191,11 +191,6 @@ impl<'a> Files<'a> {
         self.store(&mut file.take(half).chain(left_out.as_bytes()).chain(tail.take(half)), path, writer)
     }
 
-    /// Keeps a text as a log.
-    pub(crate) fn keep_text(&mut self, text: &str, path: &str, writer: Writer<'_>) -> Result<()> {
-        self.store(&mut text.as_bytes().take(LOG_BYTES_MAX), path, writer)
-    }
-
     /// Collects an output.
     pub(crate) fn collect(&mut self, output: &Declared, folder: &Path, writer: Writer<'_>) -> Result<()> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -1,5 +1,6 @@
 //! What a worker offers and how it runs tasks.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +25,12 @@ pub struct WorkerOptions {
     pub cores: i32,
     /// Bytes of memory that it offers.
     pub memory: i64,
+    /// Named resources that it offers beside, as in `{"gpu": 2}`.
+    pub resources: BTreeMap<String, i64>,
     /// Where it runs, for people.
     pub host: String,
+    /// The machine, whose row of `os.machine` says whether its workers get tasks; `None`: no matter.
+    pub machine: Option<String>,
     /// How long it may be silent before it counts as lost.
     pub lease: Duration,
     /// Whether it lives in the node's own process. Then what it says need not be on disk before it goes on: a crash that forgets
@@ -80,7 +85,9 @@ impl WorkerOptions {
             buckets: Bucket::all().collect(),
             cores: i32::try_from(Machine::linux().cores()).unwrap_or(i32::MAX),
             memory: machine_memory(),
+            resources: BTreeMap::new(),
             host: host_name(),
+            machine: None,
             lease: Duration::from_secs(60),
             dies_with_node: false,
             sweep_every: Duration::from_secs(3600),

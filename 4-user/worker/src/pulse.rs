@@ -9,14 +9,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tuplix::{Notification, Result, Session, Value};
 use tuplix_services::scheduler::Scheduler;
 use tuplix_services::{Bucket, TaskId, Timestamp, errors};
 
 use crate::adopt::{Adopted, leased};
 use crate::errors::{WorkerError, is_lost, is_transient, text_of};
+use crate::options::WorkerOptions;
 use crate::room::{AGAIN_NS, Ending};
-use crate::runner::system::boot_ms;
+use crate::runner::system::{boot_ms, own_processors};
 use crate::sweep::Sweeper;
 use crate::worker::{Context, offer};
 
@@ -55,7 +57,11 @@ impl Pulse {
         context: &Arc<Context>,
         mut left: Vec<Adopted>,
     ) -> std::result::Result<(Pulse, Vec<Adopted>), WorkerError> {
-        let (session, scheduler, sweeper) = open(context)?;
+        let (mut session, scheduler, sweeper) = open(context)?;
+        if let Some(machine) = &context.options.machine {
+            let parts = parts(&context.options);
+            retried(|| scheduler.register_machine(&mut session, machine, &context.options.host, &parts))?;
+        }
         let mut pulse = Pulse {
             context: context.clone(),
             session,
@@ -335,6 +341,15 @@ impl Pulse {
         let beat = (self.context.options.lease / BEATS).min(BEAT_MAX);
         u64::try_from(beat.as_nanos()).unwrap_or(u64::MAX / 2)
     }
+}
+
+/// What a machine is made of, as far as its worker knows.
+fn parts(options: &WorkerOptions) -> serde_json::Value {
+    let cores = own_processors().into_iter().map(|number| json!({"kind": "core", "number": number}));
+    let memory = json!({"kind": "memory", "number": 0, "amount": options.memory});
+    let resources =
+        options.resources.iter().map(|(kind, amount)| json!({"kind": kind, "number": 0, "amount": amount}));
+    cores.chain([memory]).chain(resources).collect()
 }
 
 /// Listens, in a session of its own.

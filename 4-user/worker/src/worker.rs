@@ -266,7 +266,8 @@ pub(crate) fn offer(options: &WorkerOptions) -> WorkerOffer {
         memory: options.memory,
         host: options.host.clone(),
         lease_ms,
-        ..WorkerOffer::default()
+        machine: options.machine.clone(),
+        resources: options.resources.clone(),
     }
 }
 

@@ -1,30 +1,33 @@
 //! Kind `sql`: a function or procedure in the database, called in the transaction that finishes its task.
 //!
 //! ```text
-//! BEGIN; limits; SET ROLE owner; SELECT program(arguments); RESET ROLE; what it gave -> stdout; finish_task; COMMIT
+//! BEGIN; code as submitted? limits; SET ROLE owner; SELECT program(arguments); RESET ROLE; finish_task with what it gave; COMMIT
 //! ```
 //!
 //! So what it does and that it is done commit together: exactly once, whatever crashes. Its error undoes all of it and fails the
-//! attempt with SQLSTATE and text. `program` is a name as the catalogue has it, `schema.name` or found in the search path; each
-//! argument is a text, read as its parameter's type is.
+//! attempt with SQLSTATE and text. `program` is a name as the catalogue has it, `schema.name` or `name` in `public`; each argument is a
+//! text, read as its parameter's type is. What it gives is the task's result, as JSON; several rows are an array.
 
 use std::collections::BTreeMap;
 
 use tuplix::{OutputColumn, Prepared, Result, Rows, Session, SqlError, TypeId, Value, sqlstate};
 use tuplix_services::errors;
-use tuplix_services::fs::Writer;
 use tuplix_services::scheduler::{Claim, Usage};
 
 use super::{Begun, Outcome, Runtime};
 use crate::errors::{is_conflict, is_lost, is_transient, text_of};
-use crate::files::{Files, FilesError};
 use crate::ground::{Ground, TRIES};
 use crate::link::Link;
-use crate::logs::{Stream, log_path};
 use crate::outcome::{Failure, Verdict};
 
 /// Calls that a thread keeps prepared; one more, and it begins anew.
 const CALLS_KEPT: usize = 256;
+
+/// Times that a session's own role is taken back.
+const ROLE_TRIES: u32 = 3;
+
+/// What a version begins with that is one of a function's text.
+const OF_TEXT: &str = "md5:";
 
 /// `void`: what functions give that give nothing.
 const VOID: TypeId = TypeId(2278);
@@ -35,6 +38,8 @@ pub(crate) struct Sql {
     /// Which session the calls were prepared in.
     session: u64,
     calls: BTreeMap<Key, Prepared>,
+    /// What a function's version is.
+    version: Option<Prepared>,
 }
 
 /// A call that is prepared: owner, function, number of arguments.
@@ -46,22 +51,11 @@ enum Trouble {
     Task(SqlError),
     /// The database's, or of ending the attempt.
     Database(SqlError),
-    /// What it gave cannot be kept.
-    Files(String),
 }
 
 impl From<SqlError> for Trouble {
     fn from(error: SqlError) -> Trouble {
         Trouble::Database(error)
-    }
-}
-
-impl From<FilesError> for Trouble {
-    fn from(error: FilesError) -> Trouble {
-        match error {
-            FilesError::Task(why) => Trouble::Files(why),
-            FilesError::Database(error) => Trouble::Database(error),
-        }
     }
 }
 
@@ -90,6 +84,12 @@ impl Runtime for Sql {
                 return Err(error.clone());
             }
             ground.link.roll_back();
+            // A cancel can have met the very statement that gives the role back, and meets no second one.
+            for _ in 0..ROLE_TRIES {
+                if ground.link.session.execute("SET ROLE NONE").is_ok() {
+                    break;
+                }
+            }
             match trouble {
                 Trouble::Task(_) | Trouble::Database(_) if begun.stopper.is_stopped() => {
                     return Ok(Outcome::Ended(ended(ground, begun)));
@@ -103,8 +103,11 @@ impl Runtime for Sql {
                     // Cancelled at its very end, or another attempt has taken over: the settlement finds out.
                     return Ok(Outcome::Ended(Verdict::Cancelled(Usage::default())));
                 }
+                // What it gave is more than a result can be.
+                Trouble::Database(error) if error.sqlstate() == errors::INVALID_TASK => {
+                    return Ok(Outcome::Ended(of_task(begun.claim, &error)));
+                }
                 Trouble::Database(error) => return Err(error),
-                Trouble::Files(why) => return Ok(Outcome::Ended(failed(why, false))),
             }
         }
     }
@@ -129,6 +132,7 @@ impl Sql {
         let prepared = self.prepared(&mut ground.link, claim)?;
         let session = &mut ground.link.session;
         session.execute("BEGIN")?;
+        self.check_code(session, claim)?;
         if let Some(timeout) = claim.timeout_ms {
             session.execute(&format!("SET LOCAL statement_timeout = {timeout}"))?;
         }
@@ -136,22 +140,39 @@ impl Sql {
         let given = call(session, &prepared, claim).map_err(Trouble::Task)?;
         session.execute("SET LOCAL ROLE NONE; SET LOCAL statement_timeout = 0")?;
         begun.stopper.over();
-        if !given.is_empty() {
-            ground.make_home(&claim.owner)?;
-            let path = log_path(&claim.owner, claim.task, claim.attempt, Stream::Stdout);
-            let mut mover = Files::new(&mut ground.link.session, &ground.link.fs);
-            mover.keep_text(&given, &path, Writer::task(&claim.owner, claim.task))?;
-        }
-        let link = &mut ground.link;
-        link.scheduler.finish_task(&mut link.session, claim.task, claim.attempt, 0, &Usage::default())?;
-        link.session.execute("COMMIT")?;
+        let Link { session, scheduler, .. } = &mut ground.link;
+        let (task, attempt, usage) = (claim.task, claim.attempt, Usage::default());
+        match given {
+            Some(result) => scheduler.finish_task_with(session, task, attempt, 0, &usage, &result),
+            None => scheduler.finish_task(session, task, attempt, 0, &usage),
+        }?;
+        session.execute("COMMIT")?;
         Ok(true)
+    }
+
+    /// Refuses a function that is another one than when its task was submitted.
+    fn check_code(&mut self, session: &mut Session, claim: &Claim) -> std::result::Result<(), Trouble> {
+        let Some(code) = claim.options.get("code").and_then(serde_json::Value::as_str) else { return Ok(()) };
+        let Some(version) = self.version.as_ref().filter(|_| code.starts_with(OF_TEXT)) else {
+            return Ok(());
+        };
+        let mut rows = Rows::new();
+        let called = session.call(version, &[Value::text(claim.program.as_str())], &mut rows);
+        called.map_err(Trouble::Task)?;
+        if rows.get(0, 0).and_then(Value::as_str) == Some(code) {
+            return Ok(());
+        }
+        let message =
+            format!("function \"{}\" is another one than when its task was submitted", claim.program);
+        let error = SqlError::new(errors::CODE_CHANGED, message);
+        Err(Trouble::Task(error.hint("Submit it again, or fork its graph.")))
     }
 
     /// The call, prepared: outside of the transaction, which an error in it would end, and as the task's owner.
     fn prepared(&mut self, link: &mut Link, claim: &Claim) -> std::result::Result<Prepared, Trouble> {
-        if self.session != link.number || self.calls.len() >= CALLS_KEPT {
+        if self.version.is_none() || self.session != link.number || self.calls.len() >= CALLS_KEPT {
             (self.session, self.calls) = (link.number, BTreeMap::new());
+            self.version = Some(link.session.prepare("SELECT os.code_version($1)", &[])?);
         }
         let key = (claim.owner.clone(), claim.program.clone(), claim.arguments.len());
         if let Some(prepared) = self.calls.get(&key) {
@@ -174,22 +195,25 @@ fn no_role(error: SqlError) -> Trouble {
     ))
 }
 
-/// Calls it; what it gave, a row a line.
-fn call(session: &mut Session, prepared: &Prepared, claim: &Claim) -> Result<String> {
+/// Calls it; what it gave.
+fn call(session: &mut Session, prepared: &Prepared, claim: &Claim) -> Result<Option<serde_json::Value>> {
     let arguments: Vec<Value> = claim.arguments.iter().map(|text| Value::text(text.as_str())).collect();
     let mut rows = Rows::new();
     session.call(prepared, &arguments, &mut rows)?;
-    let mut given = String::new();
-    for text in rows.iter().flat_map(|row| row.iter().filter_map(Value::as_str)) {
-        given.push_str(text);
-        given.push('\n');
-    }
-    Ok(given)
+    // What a function that gives nothing gives is an empty text.
+    let texts = rows.iter().filter_map(|row| row.first()?.as_str()).filter(|text| !text.is_empty());
+    let read = |text: &str| {
+        serde_json::from_str(text)
+            .map_err(|error| SqlError::internal(format!("a result that is no JSON: {error}")))
+    };
+    let mut given = texts.map(read).collect::<Result<Vec<serde_json::Value>>>()?;
+    Ok(if given.len() > 1 { Some(given.into()) } else { given.pop() })
 }
 
 /// Prepares a call whose arguments are texts, read as the parameters' types are.
 fn prepare(session: &mut Session, program: &str, count: usize) -> Result<Prepared> {
-    let name = program.split('.').map(quoted).collect::<Vec<_>>().join(".");
+    let (schema, function) = program.split_once('.').unwrap_or(("public", program));
+    let name = format!("{}.{}", quoted(schema), quoted(function));
     let plain: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
     let plain = plain.join(", ");
     let (found, is_procedure) = match session.prepare(&format!("SELECT {name}({plain})"), &[]) {
@@ -208,7 +232,7 @@ fn prepare(session: &mut Session, program: &str, count: usize) -> Result<Prepare
     let text = match found.columns() {
         _ if is_procedure => format!("CALL {call}"),
         [OutputColumn { ty, .. }] if *ty == VOID => format!("SELECT {call}"),
-        _ => format!("SELECT ({call})::text"),
+        _ => format!("SELECT to_jsonb({call})::text"),
     };
     session.prepare(&text, &[])
 }
@@ -248,7 +272,7 @@ fn of_task(claim: &Claim, error: &SqlError) -> Verdict {
         return failed(format!("it ran longer than its {limit} ms: raise `timeout`"), true);
     }
     let state = error.sqlstate();
-    let may_retry = !["42", "22", "0A"].iter().any(|class| state.as_str().starts_with(class));
+    let may_retry = !["42", "22", "0A", "3F", "TX"].iter().any(|class| state.as_str().starts_with(class));
     failed(format!("SQLSTATE {state}: {}", text_of(error)), may_retry)
 }
 

@@ -8,5 +8,6 @@ mod harness;
 mod isolation;
 mod limits;
 mod memory;
+mod postgres;
 mod sql;
 mod worker;

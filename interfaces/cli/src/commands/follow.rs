@@ -185,6 +185,9 @@ pub(super) fn task(node: &mut Node, target: &Target, task: TaskId) -> anyhow::Re
     let seconds = number(&rows, 0, 7) as f64 / 1000.0;
     writeln!(std::io::stdout(), "task {task} {name}: {state} after {seconds:.2} s")?;
     if state == "done" {
+        if let Some(result) = rows.get(0, 8).and_then(Value::as_str) {
+            writeln!(std::io::stdout(), "{result}")?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("  {}", text(&rows, 0, 5));

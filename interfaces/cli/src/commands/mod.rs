@@ -4,6 +4,7 @@ mod backup;
 mod cancel;
 mod check;
 mod checkpoint;
+mod cron;
 mod files;
 mod follow;
 mod interrupt;
@@ -11,6 +12,7 @@ mod log;
 mod logs;
 mod offer;
 mod parked;
+mod pause;
 mod progress;
 mod ps;
 mod recovery;
@@ -25,6 +27,7 @@ mod submit;
 mod task_runner;
 mod up;
 mod wait;
+mod why;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -54,6 +57,15 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     /// Let a failed or cancelled task live again.
     Retry(retry::Retry),
+    /// Let a task, a graph or a queue begin nothing more for now.
+    Pause(pause::Pause),
+    /// Let what was paused begin again.
+    Resume(pause::Pause),
+    /// Say why a task has not begun.
+    Why(why::Why),
+    /// Tasks that are submitted by a schedule.
+    #[command(subcommand)]
+    Cron(cron::Cron),
     /// List a directory.
     Ls(files::ls::Ls),
     /// Print files.
@@ -105,6 +117,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(logs) => logs::run(&logs),
         Command::Cancel(cancel) => cancel::run(&cancel),
         Command::Retry(retry) => retry::run(&retry),
+        Command::Pause(pause) => pause::run(&pause, true),
+        Command::Resume(pause) => pause::run(&pause, false),
+        Command::Why(why) => why::run(&why),
+        Command::Cron(cron) => cron::run(&cron),
         Command::Ls(ls) => files::ls::run(&ls),
         Command::Cat(cat) => files::cat::run(&cat),
         Command::Put(put) => files::put::run(&put),

@@ -17,6 +17,9 @@ pub(super) struct Offer {
     /// Memory that the worker offers to tasks, as 2GiB; all if left out.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     task_memory: Option<i64>,
+    /// A named resource that it offers, as gpu=2; as often as needed.
+    #[arg(long = "resource", value_name = "NAME=N", value_parser = resource)]
+    resources: Vec<(String, i64)>,
     /// Whether tasks run in namespaces of their own.
     #[arg(long, value_enum, default_value_t = Isolated::Auto)]
     isolation: Isolated,
@@ -44,10 +47,18 @@ enum Isolated {
     Off,
 }
 
+/// NAME=N
+pub(super) fn resource(text: &str) -> Result<(String, i64), String> {
+    let named = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let read =
+        named.and_then(|(name, amount)| Some((name.to_owned(), amount.parse().ok().filter(|n| *n > 0)?)));
+    read.ok_or_else(|| format!("\"{text}\" is not NAME=N with a positive number, as gpu=2"))
+}
+
 impl Offer {
     /// The names of all of them, as other arguments refer to them.
-    pub(super) const NAMES: [&'static str; 7] =
-        ["cores", "task_memory", "isolation", "network", "readable", "pin", "processes"];
+    pub(super) const NAMES: [&'static str; 8] =
+        ["cores", "task_memory", "resources", "isolation", "network", "readable", "pin", "processes"];
 
     /// Sets a worker up so.
     ///
@@ -56,6 +67,8 @@ impl Offer {
     pub(super) fn apply(&self, options: &mut WorkerOptions) -> anyhow::Result<()> {
         options.cores = self.cores.unwrap_or(options.cores);
         options.memory = self.task_memory.unwrap_or(options.memory);
+        options.resources = self.resources.iter().cloned().collect();
+        options.machine = Some(options.host.clone()).filter(|host| !host.is_empty());
         options.isolation = match self.isolation {
             Isolated::Auto => Isolation::Auto,
             Isolated::Off => Isolation::Off,

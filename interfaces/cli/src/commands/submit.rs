@@ -10,6 +10,7 @@ use tuplix_services::ReceiverId;
 use tuplix_services::scheduler::{Scheduler, TaskSpec};
 
 use super::files::{absolute, base_name};
+use super::offer::resource;
 use super::parked::Parked;
 use super::said::Said;
 use crate::graph::{INPUT_NAME, KINDS, OUTPUT_NAME, units};
@@ -67,6 +68,18 @@ pub(crate) struct Submit {
     /// Higher ones run first.
     #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
     priority: i32,
+    /// A named resource that it takes, as gpu=1; as often as needed.
+    #[arg(long = "resource", value_name = "NAME=N", value_parser = resource)]
+    resources: Vec<(String, i64)>,
+    /// A queue with limits, in which it waits.
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// The same key with the same arguments is the same task: its number is printed again.
+    #[arg(long, value_name = "TEXT")]
+    key: Option<String>,
+    /// It begins only after tuplix resume.
+    #[arg(long)]
+    paused: bool,
     /// Who gets a message when it ends; stands in the user's home bucket.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     reply_to: Option<String>,
@@ -95,6 +108,10 @@ pub(super) fn run(submit: &Submit) -> anyhow::Result<ExitCode> {
     (spec.inputs, spec.outputs) = (paths(&submit.inputs, INPUT_NAME), paths(&submit.outputs, OUTPUT_NAME));
     (spec.memory, spec.cores, spec.priority) = (submit.memory, submit.cores, submit.priority);
     spec.max_attempts = submit.max_attempts;
+    spec.options.resources = submit.resources.iter().cloned().collect();
+    spec.options.queue.clone_from(&submit.queue);
+    spec.options.key.clone_from(&submit.key);
+    spec.options.paused = submit.paused;
     spec.kind.clone_from(&submit.kind);
     spec.delay_ms = i32::try_from(submit.delay)?;
     spec.timeout_ms = submit.timeout.map(i32::try_from).transpose()?;

@@ -20,6 +20,7 @@ mod metrics;
 mod runs;
 mod shell;
 mod sql;
+mod steering;
 mod tasks;
 mod terminal;
 mod together;
