@@ -13,6 +13,7 @@ mod procedure;
 mod recovery;
 mod report;
 mod scan;
+mod scheduler;
 mod snapshot;
 mod wire;
 mod ycsb;
@@ -94,6 +95,14 @@ enum Suite {
         #[arg(long, default_value_t = 1 << 30)]
         bytes: u64,
     },
+    /// Tasks that are executed: functions and processes, beside xargs; how soon they begin; waiting workers; a graph.
+    Scheduler,
+    /// The helper process of its worker.
+    #[command(hide = true)]
+    TaskRunner {
+        #[arg(long)]
+        parent: Option<u32>,
+    },
     /// What `recovery` runs for each start, in a process of its own.
     #[command(hide = true)]
     Start {
@@ -168,8 +177,13 @@ fn main() -> anyhow::Result<()> {
         (1..=CLIENTS_MAX).contains(&arguments.clients),
         "--clients must be between 1 and {CLIENTS_MAX}"
     );
-    if let Suite::Start { folder } = &arguments.suite {
-        return recovery::start(folder);
+    match &arguments.suite {
+        Suite::Start { folder } => return recovery::start(folder),
+        Suite::TaskRunner { .. } => {
+            tuplix_worker::run_task_runner();
+            return Ok(());
+        }
+        _ => {}
     }
     let plan = Plan {
         run: Duration::from_secs_f64(arguments.seconds),
@@ -191,7 +205,8 @@ fn main() -> anyhow::Result<()> {
         Suite::Overload => overload::run(&plan, &mut report)?,
         Suite::Checkpoint => recovery::run_checkpoint(&plan, &mut report)?,
         Suite::Recovery { bytes } => recovery::run(&plan, &mut report, bytes)?,
-        Suite::Start { .. } => {}
+        Suite::Scheduler => scheduler::run(&plan, &mut report)?,
+        Suite::Start { .. } | Suite::TaskRunner { .. } => {}
         Suite::Growth { rows } => growth::run(&plan, &mut report, rows)?,
         Suite::History { rows, memory } => history::run(&plan, &mut report, rows, memory)?,
     }

@@ -16,7 +16,8 @@ pub struct Figure {
     /// Concurrent clients.
     pub clients: usize,
     /// `throughput_per_s`, `latency_us_p50` or `latency_us_p99`; `snapshot` has `latency_us_p999` and `growth`
-    /// `resident_bytes_per_row` beside them, `recovery` `seconds`, `bytes_read` and `bytes_per_s`, `checkpoint` how many `checkpoints`.
+    /// `resident_bytes_per_row` beside them, `recovery` `seconds`, `bytes_read` and `bytes_per_s`, `checkpoint` how many `checkpoints`,
+    /// `scheduler` `percent_of_a_core`, `seconds` of a graph and `critical_path_seconds`, what its tasks took themselves.
     pub metric: &'static str,
     /// Lowest of the runs.
     pub min: f64,

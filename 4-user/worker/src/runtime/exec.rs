@@ -47,10 +47,9 @@ impl Runtime for Exec {
             None => Runner::start(&ground.context.options.runner, ground.context.keeps()),
         };
         let report = match runner {
-            Ok(mut runner) => runner.run(begun.stopper, Some(&held), request).map(|report| {
-                self.runner = Some(runner);
-                report
-            }),
+            Ok(mut runner) => {
+                runner.run(begun.stopper, Some(&held), request).inspect(|_| self.runner = Some(runner))
+            }
             Err(error) => {
                 let program = ground.context.options.runner.program.display();
                 tracing::error!(

@@ -55,7 +55,7 @@ pub(super) fn run(token: &Token) -> anyhow::Result<ExitCode> {
     let mut text = format!("BEGIN; {verb} ROLE {role} LOGIN PASSWORD '{password}';\n");
     text.push_str(&RIGHTS.replace("{role}", &role));
     for owner in &token.runs_as {
-        write!(text, "GRANT {} TO {role};\n", quoted(owner))?;
+        writeln!(text, "GRANT {} TO {role};", quoted(owner))?;
     }
     text.push_str("COMMIT");
     session.execute(&text).map_err(explain)?;
