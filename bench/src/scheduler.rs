@@ -36,6 +36,9 @@ const WAKE_UPS: usize = 1_000;
 const WAITING: usize = 1_000;
 const CHAIN: usize = 10_000;
 
+/// The version that tasks are said to be of.
+const CODE: &str = "bench";
+
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -105,6 +108,8 @@ impl Node {
 fn sql() -> TaskSpec {
     let mut spec = TaskSpec::new(OWNER, "nothing", "bench_nothing");
     spec.kind = "sql".to_owned();
+    // Given, the function's version is neither looked up at each submission nor checked at each run.
+    spec.options.code = Some(CODE.to_owned());
     spec
 }
 
@@ -298,7 +303,7 @@ fn chain(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
         let tasks: Vec<serde_json::Value> = (0..CHAIN)
             .map(|number| {
                 let after = if number == 0 { vec![] } else { vec![(number - 1).to_string()] };
-                json!({"name": number.to_string(), "program": "bench_nothing", "kind": "sql", "after": after})
+                json!({"name": number.to_string(), "program": "bench_nothing", "kind": "sql", "code": CODE, "after": after})
             })
             .collect();
         let description = json!({"name": "chain", "tasks": tasks});
