@@ -14,7 +14,7 @@ fn addresses_that_lead_nowhere() {
     assert_eq!(refusal("mailto:postgres"), "22023");
     assert_eq!(refusal("postgres://postgres@127.0.0.1:1/postgres"), "08006");
     assert_eq!(refusal("host=/nowhere user=postgres"), "08006");
-    assert_eq!(refusal(&format!("{}?sslmode=require", cluster().url())), "0A000");
+    assert_eq!(refusal(&format!("{}?sslmode=require", cluster().url())), "08001");
     let url = cluster().url();
     assert_eq!(refusal(&url.replace("/postgres", "/nowhere").replace("nowhere@", "postgres@")), "3D000");
     assert_eq!(refusal(&url.replace("postgres@", "nobody@")), "28000");
