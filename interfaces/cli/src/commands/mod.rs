@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Say why a task has not begun.
     Why(why::Why),
     /// Tasks that are submitted by a schedule.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = cron::EXAMPLES)]
     Cron(cron::Cron),
     /// List a directory.
     Ls(files::ls::Ls),
