@@ -16,6 +16,15 @@ use crate::render::{Format, show};
 
 const CRONS: &str = include_str!("cron.sql");
 
+/// What is said after the help.
+pub(super) const EXAMPLES: &str = "\
+A schedule has five fields: minute, hour, day of the month, month, day of the week.
+
+Examples:
+  tuplix cron add nightly '30 2 * * *' /usr/bin/backup --all
+  tuplix cron add close '0 0 1 * *' --kind sql --time-zone Europe/Berlin app.close_month
+  tuplix cron add report '*/15 * * * *' --graph report.toml --missed skip";
+
 /// What to do with schedules.
 #[derive(Subcommand)]
 pub(crate) enum Cron {
@@ -29,13 +38,7 @@ pub(crate) enum Cron {
 
 /// Arguments of `cron add`.
 #[derive(Args)]
-#[command(after_help = "\
-A schedule has five fields: minute, hour, day of the month, month, day of the week.
-
-Examples:
-  tuplix cron add nightly '30 2 * * *' /usr/bin/backup --all
-  tuplix cron add close '0 0 1 * *' --kind sql --time-zone Europe/Berlin app.close_month
-  tuplix cron add report '*/15 * * * *' --graph report.toml --missed skip")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Add {
     /// Its name.
     #[arg(value_name = "NAME")]

@@ -64,14 +64,7 @@ pub(crate) enum Command {
     /// Say why a task has not begun.
     Why(why::Why),
     /// Tasks that are submitted by a schedule.
-    #[command(
-        subcommand,
-        after_help = "\
-Examples:
-  tuplix cron add nightly '30 2 * * *' /usr/bin/backup --all
-  tuplix cron list
-  tuplix cron drop nightly"
-    )]
+    #[command(subcommand, after_help = cron::EXAMPLES)]
     Cron(cron::Cron),
     /// List a directory.
     Ls(files::ls::Ls),
