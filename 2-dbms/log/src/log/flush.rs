@@ -10,7 +10,7 @@ use crate::error;
 use crate::lane::{Lane, Shared};
 use crate::writer::Writer;
 
-/// An epoch that is being closed while one thread has all latches; see [`Log::at_boundary`].
+/// An epoch that is being closed while one thread has all latches; see [`super::Log::at_boundary`].
 #[derive(Debug)]
 pub struct Closing<'w> {
     shared: &'w Shared,
