@@ -254,7 +254,9 @@ impl Client {
         loop {
             let now = start.elapsed();
             let ends = running.front().map(|(ends, ..)| *ends);
-            match ends.filter(|ends| *ends <= due.min(now)) {
+            // What is due first comes first.
+            let until = if due < length { due.min(now) } else { now };
+            match ends.filter(|ends| *ends <= until) {
                 Some(_) => {
                     if let Some((_, bucket, worker)) = running.pop_front() {
                         done.completions += self.complete(bucket, worker)?;
