@@ -54,6 +54,7 @@ bench: ## Benchmarks beside their peers (SECONDS=30 RUNS=3 ROWS=10000000)
 	$(BENCH) recovery --bytes $(BYTES)
 	$(BENCH) wire
 	$(BENCH) overload
+	$(BENCH) scheduler
 	$(BENCH) decisions
 	$(BENCH) growth --rows $(ROWS)
 
